@@ -1,0 +1,110 @@
+//! Every way a person's file, link, prompt or device can be wrong: one variant for one thing to act on.
+
+use thiserror::Error;
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, naming the file, the item, what was expected and what was found.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    // --- bytes ---
+    /// The operating system or the browser could not give the bytes.
+    #[error("cannot read `{file}`: {reason}")]
+    Read { file: String, reason: String },
+    /// The file is shorter than its own header says.
+    #[error("`{file}` is truncated: {item} ends at byte {expected}, but the file has {found} bytes")]
+    Truncated { file: String, item: String, expected: u64, found: u64 },
+    /// The server answers a range request with the whole file, or not at all.
+    #[error(
+        "the server of `{file}` does not support range requests: expected status 206, found {status}; \
+         download the file and open it from disk instead"
+    )]
+    NoRange { file: String, status: u16 },
+
+    // --- model files ---
+    /// The files given do not make a model.
+    #[error("`{file}` is not a model: expected {expected}, found {found}")]
+    NotAModel { file: String, expected: &'static str, found: String },
+    /// A GGUF version this reader does not know.
+    #[error("`{file}`: GGUF version {found} is not supported, expected 2 or 3")]
+    GgufVersion { file: String, found: u32 },
+    /// A count or a length in a header is beyond any real file's.
+    #[error("`{file}`: {item} is {found}, expected at most {limit}")]
+    Absurd { file: String, item: String, found: u64, limit: u64 },
+    /// A header, or a JSON file beside it, does not follow its format.
+    #[error("`{file}`: {item} is malformed: expected {expected}, found {found}")]
+    Malformed { file: String, item: String, expected: String, found: String },
+    /// A configuration key is absent.
+    #[error("`{file}` has no `{key}`, which a `{family}` model needs")]
+    MissingKey { file: String, key: String, family: String },
+    /// The architecture is none of ours.
+    #[error("`{file}`: model family `{found}` is not supported, expected llama, qwen2, qwen3 or qwen3vl")]
+    UnknownFamily { file: String, found: String },
+    /// The tensor's element type is none of ours.
+    #[error(
+        "`{file}`: tensor `{tensor}` has type {found}, expected one of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, \
+         Q8_0, Q4_K, Q5_K, Q6_K"
+    )]
+    UnknownTensorType { file: String, tensor: String, found: String },
+    /// A tensor the network needs is absent.
+    #[error("`{file}` has no tensor `{tensor}`")]
+    MissingTensor { file: String, tensor: String },
+    /// A tensor has another shape than the configuration says.
+    #[error("`{file}`: tensor `{tensor}` has shape {found:?}, expected {expected:?}")]
+    WrongShape { file: String, tensor: String, expected: Vec<usize>, found: Vec<usize> },
+    /// A weight or a scale is NaN or infinite.
+    #[error("`{file}`: tensor `{tensor}` holds a value that is not finite")]
+    NotFinite { file: String, tensor: String },
+
+    // --- texts ---
+    /// The tokenizer's kind is none of ours.
+    #[error("`{file}`: tokenizer `{found}` is not supported, expected {expected}")]
+    UnknownTokenizer { file: String, expected: &'static str, found: String },
+    /// A model without a tokenizer was asked to encode text.
+    #[error("`{file}` comes without a tokenizer: expected a tokenizer.json beside it")]
+    NoTokenizer { file: String },
+    /// There is nothing to encode.
+    #[error("prompt {index} is empty: expected at least one token")]
+    EmptyPrompt { index: usize },
+    /// A token id beyond the vocabulary.
+    #[error("token id {found} of prompt {index} is outside the vocabulary of {vocab_size}")]
+    TokenRange { index: usize, found: u32, vocab_size: usize },
+
+    // --- settings ---
+    /// A named option is not one of the choices.
+    #[error("{option} `{found}` is not known, expected {expected}")]
+    UnknownOption { option: &'static str, expected: String, found: String },
+    /// `layer(i)` beyond the model, or a weight list of another length.
+    #[error("{item} is {found}, but the model has {layers} layers")]
+    LayerCount { item: &'static str, found: usize, layers: usize },
+    /// Layer weights that do not make a distribution.
+    #[error("layer weight {index} is {found}, expected a finite number")]
+    LayerWeight { index: usize, found: f32 },
+
+    // --- device ---
+    /// There is no GPU to run on.
+    #[error("no GPU is available: {reason}")]
+    NoGpu { reason: String },
+    /// The model does not fit the adapter's limits.
+    #[error("`{item}` needs {needed} bytes in one buffer, but this device allows {limit}")]
+    DeviceLimit { item: String, needed: u64, limit: u64 },
+    /// The device computes something else than the CPU does.
+    #[error(
+        "the device failed its self-test: `{kernel}` differs from the CPU by {found:e}, expected at most {limit:e}; \
+         choose the CPU instead"
+    )]
+    SelfTest { kernel: &'static str, found: f32, limit: f32 },
+    /// A result could not be brought back from the device.
+    #[error("the device failed while computing: {reason}")]
+    Device { reason: String },
+
+    // --- benchmark ---
+    /// The file is not a TED-6K data set.
+    #[error("`{file}` is not a TED-6K file: {item} should be {expected}, found {found}")]
+    NotTed { file: String, item: String, expected: &'static str, found: String },
+    /// Nothing is left to evaluate.
+    #[error("no item of `{file}` is left: {reason}")]
+    NoItems { file: String, reason: String },
+}
