@@ -51,6 +51,9 @@ pub enum Error {
     /// A tensor the network needs is absent.
     #[error("`{file}` has no tensor `{tensor}`")]
     MissingTensor { file: String, tensor: String },
+    /// A layer has a tensor that the family's network does not use: it would be left out without a word.
+    #[error("`{file}` has the tensor `{tensor}`, which the network of family {family} does not use")]
+    ExtraTensor { file: String, tensor: String, family: &'static str },
     /// A tensor has another shape than the configuration says.
     #[error("`{file}`: tensor `{tensor}` has shape {found:?}, expected {expected:?}")]
     WrongShape { file: String, tensor: String, expected: Vec<usize>, found: Vec<usize> },

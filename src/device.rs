@@ -1,0 +1,120 @@
+//! Where the encoder runs: a GPU through wgpu (WebGPU in a browser), or the CPU.
+
+use crate::error::{Error, Result};
+use burn::tensor::TensorData;
+
+/// The kind of device a person asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// Burn's flex backend with our own kernels.
+    Cpu,
+    /// The adapter that wgpu prefers.
+    Gpu,
+}
+
+impl std::str::FromStr for DeviceKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "cpu" => Ok(Self::Cpu),
+            "gpu" | "webgpu" => Ok(Self::Gpu),
+            _ => Err(Error::UnknownOption { option: "device", expected: "cpu or gpu".into(), found: name.into() }),
+        }
+    }
+}
+
+/// An opened device.
+#[derive(Clone, Debug)]
+pub struct Device {
+    burn: burn::tensor::Device,
+    /// What was asked for.
+    pub kind: DeviceKind,
+    /// The adapter's name and driver, as it gives them.
+    pub adapter: String,
+    /// Whether the adapter is a CPU in disguise.
+    pub software: bool,
+    /// The largest buffer that one binding may hold, in bytes.
+    pub max_buffer_bytes: Option<u64>,
+}
+
+impl Device {
+    /// The CPU.
+    pub fn cpu() -> Self {
+        Self {
+            burn: burn::tensor::Device::flex(),
+            kind: DeviceKind::Cpu,
+            adapter: "CPU".into(),
+            software: false,
+            max_buffer_bytes: None,
+        }
+    }
+
+    /// The GPU that wgpu prefers, with the adapter's own limits. Once a process (or a worker): later calls fail.
+    ///
+    /// # Errors
+    /// [`Error::NoGpu`] where there is none.
+    pub async fn gpu() -> Result<Self> {
+        let (burn, setup) = burn::tensor::Device::wgpu_options()
+            .init_with_setup_async()
+            .await
+            .map_err(|e| Error::NoGpu { reason: e.to_string() })?;
+        let (info, limits) = (setup.adapter.get_info(), setup.device.limits());
+        Ok(Self {
+            burn,
+            kind: DeviceKind::Gpu,
+            adapter: describe(&info),
+            software: is_software(&info),
+            max_buffer_bytes: Some(limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)),
+        })
+    }
+
+    /// The device of `kind`.
+    ///
+    /// # Errors
+    /// [`Error::NoGpu`] where a GPU is asked for and there is none.
+    pub async fn open(kind: DeviceKind) -> Result<Self> {
+        match kind {
+            DeviceKind::Cpu => Ok(Self::cpu()),
+            DeviceKind::Gpu => Self::gpu().await,
+        }
+    }
+
+    /// Burn's handle.
+    pub fn burn(&self) -> &burn::tensor::Device {
+        &self.burn
+    }
+
+    /// Makes a tensor that lives as long as the model, outside the pools that activations are taken from.
+    pub(crate) fn keep<T: Send>(
+        &self,
+        data: TensorData,
+        make: impl Fn(TensorData, &burn::tensor::Device) -> T + Send,
+    ) -> T {
+        let device = self.burn.clone();
+        self.burn.memory_persistent_allocations(data, move |data| make(data, &device))
+    }
+
+    /// Waits until the device has done what it was given, by bringing one number back.
+    ///
+    /// # Errors
+    /// [`Error::Device`] with the device's own words.
+    pub async fn wait(&self) -> Result<()> {
+        burn::tensor::Tensor::<1>::zeros([1], &self.burn)
+            .into_data_async()
+            .await
+            .map(drop)
+            .map_err(|e| Error::Device { reason: format!("{e:?}") })
+    }
+}
+
+fn describe(info: &wgpu::AdapterInfo) -> String {
+    let parts = [&info.name, &info.driver, &info.driver_info];
+    let named: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+    if named.is_empty() { format!("{} adapter", info.backend) } else { named.join(", ") }
+}
+
+fn is_software(info: &wgpu::AdapterInfo) -> bool {
+    let name = describe(info).to_lowercase();
+    info.device_type == wgpu::DeviceType::Cpu || ["swiftshader", "llvmpipe"].iter().any(|soft| name.contains(soft))
+}

@@ -1,0 +1,203 @@
+//! The program in ten lines: texts -> token ids -> packed batch -> embedding rows -> layers -> feature -> pooling ->
+//! unit vectors.
+
+use crate::batch::{PackedBatch, runs};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::format::{Source, TensorInfo};
+use crate::kernel::quant;
+use crate::loader::{Header, ModelInfo};
+use crate::model::{Batch, Config, Decoder, Feature, Pooling};
+use crate::tokenizer::{Encoded, Tokenizer};
+use burn::tensor::{DType, Int, Tensor, TensorData};
+use std::rc::Rc;
+
+/// Tokens in one pass through the layers: enough to fill a device, little enough for its memory and for progress.
+pub const TOKEN_BUDGET: usize = 1024;
+
+/// What is computed from the hidden states.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub feature: Feature,
+    pub pooling: Pooling,
+}
+
+/// The vectors of some texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    /// `[B][E]`, each of unit length.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens of each text, after cutting.
+    pub tokens: Vec<usize>,
+    /// Whether a text was cut to the model's `max_length`.
+    pub truncated: Vec<bool>,
+}
+
+/// A loaded text encoder.
+pub struct TextEncoder {
+    pub config: Config,
+    pub info: ModelInfo,
+    device: Device,
+    tokenizer: Option<Tokenizer>,
+    token_table: TokenTable,
+    decoder: Decoder,
+}
+
+impl TextEncoder {
+    pub(crate) fn new(
+        header: Header,
+        decoder: Decoder,
+        token_table: Option<Vec<u8>>,
+        device: Device,
+    ) -> Result<Self> {
+        let planned = header.token_table().clone();
+        let source = header.sources[planned.source].clone();
+        let token_table = TokenTable { source, info: planned.info, resident: token_table };
+        let Header { config, info, tokenizer, .. } = header;
+        Ok(Self { config, info, device, tokenizer, token_table, decoder })
+    }
+
+    /// The device it runs on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Token ids of each text, cut to `max_length`.
+    ///
+    /// # Errors
+    /// [`Error::EmptyPrompt`] where a text has no token, [`Error::NoTokenizer`].
+    pub fn tokenize<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Encoded>> {
+        let tokenizer =
+            self.tokenizer.as_ref().ok_or_else(|| Error::NoTokenizer { file: self.info.name.clone() })?;
+        let encode = |(index, text): (usize, &T)| match tokenizer.encode(text.as_ref(), self.info.max_length)? {
+            encoded if encoded.ids.is_empty() => Err(Error::EmptyPrompt { index: index + 1 }),
+            encoded => Ok(encoded),
+        };
+        texts.iter().enumerate().map(encode).collect()
+    }
+
+    /// One unit vector for each text.
+    ///
+    /// # Errors
+    /// Those of [`Self::tokenize`] and [`Self::embed_ids`].
+    pub async fn embed<T: AsRef<str>>(&self, texts: &[T], settings: &Settings) -> Result<Embeddings> {
+        let encoded = self.tokenize(texts)?;
+        let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
+        let tokens: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
+        let mut vectors = Vec::with_capacity(texts.len());
+        for run in runs(&tokens, TOKEN_BUDGET) {
+            vectors.extend(self.embed_ids(&ids[run], settings).await?);
+        }
+        Ok(Embeddings { vectors, tokens, truncated: encoded.iter().map(|text| text.truncated).collect() })
+    }
+
+    /// One unit vector for each text of token ids, in a single pass.
+    ///
+    /// # Errors
+    /// [`Error::TokenRange`], [`Error::EmptyPrompt`], [`Error::LayerCount`], [`Error::LayerWeight`], [`Error::Device`].
+    pub async fn embed_ids(&self, texts: &[&[u32]], settings: &Settings) -> Result<Vec<Vec<f32>>> {
+        settings.feature.check(self.decoder.len())?;
+        let batch = PackedBatch::new(texts.iter().copied());
+        let (x, places) = self.prepare(texts, &batch).await?;
+        let features = settings.feature.forward(&self.decoder, x, &places); // [T, D]
+        let segments: Vec<u32> =
+            batch.segments().flat_map(|[first, end]| settings.pooling.segment(first, end)).collect();
+        let segments = Tensor::from_data(TensorData::new(segments, [texts.len(), 2]), self.integers());
+        let pooled = self.read_back(settings.pooling.forward(features, segments)).await?; // [B, D]
+        pooled.chunks_exact(self.config.hidden_size).map(unit).collect()
+    }
+
+    /// Hands `h_l [T, D]` of the packed texts to `visit(l, values)` for l = 0..=L: for tests and studies.
+    ///
+    /// # Errors
+    /// As [`Self::embed_ids`].
+    pub async fn hidden_states(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
+        let batch = PackedBatch::new(texts.iter().copied());
+        let (x, places) = self.prepare(texts, &batch).await?;
+        let mut states = Vec::new();
+        self.decoder.forward(x, &places, self.decoder.len(), |_, h| states.push(h.clone()));
+        let mut values = Vec::new();
+        for state in states {
+            values.push(self.read_back(state).await?);
+        }
+        Ok(values)
+    }
+
+    /// The token features `[T, D]` of the packed texts.
+    ///
+    /// # Errors
+    /// As [`Self::embed_ids`].
+    pub async fn features(&self, texts: &[&[u32]], feature: &Feature) -> Result<Vec<f32>> {
+        feature.check(self.decoder.len())?;
+        let batch = PackedBatch::new(texts.iter().copied());
+        let (x, places) = self.prepare(texts, &batch).await?;
+        self.read_back(feature.forward(&self.decoder, x, &places)).await
+    }
+
+    /// Token embeddings `[T, D]` and places on the device.
+    async fn prepare(&self, texts: &[&[u32]], batch: &PackedBatch) -> Result<(Tensor<2>, Batch)> {
+        for (index, ids) in texts.iter().enumerate() {
+            if ids.is_empty() {
+                return Err(Error::EmptyPrompt { index: index + 1 });
+            }
+            if let Some(found) = ids.iter().find(|id| **id as usize >= self.config.vocab_size) {
+                let vocab_size = self.config.vocab_size;
+                return Err(Error::TokenRange { index: index + 1, found: *found, vocab_size });
+            }
+        }
+        let tokens = batch.input_ids.len();
+        let rows = self.token_table.rows(&batch.input_ids).await?;
+        let x = Tensor::from_data(TensorData::new(rows, [tokens, self.config.hidden_size]), self.device.burn());
+        let integers = |values: &[u32]| -> Tensor<1, Int> {
+            Tensor::from_data(TensorData::new(values.to_vec(), [tokens]), self.integers())
+        };
+        Ok((x, Batch { positions: integers(&batch.positions), starts: integers(&batch.starts) }))
+    }
+
+    fn integers(&self) -> (&burn::tensor::Device, DType) {
+        (self.device.burn(), DType::U32)
+    }
+
+    async fn read_back(&self, tensor: Tensor<2>) -> Result<Vec<f32>> {
+        let failed = |reason: String| Error::Device { reason };
+        let data = tensor.into_data_async().await.map_err(|e| failed(format!("{e:?}")))?;
+        data.try_into_vec().map_err(|e| failed(format!("{e:?}")))
+    }
+}
+
+/// `v / |v|`, the length taken in f64.
+fn unit(v: &[f32]) -> Result<Vec<f32>> {
+    let length = v.iter().map(|x| (*x as f64).powi(2)).sum::<f64>().sqrt();
+    if !length.is_finite() {
+        return Err(Error::Device { reason: "an embedding is not finite".into() });
+    }
+    Ok(v.iter().map(|x| (*x as f64 / length.max(f64::MIN_POSITIVE)) as f32).collect())
+}
+
+/// The token embeddings `[V, D]`, as the file stores them: they never go to the device.
+struct TokenTable {
+    source: Rc<dyn Source>,
+    info: TensorInfo,
+    resident: Option<Vec<u8>>,
+}
+
+impl TokenTable {
+    /// The rows of `ids` as f32, `[T, D]`.
+    async fn rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        let (dtype, width) = (self.info.dtype, self.info.shape[1]);
+        let stride = width / dtype.block_len() * dtype.block_bytes();
+        let mut values = Vec::with_capacity(ids.len() * width);
+        for id in ids {
+            let at = *id as usize * stride;
+            match &self.resident {
+                Some(bytes) => values.extend(quant::dequantize(dtype, &bytes[at..at + stride])),
+                None => {
+                    let start = self.info.range.start + at as u64;
+                    let bytes = self.source.read(start..start + stride as u64).await?;
+                    values.extend(quant::dequantize(dtype, &bytes));
+                }
+            }
+        }
+        Ok(values)
+    }
+}

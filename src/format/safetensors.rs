@@ -1,0 +1,165 @@
+//! Safetensors: the header's length (8 bytes), the header (JSON: name -> dtype, shape, data_offsets), the tensors.
+//! Read here and not with the `safetensors` crate, which keeps offsets in a `usize`: on wasm32 it would refuse
+//! every file of 4 GiB or more.
+
+use super::{Source, TensorInfo, TensorType, gguf::describe};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Deserializer, de};
+use std::{collections::HashSet, fmt};
+
+/// The format's own limit.
+const HEADER_LIMIT: u64 = 100_000_000;
+
+/// The header of a safetensors file.
+#[derive(Debug)]
+pub struct Safetensors {
+    /// The source's name, for messages.
+    pub file: String,
+    /// In file order.
+    pub tensors: Vec<TensorInfo>,
+    /// Name and dtype of the tensors of other types than ours, in file order.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Safetensors {
+    /// Reads and checks the header of `source`.
+    ///
+    /// # Errors
+    /// [`Error::NotAModel`], [`Error::Truncated`], [`Error::Absurd`] for the header's length,
+    /// [`Error::Malformed`] for everything else.
+    pub async fn read(source: &dyn Source) -> Result<Self> {
+        let file = source.name().to_owned();
+        let (len, bytes) = header(source).await?;
+        let Entries(mut entries) = serde_json::from_slice(&bytes).map_err(|e| Error::Malformed {
+            file: file.clone(),
+            item: "the header".into(),
+            expected: "JSON of names with dtype, shape and data_offsets".into(),
+            found: e.to_string(),
+        })?;
+        entries.sort_by_key(|(_, entry)| entry.data_offsets);
+
+        let data_start = 8 + len;
+        let mut position = data_start;
+        let mut read = Self { file, tensors: Vec::new(), skipped: Vec::new() };
+        for (name, entry) in entries {
+            position = read.push(name, entry, data_start, position, source.size())?;
+        }
+        if position != source.size() {
+            let found = format!("byte {}", source.size());
+            return Err(read.malformed(
+                "the file's end",
+                format!("byte {position}, after the last tensor"),
+                found,
+            ));
+        }
+        Ok(read)
+    }
+
+    /// Adds a tensor, which has to start at `position` of the file; returns its end.
+    fn push(&mut self, name: String, entry: Entry, data_start: u64, position: u64, size: u64) -> Result<u64> {
+        let item = format!("tensor `{name}`");
+        let (start, end) = entry.data_offsets;
+        if data_start.saturating_add(start) != position || end < start {
+            let expected = format!("data_offsets from {} upwards", position - data_start);
+            return Err(self.malformed(&item, expected, format!("{start} to {end}")));
+        }
+        let end = data_start.saturating_add(end);
+        if end > size {
+            return Err(Error::Truncated { file: self.file.clone(), item, expected: end, found: size });
+        }
+        let Some(dtype) = tensor_type(&entry.dtype) else {
+            self.skipped.push((name, entry.dtype));
+            return Ok(end);
+        };
+        match extent(&entry.shape, dtype) {
+            Some((shape, bytes)) if bytes == end - position => {
+                self.tensors.push(TensorInfo { name, dtype, shape, range: position..end });
+                Ok(end)
+            }
+            _ => {
+                let expected = format!("the bytes of {dtype:?} {:?}", entry.shape);
+                Err(self.malformed(&item, expected, format!("{} bytes", end - position)))
+            }
+        }
+    }
+
+    fn malformed(&self, item: &str, expected: String, found: String) -> Error {
+        Error::Malformed { file: self.file.clone(), item: item.into(), expected, found }
+    }
+}
+
+/// The header's length and bytes.
+async fn header(source: &dyn Source) -> Result<(u64, Vec<u8>)> {
+    let (file, size) = (source.name().to_owned(), source.size());
+    let first_bytes = source.read(0..size.min(16)).await?;
+    let Some((len, [b'{', ..])) = first_bytes.split_first_chunk::<8>() else {
+        return Err(Error::NotAModel { file, expected: "a safetensors file", found: describe(&first_bytes) });
+    };
+    let len = u64::from_le_bytes(*len);
+    if len > HEADER_LIMIT {
+        let item = "the length of the header".into();
+        return Err(Error::Absurd { file, item, found: len, limit: HEADER_LIMIT });
+    }
+    if 8 + len > size {
+        return Err(Error::Truncated { file, item: "the header".into(), expected: 8 + len, found: size });
+    }
+    Ok((len, source.read(8..8 + len).await?))
+}
+
+/// What the header says about one tensor.
+#[derive(Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: (u64, u64),
+}
+
+/// The header's tensors; a map type would hide a name that stands there twice.
+struct Entries(Vec<(String, Entry)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> de::Visitor<'de> for EntriesVisitor {
+    type Value = Entries;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+        let (mut entries, mut names) = (Vec::new(), HashSet::new());
+        while let Some(name) = map.next_key::<String>()? {
+            if !names.insert(name.clone()) {
+                return Err(de::Error::custom(format!("a second `{name}`")));
+            }
+            if name == "__metadata__" {
+                map.next_value::<de::IgnoredAny>()?;
+            } else {
+                entries.push((name, map.next_value()?));
+            }
+        }
+        Ok(Entries(entries))
+    }
+}
+
+fn tensor_type(dtype: &str) -> Option<TensorType> {
+    match dtype {
+        "F32" => Some(TensorType::F32),
+        "F16" => Some(TensorType::F16),
+        "BF16" => Some(TensorType::BF16),
+        _ => None,
+    }
+}
+
+/// Shape and bytes of a tensor whose size fits the memory.
+fn extent(shape: &[u64], dtype: TensorType) -> Option<(Vec<usize>, u64)> {
+    let shape = shape.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<_>>>()?;
+    let len = shape.iter().try_fold(1, |len: usize, &dim| len.checked_mul(dim))?;
+    Some((shape, (len as u64).checked_mul(dtype.block_bytes() as u64)?))
+}

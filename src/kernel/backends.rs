@@ -1,0 +1,75 @@
+//! Which implementation each backend runs: WGSL through cubecl, plain loops through flex.
+
+use super::EncoderBackend;
+use super::quant::Layout;
+use super::rotary::HeadNorm;
+use super::{attention, layer_mix, quant_matmul, rms_norm, rotary, segment_mean, swiglu};
+use burn::backend::Flex;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn_wgpu::CubeBackend;
+
+macro_rules! implement {
+    ($backend:ty, $run:ident, $width:expr) => {
+        impl EncoderBackend for $backend {
+            fn quant_matmul(
+                x: FloatTensor<Self>,
+                words: IntTensor<Self>,
+                scales: IntTensor<Self>,
+                layout: Layout,
+                out_features: usize,
+                factor: f32,
+            ) -> FloatTensor<Self> {
+                quant_matmul::$run(x, words, scales, layout, out_features, factor)
+            }
+
+            fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
+                rms_norm::$run(x, weight, epsilon)
+            }
+
+            fn rotary(
+                x: FloatTensor<Self>,
+                table: FloatTensor<Self>,
+                positions: IntTensor<Self>,
+                head_dim: usize,
+            ) -> FloatTensor<Self> {
+                rotary::$run(x, None, table, positions, head_dim)
+            }
+
+            fn norm_rotary(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                table: FloatTensor<Self>,
+                positions: IntTensor<Self>,
+                epsilon: f32,
+            ) -> FloatTensor<Self> {
+                let head_dim = $width(&weight);
+                rotary::$run(x, Some(HeadNorm { weight, epsilon }), table, positions, head_dim)
+            }
+
+            fn attention(
+                q: FloatTensor<Self>,
+                k: FloatTensor<Self>,
+                v: FloatTensor<Self>,
+                starts: IntTensor<Self>,
+                head_dim: usize,
+            ) -> FloatTensor<Self> {
+                attention::$run(q, k, v, starts, head_dim)
+            }
+
+            fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+                swiglu::$run(gate, up)
+            }
+
+            fn layer_mix(mix: FloatTensor<Self>, hidden: FloatTensor<Self>, alpha: f32) -> FloatTensor<Self> {
+                layer_mix::$run(mix, hidden, alpha)
+            }
+
+            fn segment_mean(x: FloatTensor<Self>, segments: IntTensor<Self>) -> FloatTensor<Self> {
+                segment_mean::$run(x, segments)
+            }
+        }
+    };
+}
+
+implement!(CubeBackend, launch, |weight: &FloatTensor<CubeBackend>| weight.meta.shape()[0]);
+implement!(Flex, twin, |weight: &FloatTensor<Flex>| weight.layout().shape()[0]);

@@ -1,0 +1,186 @@
+//! What Burn lacks: the encoder's fused operations, each as WGSL for the device and plain loops for the CPU.
+//!
+//! Every operation has one file: its contract, its launch, its CPU twin; the `.wgsl` stands beside it.
+//! Called by `model`. All tensors are contiguous f32 unless said otherwise; `T` tokens are packed end to end.
+
+mod attention;
+mod backends;
+mod launch;
+mod layer_mix;
+mod quant_matmul;
+pub mod quant;
+mod rms_norm;
+mod rotary;
+mod segment_mean;
+pub mod self_test;
+mod swiglu;
+mod vector;
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Dispatch, backend_extension};
+use crate::device::Device;
+use burn::tensor::{DType, Int, Tensor, TensorData};
+use quant::Layout;
+
+/// The operations that each backend implements: `Cube` launches WGSL, `Flex` runs on the CPU.
+#[backend_extension(Cube, Flex)]
+pub trait EncoderBackend: burn::backend::Backend {
+    fn quant_matmul(
+        x: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        scales: IntTensor<Self>,
+        layout: Layout,
+        out_features: usize,
+        factor: f32,
+    ) -> FloatTensor<Self>;
+
+    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self>;
+
+    fn rotary(
+        x: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        positions: IntTensor<Self>,
+        head_dim: usize,
+    ) -> FloatTensor<Self>;
+
+    fn norm_rotary(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        positions: IntTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        starts: IntTensor<Self>,
+        head_dim: usize,
+    ) -> FloatTensor<Self>;
+
+    fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn layer_mix(mix: FloatTensor<Self>, hidden: FloatTensor<Self>, alpha: f32) -> FloatTensor<Self>;
+
+    fn segment_mean(x: FloatTensor<Self>, segments: IntTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// A linear layer's weight on the device, in the layout of [`quant::Packed`].
+#[derive(Clone, Debug)]
+pub struct PackedWeight {
+    /// How `words` is read.
+    pub layout: Layout,
+    /// Rows of the checkpoint's `[out, in]` weight.
+    pub out_features: usize,
+    /// Columns of it.
+    pub in_features: usize,
+    /// `[in / values per word, out]`
+    pub words: Tensor<2, Int>,
+    /// `[in / group, out]`: f16 scale in the low half, f16 minimum in the high half.
+    pub scales: Tensor<2, Int>,
+    /// A power of two that `scales` are multiplied by.
+    pub factor: f32,
+}
+
+impl PackedWeight {
+    /// Moves a packed weight to the device.
+    pub fn upload(packed: quant::Packed, device: &Device) -> Self {
+        let columns = packed.out_features;
+        let integers = |values: Vec<u32>, columns: usize| {
+            let shape = [values.len() / columns, columns];
+            device.keep(TensorData::new(values, shape), |data, device| {
+                Tensor::from_data(data, (device, DType::U32))
+            })
+        };
+        let scale_columns = columns.min(packed.scales.len());
+        Self {
+            layout: packed.layout,
+            out_features: packed.out_features,
+            in_features: packed.in_features,
+            words: integers(packed.words, columns),
+            scales: integers(packed.scales, scale_columns),
+            factor: packed.factor,
+        }
+    }
+}
+
+/// `y = x Wᵀ`: `x [T, in]` -> `[T, out]`, in f32.
+pub fn quant_matmul(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::quant_matmul(
+        x.into_dispatch(),
+        weight.words.clone().into_dispatch(),
+        weight.scales.clone().into_dispatch(),
+        weight.layout,
+        weight.out_features,
+        weight.factor,
+    ))
+}
+
+/// `x / sqrt(mean(x²) + epsilon) * weight` over each row: `x [T, D]`, `weight [D]` -> `[T, D]`.
+pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::rms_norm(x.into_dispatch(), weight.into_dispatch(), epsilon))
+}
+
+/// Rotate-half RoPE on every head: `x [T, H * head_dim]`, `table [P, head_dim]` (cosines, then sines),
+/// `positions [T]` u32 below `P` -> `[T, H * head_dim]`.
+pub fn rotary(x: Tensor<2>, table: Tensor<2>, positions: Tensor<1, Int>, head_dim: usize) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::rotary(
+        x.into_dispatch(),
+        table.into_dispatch(),
+        positions.into_dispatch(),
+        head_dim,
+    ))
+}
+
+/// RMS norm over each head with `weight [head_dim]`, then [`rotary`].
+pub fn norm_rotary(
+    x: Tensor<2>,
+    weight: Tensor<1>,
+    table: Tensor<2>,
+    positions: Tensor<1, Int>,
+    epsilon: f32,
+) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::norm_rotary(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        table.into_dispatch(),
+        positions.into_dispatch(),
+        epsilon,
+    ))
+}
+
+/// Causal grouped-query attention inside each packed text, scale `head_dim^-0.5`:
+/// `q [T, H * head_dim]`, `k`, `v` `[T, KV * head_dim]`, `starts [T]` u32 (the first token of each token's text)
+/// -> `[T, H * head_dim]`.
+pub fn attention(
+    q: Tensor<2>,
+    k: Tensor<2>,
+    v: Tensor<2>,
+    starts: Tensor<1, Int>,
+    head_dim: usize,
+) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::attention(
+        q.into_dispatch(),
+        k.into_dispatch(),
+        v.into_dispatch(),
+        starts.into_dispatch(),
+        head_dim,
+    ))
+}
+
+/// `silu(gate) * up`, element by element: `[T, F]` -> `[T, F]`.
+pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::swiglu(gate.into_dispatch(), up.into_dispatch()))
+}
+
+/// `mix + alpha * LayerNorm(hidden)`, LayerNorm without parameters, eps 1e-5 (GRAN-TED, section 3.2):
+/// `[T, D]` -> `[T, D]`.
+pub fn layer_mix(mix: Tensor<2>, hidden: Tensor<2>, alpha: f32) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::layer_mix(mix.into_dispatch(), hidden.into_dispatch(), alpha))
+}
+
+/// The mean of `x`'s rows over each segment: `x [T, D]`, `segments [B, 2]` u32 (first row, end row) -> `[B, D]`.
+pub fn segment_mean(x: Tensor<2>, segments: Tensor<2, Int>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::segment_mean(x.into_dispatch(), segments.into_dispatch()))
+}

@@ -1,0 +1,263 @@
+//! The only codec of stored weights: GGUF blocks -> f32 values, and -> the device's two packed layouts.
+//!
+//! Every block type is read as groups of 16 or 32 small integers with a scale and a minimum:
+//! `value = code * scale + min`. Block layouts: ggml's `ggml-common.h`, restated in shared facts and checked against
+//! the Python `gguf` package's formulas in tests/kernel.rs. Called by `loader` and `encoder`.
+
+use crate::format::TensorType;
+use half::{bf16, f16};
+
+/// How a weight's `words` are read on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// Eight unsigned 4-bit codes a word, a scale and a minimum per 32.
+    Packed4,
+    /// Four signed 8-bit codes a word, a scale and a minimum per `group` (16 or 32).
+    Packed8 { group: usize },
+    /// One f32 a word.
+    Dense,
+}
+
+impl Layout {
+    /// The layout that holds `dtype` without loss of codes.
+    pub fn of(dtype: TensorType) -> Self {
+        match dtype {
+            TensorType::F32 | TensorType::F16 | TensorType::BF16 => Self::Dense,
+            TensorType::Q4_0 | TensorType::Q4_1 | TensorType::Q4_K => Self::Packed4,
+            TensorType::Q5_0 | TensorType::Q5_1 | TensorType::Q8_0 | TensorType::Q5_K => Self::Packed8 { group: 32 },
+            TensorType::Q6_K => Self::Packed8 { group: 16 },
+        }
+    }
+
+    /// Values in one word.
+    pub fn per_word(self) -> usize {
+        match self {
+            Self::Packed4 => 8,
+            Self::Packed8 { .. } => 4,
+            Self::Dense => 1,
+        }
+    }
+
+    /// Values that share a scale; `None` where there are no scales.
+    pub fn group(self) -> Option<usize> {
+        match self {
+            Self::Packed4 => Some(32),
+            Self::Packed8 { group } => Some(group),
+            Self::Dense => None,
+        }
+    }
+
+    /// Bytes of `words` and of `scales` for a weight `[out, in]`.
+    pub fn bytes(self, out_features: usize, in_features: usize) -> [u64; 2] {
+        let words = (in_features / self.per_word()) as u64 * out_features as u64 * 4;
+        let scales = self.group().map_or(4, |group| (in_features / group) as u64 * out_features as u64 * 4);
+        [words, scales]
+    }
+}
+
+/// A weight `[out, in]` in the device's layout: transposed, so that neighbouring outputs are neighbouring words.
+pub struct Packed {
+    pub layout: Layout,
+    pub out_features: usize,
+    pub in_features: usize,
+    /// `[in / per_word, out]`; the first value of a word is in its lowest bits.
+    pub words: Vec<u32>,
+    /// `[in / group, out]`: f16 scale low, f16 minimum high. One zero where the layout has no scales.
+    pub scales: Vec<u32>,
+    /// A power of two that scales and minima are multiplied by: it keeps the stored f16 far from the subnormal
+    /// range, which some GPUs flush to zero.
+    pub factor: f32,
+}
+
+/// One group of a block, as [`for_groups`] hands it out.
+struct Group<'a> {
+    codes: &'a [i8],
+    scale: f32,
+    min: f32,
+}
+
+/// The values of `bytes`, which hold whole blocks of `dtype`.
+pub fn dequantize(dtype: TensorType, bytes: &[u8]) -> Vec<f32> {
+    match dtype {
+        TensorType::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        TensorType::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+        TensorType::BF16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        _ => {
+            let mut values = Vec::with_capacity(bytes.len() / dtype.block_bytes() * dtype.block_len());
+            for block in bytes.chunks_exact(dtype.block_bytes()) {
+                for_groups(dtype, block, |group| {
+                    values.extend(group.codes.iter().map(|code| *code as f32 * group.scale + group.min));
+                });
+            }
+            values
+        }
+    }
+}
+
+/// The weight `[out, in]` stored in `bytes`, ready for upload. `in` is a multiple of the block and of 32.
+pub fn pack(dtype: TensorType, bytes: &[u8], out_features: usize, in_features: usize) -> Packed {
+    let layout = Layout::of(dtype);
+    let Some(group_len) = layout.group() else {
+        return pack_dense(dtype, bytes, out_features, in_features);
+    };
+    let per_word = layout.per_word();
+    let bits = 32 / per_word;
+    let mut words = vec![0u32; in_features / per_word * out_features];
+    let mut pairs = vec![(0f32, 0f32); in_features / group_len * out_features];
+    let row_bytes = in_features / dtype.block_len() * dtype.block_bytes();
+    for (row, bytes) in bytes.chunks_exact(row_bytes).enumerate() {
+        let mut index = 0;
+        for block in bytes.chunks_exact(dtype.block_bytes()) {
+            for_groups(dtype, block, |group| {
+                let first_word = index * group_len / per_word;
+                for (i, codes) in group.codes.chunks_exact(per_word).enumerate() {
+                    let word = codes.iter().rev().fold(0u32, |word, code| {
+                        (word << (bits % 32)) | (*code as u8 as u32 & ((1 << bits) - 1))
+                    });
+                    words[(first_word + i) * out_features + row] = word;
+                }
+                pairs[index * out_features + row] = (group.scale, group.min);
+                index += 1;
+            });
+        }
+    }
+    let factor = shared_factor(&pairs);
+    let scales = pairs
+        .iter()
+        .map(|(scale, min)| {
+            let half = |value: f32| f16::from_f32(value / factor).to_bits() as u32;
+            half(*scale) | half(*min) << 16
+        })
+        .collect();
+    Packed { layout, out_features, in_features, words, scales, factor }
+}
+
+fn pack_dense(dtype: TensorType, bytes: &[u8], out_features: usize, in_features: usize) -> Packed {
+    let values = dequantize(dtype, bytes);
+    let mut words = vec![0u32; values.len()];
+    for (row, values) in values.chunks_exact(in_features).enumerate() {
+        for (column, value) in values.iter().enumerate() {
+            words[column * out_features + row] = value.to_bits();
+        }
+    }
+    Packed { layout: Layout::Dense, out_features, in_features, words, scales: vec![0], factor: 1.0 }
+}
+
+/// The power of two that brings the largest scale or minimum to about 2^14, the upper end of f16.
+fn shared_factor(pairs: &[(f32, f32)]) -> f32 {
+    let largest = pairs.iter().fold(0f32, |all, (scale, min)| all.max(scale.abs()).max(min.abs()));
+    if largest > 0.0 && largest.is_finite() { (largest.log2().ceil() - 14.0).max(-100.0).exp2() } else { 1.0 }
+}
+
+impl Packed {
+    /// Whether every scale, minimum and dense value is a finite number.
+    pub fn is_finite(&self) -> bool {
+        match self.layout {
+            Layout::Dense => self.words.iter().all(|word| f32::from_bits(*word).is_finite()),
+            _ => self.scales.iter().all(|pair| {
+                [*pair as u16, (*pair >> 16) as u16].into_iter().all(|half| f16::from_bits(half).is_finite())
+            }),
+        }
+    }
+}
+
+/// Hands out the groups of one block, first values first.
+fn for_groups(dtype: TensorType, block: &[u8], mut each: impl FnMut(Group)) {
+    let half = |at: usize| f16::from_le_bytes([block[at], block[at + 1]]).to_f32();
+    let mut codes = [0i8; 32];
+    match dtype {
+        TensorType::Q4_0 => {
+            nibbles(&block[2..18], &mut codes);
+            each(Group { codes: &codes, scale: half(0), min: -8.0 * half(0) });
+        }
+        TensorType::Q4_1 => {
+            nibbles(&block[4..20], &mut codes);
+            each(Group { codes: &codes, scale: half(0), min: half(2) });
+        }
+        TensorType::Q5_0 => {
+            nibbles(&block[6..22], &mut codes);
+            fifth_bits(&block[2..6], &mut codes);
+            codes.iter_mut().for_each(|code| *code -= 16);
+            each(Group { codes: &codes, scale: half(0), min: 0.0 });
+        }
+        TensorType::Q5_1 => {
+            nibbles(&block[8..24], &mut codes);
+            fifth_bits(&block[4..8], &mut codes);
+            each(Group { codes: &codes, scale: half(0), min: half(2) });
+        }
+        TensorType::Q8_0 => {
+            codes.iter_mut().zip(&block[2..34]).for_each(|(code, byte)| *code = *byte as i8);
+            each(Group { codes: &codes, scale: half(0), min: 0.0 });
+        }
+        TensorType::Q4_K => {
+            let (scale, min) = (half(0), half(2));
+            for group in 0..8 {
+                let bytes = &block[16 + group / 2 * 32..][..32];
+                let shift = 4 * (group % 2);
+                codes.iter_mut().zip(bytes).for_each(|(code, byte)| *code = ((byte >> shift) & 15) as i8);
+                let (s, m) = six_bits(&block[4..16], group);
+                each(Group { codes: &codes, scale: scale * s, min: -min * m });
+            }
+        }
+        TensorType::Q5_K => {
+            let (scale, min) = (half(0), half(2));
+            for group in 0..8 {
+                let bytes = &block[48 + group / 2 * 32..][..32];
+                let shift = 4 * (group % 2);
+                for ((code, byte), high) in codes.iter_mut().zip(bytes).zip(&block[16..48]) {
+                    *code = (((byte >> shift) & 15) | ((high >> group) & 1) << 4) as i8;
+                }
+                let (s, m) = six_bits(&block[4..16], group);
+                each(Group { codes: &codes, scale: scale * s, min: -min * m });
+            }
+        }
+        TensorType::Q6_K => {
+            for group in 0..16 {
+                q6_k_codes(block, group, &mut codes[..16]);
+                let scale = half(208) * (block[192 + group] as i8) as f32;
+                each(Group { codes: &codes[..16], scale, min: 0.0 });
+            }
+        }
+        TensorType::F32 | TensorType::F16 | TensorType::BF16 => unreachable!("dense types have no groups"),
+    }
+}
+
+/// Sixteen bytes: the low nibbles are codes 0..16, the high ones 16..32.
+fn nibbles(bytes: &[u8], codes: &mut [i8; 32]) {
+    for (i, byte) in bytes.iter().enumerate() {
+        codes[i] = (byte & 15) as i8;
+        codes[i + 16] = (byte >> 4) as i8;
+    }
+}
+
+/// Bit `i` of four bytes is the fifth bit of code `i`.
+fn fifth_bits(bytes: &[u8], codes: &mut [i8; 32]) {
+    for (i, code) in codes.iter_mut().enumerate() {
+        *code |= (((bytes[i / 8] >> (i % 8)) & 1) << 4) as i8;
+    }
+}
+
+/// The 6-bit scale and minimum of one of a super-block's eight groups.
+fn six_bits(packed: &[u8], group: usize) -> (f32, f32) {
+    let (scale, min) = if group < 4 {
+        (packed[group] & 63, packed[group + 4] & 63)
+    } else {
+        (
+            (packed[group + 4] & 15) | (packed[group - 4] >> 6) << 4,
+            (packed[group + 4] >> 4) | (packed[group] >> 6) << 4,
+        )
+    };
+    (scale as f32, min as f32)
+}
+
+/// Sixteen 6-bit codes, less 32: bytes 0..128 hold low nibbles, 128..192 the upper two bits. Each half of the
+/// super-block is four runs of 32.
+fn q6_k_codes(block: &[u8], group: usize, codes: &mut [i8]) {
+    let (half, run, start) = (group / 8, group % 8 / 2, group % 2 * 16);
+    for (i, code) in codes.iter_mut().enumerate() {
+        let at = start + i;
+        let low = block[half * 64 + run % 2 * 32 + at] >> (4 * (run / 2)) & 15;
+        let high = block[128 + half * 32 + at] >> (2 * run) & 3;
+        *code = (low | high << 4) as i8 - 32;
+    }
+}

@@ -1,0 +1,39 @@
+//! RMS norm over rows; contract in [`super::rms_norm`] and rms_norm.wgsl.
+
+use super::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use super::vector::{dot, for_rows, simd};
+use burn::backend::flex::FlexTensor;
+use burn_wgpu::CubeTensor;
+
+const LANES: u32 = 32;
+
+pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
+    let (x, weight) = (dense(x), dense(weight));
+    let shape = [x.meta.shape()[0], x.meta.shape()[1]];
+    let [columns, rows] = fold(shape[0]);
+    Wgsl::new("rms_norm", include_str!("rms_norm.wgsl"), [LANES, 1]).run(
+        &[&x, &weight],
+        &[shape[0] as u32, shape[1] as u32, epsilon.to_bits()],
+        shape,
+        [columns, rows, 1],
+    )
+}
+
+pub fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
+    let (x, weight) = (host(x), host(weight));
+    let [rows, width] = rows_columns(&x);
+    let (input, weight) = (x.storage::<f32>(), weight.storage::<f32>());
+    let mut output = vec![0.0; rows * width];
+    for_rows(&mut output, width, |row, out| normalize(&input[row * width..][..width], weight, epsilon, out));
+    from_host(output, [rows, width])
+}
+
+simd!(pub(super) fn normalize(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = normalize_body);
+
+#[inline(always)]
+fn normalize_body<const FMA: bool>(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    let scale = 1.0 / (dot::<FMA>(x, x) / x.len() as f32 + epsilon).sqrt();
+    for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
+        *out = x * scale * weight;
+    }
+}

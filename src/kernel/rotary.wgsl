@@ -1,0 +1,37 @@
+// Rotate-half RoPE on every head, after an RMS norm over the head where `normed` is true:
+//   y[i] = x[i] cos[i] - x[i + h/2] sin[i],   y[i + h/2] = x[i + h/2] cos[i] + x[i] sin[i],   i < h/2, h = head_dim
+// x, y [T, H * head_dim]; table [P, head_dim]: h/2 cosines, then h/2 sines (made on the host in f64: WGSL's own
+// sine is not exact for large angles); positions [T]; info = T, H, head_dim, bits of epsilon.
+// One invocation a (token, head).
+@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> table: array<f32>;
+@group(0) @binding(2) var<storage, read_write> positions: array<u32>;
+{{ declare_weight }}
+@group(0) @binding({{ info_binding }}) var<storage, read_write> info: array<u32>;
+@group(0) @binding({{ y_binding }}) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let head = (group.y * groups.x + group.x) * {{ workgroup_x }}u + lane;
+    let token = head / info[1];
+    if (token >= info[0]) { return; }
+    let head_dim = info[2];
+    let half = head_dim / 2u;
+    let base = head * head_dim;
+    let row = positions[token] * head_dim;
+
+    var scale = 1.0;
+    {{ measure }}
+    for (var i = 0u; i < half; i++) {
+        let c = table[row + i];
+        let s = table[row + half + i];
+        let a = x[base + i] * scale{{ weight_low }};
+        let b = x[base + half + i] * scale{{ weight_high }};
+        y[base + i] = a * c - b * s;
+        y[base + half + i] = b * c + a * s;
+    }
+}

@@ -1,0 +1,299 @@
+//! What the files say of themselves: configuration, tokenizer, and where each needed tensor lies; all checked.
+
+use super::{config, device_bytes};
+use crate::error::{Error, Result};
+use crate::format::{Source, TensorInfo, TensorType, gguf::Gguf, safetensors::Safetensors};
+use crate::model::{
+    Config, Family,
+    config::{Expected, Role},
+};
+use crate::tokenizer::Tokenizer;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+/// Tokens that a text is cut to (the reference's limit), unless the model's own is smaller.
+const MAX_LENGTH: usize = 2048;
+/// Largest token table that is kept in memory; rows of a larger one are read from the file.
+const RESIDENT_TABLE: u64 = if cfg!(target_family = "wasm") { 160 << 20 } else { 1 << 30 };
+/// Largest config.json or tokenizer.json.
+const MAX_JSON: u64 = 64 << 20;
+
+/// A model's facts, for people.
+#[derive(Clone, Debug)]
+pub struct ModelInfo {
+    /// The weight file's name.
+    pub name: String,
+    /// Bytes of all weight files.
+    pub file_bytes: u64,
+    /// Bytes of the weights on the device.
+    pub device_bytes: u64,
+    /// Values in the tensors that are used, the token table among them.
+    pub parameters: u64,
+    /// How many of the used tensors have which type.
+    pub tensor_types: BTreeMap<TensorType, usize>,
+    /// Tokens that a text is cut to.
+    pub max_length: usize,
+    /// Name and SHA-256 of each weight file; empty before they were read.
+    pub sha256: Vec<(String, String)>,
+}
+
+/// A tensor to load.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub source: usize,
+    pub info: TensorInfo,
+    /// Hugging Face's name without prefix.
+    pub name: String,
+    pub role: Role,
+    /// The heads whose rows have to be put in order (`llama` GGUF files).
+    pub heads: Option<usize>,
+}
+
+/// Everything but the weights.
+pub struct Header {
+    pub config: Config,
+    pub info: ModelInfo,
+    pub(crate) tokenizer: Option<Tokenizer>,
+    pub(crate) sources: Vec<Rc<dyn Source>>,
+    /// In file order.
+    pub(crate) tensors: Vec<Planned>,
+}
+
+impl Header {
+    /// Reads the headers of one GGUF file, or of config.json, tokenizer.json (optional) and safetensors files.
+    ///
+    /// # Errors
+    /// Everything that can be wrong with them: see [`Error`].
+    pub async fn read(files: Vec<Rc<dyn Source>>) -> Result<Self> {
+        let [mut config, mut tokenizer] = [None, None];
+        let mut weights = Vec::new();
+        for file in files {
+            match file.name().rsplit(['/', '\\']).next().unwrap_or_default() {
+                "config.json" => config = Some(file),
+                "tokenizer.json" => tokenizer = Some(file),
+                _ => weights.push(file),
+            }
+        }
+        let Some(first) = weights.first() else {
+            return Err(Error::NotAModel {
+                file: config.or(tokenizer).map_or_else(|| "no file".into(), |file| file.name().into()),
+                expected: "a .gguf file, or .safetensors files with config.json",
+                found: "no weights".into(),
+            });
+        };
+        let start = first.read(0..first.size().min(4)).await?;
+        match config {
+            None => Self::from_gguf(weights).await,
+            Some(_) if Gguf::is_gguf(&start) => Self::from_gguf(weights).await,
+            Some(config) => Self::from_safetensors(config, tokenizer, weights).await,
+        }
+    }
+
+    async fn from_gguf(sources: Vec<Rc<dyn Source>>) -> Result<Self> {
+        if let [_, second, ..] = &sources[..] {
+            return Err(Error::NotAModel {
+                file: second.name().into(),
+                expected: "one .gguf file",
+                found: format!("{} files", sources.len()),
+            });
+        }
+        if sources[0].name().ends_with(".safetensors") {
+            return Err(Error::NotAModel {
+                file: sources[0].name().into(),
+                expected: "config.json beside the .safetensors file",
+                found: "no config.json".into(),
+            });
+        }
+        let gguf = Gguf::read(&*sources[0]).await?;
+        let vocab_size = gguf
+            .tensors
+            .iter()
+            .find(|tensor| tensor.name == "token_embd.weight")
+            .and_then(|tensor| tensor.shape.first().copied())
+            .unwrap_or(0);
+        let config = config::from_gguf(&gguf, vocab_size)?;
+        let tokenizer = Tokenizer::from_gguf(&gguf)?;
+        let found = Found {
+            name: gguf_name,
+            tensors: gguf.tensors.into_iter().map(|info| (info.name.clone(), (0, info))).collect(),
+            skipped: HashMap::new(),
+        };
+        let is_text = |name: &str| name.starts_with("blk.");
+        Self::new(config, Some(tokenizer), sources, found, is_text)
+    }
+
+    async fn from_safetensors(
+        config: Rc<dyn Source>,
+        tokenizer: Option<Rc<dyn Source>>,
+        sources: Vec<Rc<dyn Source>>,
+    ) -> Result<Self> {
+        let json = read_json(&*config).await?;
+        let config = config::from_json(config.name(), &json)?;
+        let tokenizer = match tokenizer {
+            Some(file) => Some(Tokenizer::from_json(file.name(), &read_json(&*file).await?)?),
+            None => None,
+        };
+        let (mut tensors, mut skipped) = (HashMap::new(), HashMap::new());
+        for (index, source) in sources.iter().enumerate() {
+            let file = Safetensors::read(&**source).await?;
+            tensors.extend(file.tensors.into_iter().map(|info| (strip(&info.name).into(), (index, info))));
+            skipped.extend(file.skipped.into_iter().map(|(name, dtype)| (strip(&name).into(), dtype)));
+        }
+        let found = Found { name: |name| name.into(), tensors, skipped };
+        Self::new(config, tokenizer, sources, found, |name| name.starts_with("layers."))
+    }
+
+    /// Matches what is needed with what was found; `is_text` tells the decoder's own tensors from vision and heads.
+    fn new(
+        config: Config,
+        tokenizer: Option<Tokenizer>,
+        sources: Vec<Rc<dyn Source>>,
+        mut found: Found,
+        is_text: impl Fn(&str) -> bool,
+    ) -> Result<Self> {
+        let file = sources[0].name().to_string();
+        let mut tensors = config
+            .tensors()
+            .into_iter()
+            .map(|expected| found.take(&file, expected, &config))
+            .collect::<Result<Vec<_>>>()?;
+        let mut extra: Vec<_> = found.tensors.into_keys().filter(|name| is_text(name)).collect();
+        extra.sort();
+        if let Some(tensor) = extra.into_iter().next() {
+            return Err(Error::ExtraTensor { file, tensor, family: config.family.name() });
+        }
+        if let Some(tokenizer) = &tokenizer
+            && tokenizer.vocab_size() > config.vocab_size
+        {
+            return Err(Error::Malformed {
+                file,
+                item: "the tokenizer".into(),
+                expected: format!("at most {} tokens, the token table's height", config.vocab_size),
+                found: format!("{}", tokenizer.vocab_size()),
+            });
+        }
+        tensors.sort_by_key(|planned| (planned.source, planned.info.range.start));
+        let on_device = |planned: &&Planned| planned.role != Role::Embedding;
+        let mut tensor_types = BTreeMap::new();
+        tensors.iter().for_each(|planned| *tensor_types.entry(planned.info.dtype).or_default() += 1);
+        let info = ModelInfo {
+            name: file,
+            file_bytes: sources.iter().map(|source| source.size()).sum(),
+            device_bytes: tensors
+                .iter()
+                .filter(on_device)
+                .flat_map(|planned| device_bytes(planned.info.dtype, &planned.info.shape))
+                .sum(),
+            parameters: tensors.iter().map(|planned| planned.info.shape.iter().product::<usize>() as u64).sum(),
+            tensor_types,
+            max_length: MAX_LENGTH.min(config.max_position_embeddings),
+            sha256: Vec::new(),
+        };
+        Ok(Self { config, info, tokenizer, sources, tensors })
+    }
+
+    /// Refuses a model with a tensor that needs more than `limit` bytes in one buffer.
+    pub(super) fn check_limit(&self, limit: u64) -> Result<()> {
+        for planned in self.tensors.iter().filter(|planned| planned.role == Role::Matrix) {
+            let needed = device_bytes(planned.info.dtype, &planned.info.shape)[0];
+            if needed > limit {
+                return Err(Error::DeviceLimit { item: planned.info.name.clone(), needed, limit });
+            }
+        }
+        Ok(())
+    }
+
+    /// The token table's place.
+    pub(crate) fn token_table(&self) -> &Planned {
+        let table = self.tensors.iter().find(|planned| planned.role == Role::Embedding);
+        table.expect("`Config::tensors` lists the token table, and `new` refuses a file without it")
+    }
+
+    /// Whether the token table is kept in memory while the model is loaded.
+    pub(super) fn keeps_token_table(&self) -> bool {
+        let range = &self.token_table().info.range;
+        range.end - range.start <= RESIDENT_TABLE
+    }
+}
+
+/// The tensors of the files, by their name without prefix.
+struct Found {
+    /// The file's own name for one of Hugging Face's.
+    name: fn(&str) -> String,
+    tensors: HashMap<String, (usize, TensorInfo)>,
+    /// Tensors of types that we don't read.
+    skipped: HashMap<String, String>,
+}
+
+impl Found {
+    fn take(&mut self, file: &str, expected: Expected, config: &Config) -> Result<Planned> {
+        let name = (self.name)(&expected.name);
+        let Some((source, info)) = self.tensors.remove(&name) else {
+            return Err(match self.skipped.remove(&name) {
+                Some(found) => Error::UnknownTensorType { file: file.into(), tensor: name, found },
+                None => Error::MissingTensor { file: file.into(), tensor: name },
+            });
+        };
+        if info.shape != expected.shape {
+            return Err(Error::WrongShape {
+                file: file.into(),
+                tensor: info.name,
+                expected: expected.shape,
+                found: info.shape,
+            });
+        }
+        let is_gguf_llama = config.family == Family::Llama && name != expected.name;
+        let heads = match expected.name.rsplit('.').nth(1) {
+            Some("q_proj") if is_gguf_llama => Some(config.num_attention_heads),
+            Some("k_proj") if is_gguf_llama => Some(config.num_key_value_heads),
+            _ => None,
+        };
+        Ok(Planned { source, info, name: expected.name, role: expected.role, heads })
+    }
+}
+
+/// The part of a safetensors name that all exports share.
+fn strip(name: &str) -> &str {
+    ["model.language_model.", "language_model.model.", "model."]
+        .into_iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name)
+}
+
+/// GGUF's name for one of Hugging Face's.
+fn gguf_name(name: &str) -> String {
+    const PARTS: [(&str, &str); 15] = [
+        ("embed_tokens", "token_embd"),
+        ("layers", "blk"),
+        ("input_layernorm", "attn_norm"),
+        ("post_attention_layernorm", "ffn_norm"),
+        ("self_attn", ""),
+        ("q_proj", "attn_q"),
+        ("k_proj", "attn_k"),
+        ("v_proj", "attn_v"),
+        ("o_proj", "attn_output"),
+        ("q_norm", "attn_q_norm"),
+        ("k_norm", "attn_k_norm"),
+        ("mlp", ""),
+        ("gate_proj", "ffn_gate"),
+        ("up_proj", "ffn_up"),
+        ("down_proj", "ffn_down"),
+    ];
+    if name == "norm.weight" {
+        return "output_norm.weight".into();
+    }
+    let part = |part: &str| PARTS.iter().find(|(ours, _)| *ours == part).map_or(part.to_string(), |(_, gguf)| (*gguf).into());
+    name.split('.').map(part).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
+}
+
+async fn read_json(source: &dyn Source) -> Result<Vec<u8>> {
+    if source.size() > MAX_JSON {
+        return Err(Error::Absurd {
+            file: source.name().into(),
+            item: "the length".into(),
+            found: source.size(),
+            limit: MAX_JSON,
+        });
+    }
+    source.read(0..source.size()).await
+}

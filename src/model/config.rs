@@ -1,0 +1,186 @@
+//! A model's sizes, from whichever file states them, and the tensors that follow from them.
+
+use crate::error::{Error, Result};
+
+/// The architectures that the one decoder covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    Llama,
+    Qwen2,
+    Qwen3,
+    Qwen3Vl,
+}
+
+impl Family {
+    /// From `general.architecture` or `model_type`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFamily`].
+    pub fn parse(file: &str, name: &str) -> Result<Self> {
+        match name {
+            "llama" => Ok(Self::Llama),
+            "qwen2" => Ok(Self::Qwen2),
+            "qwen3" => Ok(Self::Qwen3),
+            "qwen3vl" | "qwen3_vl" | "qwen3_vl_text" => Ok(Self::Qwen3Vl),
+            _ => Err(Error::UnknownFamily { file: file.into(), found: name.chars().take(64).collect() }),
+        }
+    }
+
+    /// The name in GGUF files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Llama => "llama",
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+            Self::Qwen3Vl => "qwen3vl",
+        }
+    }
+}
+
+/// What the decoder is built from; field names are those of Hugging Face's config.json.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub family: Family,
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub num_key_value_heads: usize,
+    pub head_dim: usize,
+    pub vocab_size: usize,
+    pub rms_norm_eps: f32,
+    pub rope_theta: f64,
+    pub max_position_embeddings: usize,
+    /// q, k and v have biases (qwen2).
+    pub attention_bias: bool,
+    /// q and k are normalized over each head (qwen3).
+    pub qk_norm: bool,
+}
+
+/// How a tensor is used, which decides how it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The token table: stays off the device.
+    Embedding,
+    /// A linear layer's weight.
+    Matrix,
+    /// A norm's weight or a bias.
+    Vector,
+}
+
+/// A tensor the decoder needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expected {
+    /// Hugging Face's name without the `model.` or `model.language_model.` prefix.
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub role: Role,
+}
+
+impl Config {
+    /// Checks what the kernels rely on.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the first size that cannot be.
+    pub fn check(self, file: &str) -> Result<Self> {
+        let kernel_width = |size: usize| size > 0 && size.is_multiple_of(32);
+        let whole_groups = self.num_key_value_heads > 0
+            && self.num_attention_heads > 0
+            && self.num_attention_heads.is_multiple_of(self.num_key_value_heads);
+        let rules: [(&str, bool, &str, String); 9] = [
+            ("hidden_size", kernel_width(self.hidden_size), "a multiple of 32", self.hidden_size.to_string()),
+            (
+                "intermediate_size",
+                kernel_width(self.intermediate_size),
+                "a multiple of 32",
+                self.intermediate_size.to_string(),
+            ),
+            (
+                "num_hidden_layers",
+                (1..=1024).contains(&self.num_hidden_layers),
+                "1 to 1024",
+                self.num_hidden_layers.to_string(),
+            ),
+            (
+                "num_attention_heads",
+                whole_groups,
+                "a multiple of num_key_value_heads",
+                format!("{} for {}", self.num_attention_heads, self.num_key_value_heads),
+            ),
+            (
+                "head_dim",
+                self.head_dim.is_multiple_of(4) && (4..=256).contains(&self.head_dim),
+                "a multiple of 4 up to 256",
+                self.head_dim.to_string(),
+            ),
+            (
+                "num_attention_heads x head_dim",
+                kernel_width(self.num_attention_heads.saturating_mul(self.head_dim)),
+                "a multiple of 32",
+                self.num_attention_heads.saturating_mul(self.head_dim).to_string(),
+            ),
+            (
+                "rms_norm_eps",
+                self.rms_norm_eps.is_finite() && self.rms_norm_eps >= 0.0,
+                "a small positive number",
+                self.rms_norm_eps.to_string(),
+            ),
+            (
+                "rope_theta",
+                self.rope_theta.is_finite() && self.rope_theta > 1.0,
+                "a number above 1",
+                self.rope_theta.to_string(),
+            ),
+            (
+                "max_position_embeddings",
+                self.max_position_embeddings > 0,
+                "at least 1",
+                self.max_position_embeddings.to_string(),
+            ),
+        ];
+        match rules.into_iter().find(|(_, holds, _, _)| !holds) {
+            None => Ok(self),
+            Some((item, _, expected, found)) => Err(Error::Malformed {
+                file: file.into(),
+                item: item.into(),
+                expected: expected.into(),
+                found,
+            }),
+        }
+    }
+
+    /// The tensors of the network, in the order the decoder takes them.
+    pub fn tensors(&self) -> Vec<Expected> {
+        let (d, f, h) = (self.hidden_size, self.intermediate_size, self.head_dim);
+        let (q, kv) = (self.num_attention_heads * h, self.num_key_value_heads * h);
+        let mut all = vec![Expected {
+            name: "embed_tokens.weight".into(),
+            shape: vec![self.vocab_size, d],
+            role: Role::Embedding,
+        }];
+        for layer in 0..self.num_hidden_layers {
+            let mut add = |name: &str, shape: &[usize]| {
+                let role = if shape.len() == 2 { Role::Matrix } else { Role::Vector };
+                all.push(Expected { name: format!("layers.{layer}.{name}"), shape: shape.to_vec(), role });
+            };
+            add("input_layernorm.weight", &[d]);
+            for (name, rows) in [("q", q), ("k", kv), ("v", kv)] {
+                add(&format!("self_attn.{name}_proj.weight"), &[rows, d]);
+                if self.attention_bias {
+                    add(&format!("self_attn.{name}_proj.bias"), &[rows]);
+                }
+            }
+            if self.qk_norm {
+                add("self_attn.q_norm.weight", &[h]);
+                add("self_attn.k_norm.weight", &[h]);
+            }
+            add("self_attn.o_proj.weight", &[d, q]);
+            add("post_attention_layernorm.weight", &[d]);
+            add("mlp.gate_proj.weight", &[f, d]);
+            add("mlp.up_proj.weight", &[f, d]);
+            add("mlp.down_proj.weight", &[d, f]);
+        }
+        all.push(Expected { name: "norm.weight".into(), shape: vec![d], role: Role::Vector });
+        all
+    }
+}

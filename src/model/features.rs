@@ -1,0 +1,165 @@
+//! From hidden states to one vector a text: which layers count (feature), and how tokens are joined (pooling).
+//!
+//!     weighted:  c = sum_{l=1..L} softmax(w)_l * LayerNorm(h_l)        GRAN-TED, section 3.2
+//!     norm_avg:  the same with equal weights
+
+use super::decoder::{Batch, Decoder};
+use crate::error::{Error, Result};
+use crate::kernel;
+use burn::tensor::{Int, Tensor};
+use std::fmt;
+
+/// Which hidden states make the token features.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Feature {
+    /// `hidden_states[-1]`, after the final norm.
+    Last,
+    /// `hidden_states[-2]`
+    Penultimate,
+    /// `hidden_states[i]`; 0 is the token embeddings.
+    Layer(usize),
+    /// The mean of all layers after a parameter-free LayerNorm.
+    NormAvg,
+    /// Their sum weighted by `softmax(w)`; one weight a layer.
+    Weighted(Vec<f32>),
+}
+
+/// How a text's tokens become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// The mean of all tokens.
+    Mean,
+    /// The last token.
+    LastToken,
+}
+
+impl Feature {
+    /// From `last`, `penultimate`, `norm_avg`, `layer(i)` or `weighted`, which takes `weights`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOption`] lists the choices.
+    pub fn parse(name: &str, weights: Option<&[f32]>) -> Result<Self> {
+        let layer = || name.strip_prefix("layer(")?.strip_suffix(')')?.parse().ok();
+        match (name, weights) {
+            ("last", _) => Ok(Self::Last),
+            ("penultimate", _) => Ok(Self::Penultimate),
+            ("norm_avg", _) => Ok(Self::NormAvg),
+            ("weighted", Some(weights)) => Ok(Self::Weighted(weights.to_vec())),
+            _ => match layer() {
+                Some(layer) => Ok(Self::Layer(layer)),
+                None => Err(Error::UnknownOption {
+                    option: "feature",
+                    expected: "last, penultimate, norm_avg, layer(i), or weighted with a list of layer weights".into(),
+                    found: name.into(),
+                }),
+            },
+        }
+    }
+
+    /// Checks the layer or the weights against a model of `layers` layers.
+    ///
+    /// # Errors
+    /// [`Error::LayerCount`], [`Error::LayerWeight`].
+    pub fn check(&self, layers: usize) -> Result<()> {
+        match self {
+            Self::Layer(layer) if *layer > layers => {
+                Err(Error::LayerCount { item: "layer(i)", found: *layer, layers })
+            }
+            Self::Weighted(weights) if weights.len() != layers => {
+                Err(Error::LayerCount { item: "the number of layer weights", found: weights.len(), layers })
+            }
+            Self::Weighted(weights) => match weights.iter().position(|weight| !weight.is_finite()) {
+                Some(index) => Err(Error::LayerWeight { index, found: weights[index] }),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// The token features of a batch: `x [T, D]` -> `[T, D]`. No hidden state is kept.
+    pub fn forward(&self, decoder: &Decoder, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
+        let layers = decoder.len();
+        let uniform = vec![0.0; layers];
+        let (layer, weights) = match self {
+            Self::Last => (layers, None),
+            Self::Penultimate => (layers - 1, None),
+            Self::Layer(layer) => (*layer, None),
+            Self::NormAvg => (layers, Some(&uniform)),
+            Self::Weighted(weights) => (layers, Some(weights)),
+        };
+        let mut features = x.zeros_like();
+        match weights.map(|weights| softmax(weights)) {
+            Some(alpha) => decoder.forward(x, batch, layer, |l, h| {
+                if l > 0 {
+                    features = kernel::layer_mix(features.clone(), h.clone(), alpha[l - 1]);
+                }
+            }),
+            None => decoder.forward(x, batch, layer, |l, h| {
+                if l == layer {
+                    features = h.clone();
+                }
+            }),
+        }
+        features
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Last => f.write_str("last"),
+            Self::Penultimate => f.write_str("penultimate"),
+            Self::Layer(layer) => write!(f, "layer({layer})"),
+            Self::NormAvg => f.write_str("norm_avg"),
+            Self::Weighted(_) => f.write_str("weighted"),
+        }
+    }
+}
+
+/// `softmax(w)` in f64: equal weights give exactly `1 / L` each.
+pub fn softmax(weights: &[f32]) -> Vec<f32> {
+    let largest = weights.iter().fold(f32::MIN, |a, b| a.max(*b)) as f64;
+    let powers: Vec<f64> = weights.iter().map(|w| (*w as f64 - largest).exp()).collect();
+    let total: f64 = powers.iter().sum();
+    powers.iter().map(|power| (power / total) as f32).collect()
+}
+
+impl Pooling {
+    /// The rows of one text that are averaged, given its `[first, end)`.
+    pub fn segment(self, first: u32, end: u32) -> [u32; 2] {
+        match self {
+            Self::Mean => [first, end],
+            Self::LastToken => [end - 1, end],
+        }
+    }
+
+    /// `features [T, D]`, `segments [B, 2]` -> `[B, D]`
+    pub fn forward(self, features: Tensor<2>, segments: Tensor<2, Int>) -> Tensor<2> {
+        kernel::segment_mean(features, segments)
+    }
+}
+
+impl std::str::FromStr for Pooling {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "mean" => Ok(Self::Mean),
+            "last_token" => Ok(Self::LastToken),
+            _ => Err(Error::UnknownOption {
+                option: "pooling",
+                expected: "mean or last_token".into(),
+                found: name.into(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Pooling {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mean => "mean",
+            Self::LastToken => "last_token",
+        })
+    }
+}

@@ -1,0 +1,13 @@
+//! The network: a decoder of the llama family run as an encoder. Field names are the checkpoint's weight names.
+
+pub mod config;
+mod decoder;
+pub mod features;
+mod linear;
+pub mod rotary;
+mod weights;
+
+pub use config::{Config, Family};
+pub use decoder::{Batch, Decoder};
+pub use features::{Feature, Pooling};
+pub use weights::{Weight, Weights};

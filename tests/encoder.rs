@@ -1,0 +1,163 @@
+//! The whole network against PyTorch (transformers 5.23, f32), on the CPU and on wgpu (Mesa's llvmpipe where there is
+//! no GPU), and a batch against its texts one by one.
+//!
+//! Fixtures: tiny-qwen3vl is a random Qwen3-VL (text tower of 4 layers) made with transformers; expected.safetensors
+//! holds its `output_hidden_states`, the layer mixes and the training-free embeddings for four texts of 11, 5, 23 and
+//! 1 tokens. smollm2-expected.safetensors holds hidden states of the default model, dequantized from the same GGUF.
+
+#[path = "common/device.rs"]
+mod device;
+#[path = "common/oracle.rs"]
+mod oracle;
+
+use gran_ted::device::Device;
+use gran_ted::encoder::{Settings, TextEncoder};
+use gran_ted::model::{Feature, Pooling};
+use oracle::{Oracle, default_model, fixture, load, tiny};
+use pollster::block_on;
+
+const LENGTHS: [usize; 4] = [11, 5, 23, 1];
+/// `layer_weights` that the oracle's `mix.softmax` was made with (adapter.safetensors of the same oracle).
+const LAYER_WEIGHTS: &str = "layer_weights.json";
+
+fn tiny_texts(oracle: &Oracle) -> Vec<Vec<u32>> {
+    let ids = oracle.integers("input_ids");
+    LENGTHS
+        .iter()
+        .enumerate()
+        .map(|(row, length)| ids[row * 23..][..*length].iter().map(|id| *id as u32).collect())
+        .collect()
+}
+
+/// The rows of the texts' own tokens of a padded `[4, 23, D]`, packed.
+fn unpad(values: &[f32], width: usize) -> Vec<f32> {
+    let rows = |(text, length): (usize, &usize)| values[text * 23 * width..][..length * width].to_vec();
+    LENGTHS.iter().enumerate().flat_map(rows).collect()
+}
+
+/// Largest difference, relative to the largest expected value.
+fn difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(0f32, |all, x| all.max(x.abs()));
+    found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max) / largest
+}
+
+fn refs(texts: &[Vec<u32>]) -> Vec<&[u32]> {
+    texts.iter().map(Vec::as_slice).collect()
+}
+
+fn weighted() -> Feature {
+    let weights: Vec<f32> =
+        serde_json::from_slice(&fixture(&format!("tiny-qwen3vl/{LAYER_WEIGHTS}"))).unwrap();
+    Feature::Weighted(weights)
+}
+
+fn tiny_matches_the_oracle(device: Device, tolerance: f32) {
+    let oracle = Oracle::read("tiny-qwen3vl/expected.safetensors");
+    let encoder = tiny(device);
+    let texts = tiny_texts(&oracle);
+
+    let states = block_on(encoder.hidden_states(&refs(&texts))).unwrap();
+    assert_eq!(states.len(), 5);
+    for (layer, state) in states.iter().enumerate() {
+        let expected = unpad(&oracle.floats(&format!("hidden_states.{layer}")), 64);
+        let found = difference(state, &expected);
+        assert!(found < tolerance, "hidden_states.{layer} differs by {found:e}");
+    }
+    for (name, feature) in [("mix.softmax", weighted()), ("mix.uniform", Feature::NormAvg)] {
+        let found = block_on(encoder.features(&refs(&texts), &feature)).unwrap();
+        let found = difference(&found, &unpad(&oracle.floats(name), 64));
+        assert!(found < tolerance, "{name} differs by {found:e}");
+    }
+    for (name, pooling) in [("mean", Pooling::Mean), ("last_token", Pooling::LastToken)] {
+        let settings = Settings { feature: weighted(), pooling };
+        let together = block_on(encoder.embed_ids(&refs(&texts), &settings)).unwrap();
+        let expected = oracle.floats(&format!("embedding.softmax.{name}"));
+        let found = difference(&together.concat(), &expected);
+        assert!(found < tolerance, "embedding.softmax.{name} differs by {found:e}");
+        for (text, vector) in texts.iter().zip(&together) {
+            let alone = block_on(encoder.embed_ids(&[text.as_slice()], &settings)).unwrap();
+            assert!(difference(&alone[0], vector) < 1e-6, "a batch is not its texts one by one");
+        }
+    }
+}
+
+#[test]
+fn tiny_qwen3vl_on_the_cpu() {
+    tiny_matches_the_oracle(Device::cpu(), 1e-4);
+}
+
+#[test]
+fn tiny_qwen3vl_on_wgpu() {
+    tiny_matches_the_oracle(device::gpu(), 1e-3);
+}
+
+fn smollm2_matches_the_oracle(device: Device) {
+    let oracle = Oracle::read("smollm2-expected.safetensors");
+    let encoder = load(&[default_model()], device);
+    for text in 0..3 {
+        let ids: Vec<u32> = oracle.integers(&format!("{text}.ids")).iter().map(|id| *id as u32).collect();
+        let encoded = encoder.tokenize(&[oracle.text(&format!("{text}.text"))]).unwrap();
+        assert_eq!(encoded[0].ids, ids, "token ids of text {text}");
+        let states = block_on(encoder.hidden_states(&[&ids])).unwrap();
+        for layer in [0, 1, 15, 29, 30] {
+            let found = difference(&states[layer], &oracle.floats(&format!("{text}.hs{layer}")));
+            assert!(found < 2e-3, "text {text}: hs{layer} differs by {found:e}");
+        }
+    }
+}
+
+#[test]
+fn smollm2_on_the_cpu() {
+    smollm2_matches_the_oracle(Device::cpu());
+}
+
+#[test]
+fn smollm2_on_wgpu() {
+    smollm2_matches_the_oracle(device::gpu());
+}
+
+fn batch_is_its_texts(encoder: &TextEncoder) {
+    let texts = [
+        "a red cube left of a blue ball",
+        "a blue ball left of a red cube",
+        "Caption Type: video\nCaption: The camera follows a woman in a long green raincoat at walking pace.",
+        "no",
+    ];
+    for pooling in [Pooling::Mean, Pooling::LastToken] {
+        let settings = Settings { feature: Feature::NormAvg, pooling };
+        let together = block_on(encoder.embed(&texts, &settings)).unwrap();
+        for (text, vector) in texts.iter().zip(&together.vectors) {
+            let alone = block_on(encoder.embed(&[text], &settings)).unwrap();
+            assert_eq!(
+                &alone.vectors[0], vector,
+                "`{text}` with {pooling} pooling depends on its neighbours"
+            );
+        }
+        let again = block_on(encoder.embed(&texts, &settings)).unwrap();
+        assert_eq!(together, again, "the same texts give other vectors the second time");
+    }
+}
+
+#[test]
+fn a_batch_equals_its_texts_bit_for_bit_on_the_cpu() {
+    batch_is_its_texts(&load(&[default_model()], Device::cpu()));
+}
+
+#[test]
+fn a_batch_equals_its_texts_bit_for_bit_on_wgpu() {
+    batch_is_its_texts(&load(&[default_model()], device::gpu()));
+}
+
+#[test]
+fn equal_weights_are_norm_avg_and_long_texts_are_cut() {
+    let encoder = load(&[default_model()], Device::cpu());
+    let text = ["a red cube left of a blue ball"];
+    let embed =
+        |feature| block_on(encoder.embed(&text, &Settings { feature, pooling: Pooling::Mean })).unwrap();
+    assert_eq!(embed(Feature::NormAvg), embed(Feature::Weighted(vec![0.7; 30])));
+
+    let long = "word ".repeat(2100);
+    let encoded = encoder.tokenize(&[long.as_str(), "short"]).unwrap();
+    assert_eq!((encoded[0].ids.len(), encoded[0].truncated, encoded[1].truncated), (2048, true, false));
+}

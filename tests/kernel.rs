@@ -1,0 +1,285 @@
+//! Every kernel against plain loops, on the CPU and on wgpu, over ragged shapes; and the codec against values
+//! computed by hand from ggml's block layouts.
+
+#[path = "common/device.rs"]
+mod device;
+#[path = "common/noise.rs"]
+mod noise;
+
+use burn::tensor::{DType, Int, Tensor, TensorData};
+use gran_ted::device::Device;
+use gran_ted::format::TensorType;
+use gran_ted::kernel::{self, PackedWeight, quant, self_test::self_test};
+use half::f16;
+use noise::Noise;
+use pollster::block_on;
+
+const QUANTIZED: [TensorType; 8] = [
+    TensorType::Q4_0,
+    TensorType::Q4_1,
+    TensorType::Q5_0,
+    TensorType::Q5_1,
+    TensorType::Q8_0,
+    TensorType::Q4_K,
+    TensorType::Q5_K,
+    TensorType::Q6_K,
+];
+
+fn devices() -> [Device; 2] {
+    [Device::cpu(), device::gpu()]
+}
+
+fn matrix(values: &[f32], columns: usize, device: &Device) -> Tensor<2> {
+    let shape = [values.len() / columns, columns];
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), device.burn())
+}
+
+fn vector(values: &[f32], device: &Device) -> Tensor<1> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device.burn())
+}
+
+fn integers(values: &[u32], device: &Device) -> Tensor<1, Int> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), (device.burn(), DType::U32))
+}
+
+/// Compares with `expected`, relative to its largest value.
+fn check(what: &str, found: Tensor<2>, expected: &[f64], tolerance: f64) {
+    let found: Vec<f32> = block_on(found.into_data_async()).unwrap().try_into_vec().unwrap();
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(0f64, |all, x| all.max(x.abs()));
+    let difference =
+        found.iter().zip(expected).map(|(a, b)| (*a as f64 - b).abs()).fold(0f64, f64::max) / largest;
+    assert!(difference < tolerance, "{what} differs by {difference:e}");
+}
+
+#[test]
+fn quant_matmul_is_x_times_w_transposed() {
+    let mut noise = Noise::new(1);
+    for device in devices() {
+        for dtype in QUANTIZED.into_iter().chain([TensorType::F32, TensorType::F16, TensorType::BF16]) {
+            // Ragged in every direction: rows around the tiles' 4, 8 and 16, columns around 64.
+            for (m, k, n) in
+                [(1, 256, 64), (4, 256, 3), (7, 512, 65), (16, 256, 192), (33, 768, 70), (129, 256, 100)]
+            {
+                let k = if dtype.block_len() == 256 { k } else { k - 96 };
+                let bytes = noise.blocks(dtype, n * k);
+                let w = quant::dequantize(dtype, &bytes);
+                let x = noise.values(m * k);
+                let mut expected = vec![0f64; m * n];
+                for i in 0..m {
+                    for j in 0..n {
+                        expected[i * n + j] = (0..k).map(|l| x[i * k + l] as f64 * w[j * k + l] as f64).sum();
+                    }
+                }
+                let weight = PackedWeight::upload(quant::pack(dtype, &bytes, n, k), &device);
+                let found = kernel::quant_matmul(matrix(&x, k, &device), &weight);
+                // K-quants' products of two scales are rounded to f16 on the device.
+                let tolerance = if dtype.block_len() == 256 { 5e-4 } else { 5e-6 };
+                check(
+                    &format!("{dtype:?} [{m}, {k}] x [{n}, {k}] on {}", device.adapter),
+                    found,
+                    &expected,
+                    tolerance,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn scales_below_the_normal_range_of_f16_survive() {
+    let (n, k) = (8, 64);
+    let mut bytes = Noise::new(2).blocks(TensorType::Q8_0, n * k);
+    for block in bytes.chunks_exact_mut(34) {
+        block[..2].copy_from_slice(&f16::from_f32(3e-6).to_le_bytes());
+    }
+    let w = quant::dequantize(TensorType::Q8_0, &bytes);
+    for device in devices() {
+        let weight = PackedWeight::upload(quant::pack(TensorType::Q8_0, &bytes, n, k), &device);
+        let found = kernel::quant_matmul(matrix(&vec![1.0; k], k, &device), &weight);
+        let expected: Vec<f64> = w.chunks(k).map(|row| row.iter().map(|w| *w as f64).sum()).collect();
+        check("subnormal scales", found, &expected, 1e-5);
+    }
+}
+
+#[test]
+fn rms_norm_and_layer_mix_are_their_formulas() {
+    let mut noise = Noise::new(3);
+    for device in devices() {
+        for (rows, width) in [(1, 32), (5, 96), (17, 576), (3, 1000)] {
+            let (x, weight, mix) =
+                (noise.values(rows * width), noise.values(width), noise.values(rows * width));
+            let (mut normed, mut mixed) = (Vec::new(), Vec::new());
+            for (x, mix) in x.chunks(width).zip(mix.chunks(width)) {
+                let mean = x.iter().map(|x| *x as f64).sum::<f64>() / width as f64;
+                let square = x.iter().map(|x| (*x as f64).powi(2)).sum::<f64>() / width as f64;
+                let variance = x.iter().map(|x| (*x as f64 - mean).powi(2)).sum::<f64>() / width as f64;
+                normed.extend(
+                    x.iter().zip(&weight).map(|(x, w)| *x as f64 / (square + 1e-6).sqrt() * *w as f64),
+                );
+                mixed.extend(
+                    x.iter()
+                        .zip(mix)
+                        .map(|(x, m)| *m as f64 + 0.3 * (*x as f64 - mean) / (variance + 1e-5).sqrt()),
+                );
+            }
+            let tensor = |values: &[f32]| matrix(values, width, &device);
+            check("rms_norm", kernel::rms_norm(tensor(&x), vector(&weight, &device), 1e-6), &normed, 1e-5);
+            check("layer_mix", kernel::layer_mix(tensor(&mix), tensor(&x), 0.3), &mixed, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn rotary_rotates_halves_after_the_norm() {
+    let (tokens, heads, h) = (9, 3, 16);
+    let mut noise = Noise::new(4);
+    let (x, weight) = (noise.values(tokens * heads * h), noise.values(h));
+    let positions: Vec<u32> = (0..tokens as u32).map(|t| t * 37 % 50).collect();
+    let rotated = |normed: bool| -> Vec<f64> {
+        let mut output = Vec::new();
+        for (index, head) in x.chunks(h).enumerate() {
+            let square = head.iter().map(|x| (*x as f64).powi(2)).sum::<f64>() / h as f64;
+            let value = |i: usize| match normed {
+                true => head[i] as f64 / (square + 1e-6).sqrt() * weight[i] as f64,
+                false => head[i] as f64,
+            };
+            let angle = |i: usize| positions[index / heads] as f64 * 1e4f64.powf(-2.0 * i as f64 / h as f64);
+            output.extend((0..h / 2).map(|i| value(i) * angle(i).cos() - value(i + h / 2) * angle(i).sin()));
+            output.extend((0..h / 2).map(|i| value(i + h / 2) * angle(i).cos() + value(i) * angle(i).sin()));
+        }
+        output
+    };
+    for device in devices() {
+        let table = || gran_ted::model::rotary::table(h, 1e4, 50, &device);
+        let input = || matrix(&x, heads * h, &device);
+        let positions = || integers(&positions, &device);
+        check("rotary", kernel::rotary(input(), table(), positions(), h), &rotated(false), 1e-5);
+        let found = kernel::norm_rotary(input(), vector(&weight, &device), table(), positions(), 1e-6);
+        check("norm_rotary", found, &rotated(true), 1e-5);
+    }
+}
+
+#[test]
+fn attention_is_causal_inside_each_text() {
+    let mut noise = Noise::new(5);
+    for device in devices() {
+        for (lengths, heads, kv_heads, h) in [
+            (vec![1], 2, 1, 16),
+            (vec![8, 1, 9], 4, 2, 16),
+            (vec![40, 3, 17], 9, 3, 64),
+            (vec![35], 4, 4, 128),
+        ] {
+            let tokens: usize = lengths.iter().sum();
+            let [q, k, v] = [heads, kv_heads, kv_heads].map(|heads| noise.values(tokens * heads * h));
+            let mut starts = Vec::new();
+            for length in &lengths {
+                starts.extend(vec![starts.len() as u32; *length]);
+            }
+            let mut expected = Vec::new();
+            for (t, head) in (0..tokens).flat_map(|t| (0..heads).map(move |head| (t, head))) {
+                let row = |x: &[f32], heads: usize, j: usize, head: usize| {
+                    x[(j * heads + head) * h..][..h].to_vec()
+                };
+                let group = head / (heads / kv_heads);
+                let query = row(&q, heads, t, head);
+                let keys: Vec<usize> = (starts[t] as usize..=t).collect();
+                let score = |j: &usize| {
+                    let key = row(&k, kv_heads, *j, group);
+                    let dot: f64 = query.iter().zip(&key).map(|(a, b)| *a as f64 * *b as f64).sum();
+                    (dot / (h as f64).sqrt()).exp()
+                };
+                let weights: Vec<f64> = keys.iter().map(score).collect();
+                let total: f64 = weights.iter().sum();
+                expected.extend((0..h).map(|d| {
+                    let value = |(j, weight): (&usize, &f64)| weight * row(&v, kv_heads, *j, group)[d] as f64;
+                    keys.iter().zip(&weights).map(value).sum::<f64>() / total
+                }));
+            }
+            let found = kernel::attention(
+                matrix(&q, heads * h, &device),
+                matrix(&k, kv_heads * h, &device),
+                matrix(&v, kv_heads * h, &device),
+                integers(&starts, &device),
+                h,
+            );
+            check(&format!("attention {lengths:?} on {}", device.adapter), found, &expected, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn swiglu_and_segment_mean_are_their_formulas() {
+    let mut noise = Noise::new(6);
+    for device in devices() {
+        let (gate, up) = (noise.values(7 * 33), noise.values(7 * 33));
+        let expected: Vec<f64> =
+            gate.iter().zip(&up).map(|(g, u)| *g as f64 / (1.0 + (-*g as f64).exp()) * *u as f64).collect();
+        let tensor = |values: &[f32]| matrix(values, 33, &device);
+        check("swiglu", kernel::swiglu(tensor(&gate), tensor(&up)), &expected, 1e-5);
+
+        let segments = [[0, 3], [3, 4], [4, 7], [6, 7]];
+        let mean = |[first, end]: [usize; 2], d: usize| {
+            (first..end).map(|t| gate[t * 33 + d] as f64).sum::<f64>() / (end - first) as f64
+        };
+        let expected: Vec<f64> = segments
+            .iter()
+            .flat_map(|segment| (0..33).map(|d| mean(*segment, d)).collect::<Vec<_>>())
+            .collect();
+        let flat: Vec<u32> = segments.iter().flatten().map(|row| *row as u32).collect();
+        let segments = Tensor::from_data(TensorData::new(flat, [4, 2]), (device.burn(), DType::U32));
+        check("segment_mean", kernel::segment_mean(tensor(&gate), segments), &expected, 1e-5);
+    }
+}
+
+#[test]
+fn the_self_test_passes_on_every_device() {
+    for device in devices() {
+        block_on(self_test(&device)).unwrap();
+    }
+}
+
+/// Dequantizing the packed layout gives the codec's own values: exactly, or within f16's rounding for K-quants.
+#[test]
+fn packing_loses_no_code() {
+    let mut noise = Noise::new(7);
+    for dtype in QUANTIZED {
+        let (n, k) = (6, 512);
+        let bytes = noise.blocks(dtype, n * k);
+        let values = quant::dequantize(dtype, &bytes);
+        let packed = quant::pack(dtype, &bytes, n, k);
+        let (per_word, group) = (packed.layout.per_word(), packed.layout.group().unwrap());
+        for (row, values) in values.chunks(k).enumerate() {
+            for (l, value) in values.iter().enumerate() {
+                let word = packed.words[l / per_word * n + row] >> (l % per_word * 32 / per_word);
+                let code = if per_word == 8 { (word & 15) as f32 } else { word as u8 as i8 as f32 };
+                let pair = packed.scales[l / group * n + row];
+                let half = |bits: u32| f16::from_bits(bits as u16).to_f32() * packed.factor;
+                let found = code * half(pair) + half(pair >> 16);
+                let exact = dtype.block_len() == 32;
+                let limit = if exact {
+                    0.0
+                } else {
+                    64.0 * half(pair).abs() / 1024.0 + half(pair >> 16).abs() / 1024.0
+                };
+                assert!((found - value).abs() <= limit, "{dtype:?} [{row}, {l}]: {found} is not {value}");
+            }
+        }
+    }
+}
+
+/// One block of each type, laid out by hand; expected values follow the `gguf` Python package's formulas
+/// (gguf/quants.py), evaluated on the same bytes by the recipe in tests/fixtures/README.md.
+#[test]
+fn blocks_hold_the_values_of_the_gguf_package() {
+    let expected: serde_json::Value =
+        serde_json::from_str(include_str!("fixtures/gguf-blocks.json")).unwrap();
+    for dtype in QUANTIZED {
+        let case = &expected[format!("{dtype:?}")];
+        let list =
+            |key: &str| case[key].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<_>>();
+        let bytes: Vec<u8> = list("bytes").iter().map(|byte| *byte as u8).collect();
+        let values: Vec<f32> = list("values").iter().map(|value| *value as f32).collect();
+        assert_eq!(quant::dequantize(dtype, &bytes), values, "{dtype:?}");
+    }
+}

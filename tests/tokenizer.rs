@@ -1,0 +1,227 @@
+//! Token ids against the reference's, and every fault of a tokenizer by its message.
+
+#[path = "common/gguf_writer.rs"]
+mod gguf_writer;
+
+use gguf_writer::{GgufWriter, byte_char, tokenizer};
+use gran_ted::{
+    format::{DiskFile, Memory, gguf::Gguf},
+    tokenizer::{Encoded, Tokenizer},
+};
+use serde_json::{Value, json};
+
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+
+fn read(writer: GgufWriter) -> Gguf {
+    pollster::block_on(Gguf::read(&Memory::new("t.gguf", writer.write()))).unwrap()
+}
+
+fn message(writer: GgufWriter) -> String {
+    Tokenizer::from_gguf(&read(writer)).unwrap_err().to_string()
+}
+
+fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+    let encoded = tokenizer.encode(text, usize::MAX).unwrap();
+    assert!(!encoded.truncated);
+    encoded.ids
+}
+
+#[test]
+fn smollm2_ids_equal_the_reference() {
+    let file = DiskFile::open(MODEL.as_ref()).expect("build.sh fetches the default model");
+    let tokenizer = Tokenizer::from_gguf(&pollster::block_on(Gguf::read(&file)).unwrap()).unwrap();
+    assert_eq!(tokenizer.vocab_size(), 49152);
+
+    let golden: Value = serde_json::from_str(include_str!("fixtures/smollm2-ids.json")).unwrap();
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 17);
+    for case in cases {
+        let text = case["text"].as_str().unwrap();
+        assert_eq!(json!(ids(&tokenizer, text)), case["ids"], "{text:?}");
+    }
+}
+
+/// Text, its pieces with pre "qwen2", its pieces with pre "smollm".
+///
+/// Python package tokenizers 0.23.3: `pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))` of Qwen3's
+/// tokenizer.json, and `Sequence([Digits(True), ByteLevel(add_prefix_space=False)]).pre_tokenize_str(text)`.
+#[rustfmt::skip]
+const PIECES: [(&str, &[&str], &[&str]); 9] = [
+    ("it's WE'LL", &["it", "'s", "ĠWE", "'LL"], &["it", "'s", "ĠWE", "'", "LL"]),
+    ("x12 3", &["x", "1", "2", "Ġ", "3"], &["x", "1", "2", "Ġ", "3"]),
+    ("12x", &["1", "2", "x"], &["1", "2", "x"]),
+    ("a,b  c", &["a", ",b", "Ġ", "Ġc"], &["a", ",", "b", "Ġ", "Ġc"]),
+    ("end.\n\n next", &["end", ".ĊĊ", "Ġnext"], &["end", ".", "ĊĊ", "Ġnext"]),
+    ("cafe\u{301} 日本", &["cafÃ©", "ĠæĹ¥æľ¬"], &["cafe", "Ìģ", "ĠæĹ¥æľ¬"]),
+    ("(see) $5", &["(see", ")", "Ġ$", "5"], &["(", "see", ")", "Ġ$", "5"]),
+    ("tab\t\tx", &["tab", "ĉ", "ĉx"], &["tab", "ĉ", "ĉ", "x"]),
+    ("Ⅷ½", &["âħ§", "Â½"], &["âħ§", "Â½"]),
+];
+
+#[test]
+fn texts_are_split_as_the_reference_splits_them() {
+    for (text, qwen2, smollm) in PIECES {
+        for (pre, pieces) in [("qwen2", qwen2), ("smollm", smollm)] {
+            let (writer, tokens) = vocabulary_of(pieces);
+            let tokenizer = Tokenizer::from_gguf(&read(writer.str("tokenizer.ggml.pre", pre))).unwrap();
+            let found = ids(&tokenizer, text).iter().map(|&id| &tokens[id as usize]).collect::<Vec<_>>();
+            assert_eq!(found, pieces, "{pre}: {text:?}");
+        }
+    }
+}
+
+/// A vocabulary that makes each piece one token, and would join neighbors were they not split.
+fn vocabulary_of(pieces: &[&str]) -> (GgufWriter, Vec<String>) {
+    let mut tokens = (0..=255).map(|byte| byte_char(byte).to_string()).collect::<Vec<_>>();
+    let mut merges = Vec::new();
+    let mut merge = |left: &str, right: &str| {
+        let merged = format!("{left}{right}");
+        if !tokens.contains(&merged) {
+            tokens.push(merged.clone());
+            merges.push(format!("{left} {right}"));
+        }
+        merged
+    };
+    for piece in pieces {
+        let mut left = String::new();
+        for right in piece.chars().map(String::from) {
+            left = if left.is_empty() { right } else { merge(&left, &right) };
+        }
+    }
+    for pair in pieces.windows(2) {
+        merge(pair[0], pair[1]);
+    }
+    let writer = GgufWriter::default()
+        .str("tokenizer.ggml.model", "gpt2")
+        .strings("tokenizer.ggml.tokens", &tokens)
+        .strings("tokenizer.ggml.merges", &merges);
+    (writer, tokens)
+}
+
+#[test]
+fn added_tokens_are_matched_in_the_raw_text() {
+    let gguf = read(tokenizer(GgufWriter::default(), "qwen2", 300));
+    let tokenizer = Tokenizer::from_gguf(&gguf).unwrap();
+    let (end, start, think) = (297, 296, 298);
+    assert_eq!(ids(&tokenizer, "<|im_start|>a<|im_end|>"), [start, 97, end]);
+    assert_eq!(ids(&tokenizer, "<think><think>"), [think, think]);
+    // in NFC the accent would join the `>`: the token is found before that
+    assert_eq!(ids(&tokenizer, "<|im_end|>\u{338}"), [end, 0xcc, 0xb8]);
+    // an unused token is plain text
+    assert_eq!(ids(&tokenizer, "[PAD]"), b"[PAD]".map(u32::from));
+    assert_eq!(ids(&tokenizer, "<|IM_END|>"), b"<|IM_END|>".map(u32::from));
+}
+
+#[test]
+fn ids_are_cut_at_max_length() {
+    let tokenizer = Tokenizer::from_gguf(&read(tokenizer(GgufWriter::default(), "smollm", 300))).unwrap();
+    assert_eq!(tokenizer.encode("xyz", 3).unwrap(), Encoded { ids: vec![120, 121, 122], truncated: false });
+    assert_eq!(tokenizer.encode("xyz", 2).unwrap(), Encoded { ids: vec![120, 121], truncated: true });
+    assert_eq!(tokenizer.encode("xyz", 0).unwrap(), Encoded { ids: vec![], truncated: true });
+    assert_eq!(tokenizer.encode("", 0).unwrap(), Encoded { ids: vec![], truncated: false });
+}
+
+#[test]
+fn tokenizer_json_gives_the_same_ids() {
+    let gguf = read(tokenizer(GgufWriter::default(), "smollm", 300));
+    let tokens = gguf.strings("tokenizer.ggml.tokens").unwrap().unwrap();
+    let vocab = tokens.iter().zip(0..).map(|(token, id)| (token.clone(), json!(id))).collect();
+    let byte_level =
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let digits = json!({"type": "Digits", "individual_digits": true});
+    let added = json!({"id": 296, "content": "<|im_start|>", "single_word": false, "lstrip": false,
+        "rstrip": false, "normalized": false, "special": true});
+    // limits and additions that an encoder of packed texts has to leave out
+    let json = json!({
+        "version": "1.0",
+        "truncation": {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0},
+        "padding": {"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0,
+            "pad_type_id": 0, "pad_token": "!"},
+        "added_tokens": [added],
+        "normalizer": null,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [digits, byte_level]},
+        "post_processor": {"type": "BertProcessing", "sep": ["!", 33], "cls": ["!", 33]},
+        "decoder": null,
+        "model": {"type": "BPE", "vocab": Value::Object(vocab),
+            "merges": gguf.strings("tokenizer.ggml.merges").unwrap().unwrap()},
+    });
+    let from_json = Tokenizer::from_json("tokenizer.json", json.to_string().as_bytes()).unwrap();
+    let from_gguf = Tokenizer::from_gguf(&gguf).unwrap();
+    assert_eq!(from_json.vocab_size(), 300);
+    assert_eq!(from_gguf.vocab_size(), 300);
+    for text in ["the red cube, left of 12 blue balls\n", "<|im_start|>user", "日本 é", ""] {
+        assert_eq!(ids(&from_json, text), ids(&from_gguf, text), "{text:?}");
+    }
+}
+
+#[test]
+fn a_tokenizer_of_another_kind_is_refused() {
+    let expected = "expected `gpt2, qwen2` or `gpt2, smollm`";
+    let gpt2 = |pre| tokenizer(GgufWriter::default(), pre, 300);
+    assert_eq!(
+        message(gpt2("llama-bpe")),
+        format!("`t.gguf`: tokenizer `gpt2, llama-bpe` is not supported, {expected}")
+    );
+    let llama = GgufWriter::default().str("tokenizer.ggml.model", "llama").str("tokenizer.ggml.pre", "qwen2");
+    assert_eq!(message(llama), format!("`t.gguf`: tokenizer `llama, qwen2` is not supported, {expected}"));
+    let no_pre = GgufWriter::default().str("tokenizer.ggml.model", "gpt2");
+    assert_eq!(message(no_pre), format!("`t.gguf`: tokenizer `gpt2` is not supported, {expected}"));
+    assert_eq!(
+        message(GgufWriter::default()),
+        "`t.gguf` comes without a tokenizer: expected a tokenizer.json beside it"
+    );
+}
+
+#[test]
+fn a_vocabulary_that_contradicts_itself_is_refused() {
+    let kind =
+        || GgufWriter::default().str("tokenizer.ggml.model", "gpt2").str("tokenizer.ggml.pre", "qwen2");
+    let tokens = |tokens: &[&str]| kind().strings("tokenizer.ggml.tokens", tokens);
+    assert_eq!(
+        message(kind()),
+        "`t.gguf`: metadata `tokenizer.ggml.tokens` is malformed: expected a vocabulary, found none"
+    );
+    assert_eq!(
+        message(kind().i32s("tokenizer.ggml.tokens", &[1])),
+        "`t.gguf`: metadata `tokenizer.ggml.tokens` is malformed: expected an array of strings, found an array of \
+         signed integers"
+    );
+    assert_eq!(
+        message(tokens(&["a", "b", "a"])),
+        "`t.gguf`: metadata `tokenizer.ggml.tokens` is malformed: expected each token once, found `a` with the ids 0 \
+         and 2"
+    );
+    assert_eq!(
+        message(tokens(&["a", "b"]).i32s("tokenizer.ggml.token_type", &[1])),
+        "`t.gguf`: metadata `tokenizer.ggml.token_type` is malformed: expected 2 types, one for each token, found 1"
+    );
+    assert_eq!(
+        message(tokens(&["a", "b"]).strings("tokenizer.ggml.merges", &["ab"])),
+        "`t.gguf`: metadata `tokenizer.ggml.merges` is malformed: expected two tokens with a space between, found \
+         `ab`"
+    );
+    assert_eq!(
+        message(tokens(&["a", "b"]).strings("tokenizer.ggml.merges", &["a b"])),
+        "`t.gguf`: metadata `tokenizer.ggml.merges` is malformed: expected pairs of tokens that make a token, found \
+         Token `ab` out of vocabulary"
+    );
+}
+
+#[test]
+fn a_tokenizer_json_that_is_none_is_refused() {
+    let message = |bytes: &[u8]| Tokenizer::from_json("t.json", bytes).unwrap_err().to_string();
+    assert_eq!(
+        message(b"{"),
+        "`t.json`: the tokenizer is malformed: expected a Hugging Face tokenizer.json, found EOF while parsing an \
+         object at line 1 column 1"
+    );
+    let lacking = json!({"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0}, "merges": [],
+        "unk_token": "<unk>"}, "added_tokens": []});
+    let tokenizer = Tokenizer::from_json("t.json", lacking.to_string().as_bytes()).unwrap();
+    assert_eq!(ids(&tokenizer, "a"), [0]);
+    assert_eq!(
+        tokenizer.encode("b", 9).unwrap_err().to_string(),
+        "`t.json`: the tokenizer is malformed: expected a token for every text, found Unk token `<unk>` not found in \
+         the vocabulary"
+    );
+}
