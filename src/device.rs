@@ -12,6 +12,16 @@ pub enum DeviceKind {
     Gpu,
 }
 
+impl DeviceKind {
+    /// `cpu` or `gpu`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
 impl std::str::FromStr for DeviceKind {
     type Err = Error;
 

@@ -33,6 +33,15 @@ pub struct Embeddings {
     pub truncated: Vec<bool>,
 }
 
+impl Embeddings {
+    /// Cosines of all pairs, `[B][B]`.
+    pub fn similarity(&self) -> Vec<Vec<f32>> {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>() as f32;
+        let row = |a: &Vec<f32>| self.vectors.iter().map(|b| dot(a, b)).collect();
+        self.vectors.iter().map(row).collect()
+    }
+}
+
 /// A loaded text encoder.
 pub struct TextEncoder {
     pub config: Config,

@@ -13,6 +13,9 @@ pub enum Error {
     /// The operating system or the browser could not give the bytes.
     #[error("cannot read `{file}`: {reason}")]
     Read { file: String, reason: String },
+    /// A result could not be written.
+    #[error("cannot write `{file}`: {reason}")]
+    Write { file: String, reason: String },
     /// The file is shorter than its own header says.
     #[error("`{file}` is truncated: {item} ends at byte {expected}, but the file has {found} bytes")]
     Truncated { file: String, item: String, expected: u64, found: u64 },
@@ -86,6 +89,10 @@ pub enum Error {
     #[error("layer weight {index} is {found}, expected a finite number")]
     LayerWeight { index: usize, found: f32 },
 
+    /// Something was asked for before its file was opened.
+    #[error("no {what} is loaded yet")]
+    NotLoaded { what: &'static str },
+
     // --- device ---
     /// There is no GPU to run on.
     #[error("no GPU is available: {reason}")]
@@ -103,6 +110,10 @@ pub enum Error {
     #[error("the device failed while computing: {reason}")]
     Device { reason: String },
 
+    /// The person stopped it.
+    #[error("cancelled")]
+    Cancelled,
+
     // --- benchmark ---
     /// The file is not a TED-6K data set.
     #[error("`{file}` is not a TED-6K file: {item} should be {expected}, found {found}")]
@@ -110,4 +121,11 @@ pub enum Error {
     /// Nothing is left to evaluate.
     #[error("no item of `{file}` is left: {reason}")]
     NoItems { file: String, reason: String },
+}
+
+impl Error {
+    /// The variant's name, by which a page or a script tells errors apart.
+    pub fn code(&self) -> String {
+        format!("{self:?}").split([' ', '{', '(']).next().unwrap_or_default().to_string()
+    }
 }

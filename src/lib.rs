@@ -22,3 +22,5 @@ pub mod loader;
 pub mod model;
 pub mod ted;
 pub mod tokenizer;
+#[cfg(target_family = "wasm")]
+pub mod web;

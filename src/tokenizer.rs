@@ -5,8 +5,9 @@ use crate::{
     error::{Error, Result},
     format::gguf::Gguf,
 };
+use serde::Deserialize;
 use tokenizers::{
-    AddedToken, PostProcessorWrapper, PreTokenizerWrapper, SplitDelimiterBehavior,
+    AddedToken, NormalizerWrapper, PreTokenizerWrapper, SplitDelimiterBehavior,
     models::bpe::{BPE, Merges, Vocab},
     normalizers::NFC,
     pre_tokenizers::{
@@ -68,22 +69,21 @@ impl Tokenizer {
         Ok(Self { file: file.clone(), inner, vocab_size: tokens.len() })
     }
 
-    /// A Hugging Face tokenizer.json; `file` is its name for messages.
+    /// A Hugging Face tokenizer.json with a BPE model; `file` is its name for messages.
     ///
     /// # Errors
     /// [`Error::Malformed`] where it is none.
     pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self> {
-        let malformed = |e: tokenizers::Error| Error::Malformed {
+        let document: Document = serde_json::from_slice(bytes).map_err(|e| Error::Malformed {
             file: file.into(),
             item: "the tokenizer".into(),
-            expected: "a Hugging Face tokenizer.json".into(),
+            expected: "a Hugging Face tokenizer.json with a BPE model".into(),
             found: e.to_string(),
-        };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(malformed)?;
-        // The encoder packs texts of their own length, and adds no special tokens.
-        inner.with_truncation(None).map_err(malformed)?;
-        inner.with_padding(None);
-        inner.with_post_processor(None::<PostProcessorWrapper>);
+        })?;
+        let mut inner = tokenizers::Tokenizer::new(document.model);
+        inner.with_normalizer(document.normalizer);
+        inner.with_pre_tokenizer(document.pre_tokenizer);
+        inner.add_tokens(&document.added_tokens);
         let vocab_size = inner.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
         Ok(Self { file: file.into(), inner, vocab_size })
     }
@@ -109,6 +109,17 @@ impl Tokenizer {
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
+}
+
+/// The parts of a tokenizer.json that make ids. Its limits, padding, template and decoder are left unparsed: the
+/// encoder wants none of them, and the `tokenizers` crate panics on a file that ends inside the decoder.
+#[derive(Deserialize)]
+struct Document {
+    model: BPE,
+    normalizer: Option<NormalizerWrapper>,
+    pre_tokenizer: Option<PreTokenizerWrapper>,
+    #[serde(default)]
+    added_tokens: Vec<AddedToken>,
 }
 
 /// The byte-level BPE of `tokens` and `merges`, where bytes without a token are dropped.

@@ -13,7 +13,7 @@ mod oracle;
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::model::{Feature, Pooling};
-use oracle::{Oracle, default_model, fixture, load, tiny};
+use oracle::{Oracle, check_texts, default_model, difference, fixture, load, tiny};
 use pollster::block_on;
 
 const LENGTHS: [usize; 4] = [11, 5, 23, 1];
@@ -33,13 +33,6 @@ fn tiny_texts(oracle: &Oracle) -> Vec<Vec<u32>> {
 fn unpad(values: &[f32], width: usize) -> Vec<f32> {
     let rows = |(text, length): (usize, &usize)| values[text * 23 * width..][..length * width].to_vec();
     LENGTHS.iter().enumerate().flat_map(rows).collect()
-}
-
-/// Largest difference, relative to the largest expected value.
-fn difference(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(0f32, |all, x| all.max(x.abs()));
-    found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max) / largest
 }
 
 fn refs(texts: &[Vec<u32>]) -> Vec<&[u32]> {
@@ -95,16 +88,7 @@ fn tiny_qwen3vl_on_wgpu() {
 fn smollm2_matches_the_oracle(device: Device) {
     let oracle = Oracle::read("smollm2-expected.safetensors");
     let encoder = load(&[default_model()], device);
-    for text in 0..3 {
-        let ids: Vec<u32> = oracle.integers(&format!("{text}.ids")).iter().map(|id| *id as u32).collect();
-        let encoded = encoder.tokenize(&[oracle.text(&format!("{text}.text"))]).unwrap();
-        assert_eq!(encoded[0].ids, ids, "token ids of text {text}");
-        let states = block_on(encoder.hidden_states(&[&ids])).unwrap();
-        for layer in [0, 1, 15, 29, 30] {
-            let found = difference(&states[layer], &oracle.floats(&format!("{text}.hs{layer}")));
-            assert!(found < 2e-3, "text {text}: hs{layer} differs by {found:e}");
-        }
-    }
+    check_texts(&encoder, &oracle, 3, &[0, 1, 15, 29, 30], 2e-3);
 }
 
 #[test]

@@ -171,19 +171,16 @@ fn the_default_model_is_read() {
 }
 
 #[test]
-fn tiny_models_of_every_type_are_read() {
+fn tiny_models_of_every_type_and_family_are_read() {
     use TensorType::*;
-    for dtype in [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K] {
-        for (family, tensors) in [("llama", 20), ("qwen2", 26), ("qwen3", 24), ("qwen3vl", 24)] {
-            let tiny = Tiny::new(family, dtype);
-            let gguf = gguf(tiny.write()).unwrap();
-            assert_eq!(gguf.tensors.len(), tensors);
-            let down = gguf.tensors.iter().find(|t| t.name == "blk.1.ffn_down.weight").unwrap();
-            assert_eq!(
-                (down.dtype, &down.shape[..]),
-                (dtype, &[tiny.hidden_size, tiny.intermediate_size][..])
-            );
-        }
+    let types = [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K].map(|t| ("qwen3vl", t, 24));
+    let families = [("llama", Q4_1, 20), ("qwen2", Q5_0, 26), ("qwen3", Q4_0, 24)];
+    for (family, dtype, tensors) in types.into_iter().chain(families) {
+        let tiny = Tiny::new(family, dtype);
+        let gguf = gguf(tiny.write()).unwrap();
+        assert_eq!(gguf.tensors.len(), tensors);
+        let down = gguf.tensors.iter().find(|t| t.name == "blk.1.ffn_down.weight").unwrap();
+        assert_eq!((down.dtype, &down.shape[..]), (dtype, &[tiny.hidden_size, tiny.intermediate_size][..]));
     }
 }
 
@@ -355,8 +352,8 @@ fn malformed_tensors_are_refused() {
         "a second one",
     );
     refused(
-        tensor(&[12], 0, Some(0)).raw_tensor("v", &[12], 0, Some(0), vec![]),
-        "a start at byte 176 or later",
+        tensor(&[12], 0, Some(32)).raw_tensor("v", &[12], 0, Some(0), vec![0; 64]),
+        "a start at byte 144 or later",
         "byte 128, inside `v`",
     );
 }
@@ -383,11 +380,16 @@ fn a_file_cut_anywhere_is_truncated() {
     }
     assert_eq!(
         message(whole[..whole.len() - 1].to_vec()),
-        "`m.gguf` is truncated: tensor `c` ends at byte 1024, but the file has 1023 bytes"
+        "`m.gguf` is truncated: tensor `c` ends at byte 960, but the file has 959 bytes"
+    );
+    let entry = GgufWriter::default().str("key", "value").write();
+    assert_eq!(
+        message(entry[..34].to_vec()),
+        "`m.gguf` is truncated: the header ends at byte 37, but the file has 34 bytes"
     );
     assert_eq!(
-        message(whole[..30].to_vec()),
-        "`m.gguf` is truncated: the key of metadata entry 0 ends at byte 32, but the file has 30 bytes"
+        message(entry[..51].to_vec()),
+        "`m.gguf` is truncated: metadata `key` ends at byte 52, but the file has 51 bytes"
     );
     assert_eq!(
         message(whole[..10].to_vec()),
@@ -420,18 +422,17 @@ fn safetensors_headers_are_read() {
     assert_eq!(read.file, "m.safetensors");
 }
 
+/// tests/fixtures/tiny-qwen3vl was saved by transformers, that is by the `safetensors` crate.
 #[test]
-fn safetensors_written_by_the_crate_are_read() {
-    use safetensors::tensor::{Dtype, TensorView, serialize};
-    let data = [0; 24];
-    let views = [("b", vec![2, 3]), ("a", vec![6])]
-        .map(|(name, shape)| (name, TensorView::new(Dtype::F32, shape, &data).unwrap()));
-    let bytes = serialize(views, None).unwrap();
+fn safetensors_written_by_transformers_are_read() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-qwen3vl/model.safetensors");
+    let bytes = std::fs::read(path).unwrap();
     let size = bytes.len() as u64;
     let read = safetensors(bytes).unwrap();
-    let names = read.tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())).collect::<Vec<_>>();
-    assert_eq!(names, [("a", &[6][..]), ("b", &[2, 3])]);
-    assert_eq!(read.tensors[1].range, size - 24..size);
+    let table = read.tensors.iter().find(|t| t.name == "model.language_model.embed_tokens.weight").unwrap();
+    assert_eq!((table.dtype, &table.shape[..]), (TensorType::F32, &[512, 64][..]));
+    assert_eq!((read.tensors.len(), read.skipped.len()), (73, 0));
+    assert_eq!(read.tensors.last().unwrap().range.end, size);
 }
 
 #[test]
@@ -484,7 +485,7 @@ fn bad_safetensors_are_refused() {
         8,
         "the header",
         json,
-        "invalid value: integer `-1`, expected u64 at line 1 column 60",
+        "invalid value: integer `-1`, expected u64 at line 1 column 59",
     );
 }
 

@@ -209,15 +209,31 @@ fn a_vocabulary_that_contradicts_itself_is_refused() {
 
 #[test]
 fn a_tokenizer_json_that_is_none_is_refused() {
-    let message = |bytes: &[u8]| Tokenizer::from_json("t.json", bytes).unwrap_err().to_string();
-    assert_eq!(
-        message(b"{"),
-        "`t.json`: the tokenizer is malformed: expected a Hugging Face tokenizer.json, found EOF while parsing an \
-         object at line 1 column 1"
+    let refused = |json: &str, found: &str| {
+        let error = Tokenizer::from_json("t.json", json.as_bytes()).unwrap_err();
+        let expected = "expected a Hugging Face tokenizer.json with a BPE model";
+        assert_eq!(
+            error.to_string(),
+            format!("`t.json`: the tokenizer is malformed: {expected}, found {found}")
+        );
+    };
+    refused("{", "EOF while parsing an object at line 1 column 1");
+    refused(r#"{"decoder": nu"#, "EOF while parsing a value at line 1 column 14");
+    refused("{}", "missing field `model` at line 1 column 2");
+    refused(
+        r#"{"model": {"type": "Unigram"}}"#,
+        "invalid value: string \"Unigram\", expected BPE at line 1 column 29",
     );
-    let lacking = json!({"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0}, "merges": [],
-        "unk_token": "<unk>"}, "added_tokens": []});
-    let tokenizer = Tokenizer::from_json("t.json", lacking.to_string().as_bytes()).unwrap();
+    refused(
+        r#"{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}}"#,
+        "Token `b` out of vocabulary at line 1 column 63",
+    );
+}
+
+#[test]
+fn a_tokenizer_without_its_own_unknown_token_is_refused() {
+    let lacking = r#"{"model": {"vocab": {"a": 0}, "merges": [], "unk_token": "<unk>"}}"#;
+    let tokenizer = Tokenizer::from_json("t.json", lacking.as_bytes()).unwrap();
     assert_eq!(ids(&tokenizer, "a"), [0]);
     assert_eq!(
         tokenizer.encode("b", 9).unwrap_err().to_string(),

@@ -192,6 +192,11 @@ impl Header {
         Ok(Self { config, info, tokenizer, sources, tensors })
     }
 
+    /// Whether the files hold a tokenizer.
+    pub fn has_tokenizer(&self) -> bool {
+        self.tokenizer.is_some()
+    }
+
     /// Refuses a model with a tensor that needs more than `limit` bytes in one buffer.
     pub(super) fn check_limit(&self, limit: u64) -> Result<()> {
         for planned in self.tensors.iter().filter(|planned| planned.role == Role::Matrix) {

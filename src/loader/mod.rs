@@ -6,6 +6,7 @@
 
 mod config;
 mod header;
+pub mod layer_weights;
 mod reader;
 
 pub use header::{Header, ModelInfo};

@@ -1,5 +1,7 @@
 //! Fixtures and oracle files, read with the project's own safetensors reader.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use gran_ted::device::Device;
 use gran_ted::encoder::TextEncoder;
 use gran_ted::format::{DiskFile, Memory, Source, safetensors::Safetensors};
@@ -20,8 +22,13 @@ pub fn fixture(name: &str) -> Vec<u8> {
 
 /// The default model, which `./build.sh test` fetches.
 pub fn default_model() -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/models/SmolLM2-135M-Instruct.Q4_1.gguf");
-    assert!(path.exists(), "{} is missing: ./build.sh test fetches it", path.display());
+    cached_model("SmolLM2-135M-Instruct.Q4_1.gguf", "test")
+}
+
+/// A file that `./build.sh command` puts into .cache/models.
+pub fn cached_model(name: &str, command: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/models").join(name);
+    assert!(path.exists(), "{} is missing: ./build.sh {command} fetches it", path.display());
     path
 }
 
@@ -78,5 +85,32 @@ impl Oracle {
     /// A text of the file's metadata.
     pub fn text(&self, key: &str) -> String {
         self.header["__metadata__"][key].as_str().unwrap().into()
+    }
+}
+
+/// Largest difference, relative to the largest expected value.
+pub fn difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(0f32, |all, x| all.max(x.abs()));
+    found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max) / largest
+}
+
+/// The encoder against the oracle's first `texts` texts: token ids exactly, hidden states with each token's largest
+/// value as its measure, for the first token's is a hundred times that of the others in the middle layers.
+pub fn check_texts(encoder: &TextEncoder, oracle: &Oracle, texts: usize, layers: &[usize], tolerance: f32) {
+    for text in 0..texts {
+        let ids: Vec<u32> = oracle.integers(&format!("{text}.ids")).iter().map(|id| *id as u32).collect();
+        let encoded = encoder.tokenize(&[oracle.text(&format!("{text}.text"))]).unwrap();
+        assert_eq!(encoded[0].ids, ids, "token ids of text {text}");
+        let states = block_on(encoder.hidden_states(&[&ids])).unwrap();
+        for &layer in layers {
+            let expected = oracle.floats(&format!("{text}.hs{layer}"));
+            let width = expected.len() / ids.len();
+            assert_eq!(states[layer].len(), expected.len());
+            let tokens = states[layer].chunks(width).zip(expected.chunks(width));
+            let found = tokens.map(|(found, expected)| difference(found, expected)).fold(0f32, f32::max);
+            println!("text {text}: hs{layer} differs by {found:.1e} on {}", encoder.device().adapter);
+            assert!(found < tolerance, "text {text}: hs{layer} differs by {found:e}");
+        }
     }
 }

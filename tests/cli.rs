@@ -1,0 +1,277 @@
+//! The program as people run it: its output, its report, and one clear line for everything that can be wrong.
+
+#[path = "common/gguf_writer.rs"]
+mod gguf_writer;
+#[path = "common/oracle.rs"]
+mod oracle;
+
+use gguf_writer::Tiny;
+use gran_ted::format::TensorType;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("gran-ted-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Writes a file and gives its path.
+    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn gran_ted(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gran-ted")).args(arguments).output().unwrap()
+}
+
+fn stdout(arguments: &[&str]) -> String {
+    let output = gran_ted(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The one line of a failure.
+fn failure(arguments: &[&str]) -> String {
+    let output = gran_ted(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text.trim_end().to_string()
+}
+
+fn tiny(family: &'static str) -> Tiny {
+    Tiny::new(family, TensorType::Q8_0)
+}
+
+fn sample() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("www/ted-sample.json").display().to_string()
+}
+
+#[test]
+fn inspect_tells_the_default_models_sizes() {
+    let model = oracle::default_model().display().to_string();
+    let text = stdout(&["inspect", &model]);
+    for line in [
+        "family               llama",
+        "num_hidden_layers    30",
+        "hidden_size          576",
+        "vocab_size           49152",
+        "max_length           2048",
+        "parameters           134515008 (134.5 million)",
+        "file_bytes           98362432 (98.4 MB)",
+    ] {
+        assert!(text.contains(line), "`{line}` is missing from\n{text}");
+    }
+    let facts: Value = serde_json::from_str(&stdout(&["inspect", &model, "--json"])).unwrap();
+    assert_eq!(facts["num_key_value_heads"], 3);
+    assert_eq!(facts["tensor_types"]["F32"], 61);
+}
+
+#[test]
+fn every_family_and_type_embeds_the_same_on_both_devices() {
+    let folder = Folder::new("families");
+    for family in ["llama", "qwen2", "qwen3", "qwen3vl"] {
+        for dtype in [TensorType::Q4_0, TensorType::Q5_1, TensorType::Q8_0, TensorType::Q4_K, TensorType::Q6_K, TensorType::F16] {
+            let model = folder.file("tiny.gguf", Tiny::new(family, dtype).write());
+            let vectors = |device: &str| -> Vec<Vec<f64>> {
+                let arguments = ["embed", &model, "the red cube", "the blue ball is left of the cube", "--json", "--device", device];
+                let result: Value = serde_json::from_str(&stdout(&arguments)).unwrap();
+                let texts = result["texts"].as_array().unwrap().iter();
+                texts.map(|text| serde_json::from_value(text["vector"].clone()).unwrap()).collect()
+            };
+            let (cpu, gpu) = (vectors("cpu"), vectors("gpu"));
+            for (cpu, gpu) in cpu.iter().zip(&gpu) {
+                let cosine: f64 = cpu.iter().zip(gpu).map(|(a, b)| a * b).sum();
+                assert!(cosine > 0.99999, "{family} {dtype:?}: cosine {cosine} between CPU and GPU");
+            }
+            let cosine: f64 = cpu[0].iter().zip(&cpu[1]).map(|(a, b)| a * b).sum();
+            assert!(cosine < 0.999, "{family} {dtype:?}: two texts have one vector");
+        }
+    }
+}
+
+#[test]
+fn embed_prints_a_matrix() {
+    let model = oracle::default_model().display().to_string();
+    let text = stdout(&["embed", &model, "a red cube", "a red cube", "a stormy sea", "--device", "cpu"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines[1].starts_with("    1  1.0000  1.0000  0."), "{text}");
+    assert!(lines[3].ends_with("a stormy sea (5 tokens)"), "{text}");
+}
+
+#[test]
+fn evaluate_writes_the_report() {
+    let folder = Folder::new("evaluate");
+    let model = folder.file("tiny.gguf", tiny("qwen3").write());
+    let out = folder.path("report.json");
+    let subset = "caption=image;n=1;seed=3";
+    let text = stdout(&["evaluate", &model, &sample(), "--subset", subset, "--out", &out, "--device", "cpu"]);
+    assert!(text.contains("overall") && text.contains("chance"), "{text}");
+    let report: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+    assert_eq!(report["summary"]["complete"], true);
+    assert_eq!(report["summary"]["accuracy_statistics"]["total_samples"], 7); // no video types
+    assert_eq!(report["provenance"]["subset"]["definition"], subset);
+    assert_eq!(report["provenance"]["model"]["files"][0]["sha256"].as_str().unwrap().len(), 64);
+    let again = folder.path("again.json");
+    stdout(&["evaluate", &model, &sample(), "--subset", subset, "--out", &again, "--device", "cpu"]);
+    let second: Value = serde_json::from_slice(&std::fs::read(&again).unwrap()).unwrap();
+    assert_eq!(report["results"], second["results"]);
+}
+
+/// Ctrl-C after the first batches leaves a partial report and exit status 130.
+#[test]
+#[cfg(unix)]
+fn an_interrupt_leaves_a_partial_report() {
+    let folder = Folder::new("interrupt");
+    let out = folder.path("report.json");
+    let model = oracle::default_model().display().to_string();
+    // Slow enough to be caught: one thread, and a data set of 200 distinct captions.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gran-ted"))
+        .args(["evaluate", &model, &folder.file("long.json", long_dataset(200)), "--out", &out, "--device", "cpu"])
+        .env("RAYON_NUM_THREADS", "1")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let report: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+    assert_eq!(report["summary"]["complete"], false);
+    let scored = report["results"].as_array().unwrap().len();
+    assert!((1..200).contains(&scored), "{scored} items");
+}
+
+fn long_dataset(captions: usize) -> String {
+    let entry = |index: usize| {
+        let caption = format!("scene {index} shows a small harbour with boats and gulls; ").repeat(8);
+        let wrong = |text: &str| format!(r#"{{"status": "success", "statement": "{text} in scene {index}."}}"#);
+        format!(
+            r#""image_{index}": {{"caption": "{caption}", "caption_type": "image", "statements": {{"Adjective": {{"question": "?",
+            "correct_statement": {}, "incorrect_statements": [{}]}}}}}}"#,
+            wrong("The harbour is small"),
+            wrong("The harbour is huge")
+        )
+    };
+    format!("{{{}}}", (0..captions).map(entry).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn a_bad_model_file_is_one_clear_line() {
+    let folder = Folder::new("bad-model");
+    let model = oracle::default_model();
+    let whole = std::fs::read(&model).unwrap();
+    let good = tiny("llama").write();
+    let replaced = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let at = good.windows(from.len()).position(|window| window == from.as_bytes()).expect(from);
+        let mut bytes = good.clone();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        bytes
+    };
+    let cases: [(&str, Vec<u8>, &str); 7] = [
+        ("notes.txt", b"<html>not found</html>".to_vec(), "is not a model: expected a GGUF file"),
+        ("cut.gguf", whole[..4_000_000].to_vec(), "is truncated: tensor `"),
+        ("family.gguf", replaced("general.architecture\u{8}\0\0\0\u{5}\0\0\0\0\0\0\0llama", "general.architecture\u{8}\0\0\0\u{5}\0\0\0\0\0\0\0mamba"), "model family `mamba` is not supported, expected llama, qwen2, qwen3 or qwen3vl"),
+        ("missing.gguf", replaced("blk.1.ffn_up.weight", "blk.1.ffn_xx.weight"), "has no tensor `blk.1.ffn_up.weight`"),
+        ("tokenizer.gguf", replaced("smollm", "whoops"), "tokenizer `gpt2, whoops` is not supported, expected `gpt2, qwen2` or `gpt2, smollm`"),
+        ("key.gguf", replaced("llama.block_count", "llama.block_xount"), "has no `llama.block_count`, which a `llama` model needs"),
+        ("empty.gguf", Vec::new(), "is not a model: expected"),
+    ];
+    for (name, bytes, expected) in cases {
+        let path = folder.file(name, bytes);
+        let line = failure(&["inspect", &path]);
+        assert!(line.starts_with(&format!("error: `{path}`")) && line.contains(expected), "{name}: {line}");
+    }
+    assert!(failure(&["inspect", &folder.path("absent.gguf")]).contains("absent.gguf`: No such file"));
+}
+
+#[test]
+fn wrong_shapes_and_unused_tensors_are_refused() {
+    let folder = Folder::new("shapes");
+    let mut wrong = tiny("llama");
+    wrong.intermediate_size = 96;
+    let bytes = wrong.write();
+    // The same file, but its header says 160.
+    let key = b"llama.feed_forward_length";
+    let at = bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len() + 4;
+    let mut lying = bytes.clone();
+    lying[at..at + 4].copy_from_slice(&160u32.to_le_bytes());
+    let line = failure(&["inspect", &folder.file("shape.gguf", lying)]);
+    assert!(line.ends_with("has shape [96, 64], expected [160, 64]"), "{line}");
+
+    // qwen2 has biases that a qwen3 network would leave out.
+    let mut bytes = tiny("qwen2").write();
+    let swap = |bytes: &mut Vec<u8>, from: &[u8], to: &[u8]| {
+        while let Some(at) = bytes.windows(from.len()).position(|window| window == from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    };
+    swap(&mut bytes, b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0qwen2", b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0llama");
+    swap(&mut bytes, b"qwen2.", b"llama.");
+    let line = failure(&["inspect", &folder.file("bias.gguf", bytes)]);
+    assert!(line.contains("has the tensor `blk.0.attn_k.bias`, which the network of family llama does not use"), "{line}");
+}
+
+#[test]
+fn a_weight_that_is_not_a_number_is_refused() {
+    let folder = Folder::new("nan");
+    let mut model = Tiny::new("llama", TensorType::F32);
+    model.seed = 1;
+    let mut bytes = model.write();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let line = failure(&["embed", &folder.file("nan.gguf", bytes), "the red cube", "--device", "cpu"]);
+    assert!(line.ends_with("tensor `output_norm.weight` holds a value that is not finite"), "{line}");
+}
+
+#[test]
+fn bad_texts_settings_and_data_sets_are_one_clear_line() {
+    let folder = Folder::new("bad-input");
+    let model = folder.file("tiny.gguf", tiny("llama").write());
+    let list = folder.file("list.json", "[1, 2]");
+    let weights = folder.file("weights.json", "[0.5]");
+    let tiny_folder = oracle::path("tiny-qwen3vl").display().to_string();
+    let cases: [(&[&str], &str); 10] = [
+        (&["embed", &model, "the cube", ""], "prompt 2 is empty: expected at least one token"),
+        (&["embed", &model, "x", "--feature", "middle"], "feature `middle` is not known, expected last, penultimate"),
+        (&["embed", &model, "x", "--feature", "layer(9)"], "layer(i) is 9, but the model has 2 layers"),
+        (&["embed", &model, "x", "--pooling", "max"], "pooling `max` is not known, expected mean or last_token"),
+        (&["embed", &model, "x", "--device", "tpu"], "device `tpu` is not known, expected cpu or gpu"),
+        (&["embed", &model, "x", "--feature", "weighted", "--layer-weights", &weights], "the number of layer weights is 1, but the model has 2 layers"),
+        (&["embed", &tiny_folder, "x"], "comes without a tokenizer: expected a tokenizer.json beside it"),
+        (&["evaluate", &model, &list], "is not a TED-6K file"),
+        (&["evaluate", &model, &sample(), "--subset", "type=Color"], "Color"),
+        (&["evaluate", &model, &sample(), "--subset", "caption=image;type=Temporal"], "no item of `"),
+    ];
+    for (arguments, expected) in cases {
+        let line = failure(arguments);
+        assert!(line.contains(expected), "{arguments:?}: {line}");
+    }
+}
+
+#[test]
+fn a_folder_of_safetensors_loads() {
+    let facts = stdout(&["inspect", oracle::path("tiny-qwen3vl").to_str().unwrap()]);
+    assert!(facts.contains("family               qwen3vl"), "{facts}");
+    assert!(facts.contains("tokenizer            none"), "{facts}");
+}

@@ -1,0 +1,131 @@
+//! The scores of PyTorch, item by item.
+//!
+//! A cut of our own sample runs always. The TED-6K slice needs ../shared, whose data has no licence and stays out of
+//! the repository; it takes long: `./build.sh parity`.
+
+#[path = "common/device.rs"]
+mod device;
+#[path = "common/oracle.rs"]
+mod oracle;
+
+use gran_ted::device::Device;
+use gran_ted::encoder::{Settings, TextEncoder};
+use gran_ted::model::{Feature, Pooling};
+use gran_ted::ted::{Dataset, Report, Run, Subset, predict};
+use oracle::{default_model, fixture, load};
+use pollster::block_on;
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Two best scores closer than this may change places between PyTorch and us.
+const NEAR_TIE: f64 = 1e-4;
+/// Largest difference of a cosine.
+const TOLERANCE: f64 = 1e-4;
+
+fn shared(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn evaluate(encoder: &TextEncoder, dataset: &Arc<Dataset>, subset: &str, settings: Settings) -> Report {
+    let subset = Subset::parse(subset).unwrap();
+    let mut run = Run::new(encoder, dataset.clone(), &subset, settings).unwrap();
+    while block_on(run.step(encoder)).unwrap().is_some() {}
+    run.report(encoder)
+}
+
+/// Compares every item with `{caption_key, question_type, scores_correct_first}`; gives the largest difference.
+fn compare(report: &Report, expected: &[Value]) -> f64 {
+    assert_eq!(report.results.len(), expected.len());
+    let (mut largest, mut near_ties) = (0f64, 0);
+    for (item, expected) in report.results.iter().zip(expected) {
+        let name = format!("{} {}", item.caption_key, item.question_type);
+        assert_eq!(item.caption_key, expected["caption_key"].as_str().unwrap());
+        assert_eq!(item.question_type.name(), expected["question_type"].as_str().unwrap());
+        let expected: Vec<f64> = serde_json::from_value(expected["scores_correct_first"].clone()).unwrap();
+
+        // 1. The right statement's score, and all scores in order of size: the shuffles differ.
+        let right = (item.correct_answer.as_bytes()[0] - b'A') as usize;
+        let sorted = |scores: &[f64]| {
+            let mut scores = scores.to_vec();
+            scores.sort_by(f64::total_cmp);
+            scores
+        };
+        let found: Vec<f64> = item.all_scores.iter().map(|score| *score as f64).collect();
+        let pairs = sorted(&found).into_iter().zip(sorted(&expected)).chain([(found[right], expected[0])]);
+        let difference = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(difference < TOLERANCE, "{name}: a score differs by {difference:e}");
+        largest = largest.max(difference);
+
+        // 2. The prediction, unless two scores are as good as equal.
+        let expected_right = predict(&expected.iter().map(|score| *score as f32).collect::<Vec<_>>()) == 0;
+        let best = sorted(&expected);
+        let is_near_tie = best[best.len() - 1] - best[best.len() - 2] < NEAR_TIE;
+        near_ties += usize::from(is_near_tie);
+        assert!(item.is_correct == expected_right || is_near_tie, "{name} is judged differently");
+    }
+    println!("largest difference of a score {largest:e}, {near_ties} near ties");
+    largest
+}
+
+fn settings(feature: Feature, pooling: Pooling) -> Settings {
+    Settings { feature, pooling }
+}
+
+/// Expected scores: tests/fixtures/README.md.
+#[test]
+fn a_cut_of_the_sample_scores_as_computed_independently() {
+    let expected: Value = serde_json::from_slice(&fixture("sample-scores.json")).unwrap();
+    let sample = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/ted-sample.json")).unwrap();
+    let dataset = Arc::new(Dataset::parse("ted-sample.json", &sample).unwrap());
+    let encoder = load(&[default_model()], Device::cpu());
+    for (name, settings) in [
+        ("norm_avg.mean", settings(Feature::NormAvg, Pooling::Mean)),
+        ("last.mean", settings(Feature::Last, Pooling::Mean)),
+        ("norm_avg.last_token", settings(Feature::NormAvg, Pooling::LastToken)),
+    ] {
+        let report = evaluate(&encoder, &dataset, "captions=3", settings);
+        compare(&report, expected[name].as_array().unwrap());
+        assert!(report.summary.complete);
+    }
+}
+
+/// The whole slice; `right` is PyTorch's count.
+fn slice_matches(encoder: &TextEncoder, feature: Feature, pooling: Pooling, right: usize) {
+    let oracle: Value = serde_json::from_slice(&shared("oracles/smollm2/ted6k-dev.json")).unwrap();
+    let dataset = Arc::new(Dataset::parse("ted6k-dev.json", &shared("ted6k/ted6k-dev.json")).unwrap());
+    let name = match feature {
+        Feature::Layer(layer) => format!("layer{layer}.{pooling}"),
+        _ => format!("{feature}.{pooling}"),
+    };
+    let report = evaluate(encoder, &dataset, "all", settings(feature, pooling));
+    let statistics = &report.summary.accuracy_statistics;
+    println!(
+        "{name} on {}: {} of {} right, {} ties, {:.0} tokens/s",
+        encoder.device().adapter,
+        statistics.total_correct,
+        statistics.total_samples,
+        report.summary.ties,
+        report.provenance["timings"]["tokens_per_second"].as_f64().unwrap(),
+    );
+    compare(&report, oracle["scores"][&name].as_array().unwrap_or_else(|| panic!("no {name}")));
+    assert_eq!(statistics.total_correct, right);
+}
+
+#[test]
+#[ignore = "needs ../shared/ted6k and some minutes: ./build.sh parity"]
+fn the_slice_on_the_cpu_gives_pytorchs_counts() {
+    let encoder = load(&[default_model()], Device::cpu());
+    slice_matches(&encoder, Feature::NormAvg, Pooling::Mean, 196);
+    slice_matches(&encoder, Feature::Last, Pooling::Mean, 155);
+    slice_matches(&encoder, Feature::Penultimate, Pooling::Mean, 202);
+    slice_matches(&encoder, Feature::Layer(15), Pooling::Mean, 200);
+    slice_matches(&encoder, Feature::NormAvg, Pooling::LastToken, 183);
+}
+
+#[test]
+#[ignore = "needs ../shared/ted6k and, without a GPU, an hour: ./build.sh parity"]
+fn the_slice_on_the_gpu_gives_pytorchs_counts() {
+    slice_matches(&load(&[default_model()], device::gpu()), Feature::NormAvg, Pooling::Mean, 196);
+}

@@ -1,0 +1,34 @@
+// A worker without a thread: the page's client on one end, the worker's request loop on the other, messages copied between them.
+import { answer } from '../../www/requests.js';
+
+/** @import { Method } from '../../www/requests.js' */
+
+/**
+ * @param {Record<string, Method>} table
+ * @param {(error: unknown, panic: (message: string) => void) => boolean} [fatal]
+ */
+export function fakeWorker(table, fatal = () => false) {
+  const page = new EventTarget();
+  const inside = new EventTarget();
+  let ended = false;
+  const send = (/** @type {EventTarget} */ to, /** @type {unknown} */ message, /** @type {StructuredSerializeOptions} */ options = {}) => {
+    const data = structuredClone(message, options);
+    setImmediate(() => ended || to.dispatchEvent(new MessageEvent('message', { data })));
+  };
+  const worker = {
+    postMessage: (/** @type {unknown} */ message) => send(inside, message),
+    addEventListener: page.addEventListener.bind(page),
+    dispatchEvent: page.dispatchEvent.bind(page),
+    terminate: () => void (ended = true),
+    panic: (/** @type {string} */ message) => send(page, { panic: message }),
+    get ended() {
+      return ended;
+    },
+  };
+  const port = {
+    postMessage: (/** @type {unknown} */ message, /** @type {StructuredSerializeOptions} */ options) => send(page, message, options),
+    addEventListener: (/** @type {string} */ type, /** @type {any} */ listener) => inside.addEventListener(type, listener),
+  };
+  answer(port, table, (error) => fatal(error, worker.panic));
+  return worker;
+}

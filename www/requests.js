@@ -1,0 +1,76 @@
+// The worker's side of the wire: {id, method, params} -> {id, result} | {id, error} | {id, progress}.
+// One call at a time, in the order of arrival; `cancel` is taken at once. worker.js gives the table of methods.
+
+/**
+ * @typedef {(params: any, progress: (value: object) => Promise<boolean>) => unknown} Method
+ * @typedef {{ postMessage(message: unknown, options?: StructuredSerializeOptions): void,
+ *   addEventListener(type: 'message', listener: (event: MessageEvent) => void): void }} Port
+ */
+
+/**
+ * Answer the requests that come in on `port` with the methods of `table`.
+ * @param {Port} port
+ * @param {Record<string, Method>} table
+ * @param {(error: unknown) => boolean} fatal told of each failure; true: the worker is ending, send no answer
+ */
+export function answer(port, table, fatal) {
+  /** @type {Set<number>} */
+  const open = new Set();
+  /** @type {Set<number>} */
+  const cancelled = new Set();
+  let queue = Promise.resolve();
+
+  port.addEventListener('message', ({ data: { id, method, params } }) => {
+    if (method === 'cancel') {
+      if (open.has(params.id)) cancelled.add(params.id);
+      return;
+    }
+    open.add(id);
+    queue = queue.then(() => run(id, method, params));
+  });
+
+  /** @param {number} id @param {string} method @param {unknown} params */
+  async function run(id, method, params) {
+    try {
+      if (cancelled.has(id)) throw named('Cancelled', 'cancelled before it began');
+      if (!Object.hasOwn(table, method)) throw named('NoMethod', `the worker has no method \`${method}\``);
+      const result = await table[method](params, async (progress) => {
+        port.postMessage({ id, progress });
+        await turn();
+        return !cancelled.has(id);
+      });
+      port.postMessage({ id, result }, { transfer: buffers(result) });
+    } catch (error) {
+      if (fatal(error)) return;
+      const { name, message } = error instanceof Error ? error : named('Error', String(error));
+      port.postMessage({ id, error: { code: name, message } });
+    } finally {
+      open.delete(id);
+      cancelled.delete(id);
+    }
+  }
+}
+
+/** Let the event loop turn, so that a `cancel` that waits is seen. Not setTimeout: it is held back to 4 ms. */
+function turn() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve(undefined);
+    };
+    port2.postMessage(null);
+  });
+}
+
+/** The buffers of a result's typed arrays: moved to the page, not copied. @param {unknown} result */
+function buffers(result) {
+  return Object.values(result ?? {})
+    .filter((value) => value instanceof Float32Array)
+    .map((value) => value.buffer);
+}
+
+/** @param {string} name @param {string} message */
+function named(name, message) {
+  return Object.assign(new Error(message), { name });
+}

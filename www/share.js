@@ -1,0 +1,163 @@
+// The share link. State in the URL fragment, which never reaches a server:
+//   #v=1&p=a+red+cube&p=a+blue+ball&feature=norm_avg&pooling=mean&device=cpu&model=https://...
+//    &data=sample&caption_type=image&question_type=OCR&per_type=2&seed=42&result=21/40,norm_avg,mean
+// Read as a stranger's text: every length bounded, every value checked; what is refused is left out and said.
+import { modelUrl } from './source.js';
+
+/** @import { DeviceKind, Feature, Pooling, Subset } from './types' */
+
+/**
+ * @typedef {{ correct: number, total: number, feature: Feature, pooling: Pooling }} Headline
+ * @typedef {{ prompts: string[], feature: Feature | null, pooling: Pooling | null, device: DeviceKind | null, model: string | null,
+ *   data: 'sample' | null, subset: Subset, result: Headline | null }} SharedState
+ */
+
+export const MAX_PROMPTS = 32;
+export const MAX_PROMPT = 4000;
+const MAX_FRAGMENT = 16 * 1024;
+const MAX_TYPES = 32;
+const MAX_TYPE = 40;
+const MAX_SEED = 2 ** 32 - 1;
+const MAX_ITEMS = 1_000_000;
+
+/** @returns {SharedState} */
+export function emptyState() {
+  const subset = { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 };
+  return { prompts: [], feature: null, pooling: null, device: null, model: null, data: null, subset, result: null };
+}
+
+/** The fragment, without '#'. Throws where the state is too long for a link. @param {SharedState} state */
+export function encodeState(state) {
+  const { subset, result } = state;
+  const fields = new URLSearchParams({ v: '1' });
+  const add = (/** @type {string} */ key, /** @type {string | number | null} */ value) => {
+    if (value !== null) fields.append(key, String(value));
+  };
+  for (const prompt of state.prompts) add('p', prompt);
+  add('feature', state.feature);
+  add('pooling', state.pooling);
+  add('device', state.device);
+  add('model', state.model);
+  add('data', state.data);
+  for (const type of subset.caption_types) add('caption_type', type);
+  for (const type of subset.question_types) add('question_type', type);
+  add('per_type', subset.per_type);
+  add('seed', subset.seed);
+  if (result) add('result', `${result.correct}/${result.total},${result.feature},${result.pooling}`);
+
+  const fragment = fields.toString();
+  if (fragment.length > MAX_FRAGMENT) {
+    throw new Error(`These prompts are too long for a link: it would have ${fragment.length} characters, at most ${MAX_FRAGMENT} work everywhere.`);
+  }
+  return fragment;
+}
+
+/**
+ * @param {string} fragment with or without '#'
+ * @returns {{ state: SharedState, problems: string[] }} problems: a sentence for each thing refused
+ */
+export function decodeState(fragment) {
+  const state = emptyState();
+  /** @type {string[]} */
+  const problems = [];
+  const text = fragment.replace(/^#/, '');
+  if (text === '') return { state, problems };
+  if (text.length > MAX_FRAGMENT) {
+    return { state, problems: [`The link has ${text.length} characters; at most ${MAX_FRAGMENT} are read.`] };
+  }
+  const fields = new URLSearchParams(text);
+  if (fields.get('v') !== '1') {
+    return { state, problems: [`The link is of version ${quote(fields.get('v') ?? 'none')}, this page reads version "1".`] };
+  }
+  /** @type {Set<string>} */
+  const seen = new Set(['v']);
+  for (const [key, value] of fields) {
+    const read = READERS.get(key);
+    try {
+      if (key === 'v') continue;
+      if (!read) throw new Error(`The link has an unknown field ${quote(key)}.`);
+      if (seen.has(key) && !REPEATED.has(key)) throw new Error(`The link has the field ${quote(key)} twice.`);
+      seen.add(key);
+      read(state, value);
+    } catch (error) {
+      problems.push(/** @type {Error} */ (error).message);
+    }
+  }
+  return { state, problems: [...new Set(problems)].slice(0, 10) };
+}
+
+const REPEATED = new Set(['p', 'caption_type', 'question_type']);
+
+/** @type {Map<string, (state: SharedState, value: string) => void>} */
+const READERS = new Map([
+  ['p', (state, value) => {
+    if (value.length > MAX_PROMPT) throw new Error(`The link has a prompt of ${value.length} characters; at most ${MAX_PROMPT} are taken.`);
+    if (state.prompts.length === MAX_PROMPTS) throw new Error(`The link has more than ${MAX_PROMPTS} prompts: the rest is left out.`);
+    state.prompts.push(value);
+  }],
+  ['feature', (state, value) => void (state.feature = readFeature(value))],
+  ['pooling', (state, value) => void (state.pooling = readPooling(value))],
+  ['device', (state, value) => void (state.device = readDevice(value))],
+  ['model', (state, value) => void (state.model = modelUrl(value))],
+  ['data', (state, value) => {
+    if (value !== 'sample') throw unknown('data set', value, 'sample');
+    state.data = value;
+  }],
+  ['caption_type', (state, value) => readType(state.subset.caption_types, value)],
+  ['question_type', (state, value) => readType(state.subset.question_types, value)],
+  ['per_type', (state, value) => void (state.subset.per_type = readInteger('per_type', value, 1, MAX_ITEMS))],
+  ['seed', (state, value) => void (state.subset.seed = readInteger('seed', value, 0, MAX_SEED))],
+  ['result', (state, value) => void (state.result = readResult(value))],
+]);
+
+/** @param {string} value @returns {Feature} */
+export function readFeature(value) {
+  if (value === 'last' || value === 'penultimate' || value === 'norm_avg') return value;
+  const layer = /^layer\(([1-9]\d{0,2})\)$/.exec(value);
+  if (!layer) throw unknown('feature', value, 'last, penultimate, norm_avg, layer(1) to layer(999)');
+  return `layer(${Number(layer[1])})`;
+}
+
+/** @param {string} value @returns {Pooling} */
+export function readPooling(value) {
+  if (value !== 'mean' && value !== 'last_token') throw unknown('pooling', value, 'mean, last_token');
+  return value;
+}
+
+/** @param {string} value @returns {DeviceKind} */
+export function readDevice(value) {
+  if (value !== 'webgpu' && value !== 'cpu') throw unknown('device', value, 'webgpu, cpu');
+  return value;
+}
+
+/** Names of types are the data set's own: those it has not are refused when it is opened. @param {string[]} types @param {string} value */
+function readType(types, value) {
+  if (!/^[\w \-]+$/.test(value) || value.length > MAX_TYPE) throw unknown('type of item', value, 'a short name');
+  if (types.length === MAX_TYPES) throw new Error(`The link has more than ${MAX_TYPES} types of items: the rest is left out.`);
+  if (!types.includes(value)) types.push(value);
+}
+
+/** @param {string} name @param {string} value @param {number} least @param {number} most */
+function readInteger(name, value, least, most) {
+  const number = /^\d{1,10}$/.test(value) ? Number(value) : NaN;
+  if (!(number >= least && number <= most)) throw unknown(name, value, `a whole number from ${least} to ${most}`);
+  return number;
+}
+
+/** @param {string} value @returns {Headline} */
+function readResult(value) {
+  const parts = /^(\d{1,7})\/(\d{1,7}),([^,]+),([^,]+)$/.exec(value);
+  const [correct, total] = [Number(parts?.[1]), Number(parts?.[2])];
+  if (!parts || !(correct <= total && 1 <= total && total <= MAX_ITEMS)) throw unknown('result', value, 'such as 21/40,norm_avg,mean');
+  return { correct, total, feature: readFeature(parts[3]), pooling: readPooling(parts[4]) };
+}
+
+/** @param {string} what @param {string} value @param {string} expected */
+function unknown(what, value, expected) {
+  return new Error(`The link's ${what} ${quote(value)} is not known here; expected: ${expected}.`);
+}
+
+/** A stranger's words, bounded. @param {string} text */
+function quote(text) {
+  return `"${text.length > 40 ? `${text.slice(0, 40)}…` : text}"`;
+}

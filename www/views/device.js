@@ -1,0 +1,32 @@
+// Header: the device, why it was chosen, and the list that overrules it.
+import { byId, showText } from '../dom.js';
+import { formatBytes, formatDuration } from '../format.js';
+import { readDevice } from '../share.js';
+
+/** @import { App } from '../app.js' */
+/** @import { State } from '../state.js' */
+
+const RUNS = { webgpu: 'Running on WebGPU.', cpu: 'Running on the CPU.' };
+
+/** @param {App} app */
+export function deviceView(app) {
+  const kind = byId('device-kind', HTMLElement);
+  const reason = byId('device-reason', HTMLSpanElement);
+  const error = byId('device-error', HTMLParagraphElement);
+  const wanted = byId('device-wanted', HTMLSelectElement);
+  wanted.addEventListener('change', () => app.useDevice(wanted.value ? readDevice(wanted.value) : null));
+
+  return (/** @type {State} */ { choice, device, wanted: chosen, errors }) => {
+    showText(kind, choice ? RUNS[choice.kind] : 'Looking for WebGPU…');
+    kind.dataset.kind = choice?.kind ?? '';
+    showText(reason, [choice?.reason, device && opened(device)].filter(Boolean).join(' '));
+    wanted.value = chosen ?? '';
+    showText(error, errors.device);
+  };
+}
+
+/** @param {NonNullable<State['device']>} device */
+function opened({ self_test_ms, max_buffer_bytes }) {
+  const buffers = max_buffer_bytes ? ` Buffers up to ${formatBytes(max_buffer_bytes)}.` : '';
+  return `Self-test passed in ${formatDuration(self_test_ms)}.${buffers}`;
+}

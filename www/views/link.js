@@ -1,0 +1,42 @@
+// What a shared link brought: a summary, what was refused in it, and the button that does what it is for.
+import { byId, showText } from '../dom.js';
+import { plural } from '../format.js';
+
+/** @import { App } from '../app.js' */
+/** @import { SharedState } from '../share.js' */
+/** @import { State } from '../state.js' */
+
+/** @param {App} app */
+export function linkView(app) {
+  const card = byId('link', HTMLElement);
+  const summary = byId('link-summary', HTMLParagraphElement);
+  const result = byId('link-result', HTMLParagraphElement);
+  const problems = byId('link-problems', HTMLParagraphElement);
+  const load = byId('link-load', HTMLButtonElement);
+  load.addEventListener('click', () => app.followLink());
+
+  return (/** @type {State} */ { link, task, settings, model }) => {
+    card.hidden = link === null;
+    if (!link) return;
+    const { shared, followed } = link;
+    const parts = [
+      shared.prompts.length ? plural(shared.prompts.length, 'prompt') : '',
+      `${settings.feature} + ${settings.pooling}`,
+      shared.model ? `the model at ${shared.model}` : model.source.name,
+      shared.data ? 'the built-in TED sample' : '',
+    ];
+    showText(summary, `It holds ${parts.filter(Boolean).join(', ')}.`);
+    showText(result, headline(shared));
+    showText(problems, link.problems.join(' '));
+    load.hidden = followed || shared.prompts.length === 0;
+    load.disabled = task !== null;
+  };
+}
+
+/** @param {SharedState} shared */
+function headline({ result, data }) {
+  if (!result) return '';
+  const { correct, total, feature, pooling } = result;
+  const file = data ? 'the TED sample' : 'a TED file of their own';
+  return `The sender reports ${correct} of ${total} right on ${file} (${feature} + ${pooling}). Run it below to check.`;
+}

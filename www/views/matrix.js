@@ -1,0 +1,59 @@
+// The similarity matrix as a table with colours: cosines of the prompts' embeddings, tokens of each prompt.
+import { element } from '../dom.js';
+import { formatCount, formatDuration, formatSpeed, plural } from '../format.js';
+import { extremes, position, scaleOf } from '../heat.js';
+
+/** @import { Scale } from '../heat.js' */
+/** @import { Comparison } from '../state.js' */
+
+const STRONG_FROM = 0.62; // position from which the text takes the other colour, see --heat in style.css
+
+/** @param {Comparison} comparison @returns {HTMLElement[]} */
+export function matrix({ texts, settings, embeddings }) {
+  const { similarity, tokens, truncated, milliseconds, dimension } = embeddings;
+  const total = tokens.reduce((sum, count) => sum + count, 0);
+  const figures = element('p', { className: 'note' }, [
+    plural(total, 'token'), formatDuration(milliseconds), formatSpeed(total, milliseconds),
+    `${settings.feature} + ${settings.pooling}`, `${formatCount(dimension)} dimensions`,
+  ].join(' · '));
+  if (texts.length === 1) return [element('p', {}, 'One prompt alone: add a second to compare.'), figures];
+
+  const { least, most } = extremes(similarity, texts.length);
+  const scale = scaleOf(least, most);
+  const pair = (/** @type {typeof most} */ { first, second, value }) => `${first + 1} and ${second + 1} (${value.toFixed(scale.digits)})`;
+  const table = element('table', { className: 'heat' },
+    element('caption', {}, 'Cosine similarity'),
+    element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, element('span', {}, 'Prompt')), ...texts.map((_, at) => header(String(at + 1), 'col')), header('Tokens', 'col'))),
+    element('tbody', {}, ...texts.map((text, row) => element('tr', {},
+      element('th', { scope: 'row', title: text }, element('b', {}, String(row + 1)), element('span', {}, ` ${text}`)),
+      ...texts.map((_, column) => cell(similarity[row * texts.length + column], scale, row === column)),
+      element('td', { className: 'number' }, formatCount(tokens[row]), ...(truncated[row] ? [element('small', {}, ' truncated')] : [])),
+    ))));
+  return [
+    element('p', {}, `Most alike: ${pair(most)}. `, ...(texts.length > 2 ? [`Least alike: ${pair(least)}.`] : [])),
+    element('div', { className: 'scroll', tabIndex: 0 }, table),
+    ...(least.value < most.value ? [legend(scale)] : []),
+    figures,
+  ];
+}
+
+/** @param {string} text @param {string} scope */
+function header(text, scope) {
+  return element('th', { scope }, text);
+}
+
+/** @param {number} value @param {Scale} scale @param {boolean} diagonal */
+function cell(value, scale, diagonal) {
+  const text = value.toFixed(scale.digits);
+  if (diagonal) return element('td', { className: 'self' }, text);
+  const at = position(scale, value);
+  const td = element('td', { className: at >= STRONG_FROM ? 'cell strong' : 'cell' }, text);
+  td.style.setProperty('--heat', `${(100 * at).toFixed(1)}%`);
+  return td;
+}
+
+/** @param {Scale} scale */
+function legend({ low, high, digits }) {
+  return element('p', { className: 'legend' },
+    element('span', {}, low.toFixed(digits)), element('span', { className: 'ramp', ariaHidden: 'true' }), element('span', {}, high.toFixed(digits)));
+}

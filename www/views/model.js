@@ -1,0 +1,94 @@
+// Model card: load with progress in bytes, the facts of the loaded model, and other sources.
+import { byId, element, showText } from '../dom.js';
+import { formatBytes, formatCount, formatDuration, formatParameters } from '../format.js';
+
+/** @import { App } from '../app.js' */
+/** @import { ModelCard } from '../types' */
+/** @import { State } from '../state.js' */
+
+/** @param {App} app */
+export function modelView(app) {
+  const name = byId('model-name', HTMLElement);
+  const note = byId('model-note', HTMLSpanElement);
+  const load = byId('model-load', HTMLButtonElement);
+  const progressArea = byId('model-progress', HTMLElement);
+  const bar = byId('model-bar', HTMLProgressElement);
+  const stage = byId('model-stage', HTMLSpanElement);
+  const cancel = byId('model-cancel', HTMLButtonElement);
+  const error = byId('model-error', HTMLParagraphElement);
+  const facts = byId('model-facts', HTMLDListElement);
+  const files = byId('model-files', HTMLInputElement);
+  const url = byId('model-url', HTMLInputElement);
+  const byUrl = byId('model-url-form', HTMLFormElement);
+  const back = byId('model-default', HTMLButtonElement);
+
+  load.addEventListener('click', () => app.loadModel());
+  cancel.addEventListener('click', () => app.stop());
+  back.addEventListener('click', () => app.loadDefault());
+  files.addEventListener('change', async () => {
+    if (files.files?.length) await app.loadFiles([...files.files]);
+    files.value = ''; // the same file can be picked again
+  });
+  byUrl.addEventListener('submit', (event) => {
+    event.preventDefault();
+    app.loadUrl(url.value);
+  });
+
+  /** @type {ModelCard | null} */
+  let shown = null;
+  return (/** @type {State} */ { model, task, errors }) => {
+    const { source, card, progress } = model;
+    showText(name, card?.name ?? source.name);
+    const size = source.bytes ? ` (${formatBytes(source.bytes)})` : '';
+    showText(note, card ? 'is loaded.' : 'is not loaded yet.');
+    showText(load, card ? '' : `Load ${source.kind === 'default' ? 'the default' : 'this'} model${size}`);
+    load.disabled = back.disabled = files.disabled = task !== null;
+    back.hidden = source.kind === 'default';
+    for (const control of byUrl.querySelectorAll('button')) control.disabled = task !== null;
+
+    load.hidden ||= model.loading;
+    note.hidden ||= model.loading;
+    progressArea.hidden = !model.loading;
+    if (progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
+    else bar.removeAttribute('value');
+    showText(stage, loadStage(model));
+
+    showText(error, errors.model);
+    facts.hidden = card === null;
+    if (card && card !== shown) facts.replaceChildren(...factList(card, model.heap));
+    shown = card;
+  };
+}
+
+/** How far the load is; empty where none runs. @param {State['model']} model */
+export function loadStage({ loading, progress }) {
+  if (!loading) return '';
+  if (!progress) return 'Starting the encoder…';
+  if (progress.stage === 'header') return 'Reading the header of the model…';
+  return `Loading the model: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
+}
+
+/** @param {ModelCard} card @param {number} heap */
+function factList(card, heap) {
+  const types = Object.entries(card.tensor_types).map(([type, count]) => `${type} × ${count}`);
+  const groups = card.num_attention_heads / card.num_key_value_heads;
+  return [
+    fact('Family', card.family),
+    fact('Parameters', formatParameters(card.parameters)),
+    fact('Layers', String(card.num_hidden_layers)),
+    fact('Hidden size', formatCount(card.hidden_size)),
+    fact('Heads', `${card.num_attention_heads} × ${card.head_dim}${groups > 1 ? `, ${card.num_key_value_heads} key/value` : ''}`),
+    fact('Longest text', `${formatCount(card.max_length)} tokens`),
+    fact('Tensors', types.join(', ')),
+    fact('File', formatBytes(card.file_bytes)),
+    fact('Device memory', formatBytes(card.device_bytes)),
+    fact('Page memory', formatBytes(heap)),
+    fact('Loaded in', formatDuration(card.load_ms)),
+    ...(card.sha256 ? [fact('SHA-256', `${card.sha256.slice(0, 12)}…`, card.sha256)] : []),
+  ];
+}
+
+/** @param {string} name @param {string} value @param {string} [title] */
+function fact(name, value, title = '') {
+  return element('div', {}, element('dt', {}, name), element('dd', { title }, value));
+}

@@ -1,0 +1,20 @@
+// The banner of a panic, with the way out.
+import { byId, showText } from '../dom.js';
+
+/** @import { App } from '../app.js' */
+/** @import { State } from '../state.js' */
+
+/** @param {App} app */
+export function panicView(app) {
+  const banner = byId('panic', HTMLElement);
+  const message = byId('panic-message', HTMLParagraphElement);
+  const restart = byId('restart', HTMLButtonElement);
+  restart.addEventListener('click', () => app.restart());
+
+  return (/** @type {State} */ { panic }) => {
+    const appears = panic !== '' && banner.hidden;
+    showText(message, panic);
+    banner.hidden = panic === '';
+    if (appears) restart.focus();
+  };
+}

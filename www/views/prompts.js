@@ -1,0 +1,126 @@
+// Prompts: examples, the list that is edited by keyboard alone if need be, settings, and the matrix of the last comparison.
+import { byId, element, showText } from '../dom.js';
+import { EXAMPLES } from '../examples.js';
+import { formatBytes } from '../format.js';
+import { MAX_PROMPT, MAX_PROMPTS, readFeature, readPooling } from '../share.js';
+import { matrix } from './matrix.js';
+import { loadStage } from './model.js';
+
+/** @import { App } from '../app.js' */
+/** @import { Comparison, State } from '../state.js' */
+
+/** @param {App} app */
+export function promptsView(app) {
+  const list = byId('prompt-list', HTMLOListElement);
+  const hint = byId('example-hint', HTMLParagraphElement);
+  const add = byId('prompt-add', HTMLButtonElement);
+  const embed = byId('embed', HTMLButtonElement);
+  const note = byId('embed-note', HTMLElement);
+  const error = byId('prompts-error', HTMLParagraphElement);
+  const result = byId('matrix', HTMLElement);
+  const showSettings = settingsView(app);
+
+  byId('examples', HTMLElement).append(...EXAMPLES.map((example) => {
+    const chip = element('button', { type: 'button' }, example.name);
+    chip.addEventListener('click', () => app.useExample(example));
+    return chip;
+  }));
+  add.addEventListener('click', () => {
+    app.addPrompt(list.children.length);
+    focusPrompt(list.children.length - 1);
+  });
+  embed.addEventListener('click', () => app.compare());
+
+  /** @param {number} index */
+  const focusPrompt = (index) => list.querySelectorAll('textarea')[index]?.focus();
+
+  const row = () => {
+    const text = element('textarea', { rows: 1, maxLength: MAX_PROMPT, spellcheck: false });
+    const remove = element('button', { type: 'button', className: 'quiet', textContent: '×' });
+    const item = element('li', {}, text, remove);
+    const index = () => [...list.children].indexOf(item);
+    const drop = () => {
+      const at = index();
+      app.removePrompt(at);
+      focusPrompt(Math.min(Math.max(at - 1, 0), list.children.length - 1));
+    };
+    text.addEventListener('input', () => app.setPrompt(index(), text.value));
+    text.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) app.compare();
+      else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+        app.addPrompt(index() + 1);
+        focusPrompt(index() + 1);
+      } else if (event.key === 'Backspace' && text.value === '' && list.children.length > 1) drop();
+      else return;
+      event.preventDefault();
+    });
+    remove.addEventListener('click', drop);
+    return item;
+  };
+
+  /** @type {Comparison | null} */
+  let shown = null;
+  return (/** @type {State} */ state) => {
+    const { prompts, task, model, comparison } = state;
+    showText(hint, state.hint);
+    while (list.children.length < prompts.length) list.append(row());
+    while (list.children.length > prompts.length) list.lastElementChild?.remove();
+    prompts.forEach((prompt, index) => showPrompt(list.children[index], prompt, index, state));
+    add.disabled = prompts.length >= MAX_PROMPTS;
+
+    showSettings(state);
+    embed.disabled = task !== null;
+    embed.ariaBusy = String(task === 'prompts');
+    showText(note, model.card ? '' : loadStage(model) || beforehand(model.source.bytes));
+    showText(error, state.errors.prompts);
+    result.hidden = comparison === null;
+    if (comparison && comparison !== shown) result.replaceChildren(...matrix(comparison));
+    shown = comparison;
+  };
+}
+
+/** @param {number | null} bytes */
+function beforehand(bytes) {
+  return `Loads the model first${bytes ? `, ${formatBytes(bytes)}` : ''}.`;
+}
+
+/** @param {Element} item @param {string} prompt @param {number} index @param {State} state */
+function showPrompt(item, prompt, index, { prompts, emptyPrompt }) {
+  const [text, remove] = /** @type {[HTMLTextAreaElement, HTMLButtonElement]} */ (/** @type {unknown} */ ([...item.children]));
+  if (text.value !== prompt) text.value = prompt;
+  text.ariaLabel = `Prompt ${index + 1}`;
+  remove.ariaLabel = `Remove prompt ${index + 1}`;
+  remove.disabled = prompts.length === 1;
+  if (emptyPrompt && prompt.trim() === '') {
+    text.setAttribute('aria-invalid', 'true');
+    text.setAttribute('aria-describedby', 'prompts-error');
+  } else {
+    text.removeAttribute('aria-invalid');
+    text.removeAttribute('aria-describedby');
+  }
+}
+
+/** Layers and pooling; "one layer…" opens the field of its number. @param {App} app */
+function settingsView(app) {
+  const feature = byId('feature', HTMLSelectElement);
+  const layerField = byId('layer-field', HTMLLabelElement);
+  const layer = byId('layer', HTMLInputElement);
+  const pooling = byId('pooling', HTMLSelectElement);
+
+  const read = () => {
+    if (feature.value === 'layer' && !layer.checkValidity()) return void layer.reportValidity();
+    const value = feature.value === 'layer' ? `layer(${layer.value || 1})` : feature.value;
+    app.setSettings({ feature: readFeature(value), pooling: readPooling(pooling.value) });
+  };
+  for (const control of [feature, layer, pooling]) control.addEventListener('change', read);
+
+  return (/** @type {State} */ { settings, model, task }) => {
+    const number = /^layer\((\d+)\)$/.exec(settings.feature)?.[1];
+    feature.value = number ? 'layer' : settings.feature;
+    pooling.value = settings.pooling;
+    layerField.hidden = number === undefined;
+    layer.max = String(model.card?.num_hidden_layers ?? 999);
+    if (number && document.activeElement !== layer) layer.value = number;
+    feature.disabled = pooling.disabled = layer.disabled = task !== null;
+  };
+}

@@ -1,0 +1,24 @@
+// Share: the link in the clipboard, and in a field for where there is no clipboard.
+import { byId, showText } from '../dom.js';
+
+/** @import { App } from '../app.js' */
+/** @import { State } from '../state.js' */
+
+/** @param {App} app */
+export function shareView(app) {
+  const copy = byId('share-copy', HTMLButtonElement);
+  const status = byId('share-status', HTMLSpanElement);
+  const link = byId('share-link', HTMLInputElement);
+  const error = byId('share-error', HTMLParagraphElement);
+  copy.addEventListener('click', async () => {
+    await app.share(location.origin + location.pathname, async (url) => navigator.clipboard.writeText(url));
+  });
+  link.addEventListener('focus', () => link.select());
+
+  return (/** @type {State} */ { sharing, errors }) => {
+    showText(status, sharing?.note ?? '');
+    link.value = sharing?.url ?? '';
+    link.hidden = sharing === null;
+    showText(error, errors.share);
+  };
+}
