@@ -29,7 +29,11 @@ impl std::str::FromStr for DeviceKind {
         match name {
             "cpu" => Ok(Self::Cpu),
             "gpu" | "webgpu" => Ok(Self::Gpu),
-            _ => Err(Error::UnknownOption { option: "device", expected: "cpu or gpu".into(), found: name.into() }),
+            _ => Err(Error::UnknownOption {
+                option: "device",
+                expected: "cpu or gpu".into(),
+                found: name.into(),
+            }),
         }
     }
 }
@@ -126,5 +130,6 @@ fn describe(info: &wgpu::AdapterInfo) -> String {
 
 fn is_software(info: &wgpu::AdapterInfo) -> bool {
     let name = describe(info).to_lowercase();
-    info.device_type == wgpu::DeviceType::Cpu || ["swiftshader", "llvmpipe"].iter().any(|soft| name.contains(soft))
+    info.device_type == wgpu::DeviceType::Cpu
+        || ["swiftshader", "llvmpipe"].iter().any(|soft| name.contains(soft))
 }

@@ -36,7 +36,8 @@ pub struct Embeddings {
 impl Embeddings {
     /// Cosines of all pairs, `[B][B]`.
     pub fn similarity(&self) -> Vec<Vec<f32>> {
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>() as f32;
+        let dot =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>() as f32;
         let row = |a: &Vec<f32>| self.vectors.iter().map(|b| dot(a, b)).collect();
         self.vectors.iter().map(row).collect()
     }
@@ -74,14 +75,17 @@ impl TextEncoder {
     /// Token ids of each text, cut to `max_length`.
     ///
     /// # Errors
-    /// [`Error::EmptyPrompt`] where a text has no token, [`Error::NoTokenizer`].
+    /// [`Error::EmptyPrompt`] where a text is blank or has no token, [`Error::NoTokenizer`].
     pub fn tokenize<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Encoded>> {
         let tokenizer =
             self.tokenizer.as_ref().ok_or_else(|| Error::NoTokenizer { file: self.info.name.clone() })?;
-        let encode = |(index, text): (usize, &T)| match tokenizer.encode(text.as_ref(), self.info.max_length)? {
-            encoded if encoded.ids.is_empty() => Err(Error::EmptyPrompt { index: index + 1 }),
-            encoded => Ok(encoded),
-        };
+        let encode =
+            |(index, text): (usize, &T)| match tokenizer.encode(text.as_ref(), self.info.max_length)? {
+                encoded if encoded.ids.is_empty() || text.as_ref().trim().is_empty() => {
+                    Err(Error::EmptyPrompt { index: index + 1 })
+                }
+                encoded => Ok(encoded),
+            };
         texts.iter().enumerate().map(encode).collect()
     }
 
@@ -156,7 +160,8 @@ impl TextEncoder {
         }
         let tokens = batch.input_ids.len();
         let rows = self.token_table.rows(&batch.input_ids).await?;
-        let x = Tensor::from_data(TensorData::new(rows, [tokens, self.config.hidden_size]), self.device.burn());
+        let x =
+            Tensor::from_data(TensorData::new(rows, [tokens, self.config.hidden_size]), self.device.burn());
         let integers = |values: &[u32]| -> Tensor<1, Int> {
             Tensor::from_data(TensorData::new(values.to_vec(), [tokens]), self.integers())
         };

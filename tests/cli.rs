@@ -90,10 +90,25 @@ fn inspect_tells_the_default_models_sizes() {
 fn every_family_and_type_embeds_the_same_on_both_devices() {
     let folder = Folder::new("families");
     for family in ["llama", "qwen2", "qwen3", "qwen3vl"] {
-        for dtype in [TensorType::Q4_0, TensorType::Q5_1, TensorType::Q8_0, TensorType::Q4_K, TensorType::Q6_K, TensorType::F16] {
+        for dtype in [
+            TensorType::Q4_0,
+            TensorType::Q5_1,
+            TensorType::Q8_0,
+            TensorType::Q4_K,
+            TensorType::Q6_K,
+            TensorType::F16,
+        ] {
             let model = folder.file("tiny.gguf", Tiny::new(family, dtype).write());
             let vectors = |device: &str| -> Vec<Vec<f64>> {
-                let arguments = ["embed", &model, "the red cube", "the blue ball is left of the cube", "--json", "--device", device];
+                let arguments = [
+                    "embed",
+                    &model,
+                    "the red cube",
+                    "the blue ball is left of the cube",
+                    "--json",
+                    "--device",
+                    device,
+                ];
                 let result: Value = serde_json::from_str(&stdout(&arguments)).unwrap();
                 let texts = result["texts"].as_array().unwrap().iter();
                 texts.map(|text| serde_json::from_value(text["vector"].clone()).unwrap()).collect()
@@ -147,7 +162,15 @@ fn an_interrupt_leaves_a_partial_report() {
     let model = oracle::default_model().display().to_string();
     // Slow enough to be caught: one thread, and a data set of 200 distinct captions.
     let mut child = Command::new(env!("CARGO_BIN_EXE_gran-ted"))
-        .args(["evaluate", &model, &folder.file("long.json", long_dataset(200)), "--out", &out, "--device", "cpu"])
+        .args([
+            "evaluate",
+            &model,
+            &folder.file("long.json", long_dataset(200)),
+            "--out",
+            &out,
+            "--device",
+            "cpu",
+        ])
         .env("RAYON_NUM_THREADS", "1")
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -164,7 +187,8 @@ fn an_interrupt_leaves_a_partial_report() {
 fn long_dataset(captions: usize) -> String {
     let entry = |index: usize| {
         let caption = format!("scene {index} shows a small harbour with boats and gulls; ").repeat(8);
-        let wrong = |text: &str| format!(r#"{{"status": "success", "statement": "{text} in scene {index}."}}"#);
+        let wrong =
+            |text: &str| format!(r#"{{"status": "success", "statement": "{text} in scene {index}."}}"#);
         format!(
             r#""image_{index}": {{"caption": "{caption}", "caption_type": "image", "statements": {{"Adjective": {{"question": "?",
             "correct_statement": {}, "incorrect_statements": [{}]}}}}}}"#,
@@ -191,10 +215,29 @@ fn a_bad_model_file_is_one_clear_line() {
     let cases: [(&str, Vec<u8>, &str); 7] = [
         ("notes.txt", b"<html>not found</html>".to_vec(), "is not a model: expected a GGUF file"),
         ("cut.gguf", whole[..4_000_000].to_vec(), "is truncated: tensor `"),
-        ("family.gguf", replaced("general.architecture\u{8}\0\0\0\u{5}\0\0\0\0\0\0\0llama", "general.architecture\u{8}\0\0\0\u{5}\0\0\0\0\0\0\0mamba"), "model family `mamba` is not supported, expected llama, qwen2, qwen3 or qwen3vl"),
-        ("missing.gguf", replaced("blk.1.ffn_up.weight", "blk.1.ffn_xx.weight"), "has no tensor `blk.1.ffn_up.weight`"),
-        ("tokenizer.gguf", replaced("smollm", "whoops"), "tokenizer `gpt2, whoops` is not supported, expected `gpt2, qwen2` or `gpt2, smollm`"),
-        ("key.gguf", replaced("llama.block_count", "llama.block_xount"), "has no `llama.block_count`, which a `llama` model needs"),
+        (
+            "family.gguf",
+            replaced(
+                "general.architecture\u{8}\0\0\0\u{5}\0\0\0\0\0\0\0llama",
+                "general.architecture\u{8}\0\0\0\u{5}\0\0\0\0\0\0\0mamba",
+            ),
+            "model family `mamba` is not supported, expected llama, qwen2, qwen3 or qwen3vl",
+        ),
+        (
+            "missing.gguf",
+            replaced("blk.1.ffn_up.weight", "blk.1.ffn_xx.weight"),
+            "has no tensor `blk.1.ffn_up.weight`",
+        ),
+        (
+            "tokenizer.gguf",
+            replaced("smollm", "whoops"),
+            "tokenizer `gpt2, whoops` is not supported, expected `gpt2, qwen2` or `gpt2, smollm`",
+        ),
+        (
+            "key.gguf",
+            replaced("llama.block_count", "llama.block_xount"),
+            "has no `llama.block_count`, which a `llama` model needs",
+        ),
         ("empty.gguf", Vec::new(), "is not a model: expected"),
     ];
     for (name, bytes, expected) in cases {
@@ -226,10 +269,17 @@ fn wrong_shapes_and_unused_tensors_are_refused() {
             bytes[at..at + to.len()].copy_from_slice(to);
         }
     };
-    swap(&mut bytes, b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0qwen2", b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0llama");
+    swap(
+        &mut bytes,
+        b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0qwen2",
+        b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0llama",
+    );
     swap(&mut bytes, b"qwen2.", b"llama.");
     let line = failure(&["inspect", &folder.file("bias.gguf", bytes)]);
-    assert!(line.contains("has the tensor `blk.0.attn_k.bias`, which the network of family llama does not use"), "{line}");
+    assert!(
+        line.contains("has the tensor `blk.0.attn_k.bias`, which the network of family llama does not use"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -253,11 +303,20 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
     let tiny_folder = oracle::path("tiny-qwen3vl").display().to_string();
     let cases: [(&[&str], &str); 10] = [
         (&["embed", &model, "the cube", ""], "prompt 2 is empty: expected at least one token"),
-        (&["embed", &model, "x", "--feature", "middle"], "feature `middle` is not known, expected last, penultimate"),
+        (
+            &["embed", &model, "x", "--feature", "middle"],
+            "feature `middle` is not known, expected last, penultimate",
+        ),
         (&["embed", &model, "x", "--feature", "layer(9)"], "layer(i) is 9, but the model has 2 layers"),
-        (&["embed", &model, "x", "--pooling", "max"], "pooling `max` is not known, expected mean or last_token"),
+        (
+            &["embed", &model, "x", "--pooling", "max"],
+            "pooling `max` is not known, expected mean or last_token",
+        ),
         (&["embed", &model, "x", "--device", "tpu"], "device `tpu` is not known, expected cpu or gpu"),
-        (&["embed", &model, "x", "--feature", "weighted", "--layer-weights", &weights], "the number of layer weights is 1, but the model has 2 layers"),
+        (
+            &["embed", &model, "x", "--feature", "weighted", "--layer-weights", &weights],
+            "the number of layer weights is 1, but the model has 2 layers",
+        ),
         (&["embed", &tiny_folder, "x"], "comes without a tokenizer: expected a tokenizer.json beside it"),
         (&["evaluate", &model, &list], "is not a TED-6K file"),
         (&["evaluate", &model, &sample(), "--subset", "type=Color"], "Color"),

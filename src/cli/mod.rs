@@ -122,13 +122,16 @@ pub fn main() -> ExitCode {
 
 /// The files of a model: the one named and its companions, or those of a folder.
 fn model_files(path: &Path) -> Result<Vec<Rc<dyn Source>>> {
-    let unreadable = |e: std::io::Error| Error::Read { file: path.display().to_string(), reason: e.to_string() };
+    let unreadable =
+        |e: std::io::Error| Error::Read { file: path.display().to_string(), reason: e.to_string() };
     let mut paths = Vec::new();
     if path.is_dir() {
         for entry in std::fs::read_dir(path).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
             let is_weights = path.extension().is_some_and(|end| end == "safetensors" || end == "gguf");
-            if is_weights || path.file_name().is_some_and(|name| name == "config.json" || name == "tokenizer.json") {
+            if is_weights
+                || path.file_name().is_some_and(|name| name == "config.json" || name == "tokenizer.json")
+            {
                 paths.push(path);
             }
         }

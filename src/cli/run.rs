@@ -29,13 +29,16 @@ pub fn embed(model: &Path, texts: &[String], as_json: bool, options: &Options) -
                 "vector": embeddings.vectors[i],
             })
         });
-        print(&format!("{}\n", json!({
-            "model": encoder.info.name,
-            "feature": settings.feature.to_string(),
-            "pooling": settings.pooling.to_string(),
-            "device": encoder.device().adapter,
-            "texts": texts.collect::<Vec<_>>(),
-        })));
+        print(&format!(
+            "{}\n",
+            json!({
+                "model": encoder.info.name,
+                "feature": settings.feature.to_string(),
+                "pooling": settings.pooling.to_string(),
+                "device": encoder.device().adapter,
+                "texts": texts.collect::<Vec<_>>(),
+            })
+        ));
         return Ok(ExitCode::SUCCESS);
     }
     let columns: String = (1..=texts.len()).map(|column| format!("{column:>8}")).collect();
@@ -47,7 +50,13 @@ pub fn embed(model: &Path, texts: &[String], as_json: bool, options: &Options) -
     Ok(ExitCode::SUCCESS)
 }
 
-pub fn evaluate(model: &Path, ted: &Path, subset: &str, out: Option<&Path>, options: &Options) -> Result<ExitCode> {
+pub fn evaluate(
+    model: &Path,
+    ted: &Path,
+    subset: &str,
+    out: Option<&Path>,
+    options: &Options,
+) -> Result<ExitCode> {
     // 1. Everything that can be wrong before the model is loaded.
     let file = ted.display().to_string();
     let settings = options.settings()?;

@@ -90,7 +90,8 @@ impl DiskFile {
     /// Opens the file at `path`.
     pub fn open(path: &std::path::Path) -> Result<Self> {
         let name = path.display().to_string();
-        let read = |e: std::io::Error| crate::error::Error::Read { file: name.clone(), reason: e.to_string() };
+        let read =
+            |e: std::io::Error| crate::error::Error::Read { file: name.clone(), reason: e.to_string() };
         let file = std::fs::File::open(path).map_err(read)?;
         let metadata = file.metadata().map_err(read)?;
         if metadata.is_dir() {
@@ -113,8 +114,10 @@ impl Source for DiskFile {
     fn read(&self, range: Range<u64>) -> Read<'_> {
         Box::pin(async move {
             check_range(self, &range)?;
-            let failed =
-                |e: std::io::Error| crate::error::Error::Read { file: self.name.clone(), reason: e.to_string() };
+            let failed = |e: std::io::Error| crate::error::Error::Read {
+                file: self.name.clone(),
+                reason: e.to_string(),
+            };
             let mut bytes = vec![0; (range.end - range.start) as usize];
             use std::io::{Read, Seek, SeekFrom};
             let mut file = &self.file;

@@ -9,7 +9,13 @@ const LANES: u32 = 32;
 /// Keys a block: eight scores are held beside the output's registers.
 const BLOCK: usize = 8;
 
-pub fn launch(q: CubeTensor, k: CubeTensor, v: CubeTensor, starts: CubeTensor, head_dim: usize) -> CubeTensor {
+pub fn launch(
+    q: CubeTensor,
+    k: CubeTensor,
+    v: CubeTensor,
+    starts: CubeTensor,
+    head_dim: usize,
+) -> CubeTensor {
     let (q, k, v, starts) = (dense(q), dense(k), dense(v), dense(starts));
     let shape = [q.meta.shape()[0], q.meta.shape()[1]];
     let heads = shape[1] / head_dim;

@@ -19,7 +19,8 @@ pub struct Wgsl {
 impl Wgsl {
     /// `source` with workgroups of `workgroup` invocations, registered as `workgroup_x` and `workgroup_y`.
     pub fn new(name: &'static str, source: &'static str, workgroup: [u32; 2]) -> Self {
-        let values = vec![("workgroup_x", workgroup[0].to_string()), ("workgroup_y", workgroup[1].to_string())];
+        let values =
+            vec![("workgroup_x", workgroup[0].to_string()), ("workgroup_y", workgroup[1].to_string())];
         Self { name, source, values, workgroup }
     }
 
@@ -66,9 +67,9 @@ impl Wgsl {
 
 impl KernelSource for Wgsl {
     fn source(&self) -> SourceTemplate {
-        self.values
-            .iter()
-            .fold(SourceTemplate::new(self.source), |source, (name, value)| source.register(*name, value.as_str()))
+        self.values.iter().fold(SourceTemplate::new(self.source), |source, (name, value)| {
+            source.register(*name, value.as_str())
+        })
     }
 
     fn id(&self) -> KernelId {

@@ -7,8 +7,8 @@ mod attention;
 mod backends;
 mod launch;
 mod layer_mix;
-mod quant_matmul;
 pub mod quant;
+mod quant_matmul;
 mod rms_norm;
 mod rotary;
 mod segment_mean;
@@ -16,9 +16,9 @@ pub mod self_test;
 mod swiglu;
 mod vector;
 
+use crate::device::Device;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Dispatch, backend_extension};
-use crate::device::Device;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use quant::Layout;
 

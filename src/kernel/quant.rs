@@ -24,7 +24,9 @@ impl Layout {
         match dtype {
             TensorType::F32 | TensorType::F16 | TensorType::BF16 => Self::Dense,
             TensorType::Q4_0 | TensorType::Q4_1 | TensorType::Q4_K => Self::Packed4,
-            TensorType::Q5_0 | TensorType::Q5_1 | TensorType::Q8_0 | TensorType::Q5_K => Self::Packed8 { group: 32 },
+            TensorType::Q5_0 | TensorType::Q5_1 | TensorType::Q8_0 | TensorType::Q5_K => {
+                Self::Packed8 { group: 32 }
+            }
             TensorType::Q6_K => Self::Packed8 { group: 16 },
         }
     }

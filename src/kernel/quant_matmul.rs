@@ -44,7 +44,8 @@ fn tile_m(rows: usize) -> usize {
 
 /// The source with the tile's registers written out.
 fn unrolled(layout: Layout, tile_m: usize) -> Wgsl {
-    let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().join("\n");
+    let lines =
+        |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().join("\n");
     let tile = |line: &dyn Fn(usize, usize) -> String| lines(tile_m, &|i| lines(TILE_N, &|j| line(i, j)));
     let lanes = WORKGROUP[0];
     // Dense words have no groups; 32 values a round keep the loops alike.
@@ -84,7 +85,10 @@ fn unrolled(layout: Layout, tile_m: usize) -> Wgsl {
         .set("tile_n", TILE_N)
         .set("columns", lanes as usize * TILE_N)
         .set("rows", lines(tile_m, &|i| format!("let row{i} = min(first_m + {i}u, M - 1u) * (K / 4u);")))
-        .set("columns_of", lines(TILE_N, &|j| format!("let n{j} = min(first_n + {}u, N - 1u);", j as u32 * lanes)))
+        .set(
+            "columns_of",
+            lines(TILE_N, &|j| format!("let n{j} = min(first_n + {}u, N - 1u);", j as u32 * lanes)),
+        )
         .set("declare", tile(&|i, j| format!("var a{i}_{j} = 0.0;")))
         .set("scales", scales)
         .set("words", words)
@@ -127,7 +131,8 @@ pub fn twin(
 ) -> FlexTensor {
     let (x, words, scales) = (host(x), host(words), host(scales));
     let [m, k] = rows_columns(&x);
-    let weight = Weight { layout, n: out_features, k, factor, words: words.storage(), scales: scales.storage() };
+    let weight =
+        Weight { layout, n: out_features, k, factor, words: words.storage(), scales: scales.storage() };
     let x = x.storage::<f32>();
     let mut output = vec![0.0; m * out_features];
     for_panels(out_features, &mut output, |panel, output| multiply_panel(x, &weight, panel, output));
@@ -182,7 +187,10 @@ fn multiply_panel_body<const FMA: bool>(x: &[f32], weight: &Weight, first: usize
     while row + ROWS <= m {
         let x = &x[row * weight.k..][..ROWS * weight.k];
         let rows: [&[f32]; ROWS] = std::array::from_fn(|i| &x[i * weight.k..][..weight.k]);
-        multiply_rows::<FMA, ROWS>(rows, &panel).iter().enumerate().for_each(|(i, sums)| store(row + i, sums));
+        multiply_rows::<FMA, ROWS>(rows, &panel)
+            .iter()
+            .enumerate()
+            .for_each(|(i, sums)| store(row + i, sums));
         row += ROWS;
     }
     for row in row..m {
@@ -193,7 +201,10 @@ fn multiply_panel_body<const FMA: bool>(x: &[f32], weight: &Weight, first: usize
 
 /// `sums[i][j] = sum_k rows[i][k] * panel[k][j]`, in the order of k for every number of rows.
 #[inline(always)]
-fn multiply_rows<const FMA: bool, const R: usize>(rows: [&[f32]; R], panel: &[[f32; PANEL]]) -> [[f32; PANEL]; R] {
+fn multiply_rows<const FMA: bool, const R: usize>(
+    rows: [&[f32]; R],
+    panel: &[[f32; PANEL]],
+) -> [[f32; PANEL]; R] {
     let mut sums = [[0f32; PANEL]; R];
     for (k, weights) in panel.iter().enumerate() {
         for i in 0..R {
@@ -214,7 +225,9 @@ fn unpack_panel<const FMA: bool>(weight: &Weight, first: usize, panel: &mut [[f3
     let per_word = weight.layout.per_word();
     let (mut scale, mut min) = ([0f32; PANEL], [0f32; PANEL]);
     for (index, values) in panel.chunks_exact_mut(per_word).enumerate() {
-        if let Some(group) = weight.layout.group() && index * per_word % group == 0 {
+        if let Some(group) = weight.layout.group()
+            && (index * per_word).is_multiple_of(group)
+        {
             let pairs = &weight.scales[index * per_word / group * weight.n + first..][..width];
             for (j, pair) in pairs.iter().enumerate() {
                 scale[j] = f16::from_bits(*pair as u16).to_f32() * weight.factor;
@@ -225,7 +238,9 @@ fn unpack_panel<const FMA: bool>(weight: &Weight, first: usize, panel: &mut [[f3
         for (i, values) in values.iter_mut().enumerate() {
             for j in 0..PANEL {
                 values[j] = match weight.layout {
-                    Layout::Packed4 => madd::<FMA>(((words[j] >> (4 * i)) & 15) as i32 as f32, scale[j], min[j]),
+                    Layout::Packed4 => {
+                        madd::<FMA>(((words[j] >> (4 * i)) & 15) as i32 as f32, scale[j], min[j])
+                    }
                     Layout::Packed8 { .. } => {
                         madd::<FMA>(((words[j] << (24 - 8 * i)) as i32 >> 24) as f32, scale[j], min[j])
                     }

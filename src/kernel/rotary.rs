@@ -67,7 +67,8 @@ pub fn twin(
     let (table, positions) = (table.storage::<f32>(), positions.storage::<u32>());
     let mut output = x.storage::<f32>().to_vec();
     for_rows(&mut output, width, |token, out| {
-        let (cosines, sines) = table[positions[token] as usize * head_dim..][..head_dim].split_at(head_dim / 2);
+        let (cosines, sines) =
+            table[positions[token] as usize * head_dim..][..head_dim].split_at(head_dim / 2);
         for head in out.chunks_mut(head_dim) {
             if let Some(norm) = &norm {
                 let input = head.to_vec();

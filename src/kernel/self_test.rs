@@ -50,9 +50,15 @@ const CASES: [(&str, Case); 14] = [
     ("attention", |device| attention(device, 16)),
     ("attention, head_dim 64", |device| attention(device, 64)),
     ("swiglu and layer_mix", |device| {
-        super::layer_mix(super::swiglu(normal(device, 5, 72), normal(device, 5, 72)), normal(device, 5, 72), 0.3)
+        super::layer_mix(
+            super::swiglu(normal(device, 5, 72), normal(device, 5, 72)),
+            normal(device, 5, 72),
+            0.3,
+        )
     }),
-    ("segment_mean", |device| super::segment_mean(normal(device, 9, 72), integers(device, &[0, 4, 4, 9], [2, 2]))),
+    ("segment_mean", |device| {
+        super::segment_mean(normal(device, 9, 72), integers(device, &[0, 4, 4, 9], [2, 2]))
+    }),
 ];
 
 async fn values(tensor: Tensor<2>) -> Result<Vec<f32>> {

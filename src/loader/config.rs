@@ -65,11 +65,8 @@ pub fn from_json(file: &str, bytes: &[u8]) -> Result<Config> {
     let text = root.get("text_config").unwrap_or(&root);
 
     let get = |key: &str| text.get(key).filter(|value| !value.is_null());
-    let missing = |key: &str| Error::MissingKey {
-        file: file.into(),
-        key: key.into(),
-        family: family.name().into(),
-    };
+    let missing =
+        |key: &str| Error::MissingKey { file: file.into(), key: key.into(), family: family.name().into() };
     let size = |key: &str| -> Result<Option<usize>> {
         get(key)
             .map(|value| match value.as_u64() {
@@ -83,7 +80,8 @@ pub fn from_json(file: &str, bytes: &[u8]) -> Result<Config> {
     if let Some(scaling) = rope.and_then(|rope| rope.get("rope_type").or(rope.get("type"))?.as_str()) {
         refuse_scaling(file, scaling)?;
     }
-    let rope_theta = get("rope_theta").or(rope.and_then(|rope| rope.get("rope_theta"))).and_then(Value::as_f64);
+    let rope_theta =
+        get("rope_theta").or(rope.and_then(|rope| rope.get("rope_theta"))).and_then(Value::as_f64);
     let hidden_size = needed("hidden_size")?;
     let num_attention_heads = needed("num_attention_heads")?;
     Config {
@@ -95,10 +93,12 @@ pub fn from_json(file: &str, bytes: &[u8]) -> Result<Config> {
         num_key_value_heads: size("num_key_value_heads")?.unwrap_or(num_attention_heads),
         head_dim: size("head_dim")?.unwrap_or(hidden_size / num_attention_heads.max(1)),
         vocab_size: needed("vocab_size")?,
-        rms_norm_eps: get("rms_norm_eps").and_then(Value::as_f64).ok_or_else(|| missing("rms_norm_eps"))? as f32,
+        rms_norm_eps: get("rms_norm_eps").and_then(Value::as_f64).ok_or_else(|| missing("rms_norm_eps"))?
+            as f32,
         rope_theta: rope_theta.unwrap_or(10_000.0),
         max_position_embeddings: size("max_position_embeddings")?.unwrap_or(2048),
-        attention_bias: family == Family::Qwen2 || get("attention_bias").and_then(Value::as_bool).unwrap_or(false),
+        attention_bias: family == Family::Qwen2
+            || get("attention_bias").and_then(Value::as_bool).unwrap_or(false),
         qk_norm: matches!(family, Family::Qwen3 | Family::Qwen3Vl),
     }
     .check(file)

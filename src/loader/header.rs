@@ -184,7 +184,10 @@ impl Header {
                 .filter(on_device)
                 .flat_map(|planned| device_bytes(planned.info.dtype, &planned.info.shape))
                 .sum(),
-            parameters: tensors.iter().map(|planned| planned.info.shape.iter().product::<usize>() as u64).sum(),
+            parameters: tensors
+                .iter()
+                .map(|planned| planned.info.shape.iter().product::<usize>() as u64)
+                .sum(),
             tensor_types,
             max_length: MAX_LENGTH.min(config.max_position_embeddings),
             sha256: Vec::new(),
@@ -287,7 +290,9 @@ fn gguf_name(name: &str) -> String {
     if name == "norm.weight" {
         return "output_norm.weight".into();
     }
-    let part = |part: &str| PARTS.iter().find(|(ours, _)| *ours == part).map_or(part.to_string(), |(_, gguf)| (*gguf).into());
+    let part = |part: &str| {
+        PARTS.iter().find(|(ours, _)| *ours == part).map_or(part.to_string(), |(_, gguf)| (*gguf).into())
+    };
     name.split('.').map(part).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
 }
 

@@ -23,9 +23,10 @@ pub async fn read(source: &dyn Source) -> Result<Vec<f32>> {
         });
     }
     let tensors = Safetensors::read(source).await?.tensors;
-    let tensor = tensors.into_iter().find(|tensor| tensor.name == "layer_weights").ok_or_else(|| {
-        Error::MissingTensor { file: file.into(), tensor: "layer_weights".into() }
-    })?;
+    let tensor = tensors
+        .into_iter()
+        .find(|tensor| tensor.name == "layer_weights")
+        .ok_or_else(|| Error::MissingTensor { file: file.into(), tensor: "layer_weights".into() })?;
     match tensor.shape[..] {
         [_] if tensor.range.end - tensor.range.start <= MAX_BYTES => {
             Ok(quant::dequantize(tensor.dtype, &source.read(tensor.range).await?))

@@ -108,7 +108,7 @@ impl Loading {
             return Err(self.not_finite(planned));
         }
         self.uploaded += packed.layout.bytes(out_features, in_features).iter().sum::<u64>();
-        let weight = Weight::Matrix(PackedWeight::upload(packed, &self.device));
+        let weight = Weight::Matrix(Box::new(PackedWeight::upload(packed, &self.device)));
         self.weights.insert(planned.name.clone(), weight);
         Ok(())
     }
@@ -122,9 +122,9 @@ impl Loading {
             return Err(self.not_finite(planned));
         }
         let shape = [values.len()];
-        let tensor = self.device.keep(TensorData::new(values, shape), |data, device| {
-            Tensor::<1>::from_data(data, device)
-        });
+        let tensor = self
+            .device
+            .keep(TensorData::new(values, shape), |data, device| Tensor::<1>::from_data(data, device));
         self.weights.insert(planned.name.clone(), Weight::Vector(tensor));
         Ok(())
     }

@@ -50,7 +50,13 @@ impl Decoder {
 
     /// Runs layers 1 to `last` on the token embeddings `x [T, D]` and hands every hidden state to
     /// `visit(l, h_l [T, D])`; `h_0` is `x`, `h_L` comes after the final norm, as transformers counts them.
-    pub fn forward(&self, mut x: Tensor<2>, batch: &Batch, last: usize, mut visit: impl FnMut(usize, &Tensor<2>)) {
+    pub fn forward(
+        &self,
+        mut x: Tensor<2>,
+        batch: &Batch,
+        last: usize,
+        mut visit: impl FnMut(usize, &Tensor<2>),
+    ) {
         visit(0, &x);
         for (i, layer) in self.layers[..last].iter().enumerate() {
             x = layer.forward(x, batch, &self.table);
@@ -150,7 +156,11 @@ struct Mlp {
 impl Mlp {
     fn load(weights: &mut Weights, prefix: &str) -> Result<Self> {
         let mut linear = |name: &str| Linear::load(weights, &format!("{prefix}.{name}"), false);
-        Ok(Self { gate_proj: linear("gate_proj")?, up_proj: linear("up_proj")?, down_proj: linear("down_proj")? })
+        Ok(Self {
+            gate_proj: linear("gate_proj")?,
+            up_proj: linear("up_proj")?,
+            down_proj: linear("down_proj")?,
+        })
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {

@@ -49,7 +49,9 @@ impl Feature {
                 Some(layer) => Ok(Self::Layer(layer)),
                 None => Err(Error::UnknownOption {
                     option: "feature",
-                    expected: "last, penultimate, norm_avg, layer(i), or weighted with a list of layer weights".into(),
+                    expected:
+                        "last, penultimate, norm_avg, layer(i), or weighted with a list of layer weights"
+                            .into(),
                     found: name.into(),
                 }),
             },

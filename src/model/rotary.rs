@@ -14,5 +14,6 @@ pub fn table(head_dim: usize, theta: f64, positions: usize, device: &Device) -> 
         values.extend((0..half).map(|i| angle(i).cos() as f32));
         values.extend((0..half).map(|i| angle(i).sin() as f32));
     }
-    device.keep(TensorData::new(values, [positions, head_dim]), |data, device| Tensor::from_data(data, device))
+    device
+        .keep(TensorData::new(values, [positions, head_dim]), |data, device| Tensor::from_data(data, device))
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 /// A tensor on the device.
 pub enum Weight {
     /// A linear layer's `[out, in]`.
-    Matrix(PackedWeight),
+    Matrix(Box<PackedWeight>),
     /// A norm's weight or a bias.
     Vector(Tensor<1>),
 }
@@ -33,7 +33,7 @@ impl Weights {
     /// The matrix `name`.
     pub(super) fn matrix(&mut self, name: &str) -> Result<PackedWeight> {
         match self.tensors.remove(name) {
-            Some(Weight::Matrix(weight)) => Ok(weight),
+            Some(Weight::Matrix(weight)) => Ok(*weight),
             _ => Err(self.missing(name)),
         }
     }

@@ -3,8 +3,8 @@
 use super::{Dataset, Evaluation, Report, Subset};
 use crate::encoder::{Settings, TextEncoder};
 use crate::error::Result;
-use crate::model::features::softmax;
 use crate::model::Feature;
+use crate::model::features::softmax;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use web_time::{Duration, Instant};
@@ -54,7 +54,12 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::NoItems`](crate::error::Error::NoItems), the encoder's errors on texts and settings.
-    pub fn new(encoder: &TextEncoder, dataset: Arc<Dataset>, subset: &Subset, settings: Settings) -> Result<Self> {
+    pub fn new(
+        encoder: &TextEncoder,
+        dataset: Arc<Dataset>,
+        subset: &Subset,
+        settings: Settings,
+    ) -> Result<Self> {
         settings.feature.check(encoder.config.num_hidden_layers)?;
         let evaluation = Evaluation::new(dataset.clone(), subset)?;
         let encoded = encoder.tokenize(evaluation.texts())?;

@@ -48,7 +48,8 @@ impl Source for PickedFile {
         Box::pin(async move {
             check_range(self, &range)?;
             let failed = |e: JsValue| Error::Read { file: self.name.clone(), reason: words(&e) };
-            let slice = self.file.slice_with_f64_and_f64(range.start as f64, range.end as f64).map_err(failed)?;
+            let slice =
+                self.file.slice_with_f64_and_f64(range.start as f64, range.end as f64).map_err(failed)?;
             let buffer = JsFuture::from(slice.array_buffer()).await.map_err(failed)?;
             Ok(Uint8Array::new(&buffer).to_vec())
         })
@@ -67,7 +68,12 @@ impl HttpFile {
         let response = request(&url, &(0..8)).await?;
         let size = match content_range_total(&response) {
             Some(size) => size,
-            None => return Err(Error::Read { file: url, reason: "the server does not tell the file's size".into() }),
+            None => {
+                return Err(Error::Read {
+                    file: url,
+                    reason: "the server does not tell the file's size".into(),
+                });
+            }
         };
         Ok(Self { url, size })
     }
