@@ -5,7 +5,6 @@ use super::quant::Layout;
 use super::vector::{madd, simd};
 use burn::backend::flex::FlexTensor;
 use burn_wgpu::CubeTensor;
-use half::f16;
 
 /// Lanes along N and along M.
 const WORKGROUP: [u32; 2] = [8, 8];
@@ -117,9 +116,10 @@ fn value(layout: Layout, step: usize, c: usize, j: usize) -> String {
 }
 
 /// Columns a panel of the CPU twin: one dequantized panel of `[K, PANEL]` stays in the second-level cache.
-const PANEL: usize = if cfg!(target_family = "wasm") { 8 } else { 32 };
-/// Rows its inner loop holds in registers.
-const ROWS: usize = if cfg!(target_family = "wasm") { 6 } else { 8 };
+const PANEL: usize = 16;
+/// Rows its inner loop holds in registers: 6 x 16 sums are twelve of AVX2's sixteen, 4 x 16 are all of wasm's. Measured
+/// beside 4 x 8 to 24 x 16 and 6 x 64: within 15 % of the best on AVX-512, AVX2 and SIMD128.
+const ROWS: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
 
 pub fn twin(
     x: FlexTensor,
@@ -133,9 +133,9 @@ pub fn twin(
     let [m, k] = rows_columns(&x);
     let weight =
         Weight { layout, n: out_features, k, factor, words: words.storage(), scales: scales.storage() };
-    let x = x.storage::<f32>();
+    let rows = interleave(x.storage(), k);
     let mut output = vec![0.0; m * out_features];
-    for_panels(out_features, &mut output, |panel, output| multiply_panel(x, &weight, panel, output));
+    for_panels(out_features, &mut output, |panel, output| multiply_panel(&rows, m, &weight, panel, output));
     from_host(output, [m, out_features])
 }
 
@@ -169,48 +169,49 @@ fn for_panels(n: usize, output: &mut [f32], work: impl Fn(usize, &Output) + Sync
     (0..panels).for_each(|panel| work(panel * PANEL, &output));
 }
 
-simd!(fn multiply_panel(x: &[f32], weight: &Weight, first: usize, output: &Output) = multiply_panel_body);
+/// `x [M, K]` in blocks of `ROWS` rows, each block `[K, ROWS]`; rows past the end are zero.
+fn interleave(x: &[f32], k: usize) -> Vec<[f32; ROWS]> {
+    let mut blocks = vec![[0f32; ROWS]; (x.len() / k).div_ceil(ROWS) * k];
+    for (row, values) in x.chunks_exact(k).enumerate() {
+        for (block, value) in blocks[row / ROWS * k..][..k].iter_mut().zip(values) {
+            block[row % ROWS] = *value;
+        }
+    }
+    blocks
+}
+
+simd!(fn multiply_panel(x: &[[f32; ROWS]], m: usize, weight: &Weight, first: usize, output: &Output) = multiply_panel_body);
 
 #[inline(always)]
-fn multiply_panel_body<const FMA: bool>(x: &[f32], weight: &Weight, first: usize, output: &Output) {
+fn multiply_panel_body<const FMA: bool>(
+    x: &[[f32; ROWS]],
+    m: usize,
+    weight: &Weight,
+    first: usize,
+    output: &Output,
+) {
     let mut panel = vec![[0f32; PANEL]; weight.k];
     unpack_panel::<FMA>(weight, first, &mut panel);
     let width = PANEL.min(weight.n - first);
-    let m = x.len() / weight.k;
-    let store = |row: usize, sums: &[f32; PANEL]| {
-        for (column, sum) in sums[..width].iter().enumerate() {
-            // SAFETY: row < m and first + column < n, inside the output; no other panel has these columns.
-            unsafe { *output.start.add(row * weight.n + first + column) = *sum };
+    for (block, x) in x.chunks_exact(weight.k).enumerate() {
+        let sums = multiply_rows::<FMA>(x, &panel);
+        for (row, sums) in (block * ROWS..m).zip(&sums) {
+            for (column, sum) in sums[..width].iter().enumerate() {
+                // SAFETY: row < m and first + column < n, inside the output; no other panel has these columns.
+                unsafe { *output.start.add(row * weight.n + first + column) = *sum };
+            }
         }
-    };
-    let mut row = 0;
-    while row + ROWS <= m {
-        let x = &x[row * weight.k..][..ROWS * weight.k];
-        let rows: [&[f32]; ROWS] = std::array::from_fn(|i| &x[i * weight.k..][..weight.k]);
-        multiply_rows::<FMA, ROWS>(rows, &panel)
-            .iter()
-            .enumerate()
-            .for_each(|(i, sums)| store(row + i, sums));
-        row += ROWS;
-    }
-    for row in row..m {
-        let sums = multiply_rows::<FMA, 1>([&x[row * weight.k..][..weight.k]], &panel);
-        store(row, &sums[0]);
     }
 }
 
-/// `sums[i][j] = sum_k rows[i][k] * panel[k][j]`, in the order of k for every number of rows.
+/// `sums[i][j] = sum_k x[k][i] * panel[k][j]`, in the order of k.
 #[inline(always)]
-fn multiply_rows<const FMA: bool, const R: usize>(
-    rows: [&[f32]; R],
-    panel: &[[f32; PANEL]],
-) -> [[f32; PANEL]; R] {
-    let mut sums = [[0f32; PANEL]; R];
-    for (k, weights) in panel.iter().enumerate() {
-        for i in 0..R {
-            let x = rows[i][k];
+fn multiply_rows<const FMA: bool>(x: &[[f32; ROWS]], panel: &[[f32; PANEL]]) -> [[f32; PANEL]; ROWS] {
+    let mut sums = [[0f32; PANEL]; ROWS];
+    for (x, weights) in x.iter().zip(panel) {
+        for i in 0..ROWS {
             for j in 0..PANEL {
-                sums[i][j] = madd::<FMA>(x, weights[j], sums[i][j]);
+                sums[i][j] = madd::<FMA>(x[i], weights[j], sums[i][j]);
             }
         }
     }
@@ -220,33 +221,66 @@ fn multiply_rows<const FMA: bool, const R: usize>(
 /// Columns `first..first + PANEL` of the weight as f32; columns past the edge stay zero.
 #[inline(always)]
 fn unpack_panel<const FMA: bool>(weight: &Weight, first: usize, panel: &mut [[f32; PANEL]]) {
+    match weight.layout {
+        Layout::Packed4 => {
+            unpack_words::<FMA, 8>(weight, first, panel, |word, i| ((word >> (4 * i)) & 15) as i32 as f32);
+        }
+        Layout::Packed8 { .. } => {
+            unpack_words::<FMA, 4>(weight, first, panel, |word, i| {
+                ((word << (24 - 8 * i)) as i32 >> 24) as f32
+            });
+        }
+        Layout::Dense => unpack_words::<FMA, 1>(weight, first, panel, |word, _| f32::from_bits(word)),
+    }
+}
+
+/// `code(word, i)` is the i-th of a word's `PER_WORD` codes.
+#[inline(always)]
+fn unpack_words<const FMA: bool, const PER_WORD: usize>(
+    weight: &Weight,
+    first: usize,
+    panel: &mut [[f32; PANEL]],
+    code: impl Fn(u32, usize) -> f32,
+) {
     let width = PANEL.min(weight.n - first);
-    let mut words = [0u32; PANEL];
-    let per_word = weight.layout.per_word();
-    let (mut scale, mut min) = ([0f32; PANEL], [0f32; PANEL]);
-    for (index, values) in panel.chunks_exact_mut(per_word).enumerate() {
+    let mut row = [0u32; PANEL];
+    let (mut scale, mut min) = ([1f32; PANEL], [0f32; PANEL]);
+    for (index, values) in panel.as_chunks_mut::<PER_WORD>().0.iter_mut().enumerate() {
         if let Some(group) = weight.layout.group()
-            && (index * per_word).is_multiple_of(group)
+            && (index * PER_WORD).is_multiple_of(group)
         {
-            let pairs = &weight.scales[index * per_word / group * weight.n + first..][..width];
-            for (j, pair) in pairs.iter().enumerate() {
-                scale[j] = f16::from_bits(*pair as u16).to_f32() * weight.factor;
-                min[j] = f16::from_bits((*pair >> 16) as u16).to_f32() * weight.factor;
+            row[..width]
+                .copy_from_slice(&weight.scales[index * PER_WORD / group * weight.n + first..][..width]);
+            for j in 0..PANEL {
+                scale[j] = half_to_f32(row[j] & 0xffff) * weight.factor;
+                min[j] = half_to_f32(row[j] >> 16) * weight.factor;
             }
         }
-        words[..width].copy_from_slice(&weight.words[index * weight.n + first..][..width]);
+        row[..width].copy_from_slice(&weight.words[index * weight.n + first..][..width]);
         for (i, values) in values.iter_mut().enumerate() {
             for j in 0..PANEL {
-                values[j] = match weight.layout {
-                    Layout::Packed4 => {
-                        madd::<FMA>(((words[j] >> (4 * i)) & 15) as i32 as f32, scale[j], min[j])
-                    }
-                    Layout::Packed8 { .. } => {
-                        madd::<FMA>(((words[j] << (24 - 8 * i)) as i32 >> 24) as f32, scale[j], min[j])
-                    }
-                    Layout::Dense => f32::from_bits(words[j]),
-                };
+                values[j] = madd::<FMA>(code(row[j], i), scale[j], min[j]);
             }
+        }
+    }
+}
+
+/// A finite f16 as f32, without the branches that keep a loop from being vectorized: its exponent and fraction fit
+/// f32's fields, 112 too low.
+#[inline(always)]
+fn half_to_f32(bits: u32) -> f32 {
+    const SHIFT: f32 = f32::from_bits((127 + 112) << 23);
+    let magnitude = f32::from_bits((bits & 0x7fff) << 13) * SHIFT;
+    f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_finite_half_is_decoded() {
+        for bits in (0..=u16::MAX).filter(|bits| half::f16::from_bits(*bits).is_finite()) {
+            let expected = half::f16::from_bits(bits).to_f32();
+            assert_eq!(super::half_to_f32(bits.into()).to_bits(), expected.to_bits(), "{bits:#06x}");
         }
     }
 }

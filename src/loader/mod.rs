@@ -16,7 +16,7 @@ use crate::encoder::TextEncoder;
 use crate::error::{Error, Result};
 use crate::format::TensorType;
 use crate::kernel::{PackedWeight, quant};
-use crate::model::{Decoder, Weight, Weights, config::Role};
+use crate::model::{Decoder, Weights, config::Role};
 use burn::tensor::{Tensor, TensorData};
 use header::Planned;
 use reader::Sequential;
@@ -108,8 +108,7 @@ impl Loading {
             return Err(self.not_finite(planned));
         }
         self.uploaded += packed.layout.bytes(out_features, in_features).iter().sum::<u64>();
-        let weight = Weight::Matrix(Box::new(PackedWeight::upload(packed, &self.device)));
-        self.weights.insert(planned.name.clone(), weight);
+        self.weights.insert_matrix(planned.name.clone(), PackedWeight::upload(packed, &self.device));
         Ok(())
     }
 
@@ -125,7 +124,7 @@ impl Loading {
         let tensor = self
             .device
             .keep(TensorData::new(values, shape), |data, device| Tensor::<1>::from_data(data, device));
-        self.weights.insert(planned.name.clone(), Weight::Vector(tensor));
+        self.weights.insert_vector(planned.name.clone(), tensor);
         Ok(())
     }
 

@@ -10,4 +10,4 @@ mod weights;
 pub use config::{Config, Family};
 pub use decoder::{Batch, Decoder};
 pub use features::{Feature, Pooling};
-pub use weights::{Weight, Weights};
+pub use weights::Weights;
