@@ -10,6 +10,7 @@ usage='usage: ./build.sh COMMAND
   build         make dist/: page, wasm module and model, for any static host
   test          every check and every test, native and in the browser
   parity        the TED-6K slice against the answers of PyTorch (long)
+  bench         speed of the products, of the page and of the command line
   qwen2         a qwen2 model with K-quants (491 MB, fetched for this alone) against numpy
   setup         install what is missing, nothing else
 WASM_TOOLCHAIN=rustup or =debian decides which compiler makes the wasm module.'
@@ -34,6 +35,7 @@ main() {
         build) build ;;
         test) run_tests ;;
         parity) setup; step 'TED-6K slice against PyTorch' cargo test --release --test parity -- --ignored --nocapture ;;
+        bench) build; setup_tests; bench ;;
         qwen2)
             setup
             step 'model qwen2-0.5b-instruct' fetch_qwen2
@@ -73,6 +75,18 @@ run_tests() {
     step 'browser tests' logged npm run test:browser
     printf '%s\n' "${timings[@]}"
     sum_tests
+}
+
+# The products run on every Vulkan driver at hand: Mesa's or a GPU's, and the SwiftShader that comes with Chromium.
+bench() {
+    local swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
+    local -a speed=(cargo test --release --test speed -- --ignored --nocapture --test-threads 1)
+    step 'products' "${speed[@]}"
+    if [ -f "$swiftshader" ]; then
+        step 'products on SwiftShader' env "VK_DRIVER_FILES=$swiftshader" "${speed[@]}" quant_matmul_is_six
+    fi
+    step 'page' node tests/support/measure.mjs
+    step 'command line' cargo run --release --quiet -- evaluate "$model" www/ted-sample.json --device cpu
 }
 
 # --- steps ---

@@ -10,11 +10,15 @@ mod device;
 #[path = "common/oracle.rs"]
 mod oracle;
 
+use gran_ted::batch::{PackedBatch, runs};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
+use gran_ted::format::{DiskFile, Memory, Source};
+use gran_ted::loader::{Header, Loading, layer_weights};
 use gran_ted::model::{Feature, Pooling};
 use oracle::{Oracle, check_texts, default_model, difference, fixture, load, tiny};
 use pollster::block_on;
+use std::rc::Rc;
 
 const LENGTHS: [usize; 4] = [11, 5, 23, 1];
 /// `layer_weights` that the oracle's `mix.softmax` was made with (adapter.safetensors of the same oracle).
@@ -144,4 +148,51 @@ fn equal_weights_are_norm_avg_and_long_texts_are_cut() {
     let long = "word ".repeat(2100);
     let encoded = encoder.tokenize(&[long.as_str(), "short"]).unwrap();
     assert_eq!((encoded[0].ids.len(), encoded[0].truncated, encoded[1].truncated), (2048, true, false));
+}
+
+#[test]
+fn a_model_larger_than_the_devices_buffers_is_refused_before_it_is_read() {
+    let mut small = Device::cpu();
+    small.max_buffer_bytes = Some(400_000);
+    let file: Rc<dyn Source> = Rc::new(DiskFile::open(&default_model()).unwrap());
+    let header = block_on(Header::read(vec![file])).unwrap();
+    let error = Loading::new(header, small).err().unwrap().to_string();
+    let expected = "needs 442368 bytes in one buffer, but this device allows 400000";
+    assert!(error.starts_with("`blk.0.ffn_") && error.ends_with(expected), "{error}");
+}
+
+#[test]
+fn layer_weights_come_from_a_list_or_an_adapter() {
+    let read = |name: &str, bytes: Vec<u8>| {
+        block_on(layer_weights::read(&Memory::new(name, bytes))).map_err(|error| error.to_string())
+    };
+    assert_eq!(read("w.json", b"[0.5, -1, 2]".to_vec()), Ok(vec![0.5, -1.0, 2.0]));
+    let error = read("w.json", b"{}".to_vec()).unwrap_err();
+    assert!(
+        error.starts_with("`w.json`: the layer weights is malformed: expected a JSON list of numbers"),
+        "{error}"
+    );
+
+    let adapter = |name: &str| {
+        let header = format!(r#"{{"{name}":{{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}}}"#);
+        let values: Vec<u8> = [0.25f32, 4.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &values].concat()
+    };
+    assert_eq!(read("a.safetensors", adapter("layer_weights")), Ok(vec![0.25, 4.0]));
+    assert_eq!(
+        read("a.safetensors", adapter("other")),
+        Err("`a.safetensors` has no tensor `layer_weights`".into())
+    );
+}
+
+#[test]
+fn batches_are_packed_without_padding_and_within_the_budget() {
+    let batch = PackedBatch::new([&[5, 6, 7][..], &[8], &[9, 10]]);
+    assert_eq!(batch.input_ids, [5, 6, 7, 8, 9, 10]);
+    assert_eq!(batch.positions, [0, 1, 2, 0, 0, 1]);
+    assert_eq!(batch.starts, [0, 0, 0, 3, 4, 4]);
+    assert_eq!(batch.segments().collect::<Vec<_>>(), [[0, 3], [3, 4], [4, 6]]);
+
+    assert_eq!(runs(&[3, 4, 2, 20, 1, 1], 8), [0..2, 2..3, 3..4, 4..6]);
+    assert!(runs(&[], 8).is_empty());
 }

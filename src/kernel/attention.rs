@@ -96,11 +96,19 @@ fn attend_body<const FMA: bool>(
 ) {
     let scale = (q.len() as f32).powf(-0.5);
     let at = |token: usize| token * keys.stride + column..token * keys.stride + column + q.len();
-    let mut weights: Vec<f32> = (start..=token).map(|j| dot::<FMA>(q, &keys.k[at(j)]) * scale).collect();
-    let largest = weights.iter().fold(f32::MIN, |a, b| a.max(*b));
-    weights.iter_mut().for_each(|weight| *weight = (*weight - largest).exp());
-    let total: f32 = weights.iter().sum();
-    for (j, weight) in (start..=token).zip(&weights) {
-        axpy::<FMA>(weight / total, &keys.v[at(j)], out);
+    // Loops, not iterator adaptors: what those call is compiled without the processor's extra instructions.
+    let mut weights = vec![0f32; token + 1 - start];
+    let mut largest = f32::MIN;
+    for (j, weight) in weights.iter_mut().enumerate() {
+        *weight = dot::<FMA>(q, &keys.k[at(start + j)]) * scale;
+        largest = largest.max(*weight);
+    }
+    let mut total = 0f32;
+    for weight in &mut weights {
+        *weight = (*weight - largest).exp();
+        total += *weight;
+    }
+    for (j, weight) in weights.iter().enumerate() {
+        axpy::<FMA>(weight / total, &keys.v[at(start + j)], out);
     }
 }

@@ -21,7 +21,7 @@ const MAX_JSON: u64 = 64 << 20;
 /// A model's facts, for people.
 #[derive(Clone, Debug)]
 pub struct ModelInfo {
-    /// The weight file's name.
+    /// The weight file's name, without folder, host and query: reports and links are passed on.
     pub name: String,
     /// Bytes of all weight files.
     pub file_bytes: u64,
@@ -33,7 +33,7 @@ pub struct ModelInfo {
     pub tensor_types: BTreeMap<TensorType, usize>,
     /// Tokens that a text is cut to.
     pub max_length: usize,
-    /// Name and SHA-256 of each weight file; empty before they were read.
+    /// Name, as `name`, and SHA-256 of each weight file; empty before they were read.
     pub sha256: Vec<(String, String)>,
 }
 
@@ -68,7 +68,7 @@ impl Header {
         let [mut config, mut tokenizer] = [None, None];
         let mut weights = Vec::new();
         for file in files {
-            match file.name().rsplit(['/', '\\']).next().unwrap_or_default() {
+            match short_name(file.name()) {
                 "config.json" => config = Some(file),
                 "tokenizer.json" => tokenizer = Some(file),
                 _ => weights.push(file),
@@ -177,7 +177,7 @@ impl Header {
         let mut tensor_types = BTreeMap::new();
         tensors.iter().for_each(|planned| *tensor_types.entry(planned.info.dtype).or_default() += 1);
         let info = ModelInfo {
-            name: file,
+            name: short_name(&file).into(),
             file_bytes: sources.iter().map(|source| source.size()).sum(),
             device_bytes: tensors
                 .iter()
@@ -258,6 +258,12 @@ impl Found {
         };
         Ok(Planned { source, info, name: expected.name, role: expected.role, heads })
     }
+}
+
+/// `model.gguf` of `https://host/folder/model.gguf?key=secret` or of a path.
+pub(super) fn short_name(name: &str) -> &str {
+    let path = if name.contains("://") { name.split(['?', '#']).next().unwrap_or(name) } else { name };
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 /// The part of a safetensors name that all exports share.

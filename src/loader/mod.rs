@@ -55,7 +55,7 @@ impl Loading {
             header.check_limit(limit)?;
         }
         let readers = header.sources.iter().cloned().map(Sequential::new).collect();
-        let weights = Weights::new(header.info.name.clone());
+        let weights = Weights::new(header.sources[0].name());
         Ok(Self { device, readers, next: 0, weights, token_table: None, uploaded: 0, header })
     }
 

@@ -70,6 +70,6 @@ impl Sequential {
     /// The file's name and the SHA-256 of what was read, in hexadecimal digits.
     pub fn sha256(self) -> (String, String) {
         let digits = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        (self.source.name().to_string(), digits)
+        (super::header::short_name(self.source.name()).into(), digits)
     }
 }

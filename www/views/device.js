@@ -26,7 +26,8 @@ export function deviceView(app) {
 }
 
 /** @param {NonNullable<State['device']>} device */
-function opened({ self_test_ms, max_buffer_bytes }) {
+function opened({ kind, self_test_ms, max_buffer_bytes }) {
+  if (kind === 'cpu') return ''; // the CPU is what a device is compared with
   const buffers = max_buffer_bytes ? ` Buffers up to ${formatBytes(max_buffer_bytes)}.` : '';
   return `Self-test passed in ${formatDuration(self_test_ms)}.${buffers}`;
 }

@@ -1,0 +1,47 @@
+// Speed of the page in dist/ on each device, in one browser: `./build.sh bench`. Two captions of the sample, embedded
+// once to compile the pipelines and three times more; the median counts.
+import { readFile, stat } from 'node:fs/promises';
+import { serve } from '../../serve.mjs';
+import { freshPage, launch } from './chromium.mjs';
+
+const captions = Object.values(JSON.parse(await readFile('dist/ted-sample.json', 'utf8')))
+  .slice(0, 2)
+  .map(({ caption }) => caption);
+const site = await serve({ root: 'dist' });
+const browser = await launch({ webgpu: true });
+
+for (const device of ['webgpu', 'cpu']) {
+  const { page, close } = await freshPage(browser);
+  page.setDefaultTimeout(300_000);
+  await page.goto(`${site.url}?device=${device}`);
+  await page.locator('#model-load').click();
+  await page.locator('#model-facts').waitFor();
+  const fields = page.locator('#prompt-list textarea');
+  while ((await fields.count()) > captions.length) await page.locator('#prompt-list button').last().click();
+  for (const [at, caption] of captions.entries()) await fields.nth(at).fill(caption);
+
+  const times = [];
+  let tokens = 0;
+  for (let run = 0; run < 4; run++) {
+    await page.locator('#embed:not([disabled])').click();
+    await page.locator('#embed[disabled]').waitFor();
+    await page.locator('#embed:not([disabled])').waitFor();
+    const { milliseconds, tokens: counts } = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.embeddings);
+    times.push(milliseconds);
+    tokens = counts.reduce((/** @type {number} */ sum, /** @type {number} */ count) => sum + count, 0);
+  }
+  const [first, ...rest] = times;
+  const median = rest.sort((a, b) => a - b)[1];
+  const facts = await page.locator('#model-facts').textContent();
+  const [, heap, load] = /Page memory(.*?B)Loaded in(.*?s)SHA/.exec(facts ?? '') ?? [];
+  console.log(
+    `${device}: ${tokens} tokens in ${Math.round(median)} ms, ${(1000 * tokens / median).toFixed(1)} tokens/s; ` +
+    `first ${Math.round(first)} ms; load ${load}; wasm memory after the load ${heap}`,
+  );
+  await close();
+}
+for (const name of ['gran_ted_bg.wasm', 'gran_ted_bg.wasm.br']) {
+  console.log(`${name}: ${(await stat(`dist/pkg/${name}`)).size} bytes`);
+}
+await browser.close();
+site.close();
