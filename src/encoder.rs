@@ -60,10 +60,9 @@ impl TextEncoder {
         token_table: Option<Vec<u8>>,
         device: Device,
     ) -> Result<Self> {
-        let planned = header.token_table().clone();
-        let source = header.sources[planned.source].clone();
+        let Header { config, info, tokenizer, sources, token_table: planned, .. } = header;
+        let source = sources[planned.source].clone();
         let token_table = TokenTable { source, info: planned.info, resident: token_table };
-        let Header { config, info, tokenizer, .. } = header;
         Ok(Self { config, info, device, tokenizer, token_table, decoder })
     }
 

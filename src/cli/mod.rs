@@ -154,8 +154,9 @@ fn model_files(path: &Path) -> Result<Vec<Rc<dyn Source>>> {
 }
 
 /// Loads a model with a progress bar; tests the device before it is trusted.
-fn load(path: &Path, device: Device) -> Result<TextEncoder> {
+fn load(path: &Path, options: &Options) -> Result<TextEncoder> {
     let header = block_on(Header::read(model_files(path)?))?;
+    let device = options.device()?;
     if device.kind == DeviceKind::Gpu {
         block_on(self_test(&device))?;
     }

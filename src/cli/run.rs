@@ -15,7 +15,7 @@ const INTERRUPTED: u8 = 130;
 
 pub fn embed(model: &Path, texts: &[String], as_json: bool, options: &Options) -> Result<ExitCode> {
     let settings = options.settings()?;
-    let encoder = load(model, options.device()?)?;
+    let encoder = load(model, options)?;
     let embeddings = block_on(encoder.embed(texts, &settings))?;
     for (index, _) in embeddings.truncated.iter().enumerate().filter(|(_, truncated)| **truncated) {
         eprintln!("warning: text {} was cut to {} tokens", index + 1, encoder.info.max_length);
@@ -66,7 +66,7 @@ pub fn evaluate(
     subset.select(&dataset)?;
 
     // 2. The run, until it is done or Ctrl-C is pressed.
-    let encoder = load(model, options.device()?)?;
+    let encoder = load(model, options)?;
     let mut run = Run::new(&encoder, dataset, &subset, settings)?;
     let stop = stop_on_interrupt();
     let template = "{msg} {bar:32} {pos}/{len} tokens, {eta} left";

@@ -1,8 +1,8 @@
 //! The only codec of stored weights: GGUF blocks -> f32 values, and -> the device's two packed layouts.
 //!
 //! Every block type is read as groups of 16 or 32 small integers with a scale and a minimum:
-//! `value = code * scale + min`. Block layouts: ggml's `ggml-common.h`, restated in shared facts and checked against
-//! the Python `gguf` package's formulas in tests/kernel.rs. Called by `loader` and `encoder`.
+//! `value = code * scale + min`. Block layouts: ggml's `ggml-common.h`; checked against the Python `gguf` package in
+//! tests/kernel.rs. Called by `loader` and `encoder`.
 
 use crate::format::TensorType;
 use half::{bf16, f16};

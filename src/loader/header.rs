@@ -57,6 +57,8 @@ pub struct Header {
     pub(crate) sources: Vec<Rc<dyn Source>>,
     /// In file order.
     pub(crate) tensors: Vec<Planned>,
+    /// One of `tensors`.
+    pub(crate) token_table: Planned,
 }
 
 impl Header {
@@ -172,6 +174,8 @@ impl Header {
                 found: format!("{}", tokenizer.vocab_size()),
             });
         }
+        // `Config::tensors` puts the token table first.
+        let token_table = tensors[0].clone();
         tensors.sort_by_key(|planned| (planned.source, planned.info.range.start));
         let on_device = |planned: &&Planned| planned.role != Role::Embedding;
         let mut tensor_types = BTreeMap::new();
@@ -192,7 +196,7 @@ impl Header {
             max_length: MAX_LENGTH.min(config.max_position_embeddings),
             sha256: Vec::new(),
         };
-        Ok(Self { config, info, tokenizer, sources, tensors })
+        Ok(Self { config, info, tokenizer, sources, tensors, token_table })
     }
 
     /// Whether the files hold a tokenizer.
@@ -211,15 +215,9 @@ impl Header {
         Ok(())
     }
 
-    /// The token table's place.
-    pub(crate) fn token_table(&self) -> &Planned {
-        let table = self.tensors.iter().find(|planned| planned.role == Role::Embedding);
-        table.expect("`Config::tensors` lists the token table, and `new` refuses a file without it")
-    }
-
     /// Whether the token table is kept in memory while the model is loaded.
     pub(super) fn keeps_token_table(&self) -> bool {
-        let range = &self.token_table().info.range;
+        let range = &self.token_table.info.range;
         range.end - range.start <= RESIDENT_TABLE
     }
 }
