@@ -133,7 +133,7 @@ fn embed_prints_a_matrix() {
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 4, "{text}");
     assert!(lines[1].starts_with("    1  1.0000  1.0000  0."), "{text}");
-    assert!(lines[3].ends_with("a stormy sea (5 tokens)"), "{text}");
+    assert!(lines[3].ends_with("a stormy sea (3 tokens)"), "{text}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! From hidden states to one vector a text: which layers count (feature), and how tokens are joined (pooling).
 //!
-//!     weighted:  c = sum_{l=1..L} softmax(w)_l * LayerNorm(h_l)        GRAN-TED, section 3.2
-//!     norm_avg:  the same with equal weights
+//! ```text
+//! weighted:  c = sum_{l=1..L} softmax(w)_l * LayerNorm(h_l)        GRAN-TED, section 3.2
+//! norm_avg:  the same with equal weights
+//! ```
 
 use super::decoder::{Batch, Decoder};
 use crate::error::{Error, Result};
