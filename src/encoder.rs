@@ -119,7 +119,7 @@ impl TextEncoder {
         pooled.chunks_exact(self.config.hidden_size).map(unit).collect()
     }
 
-    /// Hands `h_l [T, D]` of the packed texts to `visit(l, values)` for l = 0..=L: for tests and studies.
+    /// `h_l [T, D]` of the packed texts for l = 0..=L, read back one by one: for tests and studies.
     ///
     /// # Errors
     /// As [`Self::embed_ids`].
