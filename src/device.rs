@@ -1,7 +1,7 @@
 //! Where the encoder runs: a GPU through wgpu (WebGPU in a browser), or the CPU.
 
 use crate::error::{Error, Result};
-use burn::tensor::TensorData;
+use burn::tensor::{Tensor, TensorData};
 
 /// The kind of device a person asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,12 +114,18 @@ impl Device {
     /// # Errors
     /// [`Error::Device`] with the device's own words.
     pub async fn wait(&self) -> Result<()> {
-        burn::tensor::Tensor::<1>::zeros([1], &self.burn)
-            .into_data_async()
-            .await
-            .map(drop)
-            .map_err(|e| Error::Device { reason: format!("{e:?}") })
+        read_back(Tensor::zeros([1, 1], &self.burn)).await.map(drop)
     }
+}
+
+/// A tensor's elements, once the device has computed them; the only kind of read that a browser allows.
+///
+/// # Errors
+/// [`Error::Device`] with the device's own words.
+pub(crate) async fn read_back(tensor: Tensor<2>) -> Result<Vec<f32>> {
+    let failed = |reason: String| Error::Device { reason };
+    let data = tensor.into_data_async().await.map_err(|e| failed(format!("{e:?}")))?;
+    data.try_into_vec().map_err(|e| failed(format!("{e:?}")))
 }
 
 fn describe(info: &wgpu::AdapterInfo) -> String {

@@ -2,7 +2,7 @@
 //! unit vectors.
 
 use crate::batch::{PackedBatch, runs};
-use crate::device::Device;
+use crate::device::{Device, read_back};
 use crate::error::{Error, Result};
 use crate::format::{Source, TensorInfo};
 use crate::kernel::quant;
@@ -115,7 +115,7 @@ impl TextEncoder {
         let segments: Vec<u32> =
             batch.segments().flat_map(|[first, end]| settings.pooling.segment(first, end)).collect();
         let segments = Tensor::from_data(TensorData::new(segments, [texts.len(), 2]), self.integers());
-        let pooled = self.read_back(settings.pooling.forward(features, segments)).await?; // [B, D]
+        let pooled = read_back(settings.pooling.forward(features, segments)).await?; // [B, D]
         pooled.chunks_exact(self.config.hidden_size).map(unit).collect()
     }
 
@@ -130,7 +130,7 @@ impl TextEncoder {
         self.decoder.forward(x, &places, self.decoder.len(), |_, h| states.push(h.clone()));
         let mut values = Vec::new();
         for state in states {
-            values.push(self.read_back(state).await?);
+            values.push(read_back(state).await?);
         }
         Ok(values)
     }
@@ -143,7 +143,7 @@ impl TextEncoder {
         feature.check(self.decoder.len())?;
         let batch = PackedBatch::new(texts.iter().copied());
         let (x, places) = self.prepare(texts, &batch).await?;
-        self.read_back(feature.forward(&self.decoder, x, &places)).await
+        read_back(feature.forward(&self.decoder, x, &places)).await
     }
 
     /// Token embeddings `[T, D]` and places on the device.
@@ -169,12 +169,6 @@ impl TextEncoder {
 
     fn integers(&self) -> (&burn::tensor::Device, DType) {
         (self.device.burn(), DType::U32)
-    }
-
-    async fn read_back(&self, tensor: Tensor<2>) -> Result<Vec<f32>> {
-        let failed = |reason: String| Error::Device { reason };
-        let data = tensor.into_data_async().await.map_err(|e| failed(format!("{e:?}")))?;
-        data.try_into_vec().map_err(|e| failed(format!("{e:?}")))
     }
 }
 

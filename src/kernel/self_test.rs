@@ -3,7 +3,7 @@
 //! A broken WGSL source is only logged by the browser and leaves zeros behind; this makes it an error.
 
 use super::{PackedWeight, quant};
-use crate::device::Device;
+use crate::device::{Device, read_back};
 use crate::error::{Error, Result};
 use crate::format::TensorType;
 use burn::tensor::{DType, Int, Tensor, TensorData};
@@ -18,8 +18,8 @@ const LIMIT: f32 = 1e-4;
 pub async fn self_test(device: &Device) -> Result<()> {
     let cpu = Device::cpu();
     for (kernel, run) in CASES {
-        let found = values(run(device)).await?;
-        let expected = values(run(&cpu)).await?;
+        let found = read_back(run(device)).await?;
+        let expected = read_back(run(&cpu)).await?;
         let largest = expected.iter().fold(0f32, |all, x| all.max(x.abs()));
         let difference = found
             .iter()
@@ -60,11 +60,6 @@ const CASES: [(&str, Case); 14] = [
         super::segment_mean(normal(device, 9, 72), integers(device, &[0, 4, 4, 9], [2, 2]))
     }),
 ];
-
-async fn values(tensor: Tensor<2>) -> Result<Vec<f32>> {
-    let data = tensor.into_data_async().await.map_err(|e| Error::Device { reason: format!("{e:?}") })?;
-    data.try_into_vec().map_err(|e| Error::Device { reason: format!("{e:?}") })
-}
 
 fn product(device: &Device, dtype: TensorType, rows: usize) -> Tensor<2> {
     const K: usize = 96;
