@@ -87,7 +87,7 @@ bench() {
         step 'products on SwiftShader' env "VK_DRIVER_FILES=$swiftshader" "${speed[@]}" quant_matmul_is_six
     fi
     step 'page' node tests/support/measure.mjs
-    step 'command line' cargo run --release --quiet -- evaluate "$model" www/ted-sample.json --device cpu
+    step 'command line' cargo run --release --quiet -- evaluate "$model" www/ted-sample.json --device cpu --no-cache
 }
 
 # --- steps ---

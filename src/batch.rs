@@ -7,8 +7,8 @@ pub struct PackedBatch {
     pub input_ids: Vec<u32>,
     /// `[T]`: each token's place in its own text.
     pub positions: Vec<u32>,
-    /// `[T]`: the index of the first token of each token's text.
-    pub starts: Vec<u32>,
+    /// `[T]`: the tokens each token attends to, `[first, end)`: those of its text up to itself.
+    pub spans: Vec<[u32; 2]>,
     /// `[B + 1]`: text `b` is `offsets[b]..offsets[b + 1]`.
     pub offsets: Vec<u32>,
 }
@@ -21,7 +21,7 @@ impl PackedBatch {
             let start = batch.input_ids.len() as u32;
             batch.input_ids.extend_from_slice(ids);
             batch.positions.extend(0..ids.len() as u32);
-            batch.starts.extend(ids.iter().map(|_| start));
+            batch.spans.extend((start + 1..).take(ids.len()).map(|end| [start, end]));
             batch.offsets.push(start + ids.len() as u32);
         }
         batch

@@ -5,21 +5,45 @@ use crate::batch::{PackedBatch, runs};
 use crate::device::{Device, read_back};
 use crate::error::{Error, Result};
 use crate::format::{Source, TensorInfo};
-use crate::kernel::quant;
+use crate::kernel::{self, quant};
 use crate::loader::{Header, ModelInfo};
-use crate::model::{Batch, Config, Decoder, Feature, Pooling};
+use crate::model::{Adapter, Batch, Config, Decoder, Feature, Pooling, Precision};
 use crate::tokenizer::{Encoded, Tokenizer};
 use burn::tensor::{DType, Int, Tensor, TensorData};
+use half::bf16;
 use std::rc::Rc;
 
 /// Tokens in one pass through the layers: enough to fill a device, little enough for its memory and for progress.
 pub const TOKEN_BUDGET: usize = 1024;
 
 /// What is computed from the hidden states.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub struct Settings {
     pub feature: Feature,
     pub pooling: Pooling,
+    /// `Reference` rounds embeddings and scores to bfloat16.
+    pub precision: Precision,
+}
+
+impl Settings {
+    /// In f32.
+    pub fn new(feature: Feature, pooling: Pooling) -> Self {
+        Self { feature, pooling, precision: Precision::Full }
+    }
+
+    /// Whether embeddings and scores are rounded to bfloat16.
+    pub fn rounds(&self) -> bool {
+        self.precision == Precision::Reference && self.pooling.adapter().is_none_or(Adapter::rounds)
+    }
+}
+
+/// A text's layers, each pooled: what every training-free feature can be made from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerVectors {
+    /// `[L + 1][D]`: h_0 to h_L.
+    pub hidden: Vec<Vec<f32>>,
+    /// `[L][D]`: LayerNorm(h_1) to LayerNorm(h_L).
+    pub normed: Vec<Vec<f32>>,
 }
 
 /// The vectors of some texts.
@@ -112,11 +136,74 @@ impl TextEncoder {
         let batch = PackedBatch::new(texts.iter().copied());
         let (x, places) = self.prepare(texts, &batch).await?;
         let features = settings.feature.forward(&self.decoder, x, &places); // [T, D]
-        let segments: Vec<u32> =
-            batch.segments().flat_map(|[first, end]| settings.pooling.segment(first, end)).collect();
-        let segments = Tensor::from_data(TensorData::new(segments, [texts.len(), 2]), self.integers());
-        let pooled = read_back(settings.pooling.forward(features, segments)).await?; // [B, D]
-        pooled.chunks_exact(self.config.hidden_size).map(unit).collect()
+        let segments: Vec<[u32; 2]> = batch.segments().collect();
+        let pooled = match &settings.pooling {
+            Pooling::Mean => self.means(features, &segments), // [B, D]
+            Pooling::LastToken => self.means(features, &last_tokens(&segments)), // [B, D]
+            Pooling::Adapter(adapter) => adapter.forward(features, &segments, &self.device), // [B, E]
+        };
+        let width = pooled.dims()[1];
+        let unit = if settings.rounds() { unit_bf16 } else { unit };
+        read_back(pooled).await?.chunks_exact(width).map(unit).collect()
+    }
+
+    /// The unit vectors of `mean` and of `last_token`, from the same pass.
+    ///
+    /// # Errors
+    /// As [`Self::embed_ids`].
+    pub async fn embed_both(&self, texts: &[&[u32]], settings: &Settings) -> Result<Vec<[Vec<f32>; 2]>> {
+        settings.feature.check(self.decoder.len())?;
+        let batch = PackedBatch::new(texts.iter().copied());
+        let (x, places) = self.prepare(texts, &batch).await?;
+        let features = settings.feature.forward(&self.decoder, x, &places); // [T, D]
+        let segments: Vec<[u32; 2]> = batch.segments().collect();
+        let all = [&segments[..], &last_tokens(&segments)].concat();
+        let pooled = read_back(self.means(features, &all)).await?; // [2 B, D]
+        let unit = if settings.rounds() { unit_bf16 } else { unit };
+        let vectors = pooled.chunks_exact(self.config.hidden_size).map(unit).collect::<Result<Vec<_>>>()?;
+        let (means, lasts) = vectors.split_at(texts.len());
+        Ok(means.iter().zip(lasts).map(|(mean, last)| [mean.clone(), last.clone()]).collect())
+    }
+
+    /// Every layer of each text, pooled, from one pass. An adapter's pooling is not a training-free one: it counts as
+    /// `mean` here.
+    ///
+    /// # Errors
+    /// As [`Self::embed_ids`].
+    pub async fn layer_vectors(&self, texts: &[&[u32]], pooling: &Pooling) -> Result<Vec<LayerVectors>> {
+        let batch = PackedBatch::new(texts.iter().copied());
+        let (x, places) = self.prepare(texts, &batch).await?;
+        let mut segments: Vec<[u32; 2]> = batch.segments().collect();
+        if let Pooling::LastToken = pooling {
+            segments = last_tokens(&segments);
+        }
+        let (mut hidden, mut normed) = (Vec::new(), Vec::new());
+        self.decoder.forward(x, &places, self.decoder.len(), |l, h| {
+            hidden.push(self.means(h.clone(), &segments));
+            if l > 0 {
+                normed.push(self.means(kernel::layer_mix(h.zeros_like(), h.clone(), 1.0), &segments));
+            }
+        });
+        let layers = self.decoder.len();
+        let states = read_back(Tensor::cat([hidden, normed].concat(), 0)).await?; // [(2 L + 1) B, D]
+        let vector = |state: usize, text: usize| {
+            let at = (state * texts.len() + text) * self.config.hidden_size;
+            states[at..at + self.config.hidden_size].to_vec()
+        };
+        if states.iter().any(|value| !value.is_finite()) {
+            return Err(not_finite());
+        }
+        let of = |text| LayerVectors {
+            hidden: (0..=layers).map(|layer| vector(layer, text)).collect(),
+            normed: (0..layers).map(|layer| vector(1 + layers + layer, text)).collect(),
+        };
+        Ok((0..texts.len()).map(of).collect())
+    }
+
+    /// The means of rows `[first, end)`: `[T, D]` -> `[B, D]`.
+    fn means(&self, features: Tensor<2>, segments: &[[u32; 2]]) -> Tensor<2> {
+        let segments = TensorData::new(segments.concat(), [segments.len(), 2]);
+        kernel::segment_mean(features, Tensor::from_data(segments, self.integers()))
     }
 
     /// `h_l [T, D]` of the packed texts for l = 0..=L, read back one by one: for tests and studies.
@@ -164,7 +251,9 @@ impl TextEncoder {
         let integers = |values: &[u32]| -> Tensor<1, Int> {
             Tensor::from_data(TensorData::new(values.to_vec(), [tokens]), self.integers())
         };
-        Ok((x, Batch { positions: integers(&batch.positions), starts: integers(&batch.starts) }))
+        let spans = TensorData::new(batch.spans.concat(), [tokens, 2]);
+        let spans = Tensor::from_data(spans, self.integers());
+        Ok((x, Batch { positions: integers(&batch.positions), spans }))
     }
 
     fn integers(&self) -> (&burn::tensor::Device, DType) {
@@ -172,13 +261,34 @@ impl TextEncoder {
     }
 }
 
+/// The last row of each `[first, end)`.
+fn last_tokens(segments: &[[u32; 2]]) -> Vec<[u32; 2]> {
+    segments.iter().map(|[_, end]| [end - 1, *end]).collect()
+}
+
 /// `v / |v|`, the length taken in f64.
-fn unit(v: &[f32]) -> Result<Vec<f32>> {
+pub(crate) fn unit(v: &[f32]) -> Result<Vec<f32>> {
     let length = v.iter().map(|x| (*x as f64).powi(2)).sum::<f64>().sqrt();
     if !length.is_finite() {
-        return Err(Error::Device { reason: "an embedding is not finite".into() });
+        return Err(not_finite());
     }
     Ok(v.iter().map(|x| (*x as f64 / length.max(f64::MIN_POSITIVE)) as f32).collect())
+}
+
+/// The same with values, length and quotients rounded to bfloat16.
+fn unit_bf16(v: &[f32]) -> Result<Vec<f32>> {
+    let round = |x: f32| bf16::from_f32(x).to_f32();
+    let v: Vec<f32> = v.iter().map(|x| round(*x)).collect();
+    let length = v.iter().map(|x| x * x).sum::<f32>().sqrt();
+    if !length.is_finite() {
+        return Err(not_finite());
+    }
+    let length = round(length).max(f32::MIN_POSITIVE);
+    Ok(v.iter().map(|x| round(x / length)).collect())
+}
+
+fn not_finite() -> Error {
+    Error::Device { reason: "an embedding is not finite".into() }
 }
 
 /// The token embeddings `[V, D]`, as the file stores them: they never go to the device.

@@ -60,6 +60,12 @@ pub enum Error {
     /// A tensor has another shape than the configuration says.
     #[error("`{file}`: tensor `{tensor}` has shape {found:?}, expected {expected:?}")]
     WrongShape { file: String, tensor: String, expected: Vec<usize>, found: Vec<usize> },
+    /// The file holds neither of the paper's adapters.
+    #[error(
+        "`{file}` is not an adapter: expected the tensors of attention pooling (`pool_token`, `encoder.0…`), of mean + \
+         MLP (`mlp.0.weight`…) or `layer_weights`, found {found}"
+    )]
+    NotAnAdapter { file: String, found: String },
     /// A weight or a scale is NaN or infinite.
     #[error("`{file}`: tensor `{tensor}` holds a value that is not finite")]
     NotFinite { file: String, tensor: String },
@@ -121,6 +127,18 @@ pub enum Error {
     /// Nothing is left to evaluate.
     #[error("no item of `{file}` is left: {reason}")]
     NoItems { file: String, reason: String },
+    /// The file is not the report of an evaluation.
+    #[error("`{file}` is not a report: {item} should be {expected}, found {found}")]
+    NotAReport { file: String, item: String, expected: &'static str, found: String },
+    /// Two reports have nothing to compare.
+    #[error("`{first}` and `{second}` can't be compared: {reason}")]
+    NoSharedItems { first: String, second: String, reason: String },
+    /// The file has no scores on TED-6K beside others.
+    #[error("`{file}` is not a list of scores: {item} should be {expected}, found {found}")]
+    NotScores { file: String, item: String, expected: &'static str, found: String },
+    /// Values that have no correlation.
+    #[error("no correlation of {item}: expected {expected}, found {found}")]
+    Statistics { item: String, expected: &'static str, found: String },
 }
 
 impl Error {

@@ -1,54 +1,7 @@
 // What the page does, without a page: www/app.js on a worker whose methods the test gives.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { App } from '../www/app.js';
-import { fakeWorker } from './support/fake-worker.mjs';
-
-/** @import { Method } from '../www/requests.js' */
-
-const ADAPTER = { vendor: 'nvidia', architecture: 'lovelace', device: '', description: '', fallback: false };
-const CARD = { name: 'Tiny', num_hidden_layers: 2 };
-const DATASET = { file: 'ted.json', sha256: '', captions: 2, items: 4, skipped: 0, caption_types: { image: 3, video: 1 }, question_types: { OCR: 2, Quantity: 2 } };
-const EMBEDDINGS = { dimension: 1, vectors: [], similarity: [], tokens: [], truncated: [], milliseconds: 1 };
-const REPORT = { summary: { accuracy_statistics: { total_correct: 3, total_samples: 4 } } };
-
-/** @param {string} name @param {string} message */
-const failure = (name, message) => () => {
-  throw Object.assign(new Error(message), { name });
-};
-
-/** An app, its workers in the order they were started, and the calls they got. @param {Record<string, Method>} [methods] */
-function setUp(methods = {}) {
-  /** @type {ReturnType<typeof fakeWorker>[]} */
-  const workers = [];
-  /** @type {[string, any][]} */
-  const calls = [];
-  /** @type {Record<string, Method>} */
-  const table = {
-    probe: () => ({ secure: true, webgpu: true, adapter: ADAPTER }),
-    open: ({ device }) => ({ kind: device, adapter: '', software: false, max_buffer_bytes: null, self_test_ms: 1 }),
-    load: () => ({ card: CARD, heap_bytes: 1 }),
-    embed: () => EMBEDDINGS,
-    open_dataset: () => DATASET,
-    count: () => ({ items: 4, texts: 9 }),
-    evaluate: () => REPORT,
-    ...methods,
-  };
-  const logged = Object.fromEntries(Object.entries(table).map(([name, method]) => [name, (/** @type {any} */ params, /** @type {any} */ progress) => {
-    calls.push([name, params]);
-    return method(params, progress);
-  }]));
-  const app = new App({
-    base: 'https://example.org/demo/',
-    changed: () => {},
-    spawn() {
-      workers.push(fakeWorker(logged));
-      return workers[workers.length - 1];
-    },
-  });
-  const names = () => calls.map(([name]) => name);
-  return { app, state: app.state, workers, calls, names };
-}
+import { CARD, DATASET, EMBEDDINGS, failure, REPORT, setUp } from './support/app.mjs';
 
 const tedFile = () => new File(['{}'], 'ted.json');
 const hang = () => new Promise(() => {});
@@ -129,7 +82,7 @@ test('choosing a device ends what runs, without an error', async () => {
   while (!state.model.card) await new Promise(setImmediate);
   await app.useDevice('cpu');
   await running;
-  assert.deepEqual(state.errors, { device: '', model: '', prompts: '', ted: '', share: '' });
+  assert.deepEqual(Object.values(state.errors).filter(Boolean), []);
   assert.equal(state.task, null);
 });
 
@@ -183,7 +136,7 @@ test('a subset of all types is sent as empty lists, a part by name, none is not 
   assert.deepEqual(calls.at(-1)?.[1].subset, { caption_types: [], question_types: ['OCR'], per_type: 1, captions: null, seed: 42 });
   const before = calls.length;
   await app.setSubset({ ...state.subset, question_types: [] });
-  assert.deepEqual(state.count, { items: 0, texts: 0 });
+  assert.deepEqual(state.count, { items: 0, texts: 0, id: '' });
   assert.equal(calls.length, before);
 });
 
@@ -218,7 +171,7 @@ test('a link brings back another page\'s state, and what its data set lacks is s
   const sender = setUp();
   await sender.app.start('', null);
   sender.app.useExample({ prompts: ['a', ' ', 'b'], hint: '' });
-  sender.app.setSettings({ feature: 'layer(2)', pooling: 'last_token' });
+  sender.app.setSettings({ feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });
   await sender.app.openFile(tedFile());
   await sender.app.setSubset({ ...sender.state.subset, question_types: ['OCR'], seed: 7 });
   await sender.app.evaluate();
@@ -229,7 +182,7 @@ test('a link brings back another page\'s state, and what its data set lacks is s
   const { app, state } = setUp();
   await app.start(`${new URL(copied).hash}&question_type=Nope`, null);
   assert.deepEqual(state.prompts, ['a', 'b']);
-  assert.deepEqual(state.settings, { feature: 'layer(2)', pooling: 'last_token' });
+  assert.deepEqual(state.settings, { feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });
   assert.deepEqual(state.link?.shared.result, { correct: 3, total: 4, feature: 'layer(2)', pooling: 'last_token' });
   await app.openFile(tedFile());
   assert.deepEqual(state.subset, { caption_types: ['image', 'video'], question_types: ['OCR'], per_type: null, captions: null, seed: 7 });

@@ -154,7 +154,7 @@ test('a share link opened in a fresh profile shows the same matrix; the TED samp
   await page.locator('#ted-result').waitFor({ timeout: 300_000 });
   await idle(page);
   assert.match(await textOf(page, '#ted-result'), new RegExp(`of ${items} right`));
-  assert.match(await textOf(page, '#ted-result'), /Action Recognition.*25\.0 %.*Published.*50\.6 %/);
+  assert.match(await textOf(page, '#ted-result'), /Action Recognition.*25\.0 %/);
   await page.screenshot({ path: `${SHOTS}/dark.png`, fullPage: true });
 
   const downloading = page.waitForEvent('download');
@@ -169,7 +169,7 @@ test('a share link opened in a fresh profile shows the same matrix; the TED samp
   assert.equal(total_correct, report.results.filter(({ is_correct }) => is_correct).length);
   assert.equal(Object.keys(question_type_accuracy).length, 9);
   assert.equal(report.summary.complete, true);
-  assert.ok(Object.keys(report.provenance).length > 0);
+  assert.ok(Object.keys(report.provenance ?? {}).length > 0);
   t.diagnostic(`TED sample on the CPU: ${total_correct} of ${total_samples}`);
   assert.deepEqual(errors, []);
   await close();

@@ -1,7 +1,11 @@
 //! The program as people run it: its output, its report, and one clear line for everything that can be wrong.
 
+#[path = "common/adapter_writer.rs"]
+mod adapter_writer;
 #[path = "common/gguf_writer.rs"]
 mod gguf_writer;
+#[path = "common/noise.rs"]
+mod noise;
 #[path = "common/oracle.rs"]
 mod oracle;
 
@@ -142,7 +146,18 @@ fn evaluate_writes_the_report() {
     let model = folder.file("tiny.gguf", tiny("qwen3").write());
     let out = folder.path("report.json");
     let subset = "caption=image;n=1;seed=3";
-    let text = stdout(&["evaluate", &model, &sample(), "--subset", subset, "--out", &out, "--device", "cpu"]);
+    let text = stdout(&[
+        "evaluate",
+        &model,
+        &sample(),
+        "--subset",
+        subset,
+        "--out",
+        &out,
+        "--device",
+        "cpu",
+        "--no-cache",
+    ]);
     assert!(text.contains("overall") && text.contains("chance"), "{text}");
     let report: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
     assert_eq!(report["summary"]["complete"], true);
@@ -150,23 +165,161 @@ fn evaluate_writes_the_report() {
     assert_eq!(report["provenance"]["subset"]["definition"], subset);
     assert_eq!(report["provenance"]["model"]["files"][0]["sha256"].as_str().unwrap().len(), 64);
     let again = folder.path("again.json");
-    stdout(&["evaluate", &model, &sample(), "--subset", subset, "--out", &again, "--device", "cpu"]);
+    stdout(&[
+        "evaluate",
+        &model,
+        &sample(),
+        "--subset",
+        subset,
+        "--out",
+        &again,
+        "--device",
+        "cpu",
+        "--no-cache",
+    ]);
     let second: Value = serde_json::from_slice(&std::fs::read(&again).unwrap()).unwrap();
     assert_eq!(report["results"], second["results"]);
+}
+
+fn json(path: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// What was encoded is kept, for both training-free poolings; a torn file loses its last vector alone.
+#[test]
+fn a_second_run_encodes_nothing_again() {
+    let folder = Folder::new("cache");
+    let model = folder.file("tiny.gguf", tiny("qwen3").write());
+    let (cache, out) = (folder.path("cache"), folder.path("report.json"));
+    let run = |options: &[&str]| {
+        let mut arguments = vec!["evaluate", &model, "SAMPLE", "--out", &out, "--device", "cpu"];
+        let sample = sample();
+        arguments[2] = &sample;
+        stdout(&[&arguments, options].concat());
+        json(&out)
+    };
+    let texts = |report: &Value| {
+        let count = |key: &str| report["provenance"]["timings"][key].as_u64().unwrap();
+        [count("texts"), count("restored")]
+    };
+    let first = run(&["--cache", &cache]);
+    let [all, restored] = texts(&first);
+    assert_eq!(restored, 0);
+    let second = run(&["--cache", &cache]);
+    assert_eq!((texts(&second), &second["results"]), ([0, all], &first["results"]));
+
+    let last_token = run(&["--cache", &cache, "--pooling", "last_token"]);
+    assert_eq!(texts(&last_token), [0, all]);
+    let alone = run(&["--no-cache", "--pooling", "last_token"]);
+    assert_eq!((texts(&alone), &alone["results"]), ([all, 0], &last_token["results"]));
+    assert_ne!(alone["results"], first["results"]);
+    assert_eq!(texts(&run(&["--cache", &cache, "--feature", "last"])), [all, 0]);
+
+    for entry in std::fs::read_dir(&cache).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
+    }
+    let torn = run(&["--cache", &cache]);
+    assert_eq!((texts(&torn), &torn["results"]), ([1, all - 1], &first["results"]));
+    assert_eq!(texts(&run(&["--cache", &cache])), [0, all]);
+}
+
+#[test]
+fn layers_scores_everything_from_one_pass() {
+    let folder = Folder::new("layers");
+    let model = folder.file("tiny.gguf", tiny("qwen3").write());
+    let (out, weights) = (folder.path("layers.json"), folder.file("weights.json", "[0.5, -1]"));
+    let subset = "n=2;seed=3";
+    let layers =
+        ["layers", &model, &sample(), "--subset", subset, "--layer-weights", &weights, "--device", "cpu"];
+    let text = stdout(&[&layers[..], &["--out", &out]].concat());
+    let study = json(&out);
+    let mut tokens = 0;
+    let expected: Vec<Value> =
+        ["layer(0)", "layer(1)", "layer(2)", "last", "penultimate", "norm_avg", "weighted"]
+            .iter()
+            .map(|feature| {
+                let report = folder.path("report.json");
+                let evaluate =
+                    ["evaluate", &model, &sample(), "--subset", subset, "--feature", feature, "--no-cache"];
+                let options = ["--layer-weights", &weights, "--out", &report, "--device", "cpu"];
+                stdout(&[&evaluate[..], &options].concat());
+                let report = json(&report);
+                tokens = report["provenance"]["timings"]["tokens"].as_u64().unwrap();
+                report["summary"]["accuracy_statistics"]["overall"].clone()
+            })
+            .collect();
+    let found: Vec<Value> =
+        study["features"].as_array().unwrap().iter().map(|row| row["accuracy"].clone()).collect();
+    assert_eq!(found, expected);
+    assert_eq!(study["provenance"]["timings"]["tokens"], tokens); // once, for all seven
+    assert_eq!(text.lines().filter(|line| line.starts_with("layer(")).count(), 3, "{text}");
+    assert!(text.contains(&format!("one pass: {tokens} tokens of")), "{text}");
+}
+
+#[test]
+fn an_adapter_makes_the_embeddings() {
+    let folder = Folder::new("adapter");
+    let model = folder.file("tiny.gguf", tiny("qwen3").write());
+    let adapter = folder.file("adapter.safetensors", adapter_writer::random_adapter(64, 24));
+    let embed = |options: &[&str]| -> Value {
+        let arguments = ["embed", &model, "the red cube", "a blue ball", "--json", "--adapter", &adapter];
+        serde_json::from_str(&stdout(&[&arguments[..], options].concat())).unwrap()
+    };
+    let [cpu, gpu] = ["cpu", "gpu"].map(|device| embed(&["--device", device]));
+    assert_eq!(cpu["pooling"], "attention");
+    let vector = |result: &Value, text: usize| -> Vec<f64> {
+        serde_json::from_value(result["texts"][text]["vector"].clone()).unwrap()
+    };
+    for text in 0..2 {
+        let (cpu, gpu) = (vector(&cpu, text), vector(&gpu, text));
+        assert_eq!(cpu.len(), 24);
+        let cosine: f64 = cpu.iter().zip(&gpu).map(|(a, b)| a * b).sum();
+        assert!(cosine > 0.99999, "cosine {cosine} between CPU and GPU");
+    }
+    let rounded = vector(&embed(&["--device", "cpu", "--reference-precision"]), 0);
+    assert!(rounded.iter().all(|value| half::bf16::from_f64(*value).to_f64() == *value), "{rounded:?}");
+    assert_eq!(embed(&["--device", "cpu", "--pooling", "mean"])["pooling"], "mean");
+}
+
+#[test]
+fn reports_are_compared() {
+    let folder = Folder::new("compare");
+    let model = folder.file("tiny.gguf", tiny("qwen3").write());
+    let [first, second] = ["mean", "last_token"].map(|pooling| {
+        let out = folder.path(&format!("{pooling}.json"));
+        let csv = folder.path(&format!("{pooling}.csv"));
+        let evaluate = ["evaluate", &model, &sample(), "--pooling", pooling, "--no-cache", "--device", "cpu"];
+        stdout(&[&evaluate[..], &["--out", &out, "--out", &csv]].concat());
+        let rows = std::fs::read_to_string(&csv).unwrap();
+        assert!(rows.starts_with("group,name,correct,total,accuracy,low,high,chance\r\n"), "{rows}");
+        out
+    });
+    let right = |path: &str| json(path)["summary"]["accuracy_statistics"]["total_correct"].as_u64().unwrap();
+    let result: Value = serde_json::from_str(&stdout(&["compare", &first, &second, "--json"])).unwrap();
+    assert_eq!(result["shared"], 46);
+    let all = &result["groups"][0];
+    assert_eq!(all["first"]["correct"], right(&first));
+    assert_eq!(all["second"]["correct"], right(&second));
+    let table = stdout(&["compare", &first, &second]);
+    assert!(table.contains("right in one only"), "{table}");
 }
 
 /// Ctrl-C after the first batches leaves a partial report and exit status 130. A slow machine gets more time to begin.
 #[test]
 #[cfg(unix)]
-fn an_interrupt_leaves_a_partial_report() {
+fn an_interrupt_leaves_a_partial_report_and_what_is_encoded() {
     let folder = Folder::new("interrupt");
     let dataset = folder.file("long.json", long_dataset(200));
+    let cache = folder.path("cache");
     let scored = |seconds: u64| -> Option<usize> {
         let out = folder.path("report.json");
         let model = oracle::default_model().display().to_string();
+        let _ = std::fs::remove_dir_all(&cache);
         // One thread, and 200 distinct captions: minutes of work.
         let mut child = Command::new(env!("CARGO_BIN_EXE_gran-ted"))
-            .args(["evaluate", &model, &dataset, "--out", &out, "--device", "cpu"])
+            .args(["evaluate", &model, &dataset, "--out", &out, "--device", "cpu", "--cache", &cache])
             .env("RAYON_NUM_THREADS", "1")
             .stdout(std::process::Stdio::null())
             .spawn()
@@ -182,6 +335,9 @@ fn an_interrupt_leaves_a_partial_report() {
     };
     let scored = [4, 10, 30].into_iter().find_map(|seconds| scored(seconds).filter(|scored| *scored > 0));
     assert!(scored.is_some_and(|scored| scored < 200), "{scored:?} items");
+    let file = std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+    let kept = std::fs::metadata(file).unwrap().len();
+    assert!(kept > 4 * 2 * 576 * 200 / 100, "{kept} bytes of vectors are kept");
 }
 
 fn long_dataset(captions: usize) -> String {
@@ -301,7 +457,8 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
     let list = folder.file("list.json", "[1, 2]");
     let weights = folder.file("weights.json", "[0.5]");
     let tiny_folder = oracle::path("tiny-qwen3vl").display().to_string();
-    let cases: [(&[&str], &str); 10] = [
+    let adapter = folder.file("adapter.safetensors", adapter_writer::random_adapter(96, 32));
+    let cases: [(&[&str], &str); 16] = [
         (&["embed", &model, "the cube", ""], "prompt 2 is empty: expected at least one token"),
         (
             &["embed", &model, "x", "--feature", "middle"],
@@ -310,7 +467,7 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
         (&["embed", &model, "x", "--feature", "layer(9)"], "layer(i) is 9, but the model has 2 layers"),
         (
             &["embed", &model, "x", "--pooling", "max"],
-            "pooling `max` is not known, expected mean or last_token",
+            "pooling `max` is not known, expected mean, last_token, or adapter with an adapter's file",
         ),
         (&["embed", &model, "x", "--device", "tpu"], "device `tpu` is not known, expected cpu or gpu"),
         (
@@ -318,6 +475,18 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
             "the number of layer weights is 1, but the model has 2 layers",
         ),
         (&["embed", &tiny_folder, "x"], "comes without a tokenizer: expected a tokenizer.json beside it"),
+        (
+            &["embed", &model, "the cube", "--adapter", &adapter],
+            "tensor `pool_token` has shape [1, 1, 96], expected [1, 1, 64]",
+        ),
+        (&["embed", &model, "x", "--adapter", &weights], "is not an adapter"),
+        (&["embed", &model, "x", "--pooling", "adapter"], "pooling `adapter` is not known"),
+        (&["layers", &model, &sample(), "--pooling", "adapter"], "pooling `adapter` is not known"),
+        (&["compare", &list, &list], "is not a report"),
+        (
+            &["evaluate", &model, &sample(), "--out", "report.txt"],
+            "report file `report.txt` is not known, expected a name that ends with .json, .csv or .jsonl",
+        ),
         (&["evaluate", &model, &list], "is not a TED-6K file"),
         (&["evaluate", &model, &sample(), "--subset", "type=Color"], "Color"),
         (&["evaluate", &model, &sample(), "--subset", "caption=image;type=Temporal"], "no item of `"),

@@ -14,33 +14,21 @@ use gran_ted::batch::{PackedBatch, runs};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
-use gran_ted::loader::{Header, Loading, layer_weights};
+use gran_ted::loader::{AdapterFile, Header, Loading};
 use gran_ted::model::{Feature, Pooling};
-use oracle::{Oracle, check_texts, default_model, difference, fixture, load, tiny};
+use oracle::{
+    LENGTHS, Oracle, check_texts, default_model, difference, fixture, load, refs, tiny, tiny_texts,
+};
 use pollster::block_on;
 use std::rc::Rc;
 
-const LENGTHS: [usize; 4] = [11, 5, 23, 1];
 /// `layer_weights` that the oracle's `mix.softmax` was made with (adapter.safetensors of the same oracle).
 const LAYER_WEIGHTS: &str = "layer_weights.json";
-
-fn tiny_texts(oracle: &Oracle) -> Vec<Vec<u32>> {
-    let ids = oracle.integers("input_ids");
-    LENGTHS
-        .iter()
-        .enumerate()
-        .map(|(row, length)| ids[row * 23..][..*length].iter().map(|id| *id as u32).collect())
-        .collect()
-}
 
 /// The rows of the texts' own tokens of a padded `[4, 23, D]`, packed.
 fn unpad(values: &[f32], width: usize) -> Vec<f32> {
     let rows = |(text, length): (usize, &usize)| values[text * 23 * width..][..length * width].to_vec();
     LENGTHS.iter().enumerate().flat_map(rows).collect()
-}
-
-fn refs(texts: &[Vec<u32>]) -> Vec<&[u32]> {
-    texts.iter().map(Vec::as_slice).collect()
 }
 
 fn weighted() -> Feature {
@@ -67,7 +55,7 @@ fn tiny_matches_the_oracle(device: Device, tolerance: f32) {
         assert!(found < tolerance, "{name} differs by {found:e}");
     }
     for (name, pooling) in [("mean", Pooling::Mean), ("last_token", Pooling::LastToken)] {
-        let settings = Settings { feature: weighted(), pooling };
+        let settings = Settings::new(weighted(), pooling);
         let together = block_on(encoder.embed_ids(&refs(&texts), &settings)).unwrap();
         let expected = oracle.floats(&format!("embedding.softmax.{name}"));
         let found = difference(&together.concat(), &expected);
@@ -113,7 +101,7 @@ fn batch_is_its_texts(encoder: &TextEncoder) {
         "no",
     ];
     for pooling in [Pooling::Mean, Pooling::LastToken] {
-        let settings = Settings { feature: Feature::NormAvg, pooling };
+        let settings = Settings::new(Feature::NormAvg, pooling.clone());
         let together = block_on(encoder.embed(&texts, &settings)).unwrap();
         for (text, vector) in texts.iter().zip(&together.vectors) {
             let alone = block_on(encoder.embed(&[text], &settings)).unwrap();
@@ -141,8 +129,7 @@ fn a_batch_equals_its_texts_bit_for_bit_on_wgpu() {
 fn equal_weights_are_norm_avg_and_long_texts_are_cut() {
     let encoder = load(&[default_model()], Device::cpu());
     let text = ["a red cube left of a blue ball"];
-    let embed =
-        |feature| block_on(encoder.embed(&text, &Settings { feature, pooling: Pooling::Mean })).unwrap();
+    let embed = |feature| block_on(encoder.embed(&text, &Settings::new(feature, Pooling::Mean))).unwrap();
     assert_eq!(embed(Feature::NormAvg), embed(Feature::Weighted(vec![0.7; 30])));
 
     let long = "word ".repeat(2100);
@@ -164,7 +151,8 @@ fn a_model_larger_than_the_devices_buffers_is_refused_before_it_is_read() {
 #[test]
 fn layer_weights_come_from_a_list_or_an_adapter() {
     let read = |name: &str, bytes: Vec<u8>| {
-        block_on(layer_weights::read(&Memory::new(name, bytes))).map_err(|error| error.to_string())
+        let file = block_on(AdapterFile::open(Rc::new(Memory::new(name, bytes))));
+        file.map(|file| file.layer_weights.unwrap()).map_err(|error| error.to_string())
     };
     assert_eq!(read("w.json", b"[0.5, -1, 2]".to_vec()), Ok(vec![0.5, -1.0, 2.0]));
     let error = read("w.json", b"{}".to_vec()).unwrap_err();
@@ -181,7 +169,9 @@ fn layer_weights_come_from_a_list_or_an_adapter() {
     assert_eq!(read("a.safetensors", adapter("layer_weights")), Ok(vec![0.25, 4.0]));
     assert_eq!(
         read("a.safetensors", adapter("other")),
-        Err("`a.safetensors` has no tensor `layer_weights`".into())
+        Err("`a.safetensors` is not an adapter: expected the tensors of attention pooling (`pool_token`, \
+             `encoder.0…`), of mean + MLP (`mlp.0.weight`…) or `layer_weights`, found the tensor `other`"
+            .into())
     );
 }
 
@@ -190,7 +180,7 @@ fn batches_are_packed_without_padding_and_within_the_budget() {
     let batch = PackedBatch::new([&[5, 6, 7][..], &[8], &[9, 10]]);
     assert_eq!(batch.input_ids, [5, 6, 7, 8, 9, 10]);
     assert_eq!(batch.positions, [0, 1, 2, 0, 0, 1]);
-    assert_eq!(batch.starts, [0, 0, 0, 3, 4, 4]);
+    assert_eq!(batch.spans, [[0, 1], [0, 2], [0, 3], [3, 4], [4, 5], [4, 6]]);
     assert_eq!(batch.segments().collect::<Vec<_>>(), [[0, 3], [3, 4], [4, 6]]);
 
     assert_eq!(runs(&[3, 4, 2, 20, 1, 1], 8), [0..2, 2..3, 3..4, 4..6]);

@@ -10,7 +10,7 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 use gran_ted::device::Device;
 use gran_ted::format::TensorType;
 use gran_ted::kernel::{self, PackedWeight, quant, self_test::self_test};
-use half::f16;
+use half::{bf16, f16};
 use noise::Noise;
 use pollster::block_on;
 
@@ -40,6 +40,10 @@ fn vector(values: &[f32], device: &Device) -> Tensor<1> {
 
 fn integers(values: &[u32], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), (device.burn(), DType::U32))
+}
+
+fn pairs(values: &[[u32; 2]], device: &Device) -> Tensor<2, Int> {
+    Tensor::from_data(TensorData::new(values.concat(), [values.len(), 2]), (device.burn(), DType::U32))
 }
 
 /// Compares with `expected`, relative to its largest value.
@@ -161,20 +165,25 @@ fn rotary_rotates_halves_after_the_norm() {
 }
 
 #[test]
-fn attention_is_causal_inside_each_text() {
+fn attention_runs_over_each_query_s_keys() {
     let mut noise = Noise::new(5);
     for device in devices() {
-        for (lengths, heads, kv_heads, h) in [
-            (vec![1], 2, 1, 16),
-            (vec![8, 1, 9], 4, 2, 16),
-            (vec![40, 3, 17], 9, 3, 64),
-            (vec![35], 4, 4, 128),
+        for (lengths, heads, kv_heads, h, causal) in [
+            (vec![1], 2, 1, 16, true),
+            (vec![8, 1, 9], 4, 2, 16, true),
+            (vec![40, 3, 17], 9, 3, 64, true),
+            (vec![35], 4, 4, 128, true),
+            (vec![8, 1, 9], 8, 8, 8, false),
+            (vec![40, 3, 17], 8, 8, 72, false),
+            (vec![19], 8, 8, 512, false),
         ] {
             let tokens: usize = lengths.iter().sum();
             let [q, k, v] = [heads, kv_heads, kv_heads].map(|heads| noise.values(tokens * heads * h));
-            let mut starts = Vec::new();
+            let mut spans = Vec::new();
             for length in &lengths {
-                starts.extend(vec![starts.len() as u32; *length]);
+                let start = spans.len();
+                let end = |t: usize| if causal { t + 1 } else { start + length };
+                spans.extend((start..start + length).map(|t| [start as u32, end(t) as u32]));
             }
             let mut expected = Vec::new();
             for (t, head) in (0..tokens).flat_map(|t| (0..heads).map(move |head| (t, head))) {
@@ -183,7 +192,7 @@ fn attention_is_causal_inside_each_text() {
                 };
                 let group = head / (heads / kv_heads);
                 let query = row(&q, heads, t, head);
-                let keys: Vec<usize> = (starts[t] as usize..=t).collect();
+                let keys: Vec<usize> = (spans[t][0] as usize..spans[t][1] as usize).collect();
                 let score = |j: &usize| {
                     let key = row(&k, kv_heads, *j, group);
                     let dot: f64 = query.iter().zip(&key).map(|(a, b)| *a as f64 * *b as f64).sum();
@@ -200,7 +209,7 @@ fn attention_is_causal_inside_each_text() {
                 matrix(&q, heads * h, &device),
                 matrix(&k, kv_heads * h, &device),
                 matrix(&v, kv_heads * h, &device),
-                integers(&starts, &device),
+                pairs(&spans, &device),
                 h,
             );
             check(&format!("attention {lengths:?} on {}", device.adapter), found, &expected, 1e-5);
@@ -229,6 +238,31 @@ fn swiglu_and_segment_mean_are_their_formulas() {
         let flat: Vec<u32> = segments.iter().flatten().map(|row| *row as u32).collect();
         let segments = Tensor::from_data(TensorData::new(flat, [4, 2]), (device.burn(), DType::U32));
         check("segment_mean", kernel::segment_mean(tensor(&gate), segments), &expected, 1e-5);
+    }
+}
+
+#[test]
+fn round_bf16_is_half_s_own_rounding() {
+    let mut noise = Noise::new(8);
+    let mut x = noise.values(300);
+    // Ties, which go to the even neighbour; a carry into the exponent; zeros; the largest finite bfloat16.
+    x.extend([
+        1.0 + 1.0 / 256.0,
+        1.0 + 3.0 / 256.0,
+        -1.0 - 1.0 / 256.0,
+        1.999,
+        0.0,
+        -0.0,
+        3.38e38,
+        1e-30,
+        -7.0,
+    ]);
+    x.truncate(x.len() / 3 * 3);
+    let expected: Vec<f32> = x.iter().map(|x| bf16::from_f32(*x).to_f32()).collect();
+    for device in devices() {
+        let found = kernel::round_bf16(matrix(&x, 3, &device));
+        let found: Vec<f32> = block_on(found.into_data_async()).unwrap().try_into_vec().unwrap();
+        assert_eq!(found, expected, "on {}", device.adapter);
     }
 }
 

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { chooseDevice } from '../www/device.js';
 import { formatBytes, formatDuration, formatParameters, formatSpeed, plural } from '../www/format.js';
 import { extremes, position, scaleOf } from '../www/heat.js';
-import { chance, reportName, timeLeft } from '../www/ted.js';
+import { reportName, timeLeft } from '../www/ted.js';
 
 const adapter = { vendor: 'nvidia', architecture: 'lovelace', device: '', description: '', fallback: false };
 const probe = { secure: true, webgpu: true, adapter };
@@ -40,12 +40,6 @@ test('the heat map is stretched over the values off the diagonal', () => {
   assert.equal(position(scaleOf(least, least), 0.25), 0.5);
 });
 
-test('chance is the mean over the items of one in so many options', () => {
-  const item = (/** @type {number} */ options) => ({ caption_type: '', question_type: '', is_correct: true, all_scores: Array(options).fill(0) });
-  assert.equal(chance([item(4), item(4)]), 0.25);
-  assert.equal(chance([item(2), item(4)]), 0.375);
-});
-
 test('time left follows the pace so far', () => {
   assert.equal(timeLeft({ done: 0, total: 10 }, 100), null);
   assert.equal(timeLeft({ done: 2, total: 10 }, 100), 400);
@@ -53,8 +47,8 @@ test('time left follows the pace so far', () => {
 
 test('the report\'s file name is safe whatever the model calls itself', () => {
   const date = new Date('2026-11-23T12:00:00Z');
-  assert.equal(reportName('SmolLM2 135M/Instruct', date), 'ted-report-SmolLM2-135M-Instruct-2026-11-23.json');
-  assert.equal(reportName('', date), 'ted-report-model-2026-11-23.json');
+  assert.equal(reportName('SmolLM2 135M/Instruct', date, 'json'), 'ted-report-SmolLM2-135M-Instruct-2026-11-23.json');
+  assert.equal(reportName('', date, 'csv'), 'ted-report-model-2026-11-23.csv');
 });
 
 test('numbers as people read them', () => {

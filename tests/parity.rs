@@ -70,7 +70,7 @@ fn compare(report: &Report, expected: &[Value]) -> f64 {
 }
 
 fn settings(feature: Feature, pooling: Pooling) -> Settings {
-    Settings { feature, pooling }
+    Settings::new(feature, pooling)
 }
 
 /// Expected scores: tests/fixtures/README.md.

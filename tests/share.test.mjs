@@ -16,10 +16,14 @@ test('a state survives the link', () => {
     prompts: ['a red cube & a "blue" ball = 1 + 1', '<b>größer</b>\n你好 🎲', '#v=2'],
     feature: 'layer(15)',
     pooling: 'last_token',
+    weights: null,
+    reference_precision: true,
     device: 'webgpu',
     model: 'https://example.org/a.gguf?x=1&y=2',
     data: 'sample',
     subset: { caption_types: ['image'], question_types: ['OCR', 'Spatial Relationship'], per_type: 2, captions: null, seed: 7 },
+    subset_id: '8f1b2c3d4e',
+    item: { caption_key: 'видео_1 | a&b=c', question_type: 'Spatial Relationship' },
     result: { correct: 21, total: 40, feature: 'norm_avg', pooling: 'mean' },
   };
   const fragment = encodeState(state);
@@ -45,6 +49,13 @@ test('each value out of its range is refused by name, and the rest is kept', () 
     ['feature=attention', /feature "attention".*norm_avg/],
     ['feature=layer(0)', /feature/],
     ['feature=layer(1e9)', /feature/],
+    ['weights=1,x', /weights "1,x".*numbers/],
+    ['weights=', /weights/],
+    ['weights=1,NaN', /weights/],
+    ['weights=1e9', /weights/],
+    ['weights=1,,2', /weights/],
+    [`weights=${Array(129).fill('0').join(',')}`, /more than 128 layer weights/],
+    ['reference_precision=yes', /reference_precision "yes"/],
     ['pooling=max', /pooling "max".*last_token/],
     ['device=cuda', /device "cuda".*webgpu/],
     ['data=https://evil.example/x.json', /data set .*sample/],
@@ -55,6 +66,18 @@ test('each value out of its range is refused by name, and the rest is kept', () 
     ['seed=', /seed/],
     ['question_type=<img src=x>', /type of item/],
     [`caption_type=${'x'.repeat(41)}`, /type of item "x{40}…"/],
+    ['id=8F1B2C3D4E', /subset id "8F1B2C3D4E".*ten hexadecimal/],
+    ['id=8f1b2c3d4', /subset id/],
+    ['id=', /subset id/],
+    ['item=image_0', /item "image_0".*image_0\|OCR/],
+    ['item=|OCR', /item/],
+    ['item=image_0|', /item/],
+    ['item=image_0|<b>', /item "image_0\|<b>"/],
+    ['item=image%00|OCR', /item/],
+    ['item=image%0A|OCR', /item/],
+    [`item=${'x'.repeat(121)}|OCR`, /item "x{40}…"/],
+    [`item=image_0|${'x'.repeat(41)}`, /item/],
+    [`item=${'|'.repeat(10_000)}OCR`, /item/],
     ['result=41/40,norm_avg,mean', /result/],
     ['result=0/0,norm_avg,mean', /result/],
     ['result=best in the world', /result/],
@@ -98,6 +121,16 @@ test('lengths are bounded, before anything is parsed', () => {
 test('a state too long for a link is refused when the link is made', () => {
   const state = { ...emptyState(), prompts: Array(5).fill('a'.repeat(4000)) };
   assert.throws(() => encodeState(state), /too long for a link/);
+});
+
+test('layer weights travel with four decimals, adapters as a word', () => {
+  const weights = [0, 0.5, -1.25, 1 / 3, -0.00001, 4];
+  const { state, problems } = decodeState(encodeState({ ...emptyState(), feature: 'weighted', pooling: 'adapter', weights }));
+  assert.deepEqual(problems, []);
+  assert.deepEqual([state.feature, state.pooling, state.weights], ['weighted', 'adapter', [0, 0.5, -1.25, 0.3333, 0, 4]]);
+  assert.throws(() => encodeState({ ...emptyState(), weights: Array(129).fill(0) }), /at most 128/);
+  const { result } = decodeState('v=1&result=1/2,weighted,adapter').state;
+  assert.deepEqual(result, { correct: 1, total: 2, feature: 'weighted', pooling: 'adapter' });
 });
 
 test('a hostile link leaves Object.prototype alone', () => {

@@ -1,6 +1,6 @@
 //! The benchmark: what of a file is used and in which order, which items a subset takes, scores and report.
 
-use gran_ted::ted::{CaptionType, Dataset, Evaluation, QuestionType, Report, Subset, predict};
+use gran_ted::ted::{CaptionType, Dataset, Evaluation, QuestionType, Report, Subset, predict, wilson};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -248,7 +248,7 @@ fn subset_is_written_canonically() {
             "caption=image;type=Adjective|OCR;n=10;captions=5;seed=7",
         ),
         (" seed=7 ; n=10;type=OCR | Adjective|OCR;;", "type=Adjective|OCR;n=10;seed=7"),
-        ("n=3", "n=3;seed=0"),
+        ("n=3", "n=3;seed=42"),
         ("type=Spatial Relationship;captions=2", "type=Spatial Relationship;captions=2"),
     ];
     for (text, canonical) in cases {
@@ -260,7 +260,7 @@ fn subset_is_written_canonically() {
     }
     let subset = Subset::parse("caption=image;type=OCR;n=10").unwrap();
     let json =
-        r#"{"caption_types":["image"],"question_types":["OCR"],"per_type":10,"captions":null,"seed":0}"#;
+        r#"{"caption_types":["image"],"question_types":["OCR"],"per_type":10,"captions":null,"seed":42}"#;
     assert_eq!(serde_json::to_string(&subset).unwrap(), json);
     let error = serde_json::from_str::<Subset>(r#"{"caption_types":["audio"]}"#).unwrap_err().to_string();
     assert!(error.starts_with("caption type `audio` is not known, expected image, video"), "{error}");
@@ -307,10 +307,10 @@ fn subset_takes_the_same_items_for_ever() {
     assert_eq!(select("n=99"), Vec::from_iter(0..12));
 
     let id = |text: &str| Subset::parse(text).unwrap().id(&dataset.sha256);
-    assert_eq!(id("type=OCR|Adverb;n=2"), id("n=2; type=Adverb|OCR ;seed=0"));
+    assert_eq!(id("type=OCR|Adverb;n=2"), id("n=2; type=Adverb|OCR ;seed=42"));
     assert_ne!(id("n=2"), id("n=3"));
     // printf 'ab\nn=2;seed=0' | sha256sum | head -c 10
-    assert_eq!(Subset::parse("n=2").unwrap().id("ab"), "d717c39bf2");
+    assert_eq!(Subset::parse("n=2;seed=0").unwrap().id("ab"), "d717c39bf2");
 }
 
 #[test]
@@ -384,23 +384,30 @@ fn report(evaluation: &mut Evaluation, texts: usize) -> Report {
 #[test]
 fn report_has_the_reference_keys() {
     let report = serde_json::to_value(report(&mut evaluation("all"), usize::MAX)).unwrap();
-    let accuracy = |correct: u32, total: u32| {
-        let accuracy = f64::from(correct) / f64::from(total);
-        json!({"accuracy": accuracy, "correct": correct, "total": total})
+    // Chance by the number of options: Adjective 4, Quantity 8, Temporal 2, Action Recognition 3.
+    let accuracy = |correct: usize, total: usize, chance: f64| {
+        let accuracy = correct as f64 / total as f64;
+        let interval = wilson(correct, total);
+        json!({"accuracy": accuracy, "correct": correct, "total": total, "interval": interval, "chance": chance})
     };
+    let [adjective, quantity, temporal, action] = [0.25, 0.125, 0.5, 1.0 / 3.0];
     let summary = json!({
         "accuracy_statistics": {
             "overall_accuracy": 0.25,
             "total_correct": 1,
             "total_samples": 4,
-            "caption_type_accuracy": {"image": accuracy(0, 2), "video": accuracy(1, 2)},
+            "overall": accuracy(1, 4, (adjective + quantity + temporal + action) / 4.0),
+            "caption_type_accuracy": {
+                "image": accuracy(0, 2, (adjective + quantity) / 2.0),
+                "video": accuracy(1, 2, (temporal + action) / 2.0),
+            },
             "question_type_accuracy": {
-                "Action Recognition": accuracy(1, 1), "Adjective": accuracy(0, 1),
-                "Quantity": accuracy(0, 1), "Temporal": accuracy(0, 1),
+                "Action Recognition": accuracy(1, 1, action), "Adjective": accuracy(0, 1, adjective),
+                "Quantity": accuracy(0, 1, quantity), "Temporal": accuracy(0, 1, temporal),
             },
             "combined_accuracy": {
-                "image_Adjective": accuracy(0, 1), "image_Quantity": accuracy(0, 1),
-                "video_Action Recognition": accuracy(1, 1), "video_Temporal": accuracy(0, 1),
+                "image_Adjective": accuracy(0, 1, adjective), "image_Quantity": accuracy(0, 1, quantity),
+                "video_Action Recognition": accuracy(1, 1, action), "video_Temporal": accuracy(0, 1, temporal),
             },
         },
         "average_confidence": report["summary"]["average_confidence"],
@@ -434,7 +441,7 @@ fn report_has_the_reference_keys() {
 fn report_is_read_back() {
     let report = report(&mut evaluation("all"), usize::MAX);
     let text = serde_json::to_string(&report).unwrap();
-    let back: Report = serde_json::from_str(&text).unwrap();
+    let back = Report::import("x.json", text.as_bytes()).unwrap();
     assert_eq!(serde_json::to_string(&back).unwrap(), text);
     assert_eq!(back.results, report.results);
 }
@@ -445,6 +452,7 @@ fn a_partial_report_counts_what_is_scored() {
     let nothing = report(&mut evaluation, 0);
     assert_eq!((nothing.results.len(), nothing.summary.complete), (0, false));
     assert_eq!(nothing.summary.accuracy_statistics.overall_accuracy, 0.0);
+    assert_eq!(nothing.summary.accuracy_statistics.overall.interval, [0.0, 1.0]);
     assert_eq!(nothing.summary.average_confidence, 0.0);
     let half = report(&mut evaluation, 9);
     assert_eq!((half.results.len(), half.summary.complete), (1, false));

@@ -1,22 +1,33 @@
 // What a person can do on the page. Each action changes the state and tells the views; the worker does the work.
 import { WorkerError } from './client.js';
 import { Engine } from './engine.js';
+import { restore } from './keep.js';
+import { Layers, wholeSettings, withoutAdapter } from './layers.js';
+import { dataOf, advance, modelOf, obstacle, unfinishedRun } from './resume.js';
+import { Review } from './review.js';
 import { decodeState, encodeState, MAX_PROMPTS, readDevice } from './share.js';
-import { fileSource, modelUrl, urlSource, defaultSource } from './source.js';
+import { fileSource, modelUrl, sameSource, urlSource, defaultSource } from './source.js';
 import { initialState } from './state.js';
-import { fileDataset, sampleDataset } from './dataset.js';
+import { fileDataset, sampleDataset, subsetOf } from './dataset.js';
 
-/** @import { DeviceKind, Settings, Subset } from './types' */
+/** @import { Dataset, DeviceKind, Settings, Subset } from './types' */
 /** @import { WorkerLike } from './client.js' */
-/** @import { DatasetSource, Section } from './state.js' */
+/** @import { Kept } from './keep.js' */
+/** @import { DatasetSource, Outcome, Section } from './state.js' */
 /** @import { ModelSource } from './source.js' */
 
 export class App {
   state;
+  review;
+  layers;
   #base;
   #changed;
   #engine;
   #abort = new AbortController();
+  #pausing = false;
+  #begin = () => {};
+  /** @type {Promise<void>} work that is asked for while the page still reads what was kept waits for the start */
+  #begun = new Promise((resolve) => (this.#begin = resolve));
 
   /** @param {{ base: string, spawn: () => WorkerLike, changed: () => void }} options base: the page's address; changed: show the state */
   constructor({ base, spawn, changed }) {
@@ -26,26 +37,60 @@ export class App {
     this.#engine = new Engine(spawn, (message) => {
       this.state.panic = message;
       changed();
+    }, (message) => {
+      this.state.unstored = message;
+      changed();
+    });
+    this.review = new Review({
+      state: this.state,
+      changed,
+      work: (section, work) => this.#work(section, work),
+      call: async (method, params) => {
+        await this.#ensureOpen();
+        return this.#engine.call(method, params);
+      },
+      subset: () => this.#subset(),
+    });
+    this.layers = new Layers({
+      state: this.state,
+      changed,
+      work: (section, work) => this.#work(section, work),
+      call: (method, params, options) => this.#engine.call(method, params, options),
+      ensureModel: (signal) => this.#ensureModel(signal),
+      ensureDataset: () => this.#ensureDataset(),
+      subset: () => this.#subset(),
     });
   }
 
   // --- start, device, panic ---
 
-  /** Take up the link's state and choose the device. @param {string} fragment @param {string | null} device the query's `device` */
-  async start(fragment, device) {
+  /**
+   * Take up what was kept and the link's state, and choose the device.
+   * @param {string} fragment
+   * @param {string | null} device the query's `device`
+   * @param {{ kept: Kept, dataset: (name: string) => DatasetSource, reloaded: boolean }} [before] reloaded: the link was taken up before
+   */
+  async start(fragment, device, before) {
     const { state } = this;
-    this.#readLink(fragment);
+    const taken = before?.reloaded && before.kept.page?.fragment === fragment;
+    const linked = fragment.replace('#', '') !== '' && !taken;
+    if (before) restore(state, before.kept, { ...before, base: this.#base, linked });
+    state.fragment = fragment;
+    if (linked) this.#readLink(fragment);
     try {
-      if (device !== null) state.wanted = readDevice(device);
+      if (device !== null) Object.assign(state, { wanted: readDevice(device), forced: true });
     } catch (error) {
       state.errors.device = messageOf(error);
     }
-    await this.#startEngine();
+    const started = this.#startEngine();
+    this.#begin();
+    await started;
+    if (state.link?.shared.item && state.datasetSource) await this.#work('items', () => this.#ensureDataset());
   }
 
   /** @param {DeviceKind | null} wanted null: automatic */
   async useDevice(wanted) {
-    this.state.wanted = wanted;
+    Object.assign(this.state, { wanted, forced: false });
     this.state.errors.device = '';
     await this.#startEngine();
   }
@@ -74,14 +119,17 @@ export class App {
   #readLink(fragment) {
     const { state } = this;
     const { state: shared, problems } = decodeState(fragment);
-    if (!fragment.replace('#', '')) return;
     state.link = { shared, problems, followed: false };
     if (shared.prompts.length) Object.assign(state, { prompts: shared.prompts, hint: '' });
-    state.settings = { feature: shared.feature ?? state.settings.feature, pooling: shared.pooling ?? state.settings.pooling };
+    const { feature, pooling, weights, reference_precision } = shared;
+    state.settings = withoutAdapter({ feature: feature ?? state.settings.feature, pooling: pooling ?? state.settings.pooling, layer_weights: weights, reference_precision }, null);
+    if (pooling === 'adapter') problems.push('The link was made with an adapter, whose file is not in it: pick it under Model. Until then pooling is mean.');
+    if (feature === 'weighted' && !weights) problems.push('The link asks for weighted layers and holds no weights: norm_avg is used.');
     state.wanted = shared.device;
     state.subset = shared.subset;
     if (shared.model) state.model.source = urlSource(shared.model);
     if (shared.data) state.datasetSource = sampleDataset(this.#base);
+    if (shared.item) state.item = { ...shared.item, item: null, from: [] };
   }
 
   /** Do what the link is for: load its model, compare its prompts, open its data set. */
@@ -96,9 +144,22 @@ export class App {
   /** @param {ModelSource} [source] without: the one chosen before */
   async loadModel(source = this.state.model.source) {
     await this.#work('model', async (signal) => {
-      Object.assign(this.state.model, { source, card: null });
+      this.#useSource(source);
+      this.state.model.card = null;
       await this.#ensureModel(signal);
     });
+  }
+
+  /** Another model leaves nothing of the one before. @param {ModelSource} source */
+  #useSource(source) {
+    const { state, layers } = this;
+    const { file, card } = state.adapter;
+    if (!sameSource(source, state.model.source)) {
+      Object.assign(state.model, { source, card: null });
+      Object.assign(state, { comparison: null, mixing: null });
+      if (file) layers.forget(`The adapter \`${card?.name ?? file.name}\` belonged to the model before: it was dropped.`);
+    }
+    Object.assign(state.model, { source, missing: '' });
   }
 
   loadDefault() {
@@ -138,8 +199,9 @@ export class App {
           this.#changed();
         },
       });
-      Object.assign(model, { card, heap: heap_bytes });
-      Object.assign(this.state, { comparison: null, outcome: null });
+      Object.assign(model, { card, heap: heap_bytes, missing: '' });
+      if (this.state.comparison?.model !== card.name) this.state.comparison = null;
+      await this.layers.modelLoaded();
     } catch (error) {
       if (!isQuiet(error) && this.state.device) errors.model = messageOf(error);
       throw error;
@@ -199,11 +261,13 @@ export class App {
     const { state } = this;
     await this.#work('prompts', async (signal) => {
       state.emptyPrompt = false;
-      const [texts, settings] = [[...state.prompts], state.settings];
+      const texts = [...state.prompts];
       await this.#ensureModel(signal);
+      const settings = wholeSettings(state);
       try {
         const embeddings = await this.#engine.call('embed', { texts, settings });
-        state.comparison = { texts, settings, embeddings };
+        state.comparison = { texts, settings, embeddings, model: state.model.card?.name ?? '', mixed: false };
+        if (state.weightsOpen) await this.layers.readProducts();
       } catch (error) {
         state.emptyPrompt = error instanceof WorkerError && error.code === 'EmptyPrompt';
         throw error;
@@ -220,6 +284,11 @@ export class App {
   /** @param {File} file */
   openFile(file) {
     return this.#openDataset(fileDataset(file));
+  }
+
+  /** Open the data set that a link or the visit before chose. */
+  openDataset() {
+    return this.#work('ted', () => this.#ensureDataset());
   }
 
   /** @param {DatasetSource} source */
@@ -245,14 +314,19 @@ export class App {
     const { subset } = state;
     const lacking = [...subset.caption_types.filter((type) => !Object.hasOwn(dataset.caption_types, type)),
       ...subset.question_types.filter((type) => !Object.hasOwn(dataset.question_types, type))];
-    state.subset = {
-      ...subset,
-      caption_types: ticked(dataset.caption_types, subset.caption_types),
-      question_types: ticked(dataset.question_types, subset.question_types),
-    };
-    Object.assign(state, { dataset, datasetSource: source });
+    Object.assign(state, { dataset, datasetSource: source, subset: withTicks(subset, dataset) });
     if (lacking.length) state.errors.ted = `\`${dataset.file}\` has no items of the type ${lacking.join(', ')}.`;
     await this.#count();
+    if (!lacking.length) this.#checkLink();
+    await this.review.fillItem();
+  }
+
+  /** Whether the link's subset, if that is the one in use, has the same items here. */
+  #checkLink() {
+    const { link, count, errors, dataset } = this.state;
+    const id = link?.shared.subset_id;
+    if (!id || !count?.id || count.id === id || JSON.stringify(this.#subset()) !== JSON.stringify(link.shared.subset)) return;
+    errors.ted = `The link's subset (id ${id}) is of another data set: \`${dataset?.file}\` gives id ${count.id}.`;
   }
 
   /** @param {Subset} subset */
@@ -273,42 +347,84 @@ export class App {
     const { state } = this;
     const { subset } = state;
     const none = subset.caption_types.length === 0 || subset.question_types.length === 0;
-    const count = none ? { items: 0, texts: 0 } : await this.#engine.call('count', { subset: this.#subset() });
+    const count = none ? { items: 0, texts: 0, id: '' } : await this.#engine.call('count', { subset: this.#subset() });
     if (state.subset === subset) state.count = count; // else a later choice is being counted
   }
 
   /** The subset as the worker and links take it: an empty list where every type is ticked. */
   #subset() {
-    const { subset, dataset } = this.state;
-    const all = (/** @type {string[]} */ types, /** @type {object} */ of) => types.length === Object.keys(of).length;
-    return {
-      ...subset,
-      caption_types: dataset && all(subset.caption_types, dataset.caption_types) ? [] : subset.caption_types,
-      question_types: dataset && all(subset.question_types, dataset.question_types) ? [] : subset.question_types,
-    };
+    return subsetOf(this.state);
   }
 
-  async evaluate() {
+  /** Start a run; the texts that another one finished are not encoded again. */
+  evaluate() {
+    return this.#work('ted', (signal) => this.#evaluate(signal, () => {}));
+  }
+
+  /** Go on with the run that was paused, or that a reload ended. */
+  async resume() {
     const { state } = this;
+    const { unfinished } = state;
+    if (!unfinished || state.task) return;
+    const missing = obstacle(unfinished, state);
+    if (missing) {
+      state.errors.ted = missing;
+      return this.#changed();
+    }
+    const { subset, settings, model, data } = unfinished;
     await this.#work('ted', async (signal) => {
-      const { settings } = state;
-      try {
-        await this.#ensureModel(signal);
-        await this.#ensureDataset();
-        const started = performance.now();
-        const report = await this.#engine.call('evaluate', { subset: this.#subset(), settings }, {
-          signal,
-          progress: (progress) => {
-            state.run = { progress, elapsed: performance.now() - started };
-            this.#changed();
-          },
-        });
-        const { sample, name } = /** @type {DatasetSource} */ (state.datasetSource);
-        state.outcome = { report, settings, sample, file: name, model: state.model.card?.name ?? '' };
-      } finally {
-        state.run = null;
-      }
+      const source = modelOf(model, this.#base);
+      if (source) this.#useSource(source);
+      if (data.sample && !state.datasetSource?.sample) Object.assign(state, { dataset: null, datasetSource: sampleDataset(this.#base) });
+      Object.assign(state, { settings, subset: state.dataset ? withTicks(subset, state.dataset) : subset });
+      if (state.dataset) await this.#count();
+      await this.#evaluate(signal, (sha256) => {
+        if (data.sha256 && sha256 !== data.sha256) throw new Error(`\`${data.name}\` is another file than the one of the unfinished run (SHA-256 ${sha256.slice(0, 12)}…, not ${data.sha256.slice(0, 12)}…).`);
+      });
     });
+  }
+
+  /** @param {AbortSignal} signal @param {(sha256: string) => void} check the data set's; throws where it is not the one wanted */
+  async #evaluate(signal, check) {
+    const { state } = this;
+    this.#pausing = false;
+    state.partial = null;
+    try {
+      await this.#ensureModel(signal);
+      await this.#ensureDataset();
+      check(state.dataset?.sha256 ?? '');
+      const settings = wholeSettings(state);
+      const subset = this.#subset();
+      const started = performance.now();
+      const report = await this.#engine.call('evaluate', { subset, settings }, {
+        signal,
+        progress: (progress) => {
+          state.run = advance(state.run, progress, performance.now() - started);
+          state.unfinished = unfinishedRun(state, subset, settings, progress);
+          this.#changed();
+        },
+      });
+      const { sample, name } = dataOf(state);
+      /** @type {Outcome} */
+      const outcome = { report, settings, sample, file: name, model: state.model.card?.name ?? '' };
+      const paused = this.#pausing && !report.summary.complete;
+      Object.assign(state, paused ? { partial: outcome } : { outcome, unfinished: null, partial: null });
+    } finally {
+      state.run = null;
+    }
+  }
+
+  /** Stop the run and keep what it has done, to go on later. */
+  pause() {
+    this.#pausing = true;
+    this.#abort.abort();
+  }
+
+  /** Give the unfinished run up: what it has so far is shown, where that is at hand. Its vectors stay. */
+  abandon() {
+    const { state } = this;
+    Object.assign(state, { outcome: state.partial ?? state.outcome, unfinished: null, partial: null });
+    this.#changed();
   }
 
   // --- share ---
@@ -322,17 +438,23 @@ export class App {
     try {
       const fragment = encodeState({
         prompts: state.prompts.filter((prompt) => prompt.trim() !== ''),
-        ...state.settings,
+        feature: state.settings.feature,
+        pooling: state.settings.pooling,
+        weights: wholeSettings(state).layer_weights,
+        reference_precision: state.settings.reference_precision,
         device: state.wanted,
         model: state.model.source.kind === 'url' ? state.model.source.name : null,
         data: state.datasetSource?.sample ? 'sample' : null,
         subset: this.#subset(),
+        subset_id: state.count?.id || null,
+        item: null,
         result: statistics?.total_samples && settings ? { correct: statistics.total_correct, total: statistics.total_samples, ...settings } : null,
       });
       const url = `${page}#${fragment}`;
       const copied = await copy(url).then(() => 'Copied.', () => 'Copy it from the field below.');
       const local = state.model.source.kind === 'files' ? ' Your model file is not in it: it opens with the default model.' : '';
-      state.sharing = { url, note: copied + local };
+      const adapter = state.settings.pooling === 'adapter' ? ' Your adapter file is not in it.' : '';
+      state.sharing = { url, note: copied + local + adapter };
     } catch (error) {
       state.errors.share = messageOf(error);
     }
@@ -355,6 +477,7 @@ export class App {
     state.errors[section] = '';
     this.#changed();
     try {
+      await this.#begun;
       await work(this.#abort.signal);
     } catch (error) {
       if (!isQuiet(error)) state.errors[section] = messageOf(error);
@@ -363,6 +486,15 @@ export class App {
       this.#changed();
     }
   }
+}
+
+/** The subset as its boxes show it. @param {Subset} subset @param {Dataset} dataset @returns {Subset} */
+function withTicks(subset, dataset) {
+  return {
+    ...subset,
+    caption_types: ticked(dataset.caption_types, subset.caption_types),
+    question_types: ticked(dataset.question_types, subset.question_types),
+  };
 }
 
 /** All types of the file, or those of them that the subset names. @param {Record<string, number>} types @param {string[]} named */

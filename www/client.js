@@ -26,15 +26,23 @@ export class Client {
   #ended = null;
   #worker;
 
-  /** @param {WorkerLike} worker @param {(message: string) => void} onPanic called once, after every open request was rejected */
-  constructor(worker, onPanic) {
+  /**
+   * @param {WorkerLike} worker
+   * @param {(message: string) => void} onPanic called once, after every open request was rejected
+   * @param {(message: string) => void} [onNotice] what the worker says beside its answers
+   */
+  constructor(worker, onPanic, onNotice = () => {}) {
     this.#worker = worker;
     const panic = (/** @type {string} */ message) => {
       if (this.#ended) return;
       this.end('Panic', message);
       onPanic(message);
     };
-    worker.addEventListener('message', ({ data }) => ('panic' in data ? panic(data.panic) : this.#receive(data)));
+    worker.addEventListener('message', ({ data }) => {
+      if ('panic' in data) panic(data.panic);
+      else if ('notice' in data) onNotice(data.notice);
+      else this.#receive(data);
+    });
     worker.addEventListener('error', (event) => panic(event.message || 'the worker could not be started'));
   }
 

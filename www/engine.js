@@ -17,17 +17,19 @@ export class Engine {
   #wanted = null;
   #spawn;
   #onPanic;
+  #onNotice;
 
-  /** @param {() => WorkerLike} spawn @param {(message: string) => void} onPanic */
-  constructor(spawn, onPanic) {
+  /** @param {() => WorkerLike} spawn @param {(message: string) => void} onPanic @param {(message: string) => void} onNotice */
+  constructor(spawn, onPanic, onNotice) {
     this.#spawn = spawn;
     this.#onPanic = onPanic;
+    this.#onNotice = onNotice;
   }
 
   /** Start a worker, ending the one before with all its calls, and choose the device. @param {DeviceKind | null} wanted */
   start(wanted) {
     this.#client?.end('Restarted', 'The encoder was started again.');
-    const client = (this.#client = new Client(this.#spawn(), this.#onPanic));
+    const client = (this.#client = new Client(this.#spawn(), this.#onPanic, this.#onNotice));
     this.#wanted = wanted;
     this.#opened = null;
     this.#choice = client.call('probe', {}).then((probe) => chooseDevice(probe, wanted));

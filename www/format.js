@@ -23,6 +23,16 @@ export function formatPercent(fraction) {
   return `${(100 * fraction).toFixed(1)} %`;
 }
 
+/** [0.371, 0.674] -> "[37.1, 67.4]". @param {[number, number]} interval */
+export function formatInterval([low, high]) {
+  return `[${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`;
+}
+
+/** 0.1912 -> "0.191", 0.00001 -> "<0.001". @param {number} p */
+export function formatP(p) {
+  return p < 0.0005 ? '<0.001' : p.toFixed(3);
+}
+
 /** 340 -> "340 ms", 4200 -> "4.2 s", 75000 -> "1 min 15 s". @param {number} milliseconds */
 export function formatDuration(milliseconds) {
   if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;

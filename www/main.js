@@ -1,32 +1,52 @@
 // Joins the page's parts: the app's state, the worker, the views.
 import { App } from './app.js';
+import { openDatabase } from './database.js';
+import { Keeper } from './keep.js';
+import { compareView } from './views/compare.js';
+import { adapterView } from './views/adapter.js';
 import { deviceView } from './views/device.js';
+import { itemsView } from './views/items.js';
+import { leaderboardView } from './views/leaderboard.js';
+import { keptView } from './views/kept.js';
+import { layersView } from './views/layers.js';
 import { linkView } from './views/link.js';
 import { modelView } from './views/model.js';
 import { panicView } from './views/panic.js';
 import { promptsView } from './views/prompts.js';
 import { shareView } from './views/share.js';
 import { tedView } from './views/ted.js';
+import { weightsView } from './views/weights.js';
 
 const app = new App({
   base: document.baseURI,
   spawn: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
   changed: show,
 });
-const views = [deviceView, panicView, linkView, modelView, promptsView, tedView, shareView].map((view) => view(app));
+const keeper = new Keeper(openDatabase, (message) => {
+  app.state.unkept = message;
+  show();
+});
+const views = [deviceView, panicView, linkView, modelView, adapterView, promptsView, weightsView, tedView, layersView, itemsView, compareView, leaderboardView, shareView].map((view) => view(app));
+views.push(keptView(keeper));
 
 function show() {
   for (const render of views) render(app.state);
+  keeper.save();
 }
 
 // For the console and the tests: what was computed last, at full precision.
 Object.assign(globalThis, {
   granTed: {
     get last() {
-      return { embeddings: app.state.comparison?.embeddings ?? null, report: app.state.outcome?.report ?? null };
+      return { embeddings: app.state.comparison?.embeddings ?? null, report: app.state.outcome?.report ?? null, compared: app.state.compared?.comparison ?? null };
     },
   },
 });
 
 addEventListener('hashchange', () => location.reload()); // a link pasted into an open page
-app.start(location.hash, new URLSearchParams(location.search).get('device'));
+addEventListener('pagehide', () => keeper.flush());
+show();
+const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (performance.getEntriesByType('navigation')[0]);
+const before = { kept: await keeper.read(), dataset: keeper.dataset.bind(keeper), reloaded: navigation?.type === 'reload' };
+app.start(location.hash, new URLSearchParams(location.search).get('device'), before);
+keeper.begin(app.state);

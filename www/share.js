@@ -1,15 +1,17 @@
 // The share link. State in the URL fragment, which never reaches a server:
 //   #v=1&p=a+red+cube&p=a+blue+ball&feature=norm_avg&pooling=mean&device=cpu&model=https://...
-//    &data=sample&caption_type=image&question_type=OCR&per_type=2&seed=42&result=21/40,norm_avg,mean
+//    &weights=0,0.5,-1.25 (before softmax; with feature=weighted)&reference_precision=1
+//    &data=sample&caption_type=image&question_type=OCR&per_type=2&seed=42&id=8f1b2c3d4e&item=image_0|OCR&result=21/40,norm_avg,mean
 // Read as a stranger's text: every length bounded, every value checked; what is refused is left out and said.
 import { modelUrl } from './source.js';
 
 /** @import { DeviceKind, Feature, Pooling, Subset } from './types' */
+/** @import { ItemId } from './state.js' */
 
 /**
  * @typedef {{ correct: number, total: number, feature: Feature, pooling: Pooling }} Headline
- * @typedef {{ prompts: string[], feature: Feature | null, pooling: Pooling | null, device: DeviceKind | null, model: string | null,
- *   data: 'sample' | null, subset: Subset, result: Headline | null }} SharedState
+ * @typedef {{ prompts: string[], feature: Feature | null, pooling: Pooling | null, weights: number[] | null, reference_precision: boolean,
+ *   device: DeviceKind | null, model: string | null, data: 'sample' | null, subset: Subset, subset_id: string | null, item: ItemId | null, result: Headline | null }} SharedState
  */
 
 export const MAX_PROMPTS = 32;
@@ -19,11 +21,13 @@ const MAX_TYPES = 32;
 const MAX_TYPE = 40;
 const MAX_SEED = 2 ** 32 - 1;
 const MAX_ITEMS = 1_000_000;
+const MAX_KEY = 120;
+const MAX_WEIGHTS = 128;
 
 /** @returns {SharedState} */
 export function emptyState() {
   const subset = { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 };
-  return { prompts: [], feature: null, pooling: null, device: null, model: null, data: null, subset, result: null };
+  return { prompts: [], feature: null, pooling: null, weights: null, reference_precision: false, device: null, model: null, data: null, subset, subset_id: null, item: null, result: null };
 }
 
 /** The fragment, without '#'. Throws where the state is too long for a link. @param {SharedState} state */
@@ -36,6 +40,8 @@ export function encodeState(state) {
   for (const prompt of state.prompts) add('p', prompt);
   add('feature', state.feature);
   add('pooling', state.pooling);
+  add('weights', state.weights && writeWeights(state.weights));
+  add('reference_precision', state.reference_precision ? 1 : null);
   add('device', state.device);
   add('model', state.model);
   add('data', state.data);
@@ -43,6 +49,8 @@ export function encodeState(state) {
   for (const type of subset.question_types) add('question_type', type);
   add('per_type', subset.per_type);
   add('seed', subset.seed);
+  add('id', state.subset_id);
+  add('item', state.item && `${state.item.caption_key}|${state.item.question_type}`);
   if (result) add('result', `${result.correct}/${result.total},${result.feature},${result.pooling}`);
 
   const fragment = fields.toString();
@@ -97,6 +105,11 @@ const READERS = new Map([
   }],
   ['feature', (state, value) => void (state.feature = readFeature(value))],
   ['pooling', (state, value) => void (state.pooling = readPooling(value))],
+  ['weights', (state, value) => void (state.weights = readWeights(value))],
+  ['reference_precision', (state, value) => {
+    if (value !== '1') throw unknown('reference_precision', value, '1');
+    state.reference_precision = true;
+  }],
   ['device', (state, value) => void (state.device = readDevice(value))],
   ['model', (state, value) => void (state.model = modelUrl(value))],
   ['data', (state, value) => {
@@ -107,21 +120,40 @@ const READERS = new Map([
   ['question_type', (state, value) => readType(state.subset.question_types, value)],
   ['per_type', (state, value) => void (state.subset.per_type = readInteger('per_type', value, 1, MAX_ITEMS))],
   ['seed', (state, value) => void (state.subset.seed = readInteger('seed', value, 0, MAX_SEED))],
+  ['id', (state, value) => {
+    if (!/^[0-9a-f]{10}$/.test(value)) throw unknown('subset id', value, 'ten hexadecimal digits');
+    state.subset_id = value;
+  }],
+  ['item', (state, value) => void (state.item = readItem(value))],
   ['result', (state, value) => void (state.result = readResult(value))],
 ]);
 
 /** @param {string} value @returns {Feature} */
 export function readFeature(value) {
-  if (value === 'last' || value === 'penultimate' || value === 'norm_avg') return value;
+  if (value === 'last' || value === 'penultimate' || value === 'norm_avg' || value === 'weighted') return value;
   const layer = /^layer\(([1-9]\d{0,2})\)$/.exec(value);
-  if (!layer) throw unknown('feature', value, 'last, penultimate, norm_avg, layer(1) to layer(999)');
+  if (!layer) throw unknown('feature', value, 'last, penultimate, norm_avg, weighted, layer(1) to layer(999)');
   return `layer(${Number(layer[1])})`;
 }
 
 /** @param {string} value @returns {Pooling} */
 export function readPooling(value) {
-  if (value !== 'mean' && value !== 'last_token') throw unknown('pooling', value, 'mean, last_token');
+  if (value !== 'mean' && value !== 'last_token' && value !== 'adapter') throw unknown('pooling', value, 'mean, last_token, adapter');
   return value;
+}
+
+/** Four decimals each. @param {number[]} weights */
+function writeWeights(weights) {
+  if (weights.length > MAX_WEIGHTS) throw new Error(`${weights.length} layer weights are too many for a link: at most ${MAX_WEIGHTS} are taken.`);
+  return weights.map((weight) => String(Number(weight.toFixed(4)))).join(',');
+}
+
+/** @param {string} value @returns {number[]} */
+function readWeights(value) {
+  const parts = value.split(',', MAX_WEIGHTS + 1);
+  if (parts.length > MAX_WEIGHTS) throw new Error(`The link has more than ${MAX_WEIGHTS} layer weights.`);
+  if (!parts.every((part) => /^-?\d{1,6}(\.\d{1,4})?$/.test(part))) throw unknown('weights', value, 'numbers such as 0,0.5,-1.25');
+  return parts.map(Number);
 }
 
 /** @param {string} value @returns {DeviceKind} */
@@ -135,6 +167,13 @@ function readType(types, value) {
   if (!/^[\w \-]+$/.test(value) || value.length > MAX_TYPE) throw unknown('type of item', value, 'a short name');
   if (types.length === MAX_TYPES) throw new Error(`The link has more than ${MAX_TYPES} types of items: the rest is left out.`);
   if (!types.includes(value)) types.push(value);
+}
+
+/** @param {string} value @returns {ItemId} */
+function readItem(value) {
+  const [, caption_key, question_type] = /^([^\p{Cc}]+)\|([\w \-]+)$/u.exec(value.slice(0, MAX_KEY + MAX_TYPE + 2)) ?? [];
+  if (!caption_key || caption_key.length > MAX_KEY || question_type.length > MAX_TYPE) throw unknown('item', value, 'such as image_0|OCR');
+  return { caption_key, question_type };
 }
 
 /** @param {string} name @param {string} value @param {number} least @param {number} most */

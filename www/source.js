@@ -25,6 +25,11 @@ export function fileSource(files) {
   return { kind: 'files', name: files.map((file) => file.name).join(', '), bytes, files };
 }
 
+/** Whether both are the same model; a picked file is its own. @param {ModelSource} a @param {ModelSource} b */
+export function sameSource(a, b) {
+  return a === b || (a.kind !== 'files' && a.kind === b.kind && a.name === b.name);
+}
+
 /** The address of a model as a stranger wrote it: http(s) only, bounded. Throws. @param {string} text */
 export function modelUrl(text) {
   if (text.length > MAX_URL) throw new Error(`The model's address has ${text.length} characters; at most ${MAX_URL} are taken.`);

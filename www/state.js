@@ -1,29 +1,58 @@
 // What the page knows, in one object. app.js changes it, the views show it.
 import { EXAMPLES } from './examples.js';
+import { RUN } from './reports.js';
 import { emptyState } from './share.js';
 import { defaultSource } from './source.js';
 
 /** @import { Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, ModelCard, Report, Settings, Subset } from './types' */
+/** @import { Comparison as ReportComparison, Item } from './types' */
+/** @import { AdapterCard, LayerProducts, LayerStudy, StudyProgress } from './types' */
 /** @import { Choice } from './device.js' */
+/** @import { Column, Leaderboard } from './leaderboard.js' */
 /** @import { SharedState } from './share.js' */
 /** @import { ModelSource } from './source.js' */
 
 /**
- * @typedef {'device' | 'model' | 'prompts' | 'ted' | 'share'} Section
- * @typedef {{ texts: string[], settings: Settings, embeddings: Embeddings }} Comparison
+ * @typedef {'device' | 'model' | 'adapter' | 'prompts' | 'ted' | 'layers' | 'items' | 'compare' | 'leaderboard' | 'share'} Section
+ * @typedef {{ texts: string[], settings: Settings, embeddings: Embeddings, model: string, mixed: boolean }} Comparison mixed: by the
+ *   sliders, from the layers' products; vectors are empty then
  * @typedef {{ name: string, sample: boolean, read: () => Promise<Uint8Array> }} DatasetSource
  * @typedef {{ report: Report, settings: Settings, sample: boolean, file: string, model: string }} Outcome
- * @typedef {{ progress: EvaluateProgress, elapsed: number }} Run
+ * @typedef {{ progress: EvaluateProgress, elapsed: number, from: { done: number, elapsed: number } }} Run from: where the encoding
+ *   began, after what was restored
+ * @typedef {object} Unfinished a run that was paused, or that a reload or a fault ended
+ * @property {Subset} subset
+ * @property {Settings} settings
+ * @property {number} texts done
+ * @property {number} total_texts
+ * @property {{ name: string, sample: boolean, sha256: string }} data
+ * @property {{ kind: ModelSource['kind'], name: string, card: string }} model card: its name in the model card
+ * @property {{ name: string, sha256: string } | null} adapter where the settings need it
+ * @property {DeviceKind} device on another one every text is encoded again
+ *
+ * @typedef {{ file: File | null, card: AdapterCard | null, missing: string, note: string }} Adapter missing: the name of a file that
+ *   was picked before a reload
+ * @typedef {{ texts: string[], products: LayerProducts, pooling: 'mean' | 'last_token' }} Mixing
+ * @typedef {{ result: LayerStudy, model: string, file: string, sample: boolean, mixed: { correct: number, total: number, ties: number } | null }} Study
+ *   mixed: the score under the weights of now
  * @typedef {{ shared: SharedState, problems: string[], followed: boolean }} Link
+ * @typedef {{ id: string, name: string, report: Report, sample: boolean }} NamedReport sample: of this page's own items
+ * @typedef {{ caption_key: string, question_type: string }} ItemId
+ * @typedef {{ report: string, caption_type: string, question_type: string, outcome: '' | 'right' | 'wrong' | 'tie',
+ *   sort: 'index' | 'lowest' | 'highest', page: number }} Browse sort: by the data set's order or by margin
  *
  * @typedef {object} State
+ * @property {string} fragment the address's
  * @property {Choice | null} choice null while the browser is being asked
  * @property {DeviceKind | null} wanted null: automatic
  * @property {DeviceInfo | null} device known once the session is open
  * @property {string} panic
  * @property {Section | null} task the section whose work runs now; one at a time
  * @property {Record<Section, string>} errors
- * @property {{ source: ModelSource, card: ModelCard | null, heap: number, loading: boolean, progress: LoadProgress | null }} model
+ * @property {boolean} forced the device is the address's choice, which is not kept
+ * @property {{ source: ModelSource, card: ModelCard | null, heap: number, loading: boolean, progress: LoadProgress | null, missing: string }} model
+ *   missing: the names of files that were picked before a reload
+ * @property {Adapter} adapter
  * @property {string[]} prompts
  * @property {string} hint
  * @property {boolean} emptyPrompt a prompt without text was refused
@@ -35,24 +64,43 @@ import { defaultSource } from './source.js';
  * @property {Count | null} count
  * @property {Run | null} run
  * @property {Outcome | null} outcome
+ * @property {Unfinished | null} unfinished while a run goes on, too: a reload finds it
+ * @property {Outcome | null} partial what a paused run has so far
+ * @property {Mixing | null} mixing the layers of the compared prompts
+ * @property {boolean} weightsOpen
+ * @property {Study | null} study
+ * @property {{ progress: StudyProgress, elapsed: number } | null} studyRun
+ * @property {string} unkept why the page keeps nothing
+ * @property {string} unstored why the worker keeps no vectors
  * @property {Link | null} link
  * @property {{ url: string, note: string } | null} sharing
+ * @property {NamedReport[]} imported reports of files, and runs that were kept
+ * @property {Browse} browse which items are listed
+ * @property {ItemId & { item: Item | null, from: string[] } | null} item the one shown at the head; item: as the data set has it;
+ *   from: ids of the reports it was opened from, where other reports may have another item of that name
+ * @property {{ name: string, url: string, note: string } | null} itemLink
+ * @property {{ first: string, second: string }} pair ids of the reports to compare
+ * @property {{ first: NamedReport, second: NamedReport, comparison: ReportComparison } | null} compared
+ * @property {{ figures: Leaderboard | null, column: Column, key: Column | 'model' | 'kind', descending: boolean }} board
  */
 
 /** @param {string} base the page's address @returns {State} */
 export function initialState(base) {
   return {
+    fragment: '',
     choice: null,
     wanted: null,
     device: null,
+    forced: false,
     panic: '',
     task: null,
-    errors: { device: '', model: '', prompts: '', ted: '', share: '' },
-    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null },
+    errors: { device: '', model: '', adapter: '', prompts: '', ted: '', layers: '', items: '', compare: '', leaderboard: '', share: '' },
+    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, missing: '' },
+    adapter: { file: null, card: null, missing: '', note: '' },
     prompts: [...EXAMPLES[0].prompts],
     hint: EXAMPLES[0].hint,
     emptyPrompt: false,
-    settings: { feature: 'norm_avg', pooling: 'mean' },
+    settings: { feature: 'norm_avg', pooling: 'mean', layer_weights: null, reference_precision: false },
     comparison: null,
     datasetSource: null,
     dataset: null,
@@ -60,7 +108,22 @@ export function initialState(base) {
     count: null,
     run: null,
     outcome: null,
+    unfinished: null,
+    partial: null,
+    mixing: null,
+    weightsOpen: false,
+    study: null,
+    studyRun: null,
+    unkept: '',
+    unstored: '',
     link: null,
     sharing: null,
+    imported: [],
+    browse: { report: RUN, caption_type: '', question_type: '', outcome: '', sort: 'index', page: 0 },
+    item: null,
+    itemLink: null,
+    pair: { first: RUN, second: '' },
+    compared: null,
+    board: { figures: null, column: 'norm_avg', key: 'norm_avg', descending: true },
   };
 }

@@ -1,19 +1,12 @@
 // Figures of a TED-6K run that the report does not state itself.
 
-/** @import { Report } from './types' */
-
-/** What guessing would score on these items: the mean of 1 / number of options. @param {Report['results']} results */
-export function chance(results) {
-  return results.reduce((sum, { all_scores }) => sum + 1 / all_scores.length, 0) / results.length;
-}
-
 /** Milliseconds left, if the tokens to come take as long as those done. @param {{ done: number, total: number }} progress @param {number} elapsed */
 export function timeLeft({ done, total }, elapsed) {
   return done > 0 ? (elapsed * (total - done)) / done : null;
 }
 
-/** A file name for the report. @param {string} model @param {Date} date */
-export function reportName(model, date) {
+/** A file name for the report. @param {string} model @param {Date} date @param {string} extension */
+export function reportName(model, date, extension) {
   const name = model.replace(/[^\w.-]+/g, '-').slice(0, 80) || 'model';
-  return `ted-report-${name}-${date.toISOString().slice(0, 10)}.json`;
+  return `ted-report-${name}-${date.toISOString().slice(0, 10)}.${extension}`;
 }

@@ -1,9 +1,14 @@
 // The contract between the wasm module (src/web) and the page. Types only: nothing here runs.
 
 export type DeviceKind = 'webgpu' | 'cpu';
-export type Feature = 'last' | 'penultimate' | 'norm_avg' | `layer(${number})`;
-export type Pooling = 'mean' | 'last_token';
-export type Settings = { feature: Feature; pooling: Pooling };
+export type Feature = 'last' | 'penultimate' | 'norm_avg' | 'weighted' | `layer(${number})`;
+export type Pooling = 'mean' | 'last_token' | 'adapter';
+export type Settings = {
+  feature: Feature;
+  pooling: Pooling; // `adapter`: the one that `load_adapter` loaded last
+  layer_weights: number[] | null; // w of `weighted`, before its softmax; null: the adapter file's own
+  reference_precision: boolean; // round the adapter and the scores to bfloat16, as the reference does
+};
 export type Subset = {
   caption_types: string[]; // empty = all, likewise below
   question_types: string[];
@@ -21,7 +26,9 @@ export type EvaluateProgress = {
   total_texts: number;
   items: number;
   correct: number;
+  restored: number; // texts whose vectors came from the store, and were not encoded
 };
+export type StudyProgress = Omit<EvaluateProgress, 'stage' | 'correct' | 'restored'> & { stage: 'study' };
 type OnProgress<P> = (progress: P) => boolean | Promise<boolean>; // false ends the call
 
 export type DeviceInfo = {
@@ -65,14 +72,39 @@ export type Dataset = {
   caption_types: Record<string, number>;
   question_types: Record<string, number>;
 };
-export type Count = { items: number; texts: number };
-export type Accuracy = { accuracy: number; correct: number; total: number };
+export type Count = { items: number; texts: number; id: string }; // id: the subset's, ten hexadecimal digits
+export type Accuracy = {
+  accuracy: number; // 0..1
+  correct: number;
+  total: number;
+  interval: [number, number]; // Wilson, 95 %
+  chance: number; // the mean of 1 / number of statements
+};
+/** One scored item, with the reference's keys. */
+export type ItemResult = {
+  index: number;
+  caption_key: string;
+  caption_type: string;
+  question_type: string;
+  caption: string; // '' in some imported reports, as are question and options
+  question: string;
+  options: string;
+  statements: string[];
+  correct_answer: string; // a letter
+  predicted_answer: string;
+  confidence_score: number;
+  all_scores: number[]; // beside statements
+  is_correct: boolean;
+};
+/** An item without scores. */
+export type Item = Pick<ItemResult, 'caption_key' | 'caption_type' | 'question_type' | 'caption' | 'question' | 'statements' | 'correct_answer'>;
 export type Report = {
   summary: {
     accuracy_statistics: {
       overall_accuracy: number; // 0..1
       total_correct: number;
       total_samples: number;
+      overall: Accuracy; // the three above, with interval and chance
       caption_type_accuracy: Record<string, Accuracy>;
       question_type_accuracy: Record<string, Accuracy>;
       combined_accuracy: Record<string, Accuracy>;
@@ -81,8 +113,62 @@ export type Report = {
     ties: number;
     complete: boolean;
   };
-  results: { caption_type: string; question_type: string; all_scores: number[]; is_correct: boolean }[];
-  provenance: Record<string, unknown>;
+  results: ItemResult[];
+  provenance: Record<string, any> | null; // null in a report of the reference; else as in README.md, "Report"
+};
+/** Two runs on the items they share, item by item. */
+export type Comparison = {
+  shared: number;
+  only_first: number; // items that the other report lacks
+  only_second: number;
+  differing: number; // shared items whose statements are not the same in both
+  groups: ComparisonGroup[]; // first all items, then by caption type, then by question type
+  changed: (Pick<ItemResult, 'caption_key' | 'caption_type' | 'question_type' | 'caption'> & { winner: 'first' | 'second' })[];
+};
+export type ComparisonGroup = {
+  group: 'all' | 'caption_type' | 'question_type';
+  name: string; // '' for all
+  total: number;
+  first: Accuracy;
+  second: Accuracy;
+  first_only: number; // items right in the first report alone
+  second_only: number;
+  p: number; // McNemar's exact test, two-sided
+};
+/** The score of every layer and mix from one pass over a subset. */
+export type LayerStudy = {
+  pooling: 'mean' | 'last_token';
+  features: { feature: Feature; accuracy: Accuracy; ties: number }[]; // layer(0) to layer(L), last, penultimate, norm_avg, weighted where weights were given
+  num_hidden_layers: number; // L
+  layer_weights: number[] | null; // as given
+  items: { caption_type: string; question_type: string; options: number; correct: number }[]; // correct: an index
+  /**
+   * Products of the pooled, normalized layers, for mixing them anew: for each item 1 + 2 * options blocks [L * L], row-major:
+   * caption . caption, then for each statement: statement . statement, caption . statement. null where it would take too much memory.
+   */
+  products: Float32Array | null;
+  tokens: number; // encoded, each text once
+  texts: number;
+  milliseconds: number;
+  subset: { id: string; definition: string };
+  complete: boolean; // false: stopped early
+  provenance: Record<string, any>; // as a report's
+};
+/** Products of the prompts' pooled, normalized layers: [B * L, B * L], row = prompt * L + layer. */
+export type LayerProducts = { prompts: number; num_hidden_layers: number; products: Float32Array; tokens: number[]; milliseconds: number };
+export type AdapterCard = {
+  name: string;
+  sha256: string;
+  kind: 'attention' | 'mean_mlp' | 'layer_weights'; // layer_weights: a file with nothing else
+  dimension: number | null; // E
+  rope: boolean | null;
+  parameters: number;
+  layer_weights: number[] | null;
+};
+/** Where finished vectors are kept; keys are hexadecimal, a scope stands for one model, feature, pooling and device. */
+export type VectorStore = {
+  get(scope: string, keys: string[]): Promise<(Float32Array | null)[]>;
+  put(scope: string, keys: string[], vectors: Float32Array[]): Promise<void>;
 };
 
 export type ModelFile = { url: string } | File;
@@ -93,13 +179,23 @@ export interface Session {
   embed(texts: string[], settings: Settings): Promise<Embeddings>;
   open_dataset(name: string, bytes: Uint8Array): Dataset;
   count(subset: Subset): Count;
-  evaluate(subset: Subset, settings: Settings, progress: OnProgress<EvaluateProgress>): Promise<Report>;
+  /** Reads an adapter (.safetensors, .pt) or a JSON list of layer weights; needs a loaded model. */
+  load_adapter(file: ModelFile): Promise<AdapterCard>;
+  drop_adapter(): void;
+  layer_products(texts: string[], pooling: 'mean' | 'last_token'): Promise<LayerProducts>;
+  item(caption_key: string, question_type: string): Item;
+  evaluate(subset: Subset, settings: Settings, progress: OnProgress<EvaluateProgress>, store: VectorStore | null): Promise<Report>;
+  study(subset: Subset, pooling: 'mean' | 'last_token', layer_weights: number[] | null, progress: OnProgress<StudyProgress>): Promise<LayerStudy>;
 }
 
 /** `pkg/gran_ted.js`, made by wasm-bindgen. */
 export type Wasm = {
   default(options: { module_or_path: URL | string }): Promise<unknown>;
   memory_bytes(): number;
+  /** A report of ours or of the reference, as JSON text; its summary is computed again. */
+  import_report(name: string, bytes: Uint8Array): Report;
+  compare_reports(first: Report, second: Report): Comparison;
+  export_report(report: Report, format: 'csv' | 'jsonl'): string;
   Session: { open(device: DeviceKind): Promise<Session> };
 };
 
@@ -118,5 +214,13 @@ export type Methods = {
   embed: { params: { texts: string[]; settings: Settings }; result: Embeddings; progress: never };
   open_dataset: { params: { name: string; bytes: Uint8Array }; result: Dataset; progress: never };
   count: { params: { subset: Subset }; result: Count; progress: never };
+  load_adapter: { params: { file: ModelFile }; result: AdapterCard; progress: never };
+  drop_adapter: { params: {}; result: void; progress: never };
+  layer_products: { params: { texts: string[]; pooling: 'mean' | 'last_token' }; result: LayerProducts; progress: never };
+  item: { params: { caption_key: string; question_type: string }; result: Item; progress: never };
   evaluate: { params: { subset: Subset; settings: Settings }; result: Report; progress: EvaluateProgress };
+  study: { params: { subset: Subset; pooling: 'mean' | 'last_token'; layer_weights: number[] | null }; result: LayerStudy; progress: StudyProgress };
+  import_report: { params: { name: string; bytes: Uint8Array }; result: Report; progress: never };
+  compare_reports: { params: { first: Report; second: Report }; result: Comparison; progress: never };
+  export_report: { params: { report: Report; format: 'csv' | 'jsonl' }; result: string; progress: never };
 };

@@ -1,6 +1,8 @@
 // Owns the wasm module. A table of methods; the wasm is fetched by `open`, after `probe` has told which device there is.
 // After a panic the module is poisoned: the panic's text is posted and the worker ends.
 import { answer } from './requests.js';
+import { openDatabase } from './database.js';
+import { vectorStore } from './store.js';
 
 /** @import { Methods, Session, Wasm } from './types' */
 
@@ -8,6 +10,8 @@ import { answer } from './requests.js';
 let wasm;
 /** @type {Session} */
 let session;
+
+const store = vectorStore(openDatabase, (notice) => postMessage({ notice }));
 
 /** @type {{ [M in keyof Methods]: (params: Methods[M]['params'], progress: (value: object) => Promise<boolean>) => unknown }} */
 const methods = {
@@ -29,7 +33,15 @@ const methods = {
   embed: ({ texts, settings }) => session.embed(texts, settings),
   open_dataset: ({ name, bytes }) => session.open_dataset(name, bytes),
   count: ({ subset }) => session.count(subset),
-  evaluate: ({ subset, settings }, progress) => session.evaluate(subset, settings, progress),
+  load_adapter: ({ file }) => session.load_adapter(file),
+  drop_adapter: () => session.drop_adapter(),
+  layer_products: ({ texts, pooling }) => session.layer_products(texts, pooling),
+  item: ({ caption_key, question_type }) => session.item(caption_key, question_type),
+  import_report: ({ name, bytes }) => wasm.import_report(name, bytes),
+  compare_reports: ({ first, second }) => wasm.compare_reports(first, second),
+  export_report: ({ report, format }) => wasm.export_report(report, format),
+  evaluate: ({ subset, settings }, progress) => session.evaluate(subset, settings, progress, store),
+  study: ({ subset, pooling, layer_weights }, progress) => session.study(subset, pooling, layer_weights, progress),
 };
 
 /** @param {GPUAdapterInfo} info */

@@ -1,6 +1,9 @@
 //! The native frontend. An error is one line on standard error and exit status 1.
 
+mod cache;
+mod compare;
 mod inspect;
+mod layers;
 mod run;
 
 use clap::{Args, Parser, Subcommand};
@@ -9,8 +12,8 @@ use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::{Error, Result};
 use gran_ted::format::{DiskFile, Source};
 use gran_ted::kernel::self_test::self_test;
-use gran_ted::loader::{Header, Loading, layer_weights};
-use gran_ted::model::{Feature, Pooling};
+use gran_ted::loader::{AdapterFile, Header, Loading};
+use gran_ted::model::{Feature, Pooling, Precision};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
 use std::io::Write;
@@ -58,12 +61,64 @@ enum Command {
         /// The items, such as "caption=image;type=Adjective|OCR;n=10;captions=5;seed=7".
         #[arg(long, default_value = "all")]
         subset: String,
-        /// Where to write the report.
-        #[arg(long)]
-        out: Option<PathBuf>,
+        /// Where to write the report: .json is all of it, .csv the accuracies, .jsonl the items. May be repeated.
+        #[arg(long, value_name = "FILE")]
+        out: Vec<PathBuf>,
+        #[command(flatten)]
+        cache: CacheOptions,
         #[command(flatten)]
         options: Options,
     },
+    /// Score every single layer and the mixes of layers, from one pass over the texts.
+    Layers {
+        /// A .gguf file, a .safetensors file with config.json beside it, or a folder of these.
+        model: PathBuf,
+        /// A TED-6K file in the published schema.
+        ted: PathBuf,
+        /// The items, such as "n=10;seed=7" (10 of each type).
+        #[arg(long, default_value = "all")]
+        subset: String,
+        /// mean or last_token.
+        #[arg(long, default_value = "mean")]
+        pooling: String,
+        /// The weights of `weighted`: a JSON list, or an adapter's .safetensors or .pt file.
+        #[arg(long, value_name = "FILE")]
+        layer_weights: Option<PathBuf>,
+        /// cpu, gpu, or auto: a GPU where there is a real one.
+        #[arg(long, default_value = "auto")]
+        device: String,
+        /// Where to write the study as JSON.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Compare two reports item by item (McNemar's exact test).
+    Compare {
+        /// A report of `evaluate`, of the page, or of the reference evaluator.
+        first: PathBuf,
+        /// Another one, of the same items or some of them.
+        second: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Correlate TED scores with downstream scores (Pearson, Spearman).
+    Correlate {
+        /// Published results as www/leaderboard.json, or pairs: a CSV of name,ted,downstream, or a JSON list of these.
+        file: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct CacheOptions {
+    /// Folder of finished vectors, by which a stopped run goes on [default: gran-ted in the user's cache folder].
+    #[arg(long, value_name = "FOLDER", conflicts_with = "no_cache")]
+    cache: Option<PathBuf>,
+    /// Neither read nor keep finished vectors.
+    #[arg(long)]
+    no_cache: bool,
 }
 
 #[derive(Args)]
@@ -71,38 +126,79 @@ struct Options {
     /// last, penultimate, layer(i), norm_avg, or weighted.
     #[arg(long, default_value = "norm_avg")]
     feature: String,
-    /// The weights of `weighted`: a JSON list, or an adapter's .safetensors file.
+    /// The weights of `weighted`: a JSON list, or an adapter's file [default: those of --adapter].
     #[arg(long, value_name = "FILE")]
     layer_weights: Option<PathBuf>,
-    /// mean or last_token.
-    #[arg(long, default_value = "mean")]
-    pooling: String,
+    /// mean, last_token, or adapter [default: adapter where one is given, else mean].
+    #[arg(long)]
+    pooling: Option<String>,
+    /// A trained adapter: .safetensors, or the reference's epoch_N.pt.
+    #[arg(long, value_name = "FILE")]
+    adapter: Option<PathBuf>,
+    /// Round the adapter and the scores to bfloat16, as the reference evaluator does.
+    #[arg(long)]
+    reference_precision: bool,
     /// cpu, gpu, or auto: a GPU where there is a real one.
     #[arg(long, default_value = "auto")]
     device: String,
 }
 
 impl Options {
-    fn settings(&self) -> Result<Settings> {
+    /// What can be wrong before the model is loaded.
+    fn check(&self) -> Result<Choice<'_>> {
+        let adapter = self.adapter.as_deref().map(open_adapter).transpose()?;
         let weights = match &self.layer_weights {
-            Some(path) => Some(block_on(layer_weights::read(&DiskFile::open(path)?))?),
-            None => None,
+            Some(path) => open_adapter(path)?.layer_weights,
+            None => adapter.as_ref().and_then(|adapter| adapter.layer_weights.clone()),
         };
-        Ok(Settings {
-            feature: Feature::parse(&self.feature, weights.as_deref())?,
-            pooling: self.pooling.parse::<Pooling>()?,
-        })
-    }
-
-    fn device(&self) -> Result<Device> {
-        if self.device == "auto" {
-            return Ok(match block_on(Device::gpu()) {
-                Ok(device) if !device.software => device,
-                _ => Device::cpu(),
-            });
+        let feature = Feature::parse(&self.feature, weights.as_deref())?;
+        let pooling = match (&self.pooling, &adapter) {
+            (Some(name), _) => name,
+            (None, Some(_)) => "adapter",
+            (None, None) => "mean",
+        };
+        if pooling != "adapter" || adapter.is_none() {
+            Pooling::parse(pooling, None)?;
         }
-        block_on(Device::open(self.device.parse::<DeviceKind>()?))
+        let precision = if self.reference_precision { Precision::Reference } else { Precision::Full };
+        Ok(Choice { feature, pooling, adapter, precision })
     }
+}
+
+/// The options, read and checked.
+struct Choice<'a> {
+    feature: Feature,
+    pooling: &'a str,
+    adapter: Option<AdapterFile>,
+    precision: Precision,
+}
+
+impl Choice<'_> {
+    /// Loads the adapter, where one is to be used.
+    fn settings(self, encoder: &TextEncoder) -> Result<Settings> {
+        let adapter = match &self.adapter {
+            Some(file) if self.pooling == "adapter" => {
+                Some(Rc::new(block_on(file.load(encoder, self.precision))?))
+            }
+            _ => None,
+        };
+        let pooling = Pooling::parse(self.pooling, adapter)?;
+        Ok(Settings { feature: self.feature, pooling, precision: self.precision })
+    }
+}
+
+fn open_adapter(path: &Path) -> Result<AdapterFile> {
+    block_on(AdapterFile::open(Rc::new(DiskFile::open(path)?)))
+}
+
+fn open_device(name: &str) -> Result<Device> {
+    if name == "auto" {
+        return Ok(match block_on(Device::gpu()) {
+            Ok(device) if !device.software => device,
+            _ => Device::cpu(),
+        });
+    }
+    block_on(Device::open(name.parse::<DeviceKind>()?))
 }
 
 /// Runs the command that the arguments name.
@@ -110,9 +206,15 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Inspect { model, json } => inspect::inspect(&model, json),
         Command::Embed { model, texts, json, options } => run::embed(&model, &texts, json, &options),
-        Command::Evaluate { model, ted, subset, out, options } => {
-            run::evaluate(&model, &ted, &subset, out.as_deref(), &options)
+        Command::Evaluate { model, ted, subset, out, cache, options } => {
+            run::evaluate(&model, &ted, &subset, &out, &cache, &options)
         }
+        Command::Layers { model, ted, subset, pooling, layer_weights, device, out } => {
+            let study = layers::LayersOptions { subset, pooling, layer_weights, device, out };
+            layers::layers(&model, &ted, &study)
+        }
+        Command::Compare { first, second, json } => compare::compare(&first, &second, json),
+        Command::Correlate { file, json } => compare::correlate(&file, json),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error}");
@@ -154,9 +256,9 @@ fn model_files(path: &Path) -> Result<Vec<Rc<dyn Source>>> {
 }
 
 /// Loads a model with a progress bar; tests the device before it is trusted.
-fn load(path: &Path, options: &Options) -> Result<TextEncoder> {
+fn load(path: &Path, device: &str) -> Result<TextEncoder> {
     let header = block_on(Header::read(model_files(path)?))?;
-    let device = options.device()?;
+    let device = open_device(device)?;
     if device.kind == DeviceKind::Gpu {
         block_on(self_test(&device))?;
     }

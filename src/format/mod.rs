@@ -1,8 +1,9 @@
-//! Bytes on disk: where they come from ([`Source`]) and what they mean ([`gguf`], [`safetensors`]).
+//! Bytes on disk: where they come from ([`Source`]) and what they mean ([`gguf`], [`safetensors`], [`torch`]).
 //! Knows files and tensors, not the network.
 
 pub mod gguf;
 pub mod safetensors;
+pub mod torch;
 
 use crate::error::Result;
 use std::{future::Future, ops::Range, pin::Pin};

@@ -1,14 +1,14 @@
-// Causal grouped-query attention inside each packed text:
-//   y[t, h] = sum_{j = starts[t]}^{t} softmax_j(q[t, h] . k[j, g] / sqrt(head_dim)) v[j, g],   g = h / (H / KV)
-// q, y [T, H * head_dim]; k, v [T, KV * head_dim], read as vec4; starts [T]; info = T, H, KV.
-// One invocation a (token, head), lanes along tokens of one head, so that they share the keys they read. Keys come
-// in blocks of {{ block }}, counted from the text's start (a text's sums don't depend on its neighbours in the
+// Grouped-query attention, each query over a range of keys of its own:
+//   y[t, h] = sum_{spans[t, 0] <= j < spans[t, 1]} softmax_j(q[t, h] . k[j, g] / sqrt(head_dim)) v[j, g],   g = h / (H / KV)
+// q, y [Q, H * head_dim]; k, v [T, KV * head_dim], read as vec4; spans [Q, 2]; info = Q, H, KV.
+// One invocation a (query, head), lanes along queries of one head, so that they share the keys they read. Keys come
+// in blocks of {{ block }}, counted from the range's start (a text's sums don't depend on its neighbours in the
 // batch); the softmax is the online one, rescaled once a block. The {{ quads }} vec4 of the output are registers;
 // the query is read again for each block, from the cache, which keeps them below 255 for head_dim 128.
 @group(0) @binding(0) var<storage, read_write> q: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> k: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> starts: array<u32>;
+@group(0) @binding(3) var<storage, read_write> spans: array<u32>;
 @group(0) @binding(4) var<storage, read_write> info: array<u32>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
@@ -27,7 +27,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var largest = LOWEST;
     var total = 0.0;
     {{ declare }}
-    for (var first = starts[token]; first <= token; first += {{ block }}u) {
+    let last = spans[2u * token + 1u] - 1u;
+    for (var first = spans[2u * token]; first <= last; first += {{ block }}u) {
         {{ rows }}
         {{ scores }}
         for (var d = 0u; d < {{ quads }}u; d++) {

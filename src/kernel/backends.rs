@@ -3,7 +3,7 @@
 use super::EncoderBackend;
 use super::quant::Layout;
 use super::rotary::HeadNorm;
-use super::{attention, layer_mix, quant_matmul, rms_norm, rotary, segment_mean, swiglu};
+use super::{attention, layer_mix, quant_matmul, rms_norm, rotary, round_bf16, segment_mean, swiglu};
 use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn_wgpu::CubeBackend;
@@ -50,10 +50,10 @@ macro_rules! implement {
                 q: FloatTensor<Self>,
                 k: FloatTensor<Self>,
                 v: FloatTensor<Self>,
-                starts: IntTensor<Self>,
+                spans: IntTensor<Self>,
                 head_dim: usize,
             ) -> FloatTensor<Self> {
-                attention::$run(q, k, v, starts, head_dim)
+                attention::$run(q, k, v, spans, head_dim)
             }
 
             fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -62,6 +62,10 @@ macro_rules! implement {
 
             fn layer_mix(mix: FloatTensor<Self>, hidden: FloatTensor<Self>, alpha: f32) -> FloatTensor<Self> {
                 layer_mix::$run(mix, hidden, alpha)
+            }
+
+            fn round_bf16(x: FloatTensor<Self>) -> FloatTensor<Self> {
+                round_bf16::$run(x)
             }
 
             fn segment_mean(x: FloatTensor<Self>, segments: IntTensor<Self>) -> FloatTensor<Self> {

@@ -11,6 +11,7 @@ pub mod quant;
 mod quant_matmul;
 mod rms_norm;
 mod rotary;
+mod round_bf16;
 mod segment_mean;
 pub mod self_test;
 mod swiglu;
@@ -55,13 +56,15 @@ pub trait EncoderBackend: burn::backend::Backend {
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        starts: IntTensor<Self>,
+        spans: IntTensor<Self>,
         head_dim: usize,
     ) -> FloatTensor<Self>;
 
     fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn layer_mix(mix: FloatTensor<Self>, hidden: FloatTensor<Self>, alpha: f32) -> FloatTensor<Self>;
+
+    fn round_bf16(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn segment_mean(x: FloatTensor<Self>, segments: IntTensor<Self>) -> FloatTensor<Self>;
 }
@@ -150,21 +153,21 @@ pub fn norm_rotary(
     ))
 }
 
-/// Causal grouped-query attention inside each packed text, scale `head_dim^-0.5`:
-/// `q [T, H * head_dim]`, `k`, `v` `[T, KV * head_dim]`, `starts [T]` u32 (the first token of each token's text)
-/// -> `[T, H * head_dim]`.
+/// Grouped-query attention of each query over its own range of keys, scale `head_dim^-0.5`:
+/// `q [Q, H * head_dim]`, `k`, `v` `[T, KV * head_dim]`, `spans [Q, 2]` u32 (first key, end; not empty)
+/// -> `[Q, H * head_dim]`. Causal inside a text where the end is the query's own place plus one.
 pub fn attention(
     q: Tensor<2>,
     k: Tensor<2>,
     v: Tensor<2>,
-    starts: Tensor<1, Int>,
+    spans: Tensor<2, Int>,
     head_dim: usize,
 ) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::attention(
         q.into_dispatch(),
         k.into_dispatch(),
         v.into_dispatch(),
-        starts.into_dispatch(),
+        spans.into_dispatch(),
         head_dim,
     ))
 }
@@ -178,6 +181,11 @@ pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
 /// `[T, D]` -> `[T, D]`.
 pub fn layer_mix(mix: Tensor<2>, hidden: Tensor<2>, alpha: f32) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::layer_mix(mix.into_dispatch(), hidden.into_dispatch(), alpha))
+}
+
+/// Every element to the nearest bfloat16, ties to even, kept as f32: `[T, D]` -> `[T, D]`.
+pub fn round_bf16(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::round_bf16(x.into_dispatch()))
 }
 
 /// The mean of `x`'s rows over each segment: `x [T, D]`, `segments [B, 2]` u32 (first row, end row) -> `[B, D]`.

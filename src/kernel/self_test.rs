@@ -34,7 +34,7 @@ pub async fn self_test(device: &Device) -> Result<()> {
 }
 
 type Case = fn(&Device) -> Tensor<2>;
-const CASES: [(&str, Case); 14] = [
+const CASES: [(&str, Case); 15] = [
     ("quant_matmul Packed4, 16 rows", |device| product(device, TensorType::Q4_1, 21)),
     ("quant_matmul Packed4, 8 rows", |device| product(device, TensorType::Q4_0, 7)),
     ("quant_matmul Packed4, 4 rows", |device| product(device, TensorType::Q4_1, 3)),
@@ -56,6 +56,7 @@ const CASES: [(&str, Case); 14] = [
             0.3,
         )
     }),
+    ("round_bf16", |device| super::round_bf16(normal(device, 5, 72))),
     ("segment_mean", |device| {
         super::segment_mean(normal(device, 9, 72), integers(device, &[0, 4, 4, 9], [2, 2]))
     }),
@@ -89,10 +90,9 @@ fn blocks(dtype: TensorType, count: usize) -> Vec<u8> {
 fn attention(device: &Device, head_dim: usize) -> Tensor<2> {
     let starts = [0, 0, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 13];
     let tokens = starts.len();
+    let spans: Vec<u32> = (1..).zip(starts).flat_map(|(end, start)| [start, end]).collect();
     let [q, k, v] = [4, 2, 2].map(|heads| normal(device, tokens, heads * head_dim));
-    let shape = [tokens];
-    let starts = Tensor::from_data(TensorData::new(starts.to_vec(), shape), (device.burn(), DType::U32));
-    super::attention(q, k, v, starts, head_dim)
+    super::attention(q, k, v, integers(device, &spans, [tokens, 2]), head_dim)
 }
 
 fn normal(device: &Device, rows: usize, columns: usize) -> Tensor<2> {

@@ -4,11 +4,12 @@
 //! everything that can be wrong before the weights are read; [`Loading`] is driven step by step, so that the caller
 //! shows progress and stops when it likes.
 
+mod adapter;
 mod config;
 mod header;
-pub mod layer_weights;
 mod reader;
 
+pub use adapter::AdapterFile;
 pub use header::{Header, ModelInfo};
 
 use crate::device::Device;

@@ -1,7 +1,7 @@
 //! A file read once from front to back in large pieces, hashed on the way.
 
-use crate::error::Result;
-use crate::format::Source;
+use crate::error::{Error, Result};
+use crate::format::{Source, TensorInfo};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::rc::Rc;
@@ -38,6 +38,20 @@ impl Sequential {
         }
         let rest = self.ahead.split_off((range.end - range.start) as usize);
         Ok(std::mem::replace(&mut self.ahead, rest))
+    }
+
+    /// A tensor's bytes; one that lies inside an earlier one is refused.
+    pub async fn read_in_order(&mut self, tensor: &TensorInfo) -> Result<Vec<u8>> {
+        let free_from = self.position - self.ahead.len() as u64;
+        if tensor.range.start < free_from {
+            return Err(Error::Malformed {
+                file: self.source.name().into(),
+                item: format!("tensor `{}`", tensor.name),
+                expected: format!("a start at byte {free_from} or later, behind the other tensors"),
+                found: format!("byte {}", tensor.range.start),
+            });
+        }
+        self.read(tensor.range.clone()).await
     }
 
     /// Reads one more piece that nobody asked for.

@@ -9,11 +9,11 @@ use crate::error::Result;
 use crate::kernel;
 use burn::tensor::{Int, Tensor};
 
-/// Where each packed token stands: `positions [T]` inside its text, `starts [T]` the index of its text's first token.
+/// Where each packed token stands: `positions [T]` inside its text, `spans [T, 2]` the tokens it attends to.
 #[derive(Clone)]
 pub struct Batch {
     pub positions: Tensor<1, Int>,
-    pub starts: Tensor<1, Int>,
+    pub spans: Tensor<2, Int>,
 }
 
 /// The stack of layers and the final norm.
@@ -135,7 +135,7 @@ impl Attention {
         };
         let q = self.rotate(q, q_norm, batch, table);
         let k = self.rotate(k, k_norm, batch, table);
-        self.o_proj.forward(kernel::attention(q, k, v, batch.starts.clone(), self.head_dim)) // [T, D]
+        self.o_proj.forward(kernel::attention(q, k, v, batch.spans.clone(), self.head_dim)) // [T, D]
     }
 
     fn rotate(&self, x: Tensor<2>, norm: Option<&Tensor<1>>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {

@@ -5,11 +5,12 @@
 //! norm_avg:  the same with equal weights
 //! ```
 
+use super::adapter::Adapter;
 use super::decoder::{Batch, Decoder};
 use crate::error::{Error, Result};
 use crate::kernel;
-use burn::tensor::{Int, Tensor};
-use std::fmt;
+use burn::tensor::Tensor;
+use std::{fmt, rc::Rc};
 
 /// Which hidden states make the token features.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +28,14 @@ pub enum Feature {
 }
 
 /// How a text's tokens become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Pooling {
     /// The mean of all tokens.
     Mean,
     /// The last token.
     LastToken,
+    /// A trained adapter.
+    Adapter(Rc<Adapter>),
 }
 
 impl Feature {
@@ -129,32 +132,28 @@ pub fn softmax(weights: &[f32]) -> Vec<f32> {
 }
 
 impl Pooling {
-    /// The rows of one text that are averaged, given its `[first, end)`.
-    pub fn segment(self, first: u32, end: u32) -> [u32; 2] {
-        match self {
-            Self::Mean => [first, end],
-            Self::LastToken => [end - 1, end],
+    /// From `mean`, `last_token`, or `adapter`, which takes the loaded one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOption`] lists the choices.
+    pub fn parse(name: &str, adapter: Option<Rc<Adapter>>) -> Result<Self> {
+        match (name, adapter) {
+            ("mean", _) => Ok(Self::Mean),
+            ("last_token", _) => Ok(Self::LastToken),
+            ("adapter", Some(adapter)) => Ok(Self::Adapter(adapter)),
+            _ => Err(Error::UnknownOption {
+                option: "pooling",
+                expected: "mean, last_token, or adapter with an adapter's file".into(),
+                found: name.into(),
+            }),
         }
     }
 
-    /// `features [T, D]`, `segments [B, 2]` -> `[B, D]`
-    pub fn forward(self, features: Tensor<2>, segments: Tensor<2, Int>) -> Tensor<2> {
-        kernel::segment_mean(features, segments)
-    }
-}
-
-impl std::str::FromStr for Pooling {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "mean" => Ok(Self::Mean),
-            "last_token" => Ok(Self::LastToken),
-            _ => Err(Error::UnknownOption {
-                option: "pooling",
-                expected: "mean or last_token".into(),
-                found: name.into(),
-            }),
+    /// The adapter, where there is one.
+    pub fn adapter(&self) -> Option<&Adapter> {
+        match self {
+            Self::Adapter(adapter) => Some(adapter),
+            _ => None,
         }
     }
 }
@@ -164,6 +163,7 @@ impl fmt::Display for Pooling {
         f.write_str(match self {
             Self::Mean => "mean",
             Self::LastToken => "last_token",
+            Self::Adapter(adapter) => adapter.info.kind.name(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The network: a decoder of the llama family run as an encoder. Field names are the checkpoint's weight names.
 
+pub mod adapter;
 pub mod config;
 mod decoder;
 pub mod features;
@@ -7,6 +8,7 @@ mod linear;
 pub mod rotary;
 mod weights;
 
+pub use adapter::{Adapter, Precision};
 pub use config::{Config, Family};
 pub use decoder::{Batch, Decoder};
 pub use features::{Feature, Pooling};

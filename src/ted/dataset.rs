@@ -3,7 +3,7 @@
 //! What is unusable is skipped by the reference evaluator's rules, what is malformed is an error.
 
 use super::{
-    json::{Item, Json},
+    json::{Item, Json, short},
     sha256_hex,
     shuffle::Shuffler,
 };
@@ -228,6 +228,16 @@ impl Dataset {
         let correct = options.iter().take_while(|(_, correct)| !correct).count();
         let statements = options.into_iter().map(|(text, _)| text).collect();
         Ok(Some(Sample { caption_key, caption_type, question_type, caption, question, statements, correct }))
+    }
+
+    /// The item of a caption and a question type.
+    pub fn find(&self, caption_key: &str, question_type: QuestionType) -> Result<&Sample> {
+        let is_it =
+            |sample: &&Sample| sample.caption_key == caption_key && sample.question_type == question_type;
+        self.samples.iter().find(is_it).ok_or_else(|| Error::NoItems {
+            file: self.file.clone(),
+            reason: format!("it has no usable item `{}`, {question_type}", short(caption_key)),
+        })
     }
 
     /// The data set in numbers.

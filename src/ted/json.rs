@@ -129,7 +129,7 @@ fn not_ted(file: &str, path: &str, expected: &'static str, found: String) -> Err
 }
 
 /// As much of a stranger's text as fits a message.
-fn short(text: &str) -> String {
+pub fn short(text: &str) -> String {
     const LIMIT: usize = 60;
     match text.char_indices().nth(LIMIT) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,9 +1,10 @@
-//! The report: the reference evaluator's keys, plus ties, completeness and where the numbers come from.
+//! The report: the reference evaluator's keys, plus intervals, chance, ties, completeness and provenance.
 //! Maps are in alphabetical order, which is the published order of the types.
 
 use super::{
     dataset::{CaptionType, QuestionType, Sample},
     evaluate::predict,
+    statistics::wilson,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,6 +43,8 @@ pub struct AccuracyStatistics {
     pub total_correct: usize,
     /// Scored items.
     pub total_samples: usize,
+    /// The three above, with interval and chance.
+    pub overall: Accuracy,
     /// By caption type.
     pub caption_type_accuracy: BTreeMap<String, Accuracy>,
     /// By question type.
@@ -51,7 +54,7 @@ pub struct AccuracyStatistics {
 }
 
 /// The accuracy of a group of items.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
     /// `correct / total`, 0 without items.
     pub accuracy: f64,
@@ -59,12 +62,17 @@ pub struct Accuracy {
     pub correct: usize,
     /// Items.
     pub total: usize,
+    /// The accuracy's Wilson interval, 95 %.
+    pub interval: [f64; 2],
+    /// What guessing gives: the mean over the items of 1 / number of statements, 0 without items.
+    pub chance: f64,
 }
 
-/// One scored item.
+/// One scored item. What a file lacks is empty; [`Report::import`] fills in what follows from the rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemResult {
     /// Its position in the subset.
+    #[serde(default)]
     pub index: usize,
     /// The caption's key in the data set.
     pub caption_key: String,
@@ -73,22 +81,28 @@ pub struct ItemResult {
     /// What the item tests.
     pub question_type: QuestionType,
     /// The caption.
+    #[serde(default)]
     pub caption: String,
     /// The question.
+    #[serde(default)]
     pub question: String,
     /// `A. ...\nB. ...`
+    #[serde(default)]
     pub options: String,
-    /// The statements in the same order.
+    /// The statements in the same order, as many as scores or none.
+    #[serde(default)]
     pub statements: Vec<String>,
     /// Letter of the right statement.
     pub correct_answer: String,
     /// Letter of the highest score.
     pub predicted_answer: String,
     /// The highest score.
+    #[serde(default)]
     pub confidence_score: f32,
-    /// A cosine for each statement.
+    /// A cosine for each statement; 2 to 8.
     pub all_scores: Vec<f32>,
     /// Whether the prediction is right.
+    #[serde(default)]
     pub is_correct: bool,
 }
 
@@ -113,6 +127,7 @@ impl AccuracyStatistics {
             overall_accuracy: overall.accuracy,
             total_correct: overall.correct,
             total_samples: overall.total,
+            overall,
             caption_type_accuracy: group_by(results, |item| item.caption_type.to_string()),
             question_type_accuracy: group_by(results, |item| item.question_type.to_string()),
             combined_accuracy: group_by(results, |item| {
@@ -131,10 +146,27 @@ fn group_by(results: &[ItemResult], key: impl Fn(&ItemResult) -> String) -> BTre
 }
 
 impl Accuracy {
-    fn over<'a>(items: impl Iterator<Item = &'a ItemResult>) -> Self {
-        let (correct, total) =
-            items.fold((0, 0), |(correct, total), item| (correct + usize::from(item.is_correct), total + 1));
-        Self { accuracy: correct as f64 / total.max(1) as f64, correct, total }
+    /// `correct` of `total` items where guessing gives `chance`.
+    pub fn new(correct: usize, total: usize, chance: f64) -> Self {
+        let accuracy = correct as f64 / total.max(1) as f64;
+        Self { accuracy, correct, total, interval: wilson(correct, total), chance }
+    }
+
+    pub(super) fn over<'a>(items: impl Iterator<Item = &'a ItemResult>) -> Self {
+        let (mut correct, mut total, mut chance) = (0, 0, 0.0);
+        for item in items {
+            correct += usize::from(item.is_correct);
+            total += 1;
+            chance += 1.0 / item.all_scores.len().max(1) as f64;
+        }
+        Self::new(correct, total, chance / total.max(1) as f64)
+    }
+}
+
+impl Default for Accuracy {
+    /// Of no items.
+    fn default() -> Self {
+        Self::new(0, 0, 0.0)
     }
 }
 
@@ -167,6 +199,6 @@ impl ItemResult {
 }
 
 /// A for 0, H for 7, the last an item can have.
-fn letter(option: usize) -> String {
+pub fn letter(option: usize) -> String {
     char::from(b'A' + option as u8).to_string()
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// A choice of items; the default is all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Subset {
     /// Caption types; none = all.
@@ -27,6 +27,15 @@ pub struct Subset {
     pub captions: Option<usize>,
     /// Decides which items `per_type` keeps.
     pub seed: u64,
+}
+
+/// Of the draw, unless another is given; the page has the same.
+const SEED: u64 = 42;
+
+impl Default for Subset {
+    fn default() -> Self {
+        Self { caption_types: vec![], question_types: vec![], per_type: None, captions: None, seed: SEED }
+    }
 }
 
 impl Subset {

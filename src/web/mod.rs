@@ -9,6 +9,7 @@ mod source;
 pub use session::Session;
 
 use crate::error::Error;
+use crate::ted::{Comparison, Report};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -32,6 +33,35 @@ pub fn start() {
 pub fn memory_bytes() -> f64 {
     let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
     memory.buffer().unchecked_into::<js_sys::ArrayBuffer>().byte_length().into()
+}
+
+/// Reads a report of ours or of the reference; its summary is computed anew.
+#[wasm_bindgen]
+pub fn import_report(name: String, bytes: Vec<u8>) -> Result<JsValue, JsValue> {
+    to_js(&Report::import(&name, &bytes)?)
+}
+
+/// Two reports, item by item.
+#[wasm_bindgen]
+pub fn compare_reports(first: JsValue, second: JsValue) -> Result<JsValue, JsValue> {
+    let (first, second): (Report, Report) = (from_js("report", first)?, from_js("report", second)?);
+    to_js(&Comparison::new(&first, &second)?)
+}
+
+/// A report as `csv` (accuracies) or `jsonl` (items).
+#[wasm_bindgen]
+pub fn export_report(report: JsValue, format: &str) -> Result<String, JsValue> {
+    let report: Report = from_js("report", report)?;
+    match format {
+        "csv" => Ok(report.to_csv()),
+        "jsonl" => Ok(report.to_jsonl()),
+        _ => Err(Error::UnknownOption {
+            option: "report format",
+            expected: "csv or jsonl".into(),
+            found: format.into(),
+        }
+        .into()),
+    }
 }
 
 impl From<Error> for JsValue {

@@ -1,13 +1,15 @@
 //! One device, one model, one data set.
 
 use super::{from_js, source, to_js};
+use crate::batch::runs;
 use crate::device::{Device, DeviceKind};
-use crate::encoder::{Settings, TextEncoder};
+use crate::encoder::{Settings, TOKEN_BUDGET, TextEncoder};
 use crate::error::{Error, Result};
 use crate::kernel::self_test::self_test;
-use crate::loader::{Header, Loading};
-use crate::model::{Feature, Pooling};
-use crate::ted::{Dataset, Evaluation, Run, Subset};
+use crate::loader::{AdapterFile, Header, Loading};
+use crate::model::adapter::AdapterKind;
+use crate::model::{Adapter, Feature, Pooling, Precision};
+use crate::ted::{Dataset, Evaluation, Run, Study, Subset, layer_products, letter};
 use js_sys::{Array, Float32Array, Function, Promise, Reflect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,7 +26,34 @@ pub struct Session {
     device: Device,
     self_test_ms: f64,
     encoder: RefCell<Option<Rc<TextEncoder>>>,
+    adapter: RefCell<Option<Rc<OpenAdapter>>>,
     dataset: RefCell<Option<Arc<Dataset>>>,
+}
+
+/// An adapter's file, and the adapter as it was loaded last.
+struct OpenAdapter {
+    file: AdapterFile,
+    loaded: RefCell<Option<Rc<Adapter>>>,
+}
+
+/// Texts whose vectors are asked for at once.
+const STORE_CHUNK: usize = 256;
+
+#[wasm_bindgen]
+extern "C" {
+    /// Where the page keeps finished vectors: `VectorStore` of www/types.d.ts.
+    pub type VectorStore;
+
+    #[wasm_bindgen(method, catch)]
+    async fn get(this: &VectorStore, scope: &str, keys: Vec<String>) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn put(
+        this: &VectorStore,
+        scope: &str,
+        keys: Vec<String>,
+        vectors: Vec<Float32Array>,
+    ) -> Result<JsValue, JsValue>;
 }
 
 #[derive(Deserialize)]
@@ -32,6 +61,8 @@ struct SettingsFromPage {
     feature: String,
     pooling: String,
     layer_weights: Option<Vec<f32>>,
+    #[serde(default)]
+    reference_precision: bool,
 }
 
 #[derive(Serialize)]
@@ -51,7 +82,13 @@ impl Session {
             self_test(&device).await?;
         }
         let self_test_ms = milliseconds(start);
-        Ok(Self { device, self_test_ms, encoder: RefCell::default(), dataset: RefCell::default() })
+        Ok(Self {
+            device,
+            self_test_ms,
+            encoder: RefCell::default(),
+            adapter: RefCell::default(),
+            dataset: RefCell::default(),
+        })
     }
 
     /// What it runs on.
@@ -69,6 +106,7 @@ impl Session {
     pub async fn load(&self, files: Array, progress: Function) -> Result<JsValue, JsValue> {
         let start = Instant::now();
         self.encoder.take();
+        self.adapter.take();
         self.device.burn().memory_cleanup();
         let mut sources = Vec::new();
         for file in files.iter() {
@@ -86,9 +124,55 @@ impl Session {
         to_js(&card)
     }
 
+    /// Loads an adapter for the model, or layer weights alone; the one before it is dropped.
+    pub async fn load_adapter(&self, file: JsValue) -> Result<JsValue, JsValue> {
+        let encoder = self.encoder()?;
+        self.adapter.take();
+        let file = AdapterFile::open(source::open(file).await?).await?;
+        if let Some(weights) = &file.layer_weights {
+            Feature::Weighted(weights.clone()).check(encoder.config.num_hidden_layers)?;
+        }
+        let loaded = match file.kind {
+            Some(_) => Some(Rc::new(file.load(&encoder, Precision::Full).await?)),
+            None => None,
+        };
+        let card = adapter_card(&file, loaded.as_deref());
+        self.adapter.replace(Some(Rc::new(OpenAdapter { file, loaded: RefCell::new(loaded) })));
+        to_js(&card)
+    }
+
+    /// Drops the adapter and the layer weights of its file.
+    pub fn drop_adapter(&self) {
+        self.adapter.take();
+        self.device.burn().memory_cleanup();
+    }
+
+    /// Products of the texts' pooled, normalized layers: what a page needs to mix them anew.
+    pub async fn layer_products(&self, texts: Vec<String>, pooling: String) -> Result<JsValue, JsValue> {
+        let (encoder, pooling) = (self.encoder()?, Pooling::parse(&pooling, None)?);
+        let start = Instant::now();
+        let encoded = encoder.tokenize(&texts)?;
+        let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
+        let tokens: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
+        let mut layers = Vec::new();
+        for run in runs(&tokens, TOKEN_BUDGET) {
+            let vectors = encoder.layer_vectors(&ids[run], &pooling).await?;
+            layers.extend(vectors.into_iter().flat_map(|vectors| vectors.normed));
+        }
+        let products = layer_products(&layers, &layers);
+        let result = to_js(&json!({
+            "prompts": texts.len(),
+            "num_hidden_layers": encoder.config.num_hidden_layers,
+            "tokens": tokens,
+            "milliseconds": milliseconds(start),
+        }))?;
+        Reflect::set(&result, &"products".into(), &Float32Array::from(&products[..]))?;
+        Ok(result)
+    }
+
     /// Embeds `texts`.
     pub async fn embed(&self, texts: Vec<String>, settings: JsValue) -> Result<JsValue, JsValue> {
-        let (encoder, settings) = (self.encoder()?, settings_from(settings)?);
+        let (encoder, settings) = (self.encoder()?, self.settings(settings).await?);
         let start = Instant::now();
         let embeddings = encoder.embed(&texts, &settings).await?;
         let result = to_js(&json!({
@@ -111,28 +195,110 @@ impl Session {
         Ok(card)
     }
 
-    /// How many items and distinct texts a subset has.
+    /// How many items and distinct texts a subset has, and its id.
     pub fn count(&self, subset: JsValue) -> Result<JsValue, JsValue> {
-        let evaluation = Evaluation::new(self.dataset()?, &from_js("subset", subset)?)?;
-        to_js(&json!({ "items": evaluation.items(), "texts": evaluation.texts().len() }))
+        let (dataset, subset): (_, Subset) = (self.dataset()?, from_js("subset", subset)?);
+        let id = subset.id(&dataset.sha256);
+        let evaluation = Evaluation::new(dataset, &subset)?;
+        to_js(&json!({ "items": evaluation.items(), "texts": evaluation.texts().len(), "id": id }))
     }
 
-    /// Evaluates a subset; stopped early, the report is partial.
+    /// An item of the data set, without scores.
+    pub fn item(&self, caption_key: String, question_type: String) -> Result<JsValue, JsValue> {
+        let dataset = self.dataset()?;
+        let sample = dataset.find(&caption_key, question_type.parse()?)?;
+        to_js(&json!({
+            "caption_key": sample.caption_key,
+            "caption_type": sample.caption_type,
+            "question_type": sample.question_type,
+            "caption": dataset.captions[sample.caption].caption,
+            "question": sample.question,
+            "statements": sample.statements,
+            "correct_answer": letter(sample.correct),
+        }))
+    }
+
+    /// Evaluates a subset; stopped early, the report is partial. What `store` has is not encoded again.
     pub async fn evaluate(
         &self,
         subset: JsValue,
         settings: JsValue,
         progress: Function,
+        mut store: Option<VectorStore>,
     ) -> Result<JsValue, JsValue> {
         let (encoder, subset): (_, Subset) = (self.encoder()?, from_js("subset", subset)?);
-        let mut run = Run::new(&encoder, self.dataset()?, &subset, settings_from(settings)?)?;
+        let mut run = Run::new(&encoder, self.dataset()?, &subset, self.settings(settings).await?)?;
+        let scope = run.scope_id();
+        if let Some(open) = &store
+            && restore(&mut run, open, &scope).await.is_err()
+        {
+            store = None;
+        }
+        if run.progress().restored > 0 && !goes_on(report(&progress, "evaluate", run.progress()).await)? {
+            return to_js(&run.report(&encoder));
+        }
         while let Some(of) = run.step(&encoder).await? {
-            if let Err(Error::Cancelled) = report(&progress, "evaluate", of).await {
+            let (keys, vectors): (Vec<String>, Vec<Vec<f32>>) = run.take_fresh().into_iter().unzip();
+            if let Some(open) = &store {
+                let vectors = vectors.iter().map(|vector| Float32Array::from(&vector[..])).collect();
+                if open.put(&scope, keys, vectors).await.is_err() {
+                    store = None; // the store has told the page
+                }
+            }
+            if !goes_on(report(&progress, "evaluate", of).await)? {
                 break;
             }
         }
         to_js(&run.report(&encoder))
     }
+
+    /// The score of every layer and mix from one pass over a subset; stopped early, it is partial.
+    pub async fn study(
+        &self,
+        subset: JsValue,
+        pooling: String,
+        layer_weights: Option<Vec<f32>>,
+        progress: Function,
+    ) -> Result<JsValue, JsValue> {
+        let (encoder, subset): (_, Subset) = (self.encoder()?, from_js("subset", subset)?);
+        let pooling = Pooling::parse(&pooling, None)?;
+        let mut study = Study::new(&encoder, self.dataset()?, &subset, pooling, layer_weights)?;
+        while let Some(of) = study.step(&encoder).await? {
+            if !goes_on(report(&progress, "study", of).await)? {
+                break;
+            }
+        }
+        let report = study.report(&encoder);
+        let result = to_js(&report)?;
+        let (timings, subset) = (&report.provenance["timings"], &report.provenance["subset"]);
+        let seconds = timings["seconds"].as_f64().unwrap_or_default();
+        for (key, value) in [
+            ("tokens", to_js(&timings["tokens"])?),
+            ("texts", to_js(&timings["texts"])?),
+            ("milliseconds", (1e3 * seconds).into()),
+            ("subset", to_js(subset)?),
+            ("complete", to_js(&report.provenance["complete"])?),
+        ] {
+            Reflect::set(&result, &key.into(), &value)?;
+        }
+        let products = study.products().map(|products| Float32Array::from(&products[..]));
+        Reflect::set(&result, &"products".into(), &products.map_or(JsValue::NULL, JsValue::from))?;
+        Ok(result)
+    }
+}
+
+/// Gives the run what the page has stored of its texts.
+async fn restore(run: &mut Run, store: &VectorStore, scope: &str) -> Result<(), JsValue> {
+    let keys = run.keys();
+    for (chunk, keys) in keys.chunks(STORE_CHUNK).enumerate() {
+        let found = Array::from(&store.get(scope, keys.to_vec()).await?);
+        for (place, vector) in found.iter().enumerate() {
+            if let Some(vector) = vector.dyn_ref::<Float32Array>() {
+                run.restore(chunk * STORE_CHUNK + place, &vector.to_vec());
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Session {
@@ -140,17 +306,49 @@ impl Session {
         self.encoder.borrow().clone().ok_or(Error::NotLoaded { what: "model" })
     }
 
+    /// The page's settings, with the loaded adapter in the precision they ask for.
+    async fn settings(&self, value: JsValue) -> Result<Settings> {
+        let settings: SettingsFromPage = from_js("settings", value)?;
+        let open = self.adapter.borrow().clone();
+        let own = open.as_ref().and_then(|open| open.file.layer_weights.clone());
+        let weights = settings.layer_weights.or(own);
+        let feature = Feature::parse(&settings.feature, weights.as_deref())?;
+        let precision = if settings.reference_precision { Precision::Reference } else { Precision::Full };
+        let adapter = match open {
+            Some(open) if settings.pooling == "adapter" => {
+                Some(open.load(&*self.encoder()?, precision).await?)
+            }
+            _ => None,
+        };
+        Ok(Settings { feature, pooling: Pooling::parse(&settings.pooling, adapter)?, precision })
+    }
+
     fn dataset(&self) -> Result<Arc<Dataset>> {
         self.dataset.borrow().clone().ok_or(Error::NotLoaded { what: "TED-6K file" })
     }
 }
 
-fn settings_from(value: JsValue) -> Result<Settings> {
-    let settings: SettingsFromPage = from_js("settings", value)?;
-    Ok(Settings {
-        feature: Feature::parse(&settings.feature, settings.layer_weights.as_deref())?,
-        pooling: settings.pooling.parse::<Pooling>()?,
-    })
+impl OpenAdapter {
+    /// The adapter in `precision`; loaded again where it is there in the other.
+    async fn load(&self, encoder: &TextEncoder, precision: Precision) -> Result<Rc<Adapter>> {
+        let loaded = self.loaded.borrow().clone().filter(|adapter| adapter.precision == precision);
+        if let Some(adapter) = loaded {
+            return Ok(adapter);
+        }
+        self.loaded.take();
+        let adapter = Rc::new(self.file.load(encoder, precision).await?);
+        self.loaded.replace(Some(adapter.clone()));
+        Ok(adapter)
+    }
+}
+
+/// Whether the page's answer to a progress report lets the call go on.
+fn goes_on(answer: Result<()>) -> Result<bool> {
+    match answer {
+        Ok(()) => Ok(true),
+        Err(Error::Cancelled) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Tells the page, and waits for its answer: `false` cancels.
@@ -162,6 +360,22 @@ async fn report(progress: &Function, stage: &'static str, of: impl Serialize) ->
         Some(false) => Err(Error::Cancelled),
         _ => Ok(()),
     }
+}
+
+fn adapter_card(file: &AdapterFile, adapter: Option<&Adapter>) -> serde_json::Value {
+    let info = adapter.map(|adapter| &adapter.info);
+    json!({
+        "name": file.name(),
+        "sha256": info.map_or("", |info| &info.sha256),
+        "kind": info.map_or("layer_weights", |info| info.kind.name()),
+        "dimension": info.map(|info| info.dimension),
+        "rope": info.and_then(|info| match info.kind {
+            AdapterKind::Attention { rope, .. } => Some(rope),
+            AdapterKind::MeanMlp => None,
+        }),
+        "parameters": info.map_or(0, |info| info.parameters),
+        "layer_weights": file.layer_weights,
+    })
 }
 
 fn card(encoder: &TextEncoder, load_ms: f64) -> serde_json::Value {

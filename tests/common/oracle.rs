@@ -88,6 +88,24 @@ impl Oracle {
     }
 }
 
+/// Tokens of the tiny model's four texts.
+pub const LENGTHS: [usize; 4] = [11, 5, 23, 1];
+
+/// The tiny model's four texts.
+pub fn tiny_texts(oracle: &Oracle) -> Vec<Vec<u32>> {
+    let ids = oracle.integers("input_ids");
+    LENGTHS
+        .iter()
+        .enumerate()
+        .map(|(row, length)| ids[row * 23..][..*length].iter().map(|id| *id as u32).collect())
+        .collect()
+}
+
+/// As the encoder takes them.
+pub fn refs(texts: &[Vec<u32>]) -> Vec<&[u32]> {
+    texts.iter().map(Vec::as_slice).collect()
+}
+
 /// Largest difference, relative to the largest expected value.
 pub fn difference(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());

@@ -9,13 +9,13 @@ import { extremes, position, scaleOf } from '../heat.js';
 const STRONG_FROM = 0.62; // position from which the text takes the other colour, see --heat in style.css
 
 /** @param {Comparison} comparison @returns {HTMLElement[]} */
-export function matrix({ texts, settings, embeddings }) {
+export function matrix({ texts, settings, embeddings, model, mixed }) {
   const { similarity, tokens, truncated, milliseconds, dimension } = embeddings;
   const total = tokens.reduce((sum, count) => sum + count, 0);
   const figures = element('p', { className: 'note' }, [
-    plural(total, 'token'), formatDuration(milliseconds), formatSpeed(total, milliseconds),
-    `${settings.feature} + ${settings.pooling}`, `${formatCount(dimension)} dimensions`,
-  ].join(' · '));
+    plural(total, 'token'), ...(mixed ? ['mixed from the layers, without a pass'] : [formatDuration(milliseconds), formatSpeed(total, milliseconds)]),
+    `${settings.feature} + ${settings.pooling}`, `${formatCount(dimension)} dimensions`, model,
+  ].filter(Boolean).join(' · '));
   if (texts.length === 1) return [element('p', {}, 'One prompt alone: add a second to compare.'), figures];
 
   const { least, most } = extremes(similarity, texts.length);

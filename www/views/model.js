@@ -40,7 +40,7 @@ export function modelView(app) {
     const { source, card, progress } = model;
     showText(name, card?.name ?? source.name);
     const size = source.bytes ? ` (${formatBytes(source.bytes)})` : '';
-    showText(note, card ? 'is loaded.' : 'is not loaded yet.');
+    showText(note, card ? 'is loaded.' : `is not loaded yet.${model.missing ? ` You had \`${model.missing}\`: the page cannot keep a picked model, pick it again below.` : ''}`);
     showText(load, card ? '' : `Load ${source.kind === 'default' ? 'the default' : 'this'} model${size}`);
     load.disabled = back.disabled = files.disabled = task !== null;
     back.hidden = source.kind === 'default';
@@ -89,6 +89,6 @@ function factList(card, heap) {
 }
 
 /** @param {string} name @param {string} value @param {string} [title] */
-function fact(name, value, title = '') {
+export function fact(name, value, title = '') {
   return element('div', {}, element('dt', {}, name), element('dd', { title }, value));
 }

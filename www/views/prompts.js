@@ -2,6 +2,7 @@
 import { byId, element, showText } from '../dom.js';
 import { EXAMPLES } from '../examples.js';
 import { formatBytes } from '../format.js';
+import { weightsOf } from '../layers.js';
 import { MAX_PROMPT, MAX_PROMPTS, readFeature, readPooling } from '../share.js';
 import { matrix } from './matrix.js';
 import { loadStage } from './model.js';
@@ -74,7 +75,11 @@ export function promptsView(app) {
     showText(note, model.card ? '' : loadStage(model) || beforehand(model.source.bytes));
     showText(error, state.errors.prompts);
     result.hidden = comparison === null;
-    if (comparison && comparison !== shown) result.replaceChildren(...matrix(comparison));
+    if (comparison && comparison !== shown) {
+      const left = result.querySelector('.scroll')?.scrollLeft ?? 0;
+      result.replaceChildren(...matrix(comparison));
+      result.querySelector('.scroll')?.scrollTo({ left });
+    }
     shown = comparison;
   };
 }
@@ -106,21 +111,34 @@ function settingsView(app) {
   const layerField = byId('layer-field', HTMLLabelElement);
   const layer = byId('layer', HTMLInputElement);
   const pooling = byId('pooling', HTMLSelectElement);
+  const precision = byId('reference-precision', HTMLInputElement);
 
   const read = () => {
     if (feature.value === 'layer' && !layer.checkValidity()) return void layer.reportValidity();
     const value = feature.value === 'layer' ? `layer(${layer.value || 1})` : feature.value;
-    app.setSettings({ feature: readFeature(value), pooling: readPooling(pooling.value) });
+    const { layer_weights } = app.state.settings;
+    app.setSettings({ feature: readFeature(value), pooling: readPooling(pooling.value), layer_weights, reference_precision: precision.checked });
   };
-  for (const control of [feature, layer, pooling]) control.addEventListener('change', read);
+  for (const control of [feature, layer, pooling, precision]) control.addEventListener('change', read);
 
-  return (/** @type {State} */ { settings, model, task }) => {
+  return (/** @type {State} */ { settings, model, adapter, task }) => {
+    offer(feature, 'weighted', 'weighted: by the layer weights', weightsOf({ settings, adapter }) !== null);
+    offer(pooling, 'adapter', `adapter: ${adapter.card?.name}`, adapter.card !== null && adapter.card.kind !== 'layer_weights');
+    precision.checked = settings.reference_precision;
     const number = /^layer\((\d+)\)$/.exec(settings.feature)?.[1];
     feature.value = number ? 'layer' : settings.feature;
     pooling.value = settings.pooling;
     layerField.hidden = number === undefined;
     layer.max = String(model.card?.num_hidden_layers ?? 999);
     if (number && document.activeElement !== layer) layer.value = number;
-    feature.disabled = pooling.disabled = layer.disabled = task !== null;
+    feature.disabled = pooling.disabled = layer.disabled = precision.disabled = task !== null;
   };
+}
+
+/** A choice that is there only sometimes. @param {HTMLSelectElement} select @param {string} value @param {string} text @param {boolean} offered */
+function offer(select, value, text, offered) {
+  const option = [...select.options].find((each) => each.value === value);
+  if (!offered) option?.remove();
+  else if (option) showText(option, text);
+  else select.append(element('option', { value }, text));
 }

@@ -1,13 +1,16 @@
 // TED-6K: the file, the subset, the run with its progress, the result and its download.
 import { byId, element, showText } from '../dom.js';
 import { formatCount, formatDuration, formatPercent, formatSpeed, plural } from '../format.js';
-import { reportName, timeLeft } from '../ted.js';
+import { timeLeft } from '../ted.js';
 import { loadStage } from './model.js';
+import { saveReport } from './save.js';
 import { scores } from './scores.js';
 
 /** @import { App } from '../app.js' */
-/** @import { Count, Dataset, Subset } from '../types' */
-/** @import { Outcome, Run, State } from '../state.js' */
+/** @import { Count, Dataset, DeviceKind, Subset } from '../types' */
+/** @import { Outcome, Run, State, Unfinished } from '../state.js' */
+
+const DEVICES = { webgpu: 'WebGPU', cpu: 'the CPU' };
 
 /** @param {App} app */
 export function tedView(app) {
@@ -15,15 +18,19 @@ export function tedView(app) {
   const file = byId('ted-file', HTMLInputElement);
   const error = byId('ted-error', HTMLParagraphElement);
   const area = byId('ted-run-area', HTMLElement);
-  const summary = byId('ted-summary', HTMLParagraphElement);
+  const summary = byId('ted-summary', HTMLSpanElement);
   const run = byId('ted-run', HTMLButtonElement);
   const count = byId('ted-count', HTMLSpanElement);
   const progressArea = byId('ted-progress', HTMLElement);
   const bar = byId('ted-bar', HTMLProgressElement);
   const stage = byId('ted-stage', HTMLSpanElement);
+  const pause = byId('ted-pause', HTMLButtonElement);
   const stop = byId('ted-stop', HTMLButtonElement);
+  const open = byId('ted-open', HTMLButtonElement);
+  const unstored = byId('ted-unstored', HTMLParagraphElement);
+  const showUnfinished = unfinishedView(app);
   const result = byId('ted-result', HTMLElement);
-  const download = byId('ted-download', HTMLButtonElement);
+  const downloads = byId('ted-downloads', HTMLElement);
   const showSubset = subsetView(app);
 
   sample.addEventListener('click', () => app.openSample());
@@ -32,8 +39,15 @@ export function tedView(app) {
     file.value = '';
   });
   run.addEventListener('click', () => app.evaluate());
+  pause.addEventListener('click', () => app.pause());
   stop.addEventListener('click', () => app.stop());
-  download.addEventListener('click', () => app.state.outcome && save(app.state.outcome));
+  open.addEventListener('click', () => app.openDataset());
+  for (const [id, format] of /** @type {const} */ ([['ted-download', 'json'], ['ted-download-csv', 'csv'], ['ted-download-jsonl', 'jsonl']])) {
+    byId(id, HTMLButtonElement).addEventListener('click', () => {
+      const { outcome } = app.state;
+      if (outcome) saveReport(app, 'ted', outcome.report, outcome.model, format);
+    });
+  }
 
   /** @type {Outcome | null} */
   let shown = null;
@@ -43,17 +57,23 @@ export function tedView(app) {
     showText(error, state.errors.ted);
     area.hidden = datasetSource === null;
     showText(summary, dataset ? summaryText(dataset) : `\`${datasetSource?.name}\` is opened when you run it.`);
+    open.hidden = dataset !== null;
+    open.disabled = task !== null;
+    showUnfinished(state);
     showSubset(state);
     run.disabled = task !== null || state.count?.items === 0;
     run.ariaBusy = String(task === 'ted');
     showText(count, state.count ? countText(state.count, model.card !== null) : '');
 
     progressArea.hidden = task !== 'ted' || dataset === null;
-    if (running) Object.assign(bar, { max: running.progress.total, value: running.progress.done });
+    pause.disabled = !running;
+    showText(unstored, state.unstored);
+    if (running?.progress.total) Object.assign(bar, { max: running.progress.total, value: running.progress.done });
     else bar.removeAttribute('value');
     showText(stage, running ? stageText(running) : loadStage(model) || 'Preparing…');
 
-    result.hidden = download.hidden = outcome === null;
+    result.hidden = downloads.hidden = outcome === null;
+    for (const button of downloads.querySelectorAll('button')) button.disabled = task !== null;
     if (outcome && outcome !== shown) result.replaceChildren(...scores(outcome));
     shown = outcome;
   };
@@ -71,21 +91,40 @@ function countText({ items, texts }, loaded) {
 }
 
 /** @param {Run} run */
-function stageText({ progress, elapsed }) {
-  const { done, total, items, correct } = progress;
-  const left = timeLeft(progress, elapsed);
+function stageText({ progress, elapsed, from }) {
+  const { done, total, texts, total_texts, items, correct, restored } = progress;
+  const [encoded, time] = [done - from.done, elapsed - from.elapsed];
+  const left = timeLeft({ done: encoded, total: total - from.done }, time);
   return [
     `${formatCount(done)} of ${plural(total, 'token')}`,
-    left === null ? '' : `${formatSpeed(done, elapsed)}, ${formatDuration(left)} left`,
+    restored ? `${formatCount(texts)} of ${plural(total_texts, 'text')}, ${formatCount(restored)} of them restored` : '',
+    left === null ? '' : `${formatSpeed(encoded, time)}, ${formatDuration(left)} left`,
     items ? `${correct} of ${items} right so far (${formatPercent(correct / items)})` : '',
   ].filter(Boolean).join(' · ');
 }
 
-/** @param {Outcome} outcome */
-function save({ report, model }) {
-  const url = URL.createObjectURL(new Blob([JSON.stringify(report, null, 1)], { type: 'application/json' }));
-  element('a', { href: url, download: reportName(model, new Date()) }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+/** The run that can be gone on with, while none goes on. @param {App} app */
+function unfinishedView(app) {
+  const area = byId('ted-unfinished', HTMLElement);
+  const text = byId('ted-unfinished-text', HTMLParagraphElement);
+  const resume = byId('ted-resume', HTMLButtonElement);
+  const abandon = byId('ted-abandon', HTMLButtonElement);
+  resume.addEventListener('click', () => app.resume());
+  abandon.addEventListener('click', () => app.abandon());
+
+  return (/** @type {State} */ { unfinished, partial, run, task, choice }) => {
+    area.hidden = unfinished === null || run !== null;
+    if (!unfinished) return;
+    showText(text, unfinishedText(unfinished, partial !== null, choice?.kind ?? unfinished.device));
+    showText(abandon, partial ? 'Stop here' : 'Discard');
+    resume.disabled = abandon.disabled = task !== null;
+  };
+}
+
+/** @param {Unfinished} unfinished @param {boolean} paused on this page; else it is one of before @param {DeviceKind} now */
+function unfinishedText({ texts, total_texts, settings, data, model, adapter, device }, paused, now) {
+  const what = `${settings.feature} + ${settings.pooling}${adapter ? ` (${adapter.name})` : ''} of ${model.card || model.name} on ${data.name}`;
+  return `${paused ? 'Paused' : 'An unfinished run'}: ${formatCount(texts)} of ${plural(total_texts, 'text')} are done, ${what}. ${device === now ? 'Finished texts are not encoded again.' : `They were encoded on ${DEVICES[device]}; on ${DEVICES[now]} each is encoded again.`}`;
 }
 
 /** Types to tick, items per type, seed. @param {App} app */

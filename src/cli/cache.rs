@@ -1,0 +1,128 @@
+//! Finished vectors on disk, so that a stopped run goes on where it was. One file for each scope:
+//! a line of the scope's JSON, then records of equal length: SHA-256 of the text (32 bytes), the vector (f32, little-endian).
+//! A cache that can't be used is said and left alone: it is never a reason to lose a run.
+
+use super::CacheOptions;
+use gran_ted::ted::Run;
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Result, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+const KEY: usize = 32;
+
+/// The open file of a run's scope; none where there is no cache.
+pub struct Cache(Option<Open>);
+
+struct Open {
+    path: PathBuf,
+    file: File,
+    /// Bytes before the first record.
+    start: u64,
+    vector_length: usize,
+}
+
+impl Cache {
+    /// The file for the scope of `run`.
+    pub fn open(options: &CacheOptions, run: &Run) -> Self {
+        let folder = match &options.cache {
+            Some(folder) => Some(folder.clone()),
+            None => user_cache(),
+        };
+        let Some(folder) = folder.filter(|_| !options.no_cache) else { return Self(None) };
+        let path = folder.join(format!("{}.vectors", &run.scope_id()[..32]));
+        match Open::new(&folder, &path, run) {
+            Ok(open) => Self(Some(open)),
+            Err(error) => {
+                eprintln!("warning: this run can't be resumed: `{}`: {error}", path.display());
+                Self(None)
+            }
+        }
+    }
+
+    /// Whether finished vectors are kept.
+    pub fn is_open(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Gives the run what is stored of its texts.
+    pub fn restore(&mut self, run: &mut Run) {
+        let Some(open) = &mut self.0 else { return };
+        match open.restore(run) {
+            Ok(0) => {}
+            Ok(count) => eprintln!(
+                "{count} of {} texts are restored from `{}`",
+                run.progress().total_texts,
+                open.path.display()
+            ),
+            Err(error) => eprintln!("warning: cannot read `{}`: {error}", open.path.display()),
+        }
+    }
+
+    /// Appends fresh vectors.
+    pub fn keep(&mut self, fresh: Vec<(String, Vec<f32>)>) {
+        let Some(open) = &mut self.0 else { return };
+        if let Err(error) = open.append(&fresh) {
+            eprintln!("warning: this run can't be resumed from here: `{}`: {error}", open.path.display());
+            self.0 = None;
+        }
+    }
+}
+
+impl Open {
+    fn new(folder: &Path, path: &Path, run: &Run) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        file.try_lock().map_err(|_| std::io::Error::other("another run is using it"))?;
+        let line = format!("{}\n", run.scope());
+        let mut found = String::new();
+        BufReader::new(&file).take(1 + line.len() as u64).read_line(&mut found)?;
+        if found != line {
+            file.set_len(0)?; // empty, or torn in its first line
+            file.write_all(line.as_bytes())?;
+        }
+        let open =
+            Self { path: path.into(), start: line.len() as u64, vector_length: run.stored_length(), file };
+        let records = (open.file.metadata()?.len() - open.start) / open.record();
+        open.file.set_len(open.start + records * open.record())?; // a torn record is cut off
+        Ok(open)
+    }
+
+    fn record(&self) -> u64 {
+        (KEY + self.vector_length * size_of::<f32>()) as u64
+    }
+
+    fn restore(&mut self, run: &mut Run) -> Result<usize> {
+        let keys: HashMap<String, usize> = run.keys().into_iter().zip(0..).collect();
+        self.file.seek(SeekFrom::Start(self.start))?;
+        let mut reader = BufReader::with_capacity(1 << 20, &self.file);
+        let mut record = vec![0; self.record() as usize];
+        while reader.read_exact(&mut record).is_ok() {
+            let (key, values) = record.split_at(KEY);
+            let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            if let Some(text) = keys.get(&key) {
+                let values = values.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+                run.restore(*text, &values.collect::<Vec<_>>());
+            }
+        }
+        Ok(run.progress().restored)
+    }
+
+    fn append(&mut self, fresh: &[(String, Vec<f32>)]) -> Result<()> {
+        let mut bytes = Vec::with_capacity(fresh.len() * self.record() as usize);
+        for (key, vector) in fresh {
+            bytes.extend((0..KEY).filter_map(|i| u8::from_str_radix(&key[2 * i..2 * i + 2], 16).ok()));
+            bytes.extend(vector.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        self.file.write_all(&bytes)
+    }
+}
+
+/// `gran-ted` in the folder that the system gives a user for caches.
+fn user_cache() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    folder("XDG_CACHE_HOME")
+        .or_else(|| folder("LOCALAPPDATA"))
+        .or_else(|| Some(folder("HOME")?.join(".cache")))
+        .map(|cache| cache.join("gran-ted"))
+}

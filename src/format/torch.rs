@@ -1,0 +1,143 @@
+//! Checkpoints of `torch.save`: a zip archive of the pickle `data.pkl`, which describes the tensors, and one entry for
+//! the bytes of each storage. Read without the tensors' bytes, and without running anything that the pickle names.
+
+mod global;
+mod pickle;
+mod weights;
+mod zip;
+
+use super::{Source, TensorInfo, TensorType, gguf::describe};
+use crate::error::{Error, Result};
+use pickle::Pickle;
+use std::collections::HashMap;
+use weights::Weights;
+use zip::Zip;
+
+/// A tensor takes about 100 bytes of the pickle: this is enough for 40000, an optimizer's among them. What means harm
+/// takes 64 times as much memory.
+const PICKLE_LIMIT: u64 = 4 << 20;
+
+/// The weights of a checkpoint.
+#[derive(Debug)]
+pub struct Torch {
+    /// The source's name, for messages.
+    pub file: String,
+    /// In file order; tied weights have the same range.
+    pub tensors: Vec<TensorInfo>,
+    /// Name and torch's dtype of the tensors of other types than ours.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Torch {
+    /// Whether a file that starts with `first_bytes` is a zip archive, as a checkpoint is.
+    pub fn is_torch(first_bytes: &[u8]) -> bool {
+        first_bytes.starts_with(b"PK\x03\x04")
+    }
+
+    /// Reads and checks what `source` says about its weights: these are the tensors in the dictionary under `model`,
+    /// `state_dict` or `module`, or else in the outermost one except under `optimizer`. Dots join the names of
+    /// dictionaries and tensors; a `module.` before all of them goes. Values that are no tensors are left out.
+    ///
+    /// # Errors
+    /// [`Error::NotAModel`] (also for files of torch before 1.6, and without weights of our types),
+    /// [`Error::Absurd`] for counts and lengths, [`Error::Malformed`] for everything else.
+    pub async fn read(source: &dyn Source) -> Result<Self> {
+        // 1. The archive, and the pickle in it.
+        let file = source.name();
+        check_first_bytes(file, &source.read(0..source.size().min(16)).await?)?;
+        let zip = Zip::read(source).await?;
+        let folder = folder(file, &zip)?;
+        check_byte_order(file, &zip, &format!("{folder}/byteorder")).await?;
+        let bytes = zip.bytes(&format!("{folder}/data.pkl"), PICKLE_LIMIT).await?;
+        let (root, values) = Pickle::read(file, &bytes)?;
+        let weights = Weights::find(file, root, &values)?;
+
+        // 2. The places of the weights, by those of their storages.
+        let mut read = Self { file: file.into(), tensors: Vec::new(), skipped: Vec::new() };
+        let mut places = HashMap::new();
+        for (name, tensor) in &weights.tensors {
+            let Some(dtype) = tensor_type(tensor.dtype) else {
+                read.skipped.push((name.clone(), tensor.dtype.into()));
+                continue;
+            };
+            let (shape, range) = weights.extent(name, tensor, dtype)?;
+            let storage = &values.storages[tensor.storage];
+            let entry = format!("{folder}/data/{}", storage.key);
+            let place = match places.get(storage.key) {
+                Some(place) => place,
+                None => places.entry(storage.key).or_insert(zip.range(&entry).await?),
+            };
+            if place.end - place.start < storage.len {
+                let (item, found) = (format!("the zip entry `{entry}`"), place.end - place.start);
+                return Err(malformed(file, item, format!("{} bytes", storage.len), found.to_string()));
+            }
+            let range = place.start + range.start..place.start + range.end;
+            read.tensors.push(TensorInfo { name: name.clone(), dtype, shape, range });
+        }
+        if read.tensors.is_empty() {
+            let found = match read.skipped.first() {
+                Some((name, dtype)) => format!("others alone, such as `{name}` of {dtype}"),
+                None => "no tensors".into(),
+            };
+            let expected = "a checkpoint with tensors of float32, float16 or bfloat16";
+            return Err(Error::NotAModel { file: file.into(), expected, found });
+        }
+        read.tensors.sort_by_key(|tensor| tensor.range.start);
+        Ok(read)
+    }
+}
+
+fn check_first_bytes(file: &str, first_bytes: &[u8]) -> Result<()> {
+    if Torch::is_torch(first_bytes) {
+        return Ok(());
+    }
+    let found = match first_bytes {
+        [0x80, 2..=5, ..] => {
+            "one of the old format; load it and save it again with torch 1.6 or later".into()
+        }
+        _ => describe(first_bytes),
+    };
+    Err(not_a_checkpoint(file, found))
+}
+
+/// The folder that everything is in: it has the name that the file had when it was saved.
+fn folder<'a>(file: &str, zip: &'a Zip) -> Result<&'a str> {
+    let folders = zip.names().filter_map(|name| name.strip_suffix("/data.pkl"));
+    let mut folders = folders.filter(|folder| !folder.contains('/'));
+    match (folders.next(), folders.next()) {
+        (Some(folder), None) => Ok(folder),
+        (None, _) => Err(not_a_checkpoint(file, "a zip archive without data.pkl".into())),
+        (Some(_), Some(_)) => Err(not_a_checkpoint(file, "a zip archive with more than one data.pkl".into())),
+    }
+}
+
+/// Refuses the numbers of big-endian machines; older files do not say.
+async fn check_byte_order(file: &str, zip: &Zip<'_>, entry: &str) -> Result<()> {
+    if !zip.contains(entry) {
+        return Ok(());
+    }
+    match &zip.bytes(entry, 16).await?[..] {
+        b"little" => Ok(()),
+        other => {
+            let found = String::from_utf8_lossy(other).into_owned();
+            Err(malformed(file, format!("the zip entry `{entry}`"), "`little`".into(), format!("`{found}`")))
+        }
+    }
+}
+
+fn tensor_type(dtype: &str) -> Option<TensorType> {
+    match dtype {
+        "float32" => Some(TensorType::F32),
+        "float16" => Some(TensorType::F16),
+        "bfloat16" => Some(TensorType::BF16),
+        _ => None,
+    }
+}
+
+fn not_a_checkpoint(file: &str, found: String) -> Error {
+    Error::NotAModel { file: file.into(), expected: "a checkpoint of torch.save", found }
+}
+
+fn malformed(file: &str, item: String, expected: String, found: String) -> Error {
+    Error::Malformed { file: file.into(), item, expected, found }
+}

@@ -1,0 +1,191 @@
+//! What a pickle may name, and what comes of calling it: descriptions of tensors, and no code.
+
+use super::pickle::{ALLOWED, Machine, Storage, Tensor, Value};
+use crate::error::{Error, Result};
+
+/// A class or a function that a pickle may name.
+#[derive(Clone, Copy)]
+pub(super) enum Global {
+    OrderedDict,
+    /// `torch.Size`, a tuple.
+    Size,
+    /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`
+    Tensor,
+    /// `_rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, dtype[, metadata])`
+    TensorOfDtype,
+    /// `_rebuild_parameter(tensor, requires_grad, hooks)`
+    Parameter,
+    Dtype(&'static str),
+    Storage(&'static StorageType),
+}
+
+/// A class of storages: all of one element type.
+pub(super) struct StorageType {
+    class: &'static str,
+    /// torch's name of the element type.
+    pub(super) dtype: &'static str,
+    /// Bytes of one element.
+    pub(super) bytes: u64,
+}
+
+const fn storage(class: &'static str, dtype: &'static str, bytes: u64) -> StorageType {
+    StorageType { class, dtype, bytes }
+}
+
+static STORAGE_TYPES: [StorageType; 13] = [
+    storage("FloatStorage", "float32", 4),
+    storage("HalfStorage", "float16", 2),
+    storage("BFloat16Storage", "bfloat16", 2),
+    storage("DoubleStorage", "float64", 8),
+    storage("LongStorage", "int64", 8),
+    storage("IntStorage", "int32", 4),
+    storage("ShortStorage", "int16", 2),
+    storage("CharStorage", "int8", 1),
+    storage("ByteStorage", "uint8", 1),
+    storage("BoolStorage", "bool", 1),
+    storage("ComplexFloatStorage", "complex64", 8),
+    storage("ComplexDoubleStorage", "complex128", 16),
+    // counted in bytes; the tensor names the element type
+    storage("UntypedStorage", "uint8", 1),
+];
+
+/// Element types without a class of storages.
+const NEW_DTYPES: [&str; 9] = [
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "complex32",
+    "uint16",
+    "uint32",
+    "uint64",
+];
+
+impl Global {
+    /// The thing that `module` calls `name`, if it is one of ours.
+    pub(super) fn find(module: &str, name: &str) -> Option<Self> {
+        match (module, name) {
+            ("collections", "OrderedDict") => Some(Self::OrderedDict),
+            ("torch", "Size") => Some(Self::Size),
+            ("torch._utils", "_rebuild_tensor_v2") => Some(Self::Tensor),
+            ("torch._utils", "_rebuild_tensor_v3") => Some(Self::TensorOfDtype),
+            ("torch._utils", "_rebuild_parameter") => Some(Self::Parameter),
+            ("torch" | "torch.storage", _) => Self::element_type(name),
+            _ => None,
+        }
+    }
+
+    /// What messages call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::OrderedDict => "OrderedDict",
+            Self::Size => "torch.Size",
+            Self::Tensor => "_rebuild_tensor_v2",
+            Self::TensorOfDtype => "_rebuild_tensor_v3",
+            Self::Parameter => "_rebuild_parameter",
+            Self::Dtype(name) => name,
+            Self::Storage(class) => class.class,
+        }
+    }
+
+    fn element_type(name: &str) -> Option<Self> {
+        if let Some(storage) = STORAGE_TYPES.iter().find(|storage| storage.class == name) {
+            return Some(Self::Storage(storage));
+        }
+        let mut dtypes = STORAGE_TYPES.iter().map(|storage| storage.dtype).chain(NEW_DTYPES);
+        dtypes.find(|dtype| *dtype == name).map(Self::Dtype)
+    }
+}
+
+impl<'a> Machine<'a> {
+    /// The class or function of a module and a name.
+    pub(super) fn global(&self, names: [Value; 2]) -> Result<Value<'a>> {
+        let [Value::Text(module), Value::Text(name)] = names else {
+            return Err(self.malformed("the name of a global", names.map(Value::kind).join(" and ")));
+        };
+        match Global::find(module, name) {
+            Some(global) => Ok(Value::Global(global)),
+            None => Err(self.malformed(ALLOWED, format!("the global `{module}.{name}`"))),
+        }
+    }
+
+    /// What `function` makes of `arguments`.
+    pub(super) fn reduce(&mut self, function: Value<'a>, arguments: Value<'a>) -> Result<Value<'a>> {
+        let (Value::Global(function), Value::Tuple(index)) = (function, arguments) else {
+            let found = format!("{} with {}", function.kind(), arguments.kind());
+            return Err(self.malformed("a function with a tuple of arguments", found));
+        };
+        let arguments = &self.values.tuples[index][..];
+        let (view, dtype, metadata) = match (function, arguments) {
+            (Global::OrderedDict, []) => return Ok(self.values.dict()),
+            (Global::Size, [size @ Value::Tuple(_)]) => return Ok(*size),
+            (Global::Parameter, [tensor @ Value::Tensor(_), _, _]) => return Ok(*tensor),
+            (Global::Tensor, [view @ .., _, _]) if view.len() == 4 => (view, None, None),
+            (Global::Tensor, [view @ .., _, _, metadata]) => (view, None, Some(*metadata)),
+            (Global::TensorOfDtype, [view @ .., _, _, Value::Global(Global::Dtype(dtype))]) => {
+                (view, Some(*dtype), None)
+            }
+            (Global::TensorOfDtype, [view @ .., _, _, Value::Global(Global::Dtype(dtype)), metadata]) => {
+                (view, Some(*dtype), Some(*metadata))
+            }
+            _ => return Err(self.wrong_arguments(function, arguments)),
+        };
+        let &[Value::Storage(storage), Value::Int(offset), Value::Tuple(shape), Value::Tuple(strides)] = view
+        else {
+            return Err(self.wrong_arguments(function, arguments));
+        };
+        let altered = match metadata {
+            None | Some(Value::None) => false,
+            Some(Value::Dict(dict)) => !self.values.dicts[dict].is_empty(),
+            Some(_) => return Err(self.wrong_arguments(function, arguments)),
+        };
+        let dtype = dtype.unwrap_or(self.values.storages[storage].dtype);
+        self.values.tensors.push(Tensor { dtype, storage, offset, shape, strides, altered });
+        Ok(Value::Tensor(self.values.tensors.len() - 1))
+    }
+
+    fn wrong_arguments(&self, function: Global, arguments: &[Value]) -> Error {
+        self.malformed(format!("the arguments of {}", function.name()), kinds(arguments))
+    }
+
+    /// The storage that `('storage', class, key, location, number of elements)` stands for.
+    pub(super) fn persistent(&mut self, id: Value<'a>) -> Result<Value<'a>> {
+        let Value::Tuple(index) = id else {
+            return Err(self.malformed("the id of a storage", id.kind()));
+        };
+        let id = &self.values.tuples[index][..];
+        let &[
+            Value::Text("storage"),
+            Value::Global(Global::Storage(class)),
+            Value::Text(key),
+            _,
+            Value::Int(len),
+        ] = id
+        else {
+            return Err(self.malformed("the id of a storage", kinds(id)));
+        };
+        let Some(len) = u64::try_from(len).ok().and_then(|len| len.checked_mul(class.bytes)) else {
+            return Err(self.malformed(format!("a length of storage `{key}`"), len.to_string()));
+        };
+        self.values.storages.push(Storage { dtype: class.dtype, key, len });
+        Ok(Value::Storage(self.values.storages.len() - 1))
+    }
+
+    /// Sets the attributes of an object: an `OrderedDict` of weights has `_metadata`, which is not needed.
+    pub(super) fn build(&mut self, state: Value<'a>) -> Result<()> {
+        match (self.top()?, state) {
+            (Value::Dict(_), Value::Dict(_)) => Ok(()),
+            (object, state) => {
+                let found = format!("{} of {}", state.kind(), object.kind());
+                Err(self.malformed("the attributes of an ordered dictionary", found))
+            }
+        }
+    }
+}
+
+/// What messages call a tuple of these values, which may be millions.
+fn kinds(values: &[Value]) -> String {
+    let first = values.iter().take(8).map(|value| value.kind()).collect::<Vec<_>>();
+    format!("({})", first.join(", "))
+}

@@ -1,0 +1,194 @@
+//! Which of a pickle's tensors are the model's weights, by which names, and which bytes of their storages they are.
+
+use super::{
+    not_a_checkpoint,
+    pickle::{Pickle, Tensor, Value},
+};
+use crate::{
+    error::{Error, Result},
+    format::TensorType,
+};
+use std::{collections::HashSet, ops::Range};
+
+/// Where the outermost dictionary may keep the weights.
+const MODEL_KEYS: [&str; 3] = ["model", "state_dict", "module"];
+/// All names together; a dictionary within a dictionary repeats the outer's name.
+const NAMES_LIMIT: usize = 16 << 20;
+/// Real weights have 5 dimensions or fewer.
+const MAX_RANK: usize = 8;
+
+/// The weights of a checkpoint: what is in the dictionary under one of [`MODEL_KEYS`], or else in the outermost one.
+pub(super) struct Weights<'a> {
+    file: &'a str,
+    values: &'a Pickle<'a>,
+    names_len: usize,
+    /// In no order that matters.
+    pub(super) tensors: Vec<(String, &'a Tensor)>,
+}
+
+impl<'a> Weights<'a> {
+    /// Finds the weights below `root`, the outermost of `values`.
+    pub(super) fn find(file: &'a str, root: Value<'a>, values: &'a Pickle<'a>) -> Result<Self> {
+        let Value::Dict(root) = root else {
+            return Err(not_a_checkpoint(file, format!("a pickle of {}", root.kind())));
+        };
+        let mut weights = Self { file, values, names_len: 0, tensors: Vec::new() };
+        weights.collect(root)?;
+
+        // wrapped for several devices
+        if weights.tensors.iter().all(|(name, _)| name.starts_with("module.")) {
+            for (name, _) in &mut weights.tensors {
+                name.drain(.."module.".len());
+            }
+        }
+        let mut names = HashSet::new();
+        for (name, _) in &weights.tensors {
+            if !names.insert(name) {
+                let item = format!("tensor `{name}`");
+                return Err(weights.malformed(item, "one of this name", "a second one"));
+            }
+        }
+        Ok(weights)
+    }
+
+    /// Adds the tensors of the dictionary `root`, and of those in it, which are entered once each.
+    fn collect(&mut self, root: usize) -> Result<()> {
+        let model = self.model(root)?;
+        let mut entered = HashSet::from([model.unwrap_or(root)]);
+        let mut open = vec![(String::new(), model.unwrap_or(root))];
+        while let Some((outer, dict)) = open.pop() {
+            for &(key, value) in &self.values.dicts[dict] {
+                let (Value::Dict(_) | Value::Tensor(_)) = value else { continue };
+                if model.is_none() && dict == root && matches!(key, Value::Text("optimizer")) {
+                    continue;
+                }
+                let name = self.name(&outer, key)?;
+                match value {
+                    Value::Dict(inner) if entered.insert(inner) => open.push((name, inner)),
+                    Value::Dict(_) => {
+                        let item = format!("the dictionary `{name}`");
+                        return Err(self.malformed(item, "one of its own", "one that stands elsewhere too"));
+                    }
+                    Value::Tensor(tensor) => self.tensors.push((name, &self.values.tensors[tensor])),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The dictionary of weights in the dictionary `root`, if there is one.
+    fn model(&self, root: usize) -> Result<Option<usize>> {
+        for model_key in MODEL_KEYS {
+            let mut models = self.values.dicts[root].iter().filter_map(|&(key, value)| match (key, value) {
+                (Value::Text(key), Value::Dict(dict)) if key == model_key => Some(dict),
+                _ => None,
+            });
+            if let Some(model) = models.next() {
+                return match models.next() {
+                    None => Ok(Some(model)),
+                    Some(_) => {
+                        let item = format!("the dictionary `{model_key}`");
+                        Err(self.malformed(item, "one of this name", "a second one"))
+                    }
+                };
+            }
+        }
+        Ok(None)
+    }
+
+    /// The name of what stands under `key` in the dictionary `outer`.
+    fn name(&mut self, outer: &str, key: Value) -> Result<String> {
+        let key = match key {
+            Value::Text(text) => text.to_owned(),
+            Value::Int(index) => index.to_string(),
+            _ => return Err(self.malformed("a weight's name", "text", key.kind())),
+        };
+        self.names_len += outer.len() + 1 + key.len();
+        if self.names_len > NAMES_LIMIT {
+            return Err(Error::Absurd {
+                file: self.file.into(),
+                item: "the length of all names".into(),
+                found: self.names_len as u64,
+                limit: NAMES_LIMIT as u64,
+            });
+        }
+        Ok(if outer.is_empty() { key } else { format!("{outer}.{key}") })
+    }
+
+    /// Shape and bytes of a tensor of our type `dtype`, counted from the start of its storage.
+    pub(super) fn extent(
+        &self,
+        name: &str,
+        tensor: &Tensor,
+        dtype: TensorType,
+    ) -> Result<(Vec<usize>, Range<u64>)> {
+        let item = || format!("tensor `{name}`");
+        if tensor.altered {
+            return Err(self.malformed(item(), "elements as they are", "negated or conjugated ones"));
+        }
+        let shape = self.sizes(name, tensor.shape)?;
+        let strides = self.sizes(name, tensor.strides)?;
+        let Some(bytes) = shape
+            .iter()
+            .try_fold(1, |len: usize, &dim| len.checked_mul(dim))
+            .and_then(|len| (len as u64).checked_mul(dtype.block_bytes() as u64))
+        else {
+            return Err(self.malformed(item(), "a size that fits the memory", format!("{shape:?}")));
+        };
+        if strides.len() != shape.len() || (bytes > 0 && !contiguous(&shape, &strides)) {
+            let found = format!("strides {strides:?}");
+            return Err(self.malformed(item(), format!("contiguous elements of shape {shape:?}"), found));
+        }
+        let storage = &self.values.storages[tensor.storage];
+        let start = u64::try_from(tensor.offset).ok();
+        let start = start.and_then(|offset| offset.checked_mul(dtype.block_bytes() as u64));
+        match start.and_then(|start| Some(start..start.checked_add(bytes)?)) {
+            Some(range) if range.end <= storage.len => Ok((shape, range)),
+            _ => {
+                let expected =
+                    format!("{bytes} bytes within the {} of storage `{}`", storage.len, storage.key);
+                Err(self.malformed(item(), expected, format!("an offset of {} elements", tensor.offset)))
+            }
+        }
+    }
+
+    /// The numbers of the tuple `index`, a shape or strides.
+    fn sizes(&self, name: &str, index: usize) -> Result<Vec<usize>> {
+        let tuple = &self.values.tuples[index];
+        if tuple.len() > MAX_RANK {
+            let (file, item) = (self.file.into(), format!("the number of dimensions of tensor `{name}`"));
+            return Err(Error::Absurd { file, item, found: tuple.len() as u64, limit: MAX_RANK as u64 });
+        }
+        let mut sizes = Vec::new();
+        for &size in tuple {
+            let fits = if let Value::Int(size) = size { usize::try_from(size).ok() } else { None };
+            let Some(size) = fits else {
+                let found = if let Value::Int(size) = size { size.to_string() } else { size.kind().into() };
+                return Err(self.malformed(format!("tensor `{name}`"), "sizes and strides from 0 up", found));
+            };
+            sizes.push(size);
+        }
+        Ok(sizes)
+    }
+
+    fn malformed(
+        &self,
+        item: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Error {
+        let (item, expected, found) = (item.into(), expected.into(), found.into());
+        Error::Malformed { file: self.file.into(), item, expected, found }
+    }
+}
+
+/// Whether the elements lie one after the other; the stride of a dimension of 1 does not matter.
+fn contiguous(shape: &[usize], strides: &[usize]) -> bool {
+    let mut next = 1;
+    shape.iter().zip(strides).rev().all(|(&dim, &stride)| {
+        let here = next;
+        next *= dim;
+        dim == 1 || stride == here
+    })
+}

@@ -1,0 +1,336 @@
+//! Adapter files: what the paper trains on a frozen encoder, as .safetensors or the reference's `epoch_N.pt`; or only
+//! its layer weights, also as a JSON list. Names and shapes are checked before a tensor is read.
+
+use super::reader::Sequential;
+use crate::device::Device;
+use crate::encoder::TextEncoder;
+use crate::error::{Error, Result};
+use crate::format::{Source, TensorInfo, TensorType, safetensors::Safetensors, torch::Torch};
+use crate::kernel::{PackedWeight, quant};
+use crate::model::adapter::{Adapter, AdapterInfo, AdapterKind, Precision};
+use crate::model::{Config, Weights};
+use burn::tensor::{Tensor, TensorData};
+use half::bf16;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// No model has more layers than this.
+const MAX_WEIGHTS_BYTES: u64 = 64 << 10;
+/// Blocks of attention pooling; the paper has two.
+const MAX_BLOCKS: usize = 64;
+
+/// An opened file: what is in it, nothing loaded yet.
+pub struct AdapterFile {
+    source: Rc<dyn Source>,
+    tensors: Vec<TensorInfo>,
+    /// Names and types of tensors that we don't read.
+    skipped: Vec<(String, String)>,
+    /// The adapter in it; `None` where there are layer weights alone.
+    pub kind: Option<AdapterKind>,
+    /// w, before its softmax; one a layer.
+    pub layer_weights: Option<Vec<f32>>,
+}
+
+impl AdapterFile {
+    /// Reads the header and the layer weights.
+    ///
+    /// # Errors
+    /// [`Error::NotAnAdapter`], those of the file's format, [`Error::Malformed`] for the layer weights.
+    pub async fn open(source: Rc<dyn Source>) -> Result<Self> {
+        let first_bytes = source.read(0..source.size().min(16)).await?;
+        if source.name().ends_with(".json") || first_bytes.trim_ascii_start().starts_with(b"[") {
+            let layer_weights = Some(read_list(&*source).await?);
+            return Ok(Self { source, tensors: vec![], skipped: vec![], kind: None, layer_weights });
+        }
+        // A bare pickle is torch's format of old, whose error says what to do.
+        let is_pickle = matches!(first_bytes[..], [0x80, 2..=5, ..]) && first_bytes.get(8) != Some(&b'{');
+        let (mut tensors, skipped) = if Torch::is_torch(&first_bytes) || is_pickle {
+            let file = Torch::read(&*source).await?;
+            (file.tensors, file.skipped)
+        } else {
+            let file = Safetensors::read(&*source).await?;
+            (file.tensors, file.skipped)
+        };
+        let layer_weights = match tensors.iter().position(|tensor| tensor.name == "layer_weights") {
+            Some(index) => Some(read_weights(&*source, tensors.remove(index)).await?),
+            None => None,
+        };
+        let kind = kind(&tensors);
+        if kind.is_none() && (layer_weights.is_none() || !tensors.is_empty()) {
+            let found =
+                tensors.first().map_or("no tensor".into(), |first| format!("the tensor `{}`", first.name));
+            return Err(Error::NotAnAdapter { file: source.name().into(), found });
+        }
+        Ok(Self { source, tensors, skipped, kind, layer_weights })
+    }
+
+    /// The file's name.
+    pub fn name(&self) -> &str {
+        super::header::short_name(self.source.name())
+    }
+
+    /// Loads the adapter for the hidden states of `encoder`, onto its device.
+    ///
+    /// # Errors
+    /// [`Error::NotAnAdapter`] where there are layer weights alone, [`Error::MissingTensor`], [`Error::ExtraTensor`],
+    /// [`Error::WrongShape`] (an adapter of another width is one), [`Error::UnknownTensorType`],
+    /// [`Error::LayerCount`], [`Error::NotFinite`], [`Error::DeviceLimit`].
+    pub async fn load(&self, encoder: &TextEncoder, precision: Precision) -> Result<Adapter> {
+        // 1. The plan: each expected tensor's place in the file.
+        let file = self.source.name();
+        let Some(kind) = self.kind else {
+            return Err(Error::NotAnAdapter { file: file.into(), found: "layer weights alone".into() });
+        };
+        self.check_layer_weights(&encoder.config)?;
+        let mut found: HashMap<_, _> = self.tensors.iter().map(|info| (info.name.as_str(), info)).collect();
+        let mut planned = Vec::new();
+        for expected in self.expected(kind, encoder.config.hidden_size)? {
+            let info = found.remove(expected.name.as_str()).ok_or_else(|| self.missing(&expected.name))?;
+            planned.push((info.clone(), expected));
+        }
+        if let Some(tensor) = found.keys().min() {
+            return Err(Error::ExtraTensor {
+                file: file.into(),
+                tensor: (*tensor).into(),
+                family: kind.name(),
+            });
+        }
+        for (info, expected) in &planned {
+            check_shape(file, info, &expected.shape)?;
+        }
+
+        // 2. The tensors, in the file's order, which its hash needs.
+        planned.sort_by_key(|(info, _)| info.range.start);
+        let device = encoder.device();
+        let mut weights = Weights::new(file);
+        let mut reader = Sequential::new(self.source.clone());
+        for (info, expected) in &planned {
+            let bytes = reader.read_in_order(info).await?;
+            let mut values = quant::dequantize(info.dtype, &bytes);
+            drop(bytes);
+            if values.iter().any(|value| !value.is_finite()) {
+                return Err(Error::NotFinite { file: file.into(), tensor: info.name.clone() });
+            }
+            if precision == Precision::Reference && kind != AdapterKind::MeanMlp {
+                values.iter_mut().for_each(|value| *value = bf16::from_f32(*value).to_f32());
+            }
+            expected.upload(values, &mut weights, device)?;
+        }
+        while !reader.is_finished() {
+            reader.skip().await?;
+        }
+
+        // 3. The network.
+        let (name, sha256) = reader.sha256();
+        let info = AdapterInfo {
+            name,
+            sha256,
+            kind,
+            dimension: self.shape("proj.weight")?[0],
+            parameters: planned.iter().map(|(info, _)| info.shape.iter().product::<usize>() as u64).sum(),
+            layer_weights: self.layer_weights.clone(),
+        };
+        Adapter::load(&mut weights, info, precision, encoder.info.max_length, device)
+    }
+
+    /// Refuses layer weights for a model of another depth.
+    fn check_layer_weights(&self, config: &Config) -> Result<()> {
+        let layers = config.num_hidden_layers;
+        match &self.layer_weights {
+            Some(weights) if weights.len() != layers => {
+                Err(Error::LayerCount { item: "the number of layer weights", found: weights.len(), layers })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The tensors of an adapter of `kind` on hidden states of `d` values.
+    fn expected(&self, kind: AdapterKind, d: usize) -> Result<Vec<Expected>> {
+        let mut all = Vec::new();
+        match kind {
+            AdapterKind::Attention { blocks, rope } => {
+                all.push(Expected::new("pool_token", &[1, 1, d]));
+                for block in 0..blocks {
+                    all.extend(if rope { self.rope_block(block, d)? } else { self.plain_block(block, d)? });
+                }
+            }
+            AdapterKind::MeanMlp => {
+                let f = self.width("mlp.0.weight")?;
+                all.extend([Expected::new("mlp.0.weight", &[f, d]), Expected::new("mlp.3.weight", &[d, f])]);
+            }
+        }
+        let e = self.shape("proj.weight")?[0];
+        for (name, shape) in [("out_norm.weight", vec![d]), ("out_norm.bias", vec![d])] {
+            all.push(Expected::new(name, &shape));
+        }
+        all.extend([Expected::new("proj.weight", &[e, d]), Expected::new("proj.bias", &[e])]);
+        Ok(all)
+    }
+
+    fn rope_block(&self, block: usize, d: usize) -> Result<Vec<Expected>> {
+        let at = |name: &str| format!("encoder.{block}.{name}");
+        let f = self.width(&at("mlp.0.weight"))?;
+        let mut all: Vec<Expected> = ["q", "k", "v", "o"]
+            .map(|name| Expected::new(&at(&format!("{name}_proj.weight")), &[d, d]))
+            .into();
+        all.extend(
+            ["norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias"]
+                .map(|name| Expected::new(&at(name), &[d])),
+        );
+        all.push(Expected::new(&at("mlp.0.weight"), &[f, d]));
+        all.push(Expected::new(&at("mlp.0.bias"), &[f]));
+        all.push(Expected::new(&at("mlp.3.weight"), &[d, f]));
+        all.push(Expected::new(&at("mlp.3.bias"), &[d]));
+        Ok(all)
+    }
+
+    /// The names of torch's TransformerEncoderLayer, under ours.
+    fn plain_block(&self, block: usize, d: usize) -> Result<Vec<Expected>> {
+        let theirs = |name: &str| format!("encoder.layers.{block}.{name}");
+        let ours = |name: &str| format!("encoder.{block}.{name}");
+        let f = self.width(&theirs("linear1.weight"))?;
+        let qkv = |end: &str| ["q", "k", "v"].map(|name| ours(&format!("{name}_proj.{end}"))).to_vec();
+        let one = |name: &str| vec![ours(name)];
+        let rows: [(&str, Vec<usize>, Vec<String>); 12] = [
+            ("self_attn.in_proj_weight", vec![3 * d, d], qkv("weight")),
+            ("self_attn.in_proj_bias", vec![3 * d], qkv("bias")),
+            ("self_attn.out_proj.weight", vec![d, d], one("o_proj.weight")),
+            ("self_attn.out_proj.bias", vec![d], one("o_proj.bias")),
+            ("linear1.weight", vec![f, d], one("mlp.0.weight")),
+            ("linear1.bias", vec![f], one("mlp.0.bias")),
+            ("linear2.weight", vec![d, f], one("mlp.3.weight")),
+            ("linear2.bias", vec![d], one("mlp.3.bias")),
+            ("norm1.weight", vec![d], one("norm1.weight")),
+            ("norm1.bias", vec![d], one("norm1.bias")),
+            ("norm2.weight", vec![d], one("norm2.weight")),
+            ("norm2.bias", vec![d], one("norm2.bias")),
+        ];
+        Ok(rows.map(|(name, shape, parts)| Expected { name: theirs(name), shape, parts }).into())
+    }
+
+    /// Rows of a matrix whose height only the file tells.
+    fn shape(&self, name: &str) -> Result<&[usize]> {
+        match self.tensors.iter().find(|info| info.name == name) {
+            Some(info) if info.shape.len() == 2 && info.shape[0] > 0 => Ok(&info.shape),
+            Some(info) => Err(Error::Malformed {
+                file: self.source.name().into(),
+                item: format!("tensor `{name}`"),
+                expected: "a matrix".into(),
+                found: format!("shape {:?}", info.shape),
+            }),
+            None => Err(self.missing(name)),
+        }
+    }
+
+    /// Rows of the MLP's first matrix, which the kernels take in groups of 32.
+    fn width(&self, name: &str) -> Result<usize> {
+        match self.shape(name)?[0] {
+            rows if rows.is_multiple_of(32) => Ok(rows),
+            rows => Err(Error::Malformed {
+                file: self.source.name().into(),
+                item: format!("tensor `{name}`"),
+                expected: "a multiple of 32 rows".into(),
+                found: rows.to_string(),
+            }),
+        }
+    }
+
+    fn missing(&self, tensor: &str) -> Error {
+        let (file, tensor) = (self.source.name().into(), tensor.to_string());
+        match self.skipped.iter().find(|(name, _)| *name == tensor) {
+            Some((_, found)) => Error::UnknownTensorType { file, tensor, found: found.clone() },
+            None => Error::MissingTensor { file, tensor },
+        }
+    }
+}
+
+/// A tensor of the file, and what it is called in the network: several where its rows are of several layers.
+struct Expected {
+    name: String,
+    shape: Vec<usize>,
+    parts: Vec<String>,
+}
+
+impl Expected {
+    fn new(name: &str, shape: &[usize]) -> Self {
+        Self { name: name.into(), shape: shape.to_vec(), parts: vec![name.into()] }
+    }
+
+    fn upload(&self, values: Vec<f32>, weights: &mut Weights, device: &Device) -> Result<()> {
+        for (part, values) in self.parts.iter().zip(values.chunks(values.len() / self.parts.len())) {
+            match self.shape[..] {
+                [rows, columns] => {
+                    let rows = rows / self.parts.len();
+                    let needed = quant::Layout::Dense.bytes(rows, columns)[0];
+                    if let Some(limit) = device.max_buffer_bytes
+                        && needed > limit
+                    {
+                        return Err(Error::DeviceLimit { item: self.name.clone(), needed, limit });
+                    }
+                    let packed = quant::pack(TensorType::F32, bytemuck::cast_slice(values), rows, columns);
+                    weights.insert_matrix(part.clone(), PackedWeight::upload(packed, device));
+                }
+                _ => {
+                    let data = TensorData::new(values.to_vec(), [values.len()]);
+                    let tensor = device.keep(data, |data, device| Tensor::<1>::from_data(data, device));
+                    weights.insert_vector(part.clone(), tensor);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// By the tensors' names; `None` where neither kind's are there.
+fn kind(tensors: &[TensorInfo]) -> Option<AdapterKind> {
+    let has = |name: &str| tensors.iter().any(|info| info.name == name);
+    let blocks = |prefix: &str, one_of_each: &str| {
+        (0..MAX_BLOCKS).take_while(|block| has(&format!("{prefix}.{block}.{one_of_each}"))).count()
+    };
+    if has("pool_token") {
+        return Some(match blocks("encoder.layers", "self_attn.in_proj_weight") {
+            0 => AdapterKind::Attention { blocks: blocks("encoder", "q_proj.weight").max(1), rope: true },
+            blocks => AdapterKind::Attention { blocks, rope: false },
+        });
+    }
+    has("mlp.0.weight").then_some(AdapterKind::MeanMlp)
+}
+
+fn check_shape(file: &str, info: &TensorInfo, expected: &[usize]) -> Result<()> {
+    if info.shape == expected {
+        return Ok(());
+    }
+    Err(Error::WrongShape {
+        file: file.into(),
+        tensor: info.name.clone(),
+        expected: expected.into(),
+        found: info.shape.clone(),
+    })
+}
+
+async fn read_list(source: &dyn Source) -> Result<Vec<f32>> {
+    let bytes = source.read(0..source.size().min(MAX_WEIGHTS_BYTES)).await?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::Malformed {
+        file: source.name().into(),
+        item: "the layer weights".into(),
+        expected: "a JSON list of numbers, or an adapter's .safetensors or .pt file".into(),
+        found: e.to_string(),
+    })
+}
+
+async fn read_weights(source: &dyn Source, tensor: TensorInfo) -> Result<Vec<f32>> {
+    let file = source.name();
+    if tensor.shape.len() != 1 || tensor.range.end - tensor.range.start > MAX_WEIGHTS_BYTES {
+        return Err(Error::Malformed {
+            file: file.into(),
+            item: "layer_weights".into(),
+            expected: "one number a layer".into(),
+            found: format!("shape {:?}", tensor.shape),
+        });
+    }
+    let values = quant::dequantize(tensor.dtype, &source.read(tensor.range).await?);
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(Error::LayerWeight { index, found: values[index] }),
+        None => Ok(values),
+    }
+}

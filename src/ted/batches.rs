@@ -1,0 +1,73 @@
+//! Texts in batches whose size follows the device's speed, so that a stop is seen soon; a text's vector does not depend
+//! on its batch, so the scores don't.
+
+use web_time::Duration;
+
+/// Tokens of the first batch, and the fewest of any: enough to fill the kernels' tiles.
+const FIRST_BUDGET: usize = 128;
+/// Tokens of the largest batch: what activations may take on a device.
+const LARGEST_BUDGET: usize = 2048;
+/// How long a batch should take: a stop is seen after one.
+const STEP: Duration = Duration::from_millis(700);
+
+/// The texts of a run, some of them encoded.
+pub struct Batches {
+    ids: Vec<Vec<u32>>,
+    /// Beside `ids`: encoded, or never to be.
+    done: Vec<bool>,
+    next: usize,
+    budget: usize,
+    /// Tokens to encode, skipped ones not counted.
+    pub total: usize,
+    /// Tokens encoded.
+    pub tokens: usize,
+    /// Texts encoded.
+    pub texts: usize,
+    /// Time spent on them.
+    pub spent: Duration,
+}
+
+impl Batches {
+    /// All of `ids`, in order.
+    pub fn new(ids: Vec<Vec<u32>>) -> Self {
+        let total = ids.iter().map(Vec::len).sum();
+        let done = vec![false; ids.len()];
+        Self { ids, done, next: 0, budget: FIRST_BUDGET, total, tokens: 0, texts: 0, spent: Duration::ZERO }
+    }
+
+    /// Leaves a text out, whose vector is known.
+    pub fn skip(&mut self, text: usize) {
+        if !std::mem::replace(&mut self.done[text], true) {
+            self.total -= self.ids[text].len();
+        }
+    }
+
+    /// The texts of the next batch: at least one, at most the budget's tokens; none when all are done.
+    pub fn next(&mut self) -> Vec<usize> {
+        while self.done.get(self.next) == Some(&true) {
+            self.next += 1;
+        }
+        let mut tokens = 0;
+        let fits = |text: &usize| {
+            tokens += self.ids[*text].len();
+            tokens <= self.budget || tokens == self.ids[*text].len()
+        };
+        (self.next..self.ids.len()).filter(|text| !self.done[*text]).take_while(fits).collect()
+    }
+
+    /// The token ids of a batch's texts.
+    pub fn ids(&self, batch: &[usize]) -> Vec<&[u32]> {
+        batch.iter().map(|text| self.ids[*text].as_slice()).collect()
+    }
+
+    /// Says that a batch is encoded, and how long it took.
+    pub fn finish(&mut self, batch: &[usize], elapsed: Duration) {
+        let tokens: usize = batch.iter().map(|text| self.ids[*text].len()).sum();
+        batch.iter().for_each(|text| self.done[*text] = true);
+        self.tokens += tokens;
+        self.texts += batch.len();
+        self.spent += elapsed;
+        let fitting = tokens as f64 * STEP.as_secs_f64() / elapsed.as_secs_f64().max(1e-6);
+        self.budget = (fitting as usize).clamp(FIRST_BUDGET, LARGEST_BUDGET);
+    }
+}

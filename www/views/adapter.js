@@ -1,0 +1,72 @@
+// The adapter: its file, what it is, the weights of layers in it, and the way to be rid of it.
+import { byId, element, showText } from '../dom.js';
+import { formatCount, formatParameters, formatPercent } from '../format.js';
+import { softmax } from '../mix.js';
+import { fact } from './model.js';
+
+/** @import { App } from '../app.js' */
+/** @import { AdapterCard } from '../types' */
+/** @import { State } from '../state.js' */
+
+const KINDS = { attention: 'attention pooling', mean_mlp: 'mean + MLP', layer_weights: 'layer weights alone' };
+
+/** @param {App} app */
+export function adapterView(app) {
+  const area = byId('adapter', HTMLDetailsElement);
+  const file = byId('adapter-file', HTMLInputElement);
+  const facts = byId('adapter-facts', HTMLDListElement);
+  const weights = byId('adapter-weights', HTMLElement);
+  const remove = byId('adapter-remove', HTMLButtonElement);
+  const note = byId('adapter-note', HTMLParagraphElement);
+  const error = byId('adapter-error', HTMLParagraphElement);
+
+  file.addEventListener('change', async () => {
+    if (file.files?.[0]) await app.layers.loadAdapter(file.files[0]);
+    file.value = '';
+  });
+  remove.addEventListener('click', () => app.layers.dropAdapter());
+
+  /** @type {AdapterCard | null} */
+  let shown = null;
+  return (/** @type {State} */ { adapter, task, errors }) => {
+    const { card, missing } = adapter;
+    file.disabled = remove.disabled = task !== null;
+    facts.hidden = remove.hidden = card === null;
+    weights.hidden = !card?.layer_weights;
+    if (card && card !== shown) {
+      facts.replaceChildren(...factList(card));
+      weights.replaceChildren(...(card.layer_weights ? [bars(card.layer_weights)] : []));
+      area.open = true;
+    }
+    shown = card;
+    showText(note, missing && !card ? `You had the adapter \`${missing}\`. The page cannot keep a picked file: pick it again to use it.` : adapter.note);
+    showText(error, errors.adapter);
+  };
+}
+
+/** @param {AdapterCard} card */
+function factList({ name, kind, dimension, rope, parameters, layer_weights, sha256 }) {
+  return [
+    fact('File', name),
+    fact('Kind', KINDS[kind]),
+    ...(dimension === null ? [] : [fact('Dimension', formatCount(dimension))]),
+    ...(rope === null ? [] : [fact('Rotary positions', rope ? 'yes' : 'no')]),
+    ...(kind === 'layer_weights' ? [] : [fact('Parameters', parameters < 1e6 ? formatCount(parameters) : formatParameters(parameters))]),
+    fact('Layer weights', layer_weights ? `${layer_weights.length} layers` : 'none'),
+    ...(sha256 ? [fact('SHA-256', `${sha256.slice(0, 12)}…`, sha256)] : []),
+  ];
+}
+
+/** The share of each layer as a bar. @param {number[]} weights before softmax */
+function bars(weights) {
+  const shares = [...softmax(weights)];
+  const most = Math.max(...shares);
+  const label = `Share of each layer after softmax; the largest, ${formatPercent(most)}, is layer ${shares.indexOf(most) + 1}'s.`;
+  const columns = shares.map((share, at) => {
+    const bar = element('span', { title: `layer ${at + 1}: w ${weights[at].toFixed(3)}, ${formatPercent(share)}` });
+    bar.style.setProperty('--share', `${(100 * share) / most}%`);
+    return bar;
+  });
+  const picture = element('div', { className: 'shares', role: 'img', ariaLabel: label }, ...columns);
+  return element('figure', {}, picture, element('figcaption', { className: 'note' }, `Layers 1 to ${weights.length}. ${label}`));
+}
