@@ -13,6 +13,9 @@ pub enum Error {
     /// The operating system or the browser could not give the bytes.
     #[error("cannot read `{file}`: {reason}")]
     Read { file: String, reason: String },
+    /// What the page that runs the encoder says of its own storage or download.
+    #[error("{message}")]
+    Host { code: String, message: String },
     /// A result could not be written.
     #[error("cannot write `{file}`: {reason}")]
     Write { file: String, reason: String },
@@ -124,6 +127,9 @@ pub enum Error {
     /// The file is not a TED-6K data set.
     #[error("`{file}` is not a TED-6K file: {item} should be {expected}, found {found}")]
     NotTed { file: String, item: String, expected: &'static str, found: String },
+    /// An item that a link names is not there.
+    #[error("`{file}` has no usable item `{item}`")]
+    NoItem { file: String, item: String },
     /// Nothing is left to evaluate.
     #[error("no item of `{file}` is left: {reason}")]
     NoItems { file: String, reason: String },
@@ -144,6 +150,9 @@ pub enum Error {
 impl Error {
     /// The variant's name, by which a page or a script tells errors apart.
     pub fn code(&self) -> String {
+        if let Self::Host { code, .. } = self {
+            return code.clone();
+        }
         format!("{self:?}").split([' ', '{', '(']).next().unwrap_or_default().to_string()
     }
 }

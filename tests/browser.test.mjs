@@ -231,7 +231,7 @@ test('each bad input has its message, and the page works on', async () => {
   const host = await badServer(head);
   const { page, errors, close } = await freshPage(browser);
   await page.goto(`${site.url}?device=cpu`);
-  await page.locator('#model summary').click();
+  await page.locator('#model summary').first().click();
 
   /** @param {string} area @param {RegExp} message @param {() => Promise<void>} action */
   const refused = async (area, message, action) => {

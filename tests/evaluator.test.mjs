@@ -11,7 +11,7 @@ import { freshPage, launch } from './support/chromium.mjs';
 
 const SHOTS = 'target/screenshots';
 const LAYERS = 30;
-const LONG = 600_000; // ms: 30 items on two busy cores
+const LONG = 120_000; // ms: 30 items on two busy cores
 const PROMPTS = ['a red cube to the left of a blue ball', 'a blue ball to the left of a red cube', 'two cats asleep on a sofa'];
 
 /** @type {Browser} */
@@ -300,4 +300,125 @@ test('where the browser stores nothing the page says so once and works', async (
   assert.ok(await page.locator('#embed').isEnabled());
   assert.deepEqual(errors, []);
   await close();
+});
+
+/** A report as the reference's script writes it: a bare list. @param {string} name @param {(index: number) => boolean} right */
+async function reportFile(name, right) {
+  /** @type {Record<string, { caption_type: string, statements: Record<string, { correct_statement: { statement: string }, incorrect_statements: { statement: string }[] }> }>} */
+  const sample = JSON.parse(await readFile('dist/ted-sample.json', 'utf8'));
+  const items = Object.entries(sample).flatMap(([caption_key, { caption_type, statements }]) =>
+    Object.entries(statements).map(([question_type, item]) => ({ caption_key, caption_type, question_type, item })));
+  const results = items.map(({ item, ...keys }, index) => {
+    const statements = [item.correct_statement.statement, ...item.incorrect_statements.map(({ statement }) => statement)];
+    const all_scores = statements.map((_, at) => (at === (right(index) ? 0 : 1) ? 0.5 : 0.25));
+    return { ...keys, statements, correct_answer: 'A', predicted_answer: right(index) ? 'A' : 'B', all_scores, is_correct: right(index) };
+  });
+  return { name, mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(results)) };
+}
+
+test('two reports are compared item by item, with the p of McNemar\'s test; a changed item opens', { timeout: LONG }, async () => {
+  const { page, errors, close } = await freshPage(browser);
+  await page.goto(address);
+  await page.locator('#compare-files').setInputFiles([
+    await reportFile('first.json', (index) => index !== 0 && index !== 20), // wrong in 2
+    await reportFile('second.json', (index) => index < 1 || index > 9), // wrong in 9, none of them the first's
+  ]);
+  await page.locator('#compare-reports', { hasText: 'second.json' }).waitFor({ timeout: LONG });
+  await idle(page);
+  await page.locator('#compare-run').click();
+  // 9 items right in the first alone, 2 in the second alone: p = 2 (C(11,0) + C(11,1) + C(11,2)) / 2^11 = 0.0654
+  await page.locator('#compare-result', { hasText: /p\s=\s0\.065/ }).waitFor({ timeout: LONG });
+  const all = await page.locator('.groups tbody tr').first().textContent();
+  assert.match(all ?? '', /44.*37|95\.7.*80\.4/s);
+  assert.equal(await page.locator('.changed button').count(), 11);
+  await page.locator('#compare').screenshot({ path: `${SHOTS}/compare.png` });
+  await page.locator('.changed button').first().click();
+  await page.locator('#item', { hasText: /wrong|right/i }).waitFor();
+
+  await page.locator('#compare-files').setInputFiles({ name: 'list.json', mimeType: 'application/json', buffer: Buffer.from('[1]') });
+  await page.locator('#compare-error', { hasText: '`list.json` is not a report' }).waitFor({ timeout: LONG });
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test('an item\'s link opens the item, without a model; after a run it has scores', { timeout: LONG }, async () => {
+  const { page, errors, close } = await freshPage(browser);
+  await page.goto(`${address}#v=1&data=sample&question_type=OCR&item=image_0%7COCR`);
+  await page.locator('#item', { hasText: 'Not scored yet' }).waitFor({ timeout: LONG });
+  assert.equal(await page.locator('#model-facts').isVisible(), false);
+  await page.locator('#ted-run').click();
+  await page.locator('#ted-result').waitFor({ timeout: LONG });
+  await idle(page);
+  await page.locator('#item', { hasText: /Scores of This run/ }).waitFor();
+  assert.equal(await page.locator('#item', { hasText: 'Not scored yet' }).count(), 0);
+  await page.locator('#items').screenshot({ path: `${SHOTS}/item.png` });
+
+  const elsewhere = await freshPage(browser);
+  await elsewhere.page.goto(`${address}#v=1&data=sample&item=nothing%7COCR`);
+  await elsewhere.page.locator('.error:visible', { hasText: /no usable item `nothing/ }).waitFor({ timeout: LONG });
+  await elsewhere.close();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+/** Attention pooling for the default model, of small reproducible weights. @param {number} dimension */
+function attentionAdapter(dimension) {
+  const width = 576;
+  /** @type {[string, number[]][]} */
+  const tensors = [['pool_token', [1, 1, width]], ['layer_weights', [LAYERS]]];
+  for (const block of ['encoder.0.', 'encoder.1.']) {
+    for (const name of ['q', 'k', 'v', 'o']) tensors.push([`${block}${name}_proj.weight`, [width, width]]);
+    for (const name of ['norm1.weight', 'norm1.bias', 'norm2.weight', 'norm2.bias']) tensors.push([block + name, [width]]);
+    tensors.push([`${block}mlp.0.weight`, [4 * width, width]], [`${block}mlp.0.bias`, [4 * width]]);
+    tensors.push([`${block}mlp.3.weight`, [width, 4 * width]], [`${block}mlp.3.bias`, [width]]);
+  }
+  tensors.push(['out_norm.weight', [width]], ['out_norm.bias', [width]], ['proj.weight', [dimension, width]], ['proj.bias', [dimension]]);
+  /** @type {Record<string, object>} */
+  const header = {};
+  let offset = 0;
+  for (const [name, shape] of tensors) {
+    const bytes = 2 * shape.reduce((product, size) => product * size, 1);
+    header[name] = { dtype: 'BF16', shape, data_offsets: [offset, offset + bytes] };
+    offset += bytes;
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  const file = Buffer.alloc(8 + text.length + offset);
+  file.writeBigUInt64LE(BigInt(text.length));
+  text.copy(file, 8);
+  let state = 7;
+  for (let at = 8 + text.length; at < file.length; at += 2) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // numerical recipes' generator
+    file.writeUInt16LE(((state >>> 31) << 15) | (0x3d00 + ((state >>> 20) & 0xff)), at); // +-0.03 to 0.12
+  }
+  return file;
+}
+
+test('an adapter makes the embeddings, on both devices alike', { timeout: 2 * LONG }, async () => {
+  const webgpu = await launch({ webgpu: true });
+  /** @type {Record<string, number[]>} */
+  const similarity = {};
+  for (const [device, owner] of /** @type {const} */ ([['cpu', browser], ['webgpu', webgpu]])) {
+    const { page, errors, close } = await freshPage(owner);
+    page.setDefaultTimeout(LONG);
+    await page.goto(`${site.url}?device=${device}`);
+    await compare(page);
+    await page.locator('#adapter summary').click();
+    await page.locator('#adapter-file').setInputFiles({ name: 'epoch_1.safetensors', mimeType: 'application/octet-stream', buffer: attentionAdapter(64) });
+    await page.locator('#adapter-facts', { hasText: 'attention pooling' }).waitFor();
+    await idle(page);
+    await page.locator('#pooling').selectOption('adapter');
+    await page.locator('#feature').selectOption('weighted');
+    similarity[device] = await compare(page);
+    assert.match(await textOf(page, '#matrix'), /weighted.*64 dimensions/);
+    if (device === 'cpu') {
+      await page.locator('#reference-precision').check();
+      const rounded = await compare(page);
+      assert.ok(farthest(rounded, similarity.cpu) > 0 && farthest(rounded, similarity.cpu) < 0.05);
+      await page.locator('#adapter').screenshot({ path: `${SHOTS}/adapter.png` });
+    }
+    assert.deepEqual(errors, []);
+    await close();
+  }
+  await webgpu.close();
+  assert.ok(farthest(similarity.cpu, similarity.webgpu) < 1e-3, JSON.stringify(similarity));
 });

@@ -78,7 +78,7 @@ test('items of one name in two data sets are not taken for one', () => {
   assert.ok(!isSameItem(right, item(0, [1, 2], 'A')));
 
   const reports = [named('a', report([foreign])), named('b', report([wrong, right])), named('c', report([shuffled])), named('d', report([wrong]))];
-  const open = { caption_key: 'image_0', question_type: 'OCR', item: null, from: ['b', 'c'] };
+  const open = { caption_key: 'image_0', question_type: 'OCR', item: null, from: ['b', 'c'], called: true };
   assert.deepEqual(resultsOf(open, reports).map(({ named: { id } }) => id), ['b', 'c']);
   assert.deepEqual(resultsOf({ ...open, from: [] }, reports).map(({ named: { id } }) => id), ['a']);
   assert.deepEqual(resultsOf({ ...open, from: [], item: right }, reports).map(({ named: { id } }) => id), ['b', 'c']);
@@ -149,12 +149,13 @@ test('Pearson\'s r', () => {
 
 test('a report stands beside a column only with its items, its layers and its pooling', () => {
   const of = (/** @type {string} */ feature, /** @type {string} */ pooling, total = PUBLISHED_ITEMS) => named('x', report([], { feature, pooling }, total));
-  const same = /** @type {const} */ ([['norm_avg', 'attention', 'norm_avg'], ['last', 'adapter', 'last'], ['weighted', 'mean_mlp', 'weighted'], ['norm_avg', 'mean', 'mean_pool'], ['last', 'mean', 'mean_pool']]);
+  const same = /** @type {const} */ ([['norm_avg', 'attention', 'norm_avg'], ['last', 'adapter', 'last'], ['weighted', 'attention', 'weighted'], ['norm_avg', 'mean', 'mean_pool'], ['last', 'mean', 'mean_pool']]);
   for (const [feature, pooling, column] of same) assert.deepEqual(differences(of(feature, pooling), column), [], `${feature} + ${pooling}`);
 
   assert.deepEqual(differences(of('norm_avg', 'mean'), 'norm_avg'), ['no trained adapter']);
   assert.deepEqual(differences(of('last', 'last_token'), 'norm_avg'), ['no trained adapter', 'layers: last']);
   assert.deepEqual(differences(of('last', 'attention'), 'norm_avg'), ['layers: last']);
+  assert.deepEqual(differences(of('last', 'mean_mlp'), 'last'), ['a mean + MLP adapter, not attention pooling']);
   assert.deepEqual(differences(of('norm_avg', 'attention'), 'mean_pool'), ['a trained adapter']);
   assert.deepEqual(differences(of('norm_avg', 'last_token'), 'mean_pool'), ['last-token pooling']);
   assert.deepEqual(differences(of('norm_avg', 'mean', 388), 'mean_pool'), ['388 of 6,641 items']);

@@ -169,7 +169,7 @@ test('a linked item that the data set lacks is said in its section', async () =>
 test('a linked item of a local file waits for the file', async () => {
   const { app, state, callsOf } = setUp();
   await app.start(linkOf({ item }), null);
-  assert.deepEqual(state.item, { ...item, item: null, from: [] });
+  assert.deepEqual(state.item, { ...item, item: null, from: [], called: true });
   assert.deepEqual(callsOf('open_dataset'), []);
   await app.openFile(jsonFile('TED-6k.json'));
   assert.deepEqual(state.item?.item, ITEM);
@@ -181,7 +181,7 @@ test('an item without a caption in its report is looked up in the open data set'
   await review.importReports([jsonFile()]);
   const from = [state.imported[0].id];
   await review.openItem(item, from);
-  assert.deepEqual(state.item, { ...item, item: null, from });
+  assert.deepEqual(state.item, { ...item, item: null, from, called: true });
   assert.deepEqual(callsOf('item'), []);
   await app.openSample();
   assert.deepEqual(state.item?.item, ITEM);

@@ -129,7 +129,7 @@ export class App {
     state.subset = shared.subset;
     if (shared.model) state.model.source = urlSource(shared.model);
     if (shared.data) state.datasetSource = sampleDataset(this.#base);
-    if (shared.item) state.item = { ...shared.item, item: null, from: [] };
+    if (shared.item) state.item = { ...shared.item, item: null, from: [], called: true };
   }
 
   /** Do what the link is for: load its model, compare its prompts, open its data set. */

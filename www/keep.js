@@ -257,7 +257,7 @@ export function restore(state, kept, { base, linked, dataset }) {
   if (page?.data) state.datasetSource ??= page.data.sample ? sampleDataset(base) : dataset(page.data.name);
   if (!page || linked || touched) return;
   const { prompts, hint, settings, subset, wanted, model, adapter, item } = page;
-  Object.assign(state, { prompts, hint, subset, wanted, comparison, settings: withoutAdapter(settings, null), item: item && { ...item, item: null, from: [] } });
+  Object.assign(state, { prompts, hint, subset, wanted, comparison, settings: withoutAdapter(settings, null), item: item && { ...item, item: null, from: [], called: false } });
   if (model.kind === 'url') state.model.source = urlSource(model.name);
   if (model.kind === 'files') state.model.missing = model.name;
   if (adapter) state.adapter.missing = adapter;

@@ -43,6 +43,7 @@ export function differences({ report, sample }, column) {
   const free = pooling === 'mean' || pooling === 'last_token';
   if (column === 'mean_pool') return pooling === 'mean' ? reasons : [...reasons, free ? 'last-token pooling' : 'a trained adapter'];
   if (free) reasons.push('no trained adapter');
+  else if (pooling === 'mean_mlp') reasons.push('a mean + MLP adapter, not attention pooling');
   if (feature !== column) reasons.push(`layers: ${feature}`);
   return reasons;
 }

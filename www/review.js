@@ -120,7 +120,7 @@ export class Review {
   /** Show one item at the head of its section. @param {ItemId} item @param {string[]} from ids of the reports that have it */
   async openItem({ caption_key, question_type }, from) {
     const { state, changed, work } = this.#desk;
-    state.item = { caption_key, question_type, item: null, from };
+    state.item = { caption_key, question_type, item: null, from, called: true };
     state.errors.items = '';
     changed();
     const described = from.some((id) => findItem(this.#find(id)?.report ?? { results: [] }, { caption_key, question_type })?.caption);

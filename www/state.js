@@ -76,8 +76,8 @@ import { defaultSource } from './source.js';
  * @property {{ url: string, note: string } | null} sharing
  * @property {NamedReport[]} imported reports of files, and runs that were kept
  * @property {Browse} browse which items are listed
- * @property {ItemId & { item: Item | null, from: string[] } | null} item the one shown at the head; item: as the data set has it;
- *   from: ids of the reports it was opened from, where other reports may have another item of that name
+ * @property {ItemId & { item: Item | null, from: string[], called: boolean } | null} item the one shown at the head; item: as the data set has it;
+ *   called: by a person or a link, not by a reload; from: ids of the reports it was opened from, where other reports may have another item of that name
  * @property {{ name: string, url: string, note: string } | null} itemLink
  * @property {{ first: string, second: string }} pair ids of the reports to compare
  * @property {{ first: NamedReport, second: NamedReport, comparison: ReportComparison } | null} compared

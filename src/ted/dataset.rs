@@ -234,9 +234,9 @@ impl Dataset {
     pub fn find(&self, caption_key: &str, question_type: QuestionType) -> Result<&Sample> {
         let is_it =
             |sample: &&Sample| sample.caption_key == caption_key && sample.question_type == question_type;
-        self.samples.iter().find(is_it).ok_or_else(|| Error::NoItems {
+        self.samples.iter().find(is_it).ok_or_else(|| Error::NoItem {
             file: self.file.clone(),
-            reason: format!("it has no usable item `{}`, {question_type}", short(caption_key)),
+            item: format!("{}|{question_type}", short(caption_key)),
         })
     }
 

@@ -15,10 +15,14 @@ extern "C" {
     fn fetch(url: &str, options: &RequestInit) -> Promise;
 }
 
-/// A `File`, or `{ url }`.
+/// A `File`, a `ByteSource` of www/types.d.ts, or `{ url }`.
 pub async fn open(file: JsValue) -> Result<Rc<dyn Source>> {
     if let Some(file) = file.dyn_ref::<File>() {
         return Ok(Rc::new(PickedFile { name: file.name(), file: file.clone() }));
+    }
+    if Reflect::has(&file, &"read".into()).unwrap_or(false) {
+        let source: ByteSource = file.unchecked_into();
+        return Ok(Rc::new(HostFile { name: source.name(), size: source.size() as u64, source }));
     }
     match Reflect::get(&file, &"url".into()).ok().and_then(|url| url.as_string()) {
         Some(url) => Ok(Rc::new(HttpFile::open(url).await?)),
@@ -54,6 +58,63 @@ impl Source for PickedFile {
             Ok(Uint8Array::new(&buffer).to_vec())
         })
     }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A file that the worker reads: from the browser's storage, or from the web.
+    type ByteSource;
+
+    #[wasm_bindgen(method, getter)]
+    fn name(this: &ByteSource) -> String;
+
+    #[wasm_bindgen(method, getter)]
+    fn size(this: &ByteSource) -> f64;
+
+    #[wasm_bindgen(method, catch)]
+    async fn read(this: &ByteSource, start: f64, end: f64) -> Result<JsValue, JsValue>;
+}
+
+struct HostFile {
+    name: String,
+    size: u64,
+    source: ByteSource,
+}
+
+impl Source for HostFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read(&self, range: Range<u64>) -> Read<'_> {
+        Box::pin(async move {
+            check_range(self, &range)?;
+            let read = self.source.read(range.start as f64, range.end as f64).await;
+            let bytes = read.map_err(host_error)?.unchecked_into::<Uint8Array>().to_vec();
+            match bytes.len() as u64 == range.end - range.start {
+                true => Ok(bytes),
+                false => Err(Error::Truncated {
+                    file: self.name.clone(),
+                    item: format!("what was read from byte {}", range.start),
+                    expected: range.end,
+                    found: range.start + bytes.len() as u64,
+                }),
+            }
+        })
+    }
+}
+
+/// The worker's own error, as it is.
+fn host_error(error: JsValue) -> Error {
+    let code = match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => error.name().into(),
+        None => "Read".into(),
+    };
+    Error::Host { code, message: words(&error) }
 }
 
 struct HttpFile {

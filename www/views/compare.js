@@ -89,7 +89,7 @@ function comparison(app, { first, second, comparison: found }) {
   const all = groups[0];
   const better = all.first_only === all.second_only ? '' : all.first_only > all.second_only ? 'The first' : 'The second';
   const verdict = all.first_only + all.second_only === 0 ? 'Both are right on the same items.'
-    : `${all.first_only === all.second_only ? 'Neither is ahead' : `${better} is ahead`}: ${formatCount(all.first_only)} items are right in the first alone, ${formatCount(all.second_only)} in the second alone; McNemar's exact test gives p\u00a0${all.p < 0.0005 ? '' : '=\u00a0'}${formatP(all.p)}${all.p < 0.05 ? '.' : ', no difference at the 5 % level.'}`;
+    : `${all.first_only === all.second_only ? 'Neither is ahead' : `${better} is ahead`}: ${formatCount(all.first_only)} items are right in the first alone, ${formatCount(all.second_only)} in the second alone; McNemar's exact test gives p\u00a0${all.p < 0.0005 ? '' : '=\u00a0'}${formatP(all.p)}${all.p < 0.05 ? '.' : ', no significant difference at the 5 % level.'}`;
   const names = element('dl', { className: 'pair' },
     ...[['first', 'First', first], ['second', 'Second', second]].map(([key, label, named]) => {
       const accuracy = key === 'first' ? all.first : all.second;

@@ -50,9 +50,11 @@ export function itemsView(app) {
     const unknown = item?.item === null;
     if (changed('item', item, imported, outcome, ...(unknown ? [dataset, datasetSource, task !== null] : []))) {
       opened.hidden = item === null;
+      const focused = opened.contains(document.activeElement);
       opened.replaceChildren(...(item ? openedItem(app, state, reports) : []));
+      if (focused) opened.querySelector('h3')?.focus({ preventScroll: true });
     }
-    if (changed('name', item && itemName(item)) && item) reveal(opened);
+    if (changed('called', item?.from) && item?.called) reveal(opened);
 
     area.hidden = !named;
     if (!named) return;

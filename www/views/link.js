@@ -23,6 +23,7 @@ export function linkView(app) {
       shared.prompts.length ? plural(shared.prompts.length, 'prompt') : '',
       `${settings.feature} + ${settings.pooling}`,
       shared.model ? `the model at ${shared.model}` : model.source.name,
+      shared.item ? `the item ${shared.item.question_type}, ${shared.item.caption_key}` : '',
       shared.data ? 'the built-in TED sample' : '',
     ];
     showText(summary, `It holds ${parts.filter(Boolean).join(', ')}.`);
