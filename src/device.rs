@@ -50,6 +50,8 @@ pub struct Device {
     pub software: bool,
     /// The largest buffer that one binding may hold, in bytes.
     pub max_buffer_bytes: Option<u64>,
+    /// Weights are taken from the pools of activations: they go with their layer.
+    transient: bool,
 }
 
 impl Device {
@@ -61,6 +63,7 @@ impl Device {
             adapter: "CPU".into(),
             software: false,
             max_buffer_bytes: None,
+            transient: false,
         }
     }
 
@@ -80,6 +83,7 @@ impl Device {
             adapter: describe(&info),
             software: is_software(&info),
             max_buffer_bytes: Some(limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)),
+            transient: false,
         })
     }
 
@@ -99,6 +103,11 @@ impl Device {
         &self.burn
     }
 
+    /// The same device for weights that are dropped after their layer.
+    pub(crate) fn transient(&self) -> Self {
+        Self { transient: true, ..self.clone() }
+    }
+
     /// Makes a tensor that lives as long as the model, outside the pools that activations are taken from.
     pub(crate) fn keep<T: Send>(
         &self,
@@ -106,6 +115,9 @@ impl Device {
         make: impl Fn(TensorData, &burn::tensor::Device) -> T + Send,
     ) -> T {
         let device = self.burn.clone();
+        if self.transient {
+            return make(data, &device);
+        }
         self.burn.memory_persistent_allocations(data, move |data| make(data, &device))
     }
 

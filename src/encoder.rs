@@ -16,6 +16,9 @@ use std::rc::Rc;
 /// Tokens in one pass through the layers: enough to fill a device, little enough for its memory and for progress.
 pub const TOKEN_BUDGET: usize = 1024;
 
+/// The same where layers are streamed: the cost of bringing them is spread over the batch.
+pub const STREAMED_TOKEN_BUDGET: usize = 4096;
+
 /// What is computed from the hidden states.
 #[derive(Clone)]
 pub struct Settings {
@@ -95,6 +98,11 @@ impl TextEncoder {
         &self.device
     }
 
+    /// Whether layers are brought to the device for each pass: few large batches are then faster than many small ones.
+    pub fn is_streamed(&self) -> bool {
+        self.decoder.is_streamed()
+    }
+
     /// Token ids of each text, cut to `max_length`.
     ///
     /// # Errors
@@ -121,10 +129,20 @@ impl TextEncoder {
         let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
         let tokens: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
         let mut vectors = Vec::with_capacity(texts.len());
-        for run in runs(&tokens, TOKEN_BUDGET) {
+        for run in runs(&tokens, self.token_budget()) {
             vectors.extend(self.embed_ids(&ids[run], settings).await?);
         }
         Ok(Embeddings { vectors, tokens, truncated: encoded.iter().map(|text| text.truncated).collect() })
+    }
+
+    /// Tokens of each batch of a run; none where it may follow the device's speed.
+    pub(crate) fn run_budget(&self) -> Option<usize> {
+        self.is_streamed().then_some(STREAMED_TOKEN_BUDGET)
+    }
+
+    /// Tokens of a batch of prompts.
+    fn token_budget(&self) -> usize {
+        if self.is_streamed() { STREAMED_TOKEN_BUDGET } else { TOKEN_BUDGET }
     }
 
     /// One unit vector for each text of token ids, in a single pass.
@@ -135,7 +153,7 @@ impl TextEncoder {
         settings.feature.check(self.decoder.len())?;
         let batch = PackedBatch::new(texts.iter().copied());
         let (x, places) = self.prepare(texts, &batch).await?;
-        let features = settings.feature.forward(&self.decoder, x, &places); // [T, D]
+        let features = settings.feature.forward(&self.decoder, x, &places).await?; // [T, D]
         let segments: Vec<[u32; 2]> = batch.segments().collect();
         let pooled = match &settings.pooling {
             Pooling::Mean => self.means(features, &segments), // [B, D]
@@ -155,7 +173,7 @@ impl TextEncoder {
         settings.feature.check(self.decoder.len())?;
         let batch = PackedBatch::new(texts.iter().copied());
         let (x, places) = self.prepare(texts, &batch).await?;
-        let features = settings.feature.forward(&self.decoder, x, &places); // [T, D]
+        let features = settings.feature.forward(&self.decoder, x, &places).await?; // [T, D]
         let segments: Vec<[u32; 2]> = batch.segments().collect();
         let all = [&segments[..], &last_tokens(&segments)].concat();
         let pooled = read_back(self.means(features, &all)).await?; // [2 B, D]
@@ -178,12 +196,13 @@ impl TextEncoder {
             segments = last_tokens(&segments);
         }
         let (mut hidden, mut normed) = (Vec::new(), Vec::new());
-        self.decoder.forward(x, &places, self.decoder.len(), |l, h| {
+        let pool = |l: usize, h: &Tensor<2>| {
             hidden.push(self.means(h.clone(), &segments));
             if l > 0 {
                 normed.push(self.means(kernel::layer_mix(h.zeros_like(), h.clone(), 1.0), &segments));
             }
-        });
+        };
+        self.decoder.forward(x, &places, self.decoder.len(), pool).await?;
         let layers = self.decoder.len();
         let states = read_back(Tensor::cat([hidden, normed].concat(), 0)).await?; // [(2 L + 1) B, D]
         let vector = |state: usize, text: usize| {
@@ -214,7 +233,7 @@ impl TextEncoder {
         let batch = PackedBatch::new(texts.iter().copied());
         let (x, places) = self.prepare(texts, &batch).await?;
         let mut states = Vec::new();
-        self.decoder.forward(x, &places, self.decoder.len(), |_, h| states.push(h.clone()));
+        self.decoder.forward(x, &places, self.decoder.len(), |_, h| states.push(h.clone())).await?;
         let mut values = Vec::new();
         for state in states {
             values.push(read_back(state).await?);
@@ -230,7 +249,7 @@ impl TextEncoder {
         feature.check(self.decoder.len())?;
         let batch = PackedBatch::new(texts.iter().copied());
         let (x, places) = self.prepare(texts, &batch).await?;
-        read_back(feature.forward(&self.decoder, x, &places)).await
+        read_back(feature.forward(&self.decoder, x, &places).await?).await
     }
 
     /// Token embeddings `[T, D]` and places on the device.

@@ -141,6 +141,19 @@ fn embed_prints_a_matrix() {
 }
 
 #[test]
+fn a_model_beyond_the_budget_gives_the_same_vectors() {
+    let folder = Folder::new("budget");
+    let model = folder.file("tiny.gguf", tiny("qwen3").write());
+    for device in ["cpu", "gpu"] {
+        let embed = |options: &[&str]| {
+            let arguments = ["embed", &model, "the red cube", "a blue ball", "--json", "--device", device];
+            stdout(&[&arguments[..], options].concat())
+        };
+        assert_eq!(embed(&["--budget", "0"]), embed(&[]));
+    }
+}
+
+#[test]
 fn evaluate_writes_the_report() {
     let folder = Folder::new("evaluate");
     let model = folder.file("tiny.gguf", tiny("qwen3").write());

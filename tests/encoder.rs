@@ -93,6 +93,34 @@ fn smollm2_on_wgpu() {
     smollm2_matches_the_oracle(device::gpu());
 }
 
+/// The same file, its layers left in it.
+#[test]
+fn streamed_layers_give_the_same_vectors_bit_for_bit() {
+    let tiny_files =
+        [oracle::path("tiny-qwen3vl/config.json"), oracle::path("tiny-qwen3vl/model.safetensors")];
+    for device in [Device::cpu(), device::gpu()] {
+        for files in [&tiny_files[..], &[default_model()]] {
+            let [resident, streamed] = [false, true].map(|streamed| {
+                let open = |path| Rc::new(DiskFile::open(path).unwrap()) as Rc<dyn Source>;
+                let header = block_on(Header::read(files.iter().map(|path| open(path)).collect())).unwrap();
+                let mut loading = Loading::new(header, device.clone()).unwrap().streamed(streamed);
+                while block_on(loading.step()).unwrap().is_some() {}
+                loading.finish().unwrap()
+            });
+            assert_eq!((resident.is_streamed(), streamed.is_streamed()), (false, true));
+            assert_eq!(resident.info.sha256, streamed.info.sha256);
+            let texts = [&[5, 17, 300, 2, 9, 9, 41][..], &[7], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]];
+            for feature in [Feature::NormAvg, Feature::Last, Feature::Layer(2)] {
+                let settings = Settings::new(feature, Pooling::Mean);
+                let vectors = [&resident, &streamed, &streamed]
+                    .map(|encoder| block_on(encoder.embed_ids(&texts, &settings)).unwrap());
+                assert_eq!(vectors[0], vectors[1], "on {}", device.adapter);
+                assert_eq!(vectors[1], vectors[2], "the second time on {}", device.adapter);
+            }
+        }
+    }
+}
+
 fn batch_is_its_texts(encoder: &TextEncoder) {
     let texts = [
         "a red cube left of a blue ball",

@@ -32,7 +32,7 @@ pub fn layers(model: &Path, ted: &Path, options: &LayersOptions) -> Result<ExitC
     let (dataset, subset) = open_dataset(ted, &options.subset)?;
 
     // 2. The pass, until it is done or Ctrl-C is pressed.
-    let encoder = load(model, &options.device)?;
+    let encoder = load(model, &options.device, None)?;
     let mut study = Study::new(&encoder, dataset, &subset, pooling, weights)?;
     let stop = stop_on_interrupt();
     let bar = bar(study.progress().total as u64, "{msg} {bar:32} {pos}/{len} tokens, {eta} left", "studying");

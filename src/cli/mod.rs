@@ -141,6 +141,9 @@ struct Options {
     /// cpu, gpu, or auto: a GPU where there is a real one.
     #[arg(long, default_value = "auto")]
     device: String,
+    /// Device memory for weights; a larger model's layers stay in the file and are brought for each batch.
+    #[arg(long, value_name = "MB")]
+    budget: Option<u64>,
 }
 
 impl Options {
@@ -256,14 +259,15 @@ fn model_files(path: &Path) -> Result<Vec<Rc<dyn Source>>> {
 }
 
 /// Loads a model with a progress bar; tests the device before it is trusted.
-fn load(path: &Path, device: &str) -> Result<TextEncoder> {
+fn load(path: &Path, device: &str, budget: Option<u64>) -> Result<TextEncoder> {
     let header = block_on(Header::read(model_files(path)?))?;
     let device = open_device(device)?;
     if device.kind == DeviceKind::Gpu {
         block_on(self_test(&device))?;
     }
     let bar = bar(header.info.file_bytes, "{msg} {bar:32} {bytes}/{total_bytes}", "loading");
-    let mut loading = Loading::new(header, device)?;
+    let streamed = budget.is_some_and(|budget| header.info.device_bytes > budget * 1_000_000);
+    let mut loading = Loading::new(header, device)?.streamed(streamed);
     while let Some(progress) = block_on(loading.step())? {
         bar.set_position(progress.done);
     }

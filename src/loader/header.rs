@@ -49,6 +49,13 @@ pub struct Planned {
     pub heads: Option<usize>,
 }
 
+impl Planned {
+    /// The layer it belongs to.
+    pub fn layer(&self) -> Option<usize> {
+        self.name.strip_prefix("layers.")?.split('.').next()?.parse().ok()
+    }
+}
+
 /// Everything but the weights.
 pub struct Header {
     pub config: Config,

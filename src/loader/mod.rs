@@ -15,12 +15,15 @@ pub use header::{Header, ModelInfo};
 use crate::device::Device;
 use crate::encoder::TextEncoder;
 use crate::error::{Error, Result};
-use crate::format::TensorType;
+use crate::format::{Source, TensorType};
 use crate::kernel::{PackedWeight, quant};
-use crate::model::{Decoder, Weights, config::Role};
+use crate::model::{Decoder, LayerSource, Weights, config::Role};
 use burn::tensor::{Tensor, TensorData};
 use header::Planned;
 use reader::Sequential;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
 
 /// Uploads since the last wait for the device: a browser keeps every upload's copy until the queue has run.
 const UPLOAD_WINDOW: u64 = 64 << 20;
@@ -44,6 +47,7 @@ pub struct Loading {
     weights: Weights,
     token_table: Option<Vec<u8>>,
     uploaded: u64,
+    streamed: bool,
 }
 
 impl Loading {
@@ -57,7 +61,23 @@ impl Loading {
         }
         let readers = header.sources.iter().cloned().map(Sequential::new).collect();
         let weights = Weights::new(header.sources[0].name());
-        Ok(Self { device, readers, next: 0, weights, token_table: None, uploaded: 0, header })
+        Ok(Self {
+            device,
+            readers,
+            next: 0,
+            weights,
+            token_table: None,
+            uploaded: 0,
+            streamed: false,
+            header,
+        })
+    }
+
+    /// Leaves the layers in their file, to be brought to the device for each pass: for models that don't fit.
+    /// What is computed is the same, bit for bit. Every byte is read once all the same, for the file's hash.
+    pub fn streamed(mut self, streamed: bool) -> Self {
+        self.streamed = streamed;
+        self
     }
 
     /// Reads one tensor; `None` when all are there.
@@ -76,8 +96,11 @@ impl Loading {
         let bytes = reader.read(planned.info.range.clone()).await?;
         match planned.role {
             Role::Embedding => self.token_table = Some(bytes),
-            Role::Matrix => self.upload_matrix(&planned, bytes)?,
-            Role::Vector => self.upload_vector(&planned, &bytes)?,
+            _ if self.streamed && planned.layer().is_some() => {}
+            _ => {
+                let file = self.header.sources[planned.source].name();
+                self.uploaded += upload(&planned, bytes, file, &mut self.weights, &self.device)?;
+            }
         }
         if self.uploaded > UPLOAD_WINDOW {
             self.device.wait().await?;
@@ -97,45 +120,6 @@ impl Loading {
         }
     }
 
-    fn upload_matrix(&mut self, planned: &Planned, bytes: Vec<u8>) -> Result<()> {
-        let [out_features, in_features] = [planned.info.shape[0], planned.info.shape[1]];
-        let bytes = match planned.heads {
-            Some(heads) => unpermute(&bytes, out_features, heads),
-            None => bytes,
-        };
-        let packed = quant::pack(planned.info.dtype, &bytes, out_features, in_features);
-        drop(bytes);
-        if !packed.is_finite() {
-            return Err(self.not_finite(planned));
-        }
-        self.uploaded += packed.layout.bytes(out_features, in_features).iter().sum::<u64>();
-        self.weights.insert_matrix(planned.name.clone(), PackedWeight::upload(packed, &self.device));
-        Ok(())
-    }
-
-    fn upload_vector(&mut self, planned: &Planned, bytes: &[u8]) -> Result<()> {
-        let mut values = quant::dequantize(planned.info.dtype, bytes);
-        if let Some(heads) = planned.heads {
-            values = unpermute(&values, values.len(), heads);
-        }
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(self.not_finite(planned));
-        }
-        let shape = [values.len()];
-        let tensor = self
-            .device
-            .keep(TensorData::new(values, shape), |data, device| Tensor::<1>::from_data(data, device));
-        self.weights.insert_vector(planned.name.clone(), tensor);
-        Ok(())
-    }
-
-    fn not_finite(&self, planned: &Planned) -> Error {
-        Error::NotFinite {
-            file: self.header.sources[planned.source].name().into(),
-            tensor: planned.info.name.clone(),
-        }
-    }
-
     fn progress(&self) -> Progress {
         Progress { done: self.readers.iter().map(Sequential::done).sum(), total: self.header.info.file_bytes }
     }
@@ -148,9 +132,86 @@ impl Loading {
         let hashes = self.readers.into_iter().map(Sequential::sha256).collect();
         let mut header = self.header;
         header.info.sha256 = hashes;
-        let decoder = Decoder::load(&mut self.weights, &header.config, header.info.max_length, &self.device)?;
+        let (config, max_length) = (&header.config, header.info.max_length);
+        let decoder = if self.streamed {
+            let source = Box::new(FileLayers::new(&header, &self.device));
+            Decoder::streamed(source, &mut self.weights, config, max_length, &self.device)?
+        } else {
+            Decoder::load(&mut self.weights, config, max_length, &self.device)?
+        };
         TextEncoder::new(header, decoder, self.token_table, self.device)
     }
+}
+
+/// The layers of a model, read from their file when they are needed.
+struct FileLayers {
+    sources: Vec<Rc<dyn Source>>,
+    /// Of each layer, in file order.
+    tensors: Vec<Vec<Planned>>,
+    device: Device,
+}
+
+impl FileLayers {
+    fn new(header: &Header, device: &Device) -> Self {
+        let mut tensors = vec![Vec::new(); header.config.num_hidden_layers];
+        for planned in &header.tensors {
+            if let Some(layer) = planned.layer() {
+                tensors[layer].push(planned.clone());
+            }
+        }
+        Self { sources: header.sources.clone(), tensors, device: device.transient() }
+    }
+}
+
+impl LayerSource for FileLayers {
+    fn load(&self, index: usize) -> Pin<Box<dyn Future<Output = Result<Weights>> + '_>> {
+        Box::pin(async move {
+            let mut weights = Weights::new(self.sources[0].name());
+            for planned in &self.tensors[index] {
+                let source = &self.sources[planned.source];
+                let bytes = source.read(planned.info.range.clone()).await?;
+                upload(planned, bytes, source.name(), &mut weights, &self.device)?;
+            }
+            Ok(weights)
+        })
+    }
+}
+
+/// Repacks a tensor and moves it to the device; gives its bytes there.
+fn upload(
+    planned: &Planned,
+    bytes: Vec<u8>,
+    file: &str,
+    weights: &mut Weights,
+    device: &Device,
+) -> Result<u64> {
+    let not_finite = || Error::NotFinite { file: file.into(), tensor: planned.info.name.clone() };
+    if planned.role == Role::Matrix {
+        let [out_features, in_features] = [planned.info.shape[0], planned.info.shape[1]];
+        let bytes = match planned.heads {
+            Some(heads) => unpermute(&bytes, out_features, heads),
+            None => bytes,
+        };
+        let packed = quant::pack(planned.info.dtype, &bytes, out_features, in_features);
+        drop(bytes);
+        if !packed.is_finite() {
+            return Err(not_finite());
+        }
+        let size = packed.layout.bytes(out_features, in_features).iter().sum();
+        weights.insert_matrix(planned.name.clone(), PackedWeight::upload(packed, device));
+        return Ok(size);
+    }
+    let mut values = quant::dequantize(planned.info.dtype, &bytes);
+    if let Some(heads) = planned.heads {
+        values = unpermute(&values, values.len(), heads);
+    }
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(not_finite());
+    }
+    let data = TensorData::new(values, planned.info.shape.clone());
+    let tensor = device.keep(data, |data, device| Tensor::<1>::from_data(data, device));
+    weights.insert_vector(planned.name.clone(), tensor);
+    Ok(0)
 }
 
 /// Undoes the row order of `llama` files, whose RoPE rotates neighbours: rows `(head, i, j)` become `(head, j, i)`,

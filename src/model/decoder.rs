@@ -8,6 +8,8 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::kernel;
 use burn::tensor::{Int, Tensor};
+use std::future::Future;
+use std::pin::Pin;
 
 /// Where each packed token stands: `positions [T]` inside its text, `spans [T, 2]` the tokens it attends to.
 #[derive(Clone)]
@@ -18,9 +20,23 @@ pub struct Batch {
 
 /// The stack of layers and the final norm.
 pub struct Decoder {
-    layers: Vec<Layer>,
+    layers: Layers,
     norm: RmsNorm,
     table: Tensor<2>,
+}
+
+/// Where the layers' weights are.
+enum Layers {
+    /// On the device.
+    Resident(Vec<Layer>),
+    /// In their file: one layer computes while the next is brought.
+    Streamed { source: Box<dyn LayerSource>, config: Config, device: Device },
+}
+
+/// Brings a layer's weights to the device, `layers.{index}.…`.
+pub trait LayerSource {
+    /// The tensors of one layer.
+    fn load(&self, index: usize) -> Pin<Box<dyn Future<Output = Result<Weights>> + '_>>;
 }
 
 impl Decoder {
@@ -29,10 +45,35 @@ impl Decoder {
     /// # Errors
     /// [`Error::MissingTensor`](crate::error::Error::MissingTensor).
     pub fn load(weights: &mut Weights, config: &Config, max_length: usize, device: &Device) -> Result<Self> {
+        let layers = (0..config.num_hidden_layers).map(|i| Layer::load(weights, i, config));
+        let layers = Layers::Resident(layers.collect::<Result<_>>()?);
+        Self::with_layers(layers, weights, config, max_length, device)
+    }
+
+    /// The same with the layers' weights left in `source`: a pass through the layers brings each of them once.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn streamed(
+        source: Box<dyn LayerSource>,
+        weights: &mut Weights,
+        config: &Config,
+        max_length: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let layers = Layers::Streamed { source, config: config.clone(), device: device.clone() };
+        Self::with_layers(layers, weights, config, max_length, device)
+    }
+
+    fn with_layers(
+        layers: Layers,
+        weights: &mut Weights,
+        config: &Config,
+        max_length: usize,
+        device: &Device,
+    ) -> Result<Self> {
         Ok(Self {
-            layers: (0..config.num_hidden_layers)
-                .map(|i| Layer::load(weights, &format!("layers.{i}"), config))
-                .collect::<Result<_>>()?,
+            layers,
             norm: RmsNorm::load(weights, "norm", config.rms_norm_eps)?,
             table: rotary::table(config.head_dim, config.rope_theta, max_length, device),
         })
@@ -40,31 +81,60 @@ impl Decoder {
 
     /// The number of layers, L.
     pub fn len(&self) -> usize {
-        self.layers.len()
+        match &self.layers {
+            Layers::Resident(layers) => layers.len(),
+            Layers::Streamed { config, .. } => config.num_hidden_layers,
+        }
     }
 
     /// Never: a decoder has layers.
     pub fn is_empty(&self) -> bool {
-        self.layers.is_empty()
+        self.len() == 0
+    }
+
+    /// Whether the layers' weights are brought anew for each pass.
+    pub fn is_streamed(&self) -> bool {
+        matches!(self.layers, Layers::Streamed { .. })
     }
 
     /// Runs layers 1 to `last` on the token embeddings `x [T, D]` and hands every hidden state to
     /// `visit(l, h_l [T, D])`; `h_0` is `x`, `h_L` comes after the final norm, as transformers counts them.
-    pub fn forward(
+    ///
+    /// # Errors
+    /// Where layers are streamed, those of their source and [`Error::Device`](crate::error::Error::Device).
+    pub async fn forward(
         &self,
         mut x: Tensor<2>,
         batch: &Batch,
         last: usize,
         mut visit: impl FnMut(usize, &Tensor<2>),
-    ) {
+    ) -> Result<()> {
         visit(0, &x);
-        for (i, layer) in self.layers[..last].iter().enumerate() {
-            x = layer.forward(x, batch, &self.table);
-            if i + 1 == self.layers.len() {
-                x = self.norm.forward(x);
-            }
+        let mut step = |i: usize, layer: &Layer, x: Tensor<2>| {
+            let x = layer.forward(x, batch, &self.table);
+            let x = if i + 1 == self.len() { self.norm.forward(x) } else { x };
             visit(i + 1, &x);
+            x
+        };
+        match &self.layers {
+            Layers::Resident(layers) => {
+                for (i, layer) in layers[..last].iter().enumerate() {
+                    x = step(i, layer, x);
+                }
+            }
+            Layers::Streamed { source, config, device } => {
+                let mut computing = None; // its weights stay until the device is done with them
+                for i in 0..last {
+                    let layer = Layer::load(&mut source.load(i).await?, i, config)?;
+                    device.wait().await?;
+                    drop(computing.take()); // two are on the device, never three
+                    x = step(i, &layer, x);
+                    computing = Some(layer);
+                }
+                device.wait().await?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -76,7 +146,8 @@ struct Layer {
 }
 
 impl Layer {
-    fn load(weights: &mut Weights, prefix: &str, config: &Config) -> Result<Self> {
+    fn load(weights: &mut Weights, index: usize, config: &Config) -> Result<Self> {
+        let prefix = &format!("layers.{index}");
         let norm = |weights: &mut Weights, name: &str| {
             RmsNorm::load(weights, &format!("{prefix}.{name}"), config.rms_norm_eps)
         };

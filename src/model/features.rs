@@ -84,7 +84,10 @@ impl Feature {
     }
 
     /// The token features of a batch: `x [T, D]` -> `[T, D]`. No hidden state is kept.
-    pub fn forward(&self, decoder: &Decoder, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub async fn forward(&self, decoder: &Decoder, x: Tensor<2>, batch: &Batch) -> Result<Tensor<2>> {
         let layers = decoder.len();
         let uniform = vec![0.0; layers];
         let (layer, weights) = match self {
@@ -96,18 +99,24 @@ impl Feature {
         };
         let mut features = x.zeros_like();
         match weights.map(|weights| softmax(weights)) {
-            Some(alpha) => decoder.forward(x, batch, layer, |l, h| {
-                if l > 0 {
-                    features = kernel::layer_mix(features.clone(), h.clone(), alpha[l - 1]);
-                }
-            }),
-            None => decoder.forward(x, batch, layer, |l, h| {
-                if l == layer {
-                    features = h.clone();
-                }
-            }),
+            Some(alpha) => {
+                let mix = |l: usize, h: &Tensor<2>| {
+                    if l > 0 {
+                        features = kernel::layer_mix(features.clone(), h.clone(), alpha[l - 1]);
+                    }
+                };
+                decoder.forward(x, batch, layer, mix).await?;
+            }
+            None => {
+                let pick = |l: usize, h: &Tensor<2>| {
+                    if l == layer {
+                        features = h.clone();
+                    }
+                };
+                decoder.forward(x, batch, layer, pick).await?;
+            }
         }
-        features
+        Ok(features)
     }
 }
 

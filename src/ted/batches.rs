@@ -17,6 +17,8 @@ pub struct Batches {
     done: Vec<bool>,
     next: usize,
     budget: usize,
+    /// Batches have this size, whatever the speed.
+    fixed: bool,
     /// Tokens to encode, skipped ones not counted.
     pub total: usize,
     /// Tokens encoded.
@@ -28,11 +30,19 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// All of `ids`, in order.
-    pub fn new(ids: Vec<Vec<u32>>) -> Self {
-        let total = ids.iter().map(Vec::len).sum();
-        let done = vec![false; ids.len()];
-        Self { ids, done, next: 0, budget: FIRST_BUDGET, total, tokens: 0, texts: 0, spent: Duration::ZERO }
+    /// All of `ids`, in order; `budget` tokens a batch, or as many as fit the device's speed.
+    pub fn new(ids: Vec<Vec<u32>>, budget: Option<usize>) -> Self {
+        Self {
+            total: ids.iter().map(Vec::len).sum(),
+            done: vec![false; ids.len()],
+            ids,
+            next: 0,
+            budget: budget.unwrap_or(FIRST_BUDGET),
+            fixed: budget.is_some(),
+            tokens: 0,
+            texts: 0,
+            spent: Duration::ZERO,
+        }
     }
 
     /// Leaves a text out, whose vector is known.
@@ -67,6 +77,9 @@ impl Batches {
         self.tokens += tokens;
         self.texts += batch.len();
         self.spent += elapsed;
+        if self.fixed {
+            return;
+        }
         let fitting = tokens as f64 * STEP.as_secs_f64() / elapsed.as_secs_f64().max(1e-6);
         self.budget = (fitting as usize).clamp(FIRST_BUDGET, LARGEST_BUDGET);
     }

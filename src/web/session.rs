@@ -102,8 +102,14 @@ impl Session {
         }))
     }
 
-    /// Loads a model from picked files and URLs; the one before it is dropped first.
-    pub async fn load(&self, files: Array, progress: Function) -> Result<JsValue, JsValue> {
+    /// Loads a model from picked files and sources; the one before it is dropped first. One that needs more than
+    /// `budget_mb` of device memory for its weights is streamed layer by layer.
+    pub async fn load(
+        &self,
+        files: Array,
+        progress: Function,
+        budget_mb: Option<f64>,
+    ) -> Result<JsValue, JsValue> {
         let start = Instant::now();
         self.encoder.take();
         self.adapter.take();
@@ -113,7 +119,8 @@ impl Session {
             sources.push(source::open(file).await?);
         }
         let header = Header::read(sources).await?;
-        let mut loading = Loading::new(header, self.device.clone())?;
+        let streamed = budget_mb.is_some_and(|budget| header.info.device_bytes as f64 > 1e6 * budget);
+        let mut loading = Loading::new(header, self.device.clone())?.streamed(streamed);
         while let Some(of) = loading.step().await? {
             report(&progress, "weights", json!({ "done": of.done, "total": of.total })).await?;
         }
@@ -155,7 +162,7 @@ impl Session {
         let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
         let tokens: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
         let mut layers = Vec::new();
-        for run in runs(&tokens, TOKEN_BUDGET) {
+        for run in runs(&tokens, encoder.run_budget().unwrap_or(TOKEN_BUDGET)) {
             let vectors = encoder.layer_vectors(&ids[run], &pooling).await?;
             layers.extend(vectors.into_iter().flat_map(|vectors| vectors.normed));
         }
@@ -394,6 +401,7 @@ fn card(encoder: &TextEncoder, load_ms: f64) -> serde_json::Value {
         "parameters": info.parameters,
         "file_bytes": info.file_bytes,
         "device_bytes": info.device_bytes,
+        "streamed": encoder.is_streamed(),
         "tensor_types": types.collect::<serde_json::Map<_, _>>(),
         "sha256": info.sha256.first().map_or("", |(_, digits)| digits),
         "load_ms": load_ms,
