@@ -13,6 +13,7 @@ usage='usage: ./build.sh COMMAND
   parity        the TED-6K slice against the answers of PyTorch (long)
   bench         speed of the products, of the page and of the command line
   qwen2         a qwen2 model with K-quants (491 MB, fetched for this alone) against numpy
+  generate SIZE a random model of the sizes of Qwen3-VL 2b, 4b or 8b (1 to 5 GB) in .cache/models
   setup         install what is missing, nothing else
 WASM_TOOLCHAIN=rustup or =debian decides which compiler makes the wasm module.'
 
@@ -41,6 +42,11 @@ main() {
             setup
             step 'model qwen2-0.5b-instruct' fetch_qwen2
             step 'qwen2 against numpy' cargo test --release --test qwen2 -- --ignored --nocapture
+            ;;
+        generate)
+            setup
+            step "model of the sizes of Qwen3-VL ${2:-}" env "GRAN_TED_SHAPE=${2:-}" \
+                cargo test --release --test generate -- --ignored --nocapture write_the_shape
             ;;
         setup) setup; setup_wasm; setup_tests ;;
         *) printf '%s\n' "$usage" >&2; exit 2 ;;

@@ -57,6 +57,18 @@ pub enum Error {
     /// A tensor the network needs is absent.
     #[error("`{file}` has no tensor `{tensor}`")]
     MissingTensor { file: String, tensor: String },
+    /// The safetensors index promises a tensor that the given files don't hold.
+    #[error("`{file}` says that tensor `{tensor}` is in `{shard}`, which is not given or does not hold it")]
+    MissingFromShard { file: String, tensor: String, shard: String },
+    /// Two files hold the same tensor.
+    #[error("tensor `{tensor}` is in `{first}` and in `{second}`, expected it once")]
+    DuplicateTensor { tensor: String, first: String, second: String },
+    /// One of a split file's parts is absent.
+    #[error("`{file}` is one of {count} parts, of which {missing} is missing")]
+    MissingPart { file: String, count: u64, missing: String },
+    /// Files that do not belong together.
+    #[error("`{first}` and `{second}` do not belong together: expected {expected}, found {found}")]
+    SeveralModels { first: String, second: String, expected: String, found: String },
     /// A layer has a tensor that the family's network does not use: it would be left out without a word.
     #[error("`{file}` has the tensor `{tensor}`, which the network of family {family} does not use")]
     ExtraTensor { file: String, tensor: String, family: &'static str },
@@ -109,6 +121,17 @@ pub enum Error {
     /// The model does not fit the adapter's limits.
     #[error("`{item}` needs {needed} bytes in one buffer, but this device allows {limit}")]
     DeviceLimit { item: String, needed: u64, limit: u64 },
+    /// The whole model is more than it may take; its layers can be streamed.
+    #[error(
+        "the model needs {needed} bytes of device memory, but the budget is {limit}; streamed layer by layer it needs \
+         {streamed}"
+    )]
+    OverBudget { needed: u64, limit: u64, streamed: u64 },
+    /// Even a few layers at a time are more than the model may take.
+    #[error(
+        "the model needs {needed} bytes of device memory with {slots} layers at a time, but the budget is {limit}"
+    )]
+    BudgetTooSmall { needed: u64, limit: u64, slots: usize },
     /// The device computes something else than the CPU does.
     #[error(
         "the device failed its self-test: `{kernel}` differs from the CPU by {found:e}, expected at most {limit:e}; \

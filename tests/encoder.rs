@@ -16,20 +16,12 @@ use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
 use gran_ted::loader::{AdapterFile, Header, Loading};
 use gran_ted::model::{Feature, Pooling};
-use oracle::{
-    LENGTHS, Oracle, check_texts, default_model, difference, fixture, load, refs, tiny, tiny_texts,
-};
+use oracle::{Oracle, check_texts, default_model, difference, fixture, load, refs, tiny, tiny_texts, unpad};
 use pollster::block_on;
 use std::rc::Rc;
 
 /// `layer_weights` that the oracle's `mix.softmax` was made with (adapter.safetensors of the same oracle).
 const LAYER_WEIGHTS: &str = "layer_weights.json";
-
-/// The rows of the texts' own tokens of a padded `[4, 23, D]`, packed.
-fn unpad(values: &[f32], width: usize) -> Vec<f32> {
-    let rows = |(text, length): (usize, &usize)| values[text * 23 * width..][..length * width].to_vec();
-    LENGTHS.iter().enumerate().flat_map(rows).collect()
-}
 
 fn weighted() -> Feature {
     let weights: Vec<f32> =

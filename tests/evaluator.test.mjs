@@ -159,6 +159,7 @@ test('30 items: reloaded in the middle, resumed, paused and resumed, no finished
   assert.equal(other.provenance?.timings.texts, 0);
 
   // A reload loses none of it.
+  await page.waitForTimeout(1000); // what gathers before it is written
   await page.reload();
   await page.locator('#ted-result').waitFor();
   assert.deepEqual((await last(page)).report.results, other.results);

@@ -2,25 +2,27 @@
 import { WorkerError } from './client.js';
 import { Engine } from './engine.js';
 import { restore } from './keep.js';
+import { Models } from './models.js';
 import { Layers, wholeSettings, withoutAdapter } from './layers.js';
 import { dataOf, advance, modelOf, obstacle, unfinishedRun } from './resume.js';
 import { Review } from './review.js';
 import { decodeState, encodeState, MAX_PROMPTS, readDevice } from './share.js';
-import { fileSource, modelUrl, sameSource, urlSource, defaultSource } from './source.js';
+import { fileSource, modelAddress, sameSource, urlSource, defaultSource } from './source.js';
 import { initialState } from './state.js';
 import { fileDataset, sampleDataset, subsetOf } from './dataset.js';
 
-/** @import { Dataset, DeviceKind, Settings, Subset } from './types' */
+/** @import { Dataset, DeviceKind, DownloadProgress, Settings, Subset } from './types' */
 /** @import { WorkerLike } from './client.js' */
 /** @import { Kept } from './keep.js' */
-/** @import { DatasetSource, Outcome, Section } from './state.js' */
+/** @import { DatasetSource, Outcome, Section, State } from './state.js' */
 /** @import { ModelSource } from './source.js' */
 
 export class App {
   state;
   review;
   layers;
-  #base;
+  models;
+  base;
   #changed;
   #engine;
   #abort = new AbortController();
@@ -32,7 +34,7 @@ export class App {
   /** @param {{ base: string, spawn: () => WorkerLike, changed: () => void }} options base: the page's address; changed: show the state */
   constructor({ base, spawn, changed }) {
     this.state = initialState(base);
-    this.#base = base;
+    this.base = base;
     this.#changed = changed;
     this.#engine = new Engine(spawn, (message) => {
       this.state.panic = message;
@@ -50,6 +52,12 @@ export class App {
         return this.#engine.call(method, params);
       },
       subset: () => this.#subset(),
+    });
+    this.models = new Models({
+      state: this.state,
+      changed,
+      work: (section, work) => this.#work(section, work),
+      ask: (method, params, options) => this.#engine.ask(method, params, options),
     });
     this.layers = new Layers({
       state: this.state,
@@ -74,7 +82,7 @@ export class App {
     const { state } = this;
     const taken = before?.reloaded && before.kept.page?.fragment === fragment;
     const linked = fragment.replace('#', '') !== '' && !taken;
-    if (before) restore(state, before.kept, { ...before, base: this.#base, linked });
+    if (before) restore(state, before.kept, { ...before, base: this.base, linked });
     state.fragment = fragment;
     if (linked) this.#readLink(fragment);
     try {
@@ -127,8 +135,8 @@ export class App {
     if (feature === 'weighted' && !weights) problems.push('The link asks for weighted layers and holds no weights: norm_avg is used.');
     state.wanted = shared.device;
     state.subset = shared.subset;
-    if (shared.model) state.model.source = urlSource(shared.model);
-    if (shared.data) state.datasetSource = sampleDataset(this.#base);
+    if (shared.model) state.model.source = urlSource(shared.model, shared.sha256 ?? '');
+    if (shared.data) state.datasetSource = sampleDataset(this.base);
     if (shared.item) state.item = { ...shared.item, item: null, from: [], called: true };
   }
 
@@ -159,11 +167,15 @@ export class App {
       Object.assign(state, { comparison: null, mixing: null });
       if (file) layers.forget(`The adapter \`${card?.name ?? file.name}\` belonged to the model before: it was dropped.`);
     }
-    Object.assign(state.model, { source, missing: '' });
+    Object.assign(state.model, { source, missing: '', download: null, note: '' });
   }
 
   loadDefault() {
-    return this.loadModel(defaultSource(this.#base));
+    return this.loadModel(this.defaultModel);
+  }
+
+  get defaultModel() {
+    return defaultSource(this.base);
   }
 
   /** @param {File[]} files */
@@ -175,7 +187,7 @@ export class App {
   async loadUrl(text) {
     let source;
     try {
-      source = urlSource(modelUrl(text.trim()));
+      source = urlSource(modelAddress(text.trim()));
     } catch (error) {
       this.state.errors.model = messageOf(error);
       return this.#changed();
@@ -192,22 +204,34 @@ export class App {
     this.#changed();
     try {
       await this.#ensureOpen();
-      const { card, heap_bytes } = await this.#engine.call('load', { files: model.source.files }, {
+      const { files, bytes, kind } = model.source;
+      if (kind === 'url') this.models.persist();
+      const { card, heap_bytes, note } = await this.#engine.call('load', { files, agreed: bytes !== null }, {
         signal,
         progress: (progress) => {
-          model.progress = progress;
+          if ('speed' in progress) this.#showDownload(progress);
+          else model.progress = progress;
           this.#changed();
         },
       });
-      Object.assign(model, { card, heap: heap_bytes, missing: '' });
+      Object.assign(model, { card, heap: heap_bytes, note, download: null, missing: '' });
       if (this.state.comparison?.model !== card.name) this.state.comparison = null;
       await this.layers.modelLoaded();
     } catch (error) {
-      if (!isQuiet(error) && this.state.device) errors.model = messageOf(error);
+      if (!isAsking(error)) model.download = null;
+      if (!isQuiet(error) && !isAsking(error) && this.state.device) errors.model = messageOf(error);
       throw error;
     } finally {
       Object.assign(model, { loading: false, progress: null });
+      this.models.refresh();
     }
+  }
+
+  /** @param {DownloadProgress} progress */
+  #showDownload(progress) {
+    const { model } = this.state;
+    model.download = progress;
+    if (model.source.bytes === null) model.source = { ...model.source, bytes: progress.total }; // seen from here on, and so agreed to by Load
   }
 
   async #ensureOpen() {
@@ -278,7 +302,7 @@ export class App {
   // --- TED-6K ---
 
   openSample() {
-    return this.#openDataset(sampleDataset(this.#base));
+    return this.#openDataset(sampleDataset(this.base));
   }
 
   /** @param {File} file */
@@ -373,9 +397,9 @@ export class App {
     }
     const { subset, settings, model, data } = unfinished;
     await this.#work('ted', async (signal) => {
-      const source = modelOf(model, this.#base);
+      const source = modelOf(model, this.base);
       if (source) this.#useSource(source);
-      if (data.sample && !state.datasetSource?.sample) Object.assign(state, { dataset: null, datasetSource: sampleDataset(this.#base) });
+      if (data.sample && !state.datasetSource?.sample) Object.assign(state, { dataset: null, datasetSource: sampleDataset(this.base) });
       Object.assign(state, { settings, subset: state.dataset ? withTicks(subset, state.dataset) : subset });
       if (state.dataset) await this.#count();
       await this.#evaluate(signal, (sha256) => {
@@ -444,6 +468,7 @@ export class App {
         reference_precision: state.settings.reference_precision,
         device: state.wanted,
         model: state.model.source.kind === 'url' ? state.model.source.name : null,
+        sha256: sharedSha256(state.model),
         data: state.datasetSource?.sample ? 'sample' : null,
         subset: this.#subset(),
         subset_id: state.count?.id || null,
@@ -480,12 +505,18 @@ export class App {
       await this.#begun;
       await work(this.#abort.signal);
     } catch (error) {
-      if (!isQuiet(error)) state.errors[section] = messageOf(error);
+      if (!isQuiet(error) && !(section === 'model' && isAsking(error))) state.errors[section] = messageOf(error);
     } finally {
       state.task = null;
       this.#changed();
     }
   }
+}
+
+/** Of a model in one GGUF file: so that the link's reader gets the same bytes, or is told. @param {State['model']} model */
+function sharedSha256({ source, card }) {
+  const { kind, files, sha256 } = source;
+  return kind !== 'url' || files.length > 1 ? null : (sha256 ?? (/\.gguf$/.test(new URL(source.name).pathname) && card?.sha256)) || null;
 }
 
 /** The subset as its boxes show it. @param {Subset} subset @param {Dataset} dataset @returns {Subset} */
@@ -506,6 +537,11 @@ function ticked(types, named) {
 /** The person's own doing, which needs no message. @param {unknown} error */
 function isQuiet(error) {
   return isRestart(error) || (error instanceof WorkerError && error.code === 'Cancelled');
+}
+
+/** A large download, whose size has not been seen yet. @param {unknown} error */
+function isAsking(error) {
+  return error instanceof WorkerError && error.code === 'Agree';
 }
 
 /** @param {unknown} error */

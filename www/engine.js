@@ -64,7 +64,18 @@ export class Engine {
    */
   async call(method, params, options) {
     await this.open();
-    const client = /** @type {Client} */ (this.#client);
-    return client.call(method, params, options);
+    return this.ask(method, params, options);
+  }
+
+  /**
+   * Call what needs neither the wasm nor the device.
+   * @template {keyof Methods} M
+   * @param {M} method
+   * @param {Methods[M]['params']} params
+   * @param {{ progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }} [options]
+   * @returns {Promise<Methods[M]['result']>}
+   */
+  ask(method, params, options) {
+    return this.#client?.call(method, params, options) ?? Promise.reject(new WorkerError('NotStarted', 'The encoder was not started.'));
   }
 }

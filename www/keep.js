@@ -6,6 +6,7 @@ import { reportsOf } from './reports.js';
 import { MAX_PROMPT, MAX_PROMPTS, readDevice, readFeature, readPooling } from './share.js';
 import { amount, flag, floats, list, map, maybe, number, one, readable, record, text } from './shape.js';
 import { modelUrl, MAX_URL, urlSource } from './source.js';
+import { isSha256 } from './storage/journal.js';
 import { initialState } from './state.js';
 import { reason } from './store.js';
 
@@ -21,7 +22,7 @@ import { reason } from './store.js';
  * @property {Settings} settings
  * @property {Subset} subset empty lists where every type is ticked
  * @property {DeviceKind | null} wanted
- * @property {{ kind: 'default' | 'url' | 'files', name: string }} model
+ * @property {{ kind: 'default' | 'url' | 'files', name: string, sha256?: string }} model
  * @property {string | null} adapter the name of its file
  * @property {{ name: string, sample: boolean } | null} data
  * @property {ItemId | null} item
@@ -45,7 +46,7 @@ const settings = record({
   feature: readable(readFeature), pooling: readable(readPooling), layer_weights: maybe(list(number, 1024)), reference_precision: flag,
 });
 const subset = record({ caption_types: strings, question_types: strings, per_type: maybe(amount), captions: maybe(amount), seed: amount });
-const model = record({ kind: one('default', 'url', 'files'), name: word });
+const model = record({ kind: one('default', 'url', 'files'), name: word }); // and a link's sha256
 const accuracy = record({ accuracy: number, correct: amount, total: amount, interval: list(number, 2), chance: number });
 const report = record({
   summary: record({
@@ -68,7 +69,8 @@ const SHAPES = {
   page: (value) => record({
     prompts: list((prompt) => text(prompt) && prompt.length <= MAX_PROMPT, MAX_PROMPTS), hint: word, settings, subset, wanted: maybe(readable(readDevice)), model,
     adapter: maybe(word), data: maybe(record({ name: word, sample: flag })), item: maybe(record({ caption_key: word, question_type: word })), fragment: text,
-  })(value) && value.prompts.length > 0 && (value.model.kind !== 'url' || readable(modelUrl)(value.model.name)),
+  })(value) && value.prompts.length > 0 && (value.model.kind !== 'url' || readable(modelUrl)(value.model.name)) &&
+    (value.model.sha256 === undefined || isSha256(value.model.sha256)),
   unfinished: record({
     device: readable(readDevice), subset, settings, texts: amount, total_texts: amount, data: record({ name: word, sample: flag, sha256: word }),
     model: (value) => model(value) && word(value.card) && (value.kind !== 'url' || readable(modelUrl)(value.name)), adapter: maybe(record({ name: word, sha256: word })),
@@ -226,11 +228,16 @@ function pageOf(state) {
     settings: { ...state.settings, layer_weights: weightsOf(state) }, // an adapter's own weights outlive its file
     subset: subsetOf(state),
     wanted: state.forced ? null : state.wanted,
-    model: model.missing ? { kind: 'files', name: model.missing } : { kind: model.source.kind, name: model.source.name },
+    model: model.missing ? { kind: 'files', name: model.missing } : keptSource(model.source),
     adapter: (adapter.file?.name ?? adapter.missing) || null,
     data: datasetSource && { name: datasetSource.name, sample: datasetSource.sample },
     item: item && { caption_key: item.caption_key, question_type: item.question_type },
   };
+}
+
+/** @param {State['model']['source']} source */
+function keptSource({ kind, name, sha256 }) {
+  return sha256 ? { kind, name, sha256 } : { kind, name };
 }
 
 /** What goes into the storage for it; null: nothing. @param {string} name @param {any} value */
@@ -258,7 +265,7 @@ export function restore(state, kept, { base, linked, dataset }) {
   if (!page || linked || touched) return;
   const { prompts, hint, settings, subset, wanted, model, adapter, item } = page;
   Object.assign(state, { prompts, hint, subset, wanted, comparison, settings: withoutAdapter(settings, null), item: item && { ...item, item: null, from: [], called: false } });
-  if (model.kind === 'url') state.model.source = urlSource(model.name);
+  if (model.kind === 'url') state.model.source = urlSource(model.name, model.sha256);
   if (model.kind === 'files') state.model.missing = model.name;
   if (adapter) state.adapter.missing = adapter;
 }

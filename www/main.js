@@ -4,6 +4,7 @@ import { openDatabase } from './database.js';
 import { Keeper } from './keep.js';
 import { compareView } from './views/compare.js';
 import { adapterView } from './views/adapter.js';
+import { catalogueView } from './views/catalogue.js';
 import { deviceView } from './views/device.js';
 import { itemsView } from './views/items.js';
 import { leaderboardView } from './views/leaderboard.js';
@@ -14,6 +15,7 @@ import { modelView } from './views/model.js';
 import { panicView } from './views/panic.js';
 import { promptsView } from './views/prompts.js';
 import { shareView } from './views/share.js';
+import { storedView } from './views/stored.js';
 import { tedView } from './views/ted.js';
 import { weightsView } from './views/weights.js';
 
@@ -26,7 +28,7 @@ const keeper = new Keeper(openDatabase, (message) => {
   app.state.unkept = message;
   show();
 });
-const views = [deviceView, panicView, linkView, modelView, adapterView, promptsView, weightsView, tedView, layersView, itemsView, compareView, leaderboardView, shareView].map((view) => view(app));
+const views = [deviceView, panicView, linkView, modelView, catalogueView, storedView, adapterView, promptsView, weightsView, tedView, layersView, itemsView, compareView, leaderboardView, shareView].map((view) => view(app));
 views.push(keptView(keeper));
 
 function show() {
@@ -50,3 +52,4 @@ const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (perfo
 const before = { kept: await keeper.read(), dataset: keeper.dataset.bind(keeper), reloaded: navigation?.type === 'reload' };
 app.start(location.hash, new URLSearchParams(location.search).get('device'), before);
 keeper.begin(app.state);
+app.models.refresh();

@@ -2,7 +2,7 @@
 // One call at a time, in the order of arrival; `cancel` is taken at once. worker.js gives the table of methods.
 
 /**
- * @typedef {(params: any, progress: (value: object) => Promise<boolean>) => unknown} Method
+ * @typedef {(params: any, progress: (value: object) => Promise<boolean>, signal: AbortSignal) => unknown} Method signal: aborted by `cancel`
  * @typedef {{ postMessage(message: unknown, options?: StructuredSerializeOptions): void,
  *   addEventListener(type: 'message', listener: (event: MessageEvent) => void): void }} Port
  */
@@ -14,31 +14,30 @@
  * @param {(error: unknown) => boolean} fatal told of each failure; true: the worker is ending, send no answer
  */
 export function answer(port, table, fatal) {
-  /** @type {Set<number>} */
-  const open = new Set();
-  /** @type {Set<number>} */
-  const cancelled = new Set();
+  /** @type {Map<number, AbortController>} */
+  const open = new Map();
   let queue = Promise.resolve();
 
   port.addEventListener('message', ({ data: { id, method, params } }) => {
     if (method === 'cancel') {
-      if (open.has(params.id)) cancelled.add(params.id);
+      open.get(params.id)?.abort();
       return;
     }
-    open.add(id);
+    open.set(id, new AbortController());
     queue = queue.then(() => run(id, method, params));
   });
 
   /** @param {number} id @param {string} method @param {unknown} params */
   async function run(id, method, params) {
+    const { signal } = /** @type {AbortController} */ (open.get(id));
     try {
-      if (cancelled.has(id)) throw named('Cancelled', 'cancelled before it began');
+      if (signal.aborted) throw named('Cancelled', 'cancelled before it began');
       if (!Object.hasOwn(table, method)) throw named('NoMethod', `the worker has no method \`${method}\``);
       const result = await table[method](params, async (progress) => {
         port.postMessage({ id, progress });
         await turn();
-        return !cancelled.has(id);
-      });
+        return !signal.aborted;
+      }, signal);
       port.postMessage({ id, result }, { transfer: buffers(result) });
     } catch (error) {
       if (fatal(error)) return;
@@ -46,7 +45,6 @@ export function answer(port, table, fatal) {
       port.postMessage({ id, error: { code: name, message } });
     } finally {
       open.delete(id);
-      cancelled.delete(id);
     }
   }
 }
@@ -71,6 +69,6 @@ function buffers(result) {
 }
 
 /** @param {string} name @param {string} message */
-function named(name, message) {
+export function named(name, message) {
   return Object.assign(new Error(message), { name });
 }

@@ -2,21 +2,40 @@
 
 /** @import { ModelFile } from './types' */
 
-/** @typedef {{ kind: 'default' | 'url' | 'files', name: string, bytes: number | null, files: ModelFile[] }} ModelSource */
+/**
+ * @typedef {{ kind: 'default' | 'url' | 'files', name: string, bytes: number | null, files: ModelFile[], sha256?: string }} ModelSource
+ *   bytes: null where nobody has looked; sha256: that the link or the catalogue gives for its one file
+ */
 
 export const MAX_URL = 2048;
 
 const DEFAULT_FILE = 'SmolLM2-135M-Instruct.Q4_1.gguf';
+const DEFAULT_SHA256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53';
+const MAX_PARTS = 1000;
 
 /** @param {string} base the page's address @returns {ModelSource} */
 export function defaultSource(base) {
   const url = new URL(`models/${DEFAULT_FILE}`, base).href;
-  return { kind: 'default', name: DEFAULT_FILE, bytes: 98_362_432, files: [{ url }] };
+  return { kind: 'default', name: DEFAULT_FILE, bytes: 98_362_432, files: [{ url, sha256: DEFAULT_SHA256 }] };
 }
 
-/** @param {string} url as checked by `modelUrl` @returns {ModelSource} */
-export function urlSource(url) {
-  return { kind: 'url', name: url, bytes: null, files: [{ url }] };
+/** @param {string} url as checked by `modelUrl` @param {string} [sha256] of its one file @returns {ModelSource} */
+export function urlSource(url, sha256 = '') {
+  const parts = partsOf(url);
+  if (parts.length > 1 || !sha256) return { kind: 'url', name: url, bytes: null, files: parts.map((part) => ({ url: part })) };
+  return { kind: 'url', name: url, bytes: null, files: [{ url, sha256 }], sha256 };
+}
+
+/** Of `…-00001-of-00003.gguf` all three, else the file itself. @param {string} url */
+function partsOf(url) {
+  const { pathname } = new URL(url);
+  const [, front, count] = /^(.*)-00001-of-(\d{5})\.gguf$/.exec(pathname) ?? [];
+  if (!front || Number(count) < 1 || Number(count) > MAX_PARTS) return [url];
+  return Array.from({ length: Number(count) }, (_, at) => {
+    const part = new URL(url);
+    part.pathname = `${front}-${String(at + 1).padStart(5, '0')}-of-${count}.gguf`;
+    return part.href;
+  });
 }
 
 /** @param {File[]} files @returns {ModelSource} */
@@ -28,6 +47,22 @@ export function fileSource(files) {
 /** Whether both are the same model; a picked file is its own. @param {ModelSource} a @param {ModelSource} b */
 export function sameSource(a, b) {
   return a === b || (a.kind !== 'files' && a.kind === b.kind && a.name === b.name);
+}
+
+/** A file on the Hugging Face Hub. @param {string} repository @param {string} path @param {string} [revision] */
+export function hubFile(repository, path, revision = 'main') {
+  return `https://huggingface.co/${repository}/resolve/${revision}/${path}`;
+}
+
+/**
+ * What a person types: an address, or `owner/repository/path/file.gguf[@revision]` on the Hugging Face Hub. The address of the
+ * Hub's page about a file stands for the file. Throws.
+ * @param {string} text
+ */
+export function modelAddress(text) {
+  const [, repository, path, revision] = /^([\w-][\w.-]*\/[\w-][\w.-]*)\/((?:[\w-][\w.-]*\/)*[\w-][\w.-]*\.(?:gguf|safetensors|json))(?:@([\w-][\w.-]*))?$/.exec(text) ?? [];
+  if (repository) return modelUrl(hubFile(repository, path, revision));
+  return modelUrl(text).replace(/^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
 }
 
 /** The address of a model as a stranger wrote it: http(s) only, bounded. Throws. @param {string} text */

@@ -5,6 +5,8 @@ import { emptyState } from './share.js';
 import { defaultSource } from './source.js';
 
 /** @import { Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, ModelCard, Report, Settings, Subset } from './types' */
+/** @import { DownloadProgress, StoredModel } from './types' */
+/** @import { Catalogue } from './catalogue.js' */
 /** @import { Comparison as ReportComparison, Item } from './types' */
 /** @import { AdapterCard, LayerProducts, LayerStudy, StudyProgress } from './types' */
 /** @import { Choice } from './device.js' */
@@ -13,7 +15,7 @@ import { defaultSource } from './source.js';
 /** @import { ModelSource } from './source.js' */
 
 /**
- * @typedef {'device' | 'model' | 'adapter' | 'prompts' | 'ted' | 'layers' | 'items' | 'compare' | 'leaderboard' | 'share'} Section
+ * @typedef {'device' | 'model' | 'stored' | 'catalogue' | 'adapter' | 'prompts' | 'ted' | 'layers' | 'items' | 'compare' | 'leaderboard' | 'share'} Section
  * @typedef {{ texts: string[], settings: Settings, embeddings: Embeddings, model: string, mixed: boolean }} Comparison mixed: by the
  *   sliders, from the layers' products; vectors are empty then
  * @typedef {{ name: string, sample: boolean, read: () => Promise<Uint8Array> }} DatasetSource
@@ -40,6 +42,14 @@ import { defaultSource } from './source.js';
  * @typedef {{ caption_key: string, question_type: string }} ItemId
  * @typedef {{ report: string, caption_type: string, question_type: string, outcome: '' | 'right' | 'wrong' | 'tie',
  *   sort: 'index' | 'lowest' | 'highest', page: number }} Browse sort: by the data set's order or by margin
+ * @typedef {object} Stored the models in this browser's storage
+ * @property {StoredModel[]} models
+ * @property {number | null} usage bytes of this page's whole storage; null: the browser does not tell
+ * @property {number | null} quota
+ * @property {boolean} persisted the browser does not clear it by itself
+ * @property {string} refused why there is no storage
+ * @property {{ id: string, progress: LoadProgress } | null} checking
+ * @property {Record<string, string>} verdicts what verifying found, by id
  *
  * @typedef {object} State
  * @property {string} fragment the address's
@@ -50,8 +60,11 @@ import { defaultSource } from './source.js';
  * @property {Section | null} task the section whose work runs now; one at a time
  * @property {Record<Section, string>} errors
  * @property {boolean} forced the device is the address's choice, which is not kept
- * @property {{ source: ModelSource, card: ModelCard | null, heap: number, loading: boolean, progress: LoadProgress | null, missing: string }} model
- *   missing: the names of files that were picked before a reload
+ * @property {{ source: ModelSource, card: ModelCard | null, heap: number, loading: boolean, progress: LoadProgress | null,
+ *   download: DownloadProgress | null, note: string, missing: string }} model download: or what it will be, until its size is agreed to;
+ *   note: what of the loaded model is not stored, and why; missing: the names of files that were picked before a reload
+ * @property {Stored} stored
+ * @property {Catalogue | null} catalogue
  * @property {Adapter} adapter
  * @property {string[]} prompts
  * @property {string} hint
@@ -94,8 +107,10 @@ export function initialState(base) {
     forced: false,
     panic: '',
     task: null,
-    errors: { device: '', model: '', adapter: '', prompts: '', ted: '', layers: '', items: '', compare: '', leaderboard: '', share: '' },
-    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, missing: '' },
+    errors: { device: '', model: '', stored: '', catalogue: '', adapter: '', prompts: '', ted: '', layers: '', items: '', compare: '', leaderboard: '', share: '' },
+    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, download: null, note: '', missing: '' },
+    stored: { models: [], usage: null, quota: null, persisted: false, refused: '', checking: null, verdicts: {} },
+    catalogue: null,
     adapter: { file: null, card: null, missing: '', note: '' },
     prompts: [...EXAMPLES[0].prompts],
     hint: EXAMPLES[0].hint,

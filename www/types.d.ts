@@ -17,7 +17,19 @@ export type Subset = {
   seed: number;
 };
 
-export type LoadProgress = { stage: 'header' | 'weights' | 'ready'; done: number; total: number }; // bytes
+export type LoadProgress = { stage: 'header' | 'check' | 'weights' | 'ready'; done: number; total: number }; // bytes
+/** The files from the web, before they are read and while they are downloaded. */
+export type DownloadProgress = {
+  stage: 'plan' | 'download';
+  done: number; // bytes that are here
+  total: number;
+  resumed: number; // bytes that were here before
+  speed: number; // bytes a second
+  room: number | null; // bytes that the browser still grants for storing; null: it does not tell
+  storing: boolean;
+  trouble: string; // what the download waits for; '' while bytes come
+  note: string; // what is not stored, and why
+};
 export type EvaluateProgress = {
   stage: 'evaluate';
   done: number; // tokens
@@ -51,8 +63,10 @@ export type ModelCard = {
   parameters: number;
   file_bytes: number;
   device_bytes: number;
+  streamed: boolean; // layers stay in the file and are brought to the device for each batch
   tensor_types: Record<string, number>; // type -> tensors
   sha256: string;
+  files?: { file: string; sha256: string }[]; // of each weight file
   load_ms: number;
 };
 export type Embeddings = {
@@ -171,11 +185,38 @@ export type VectorStore = {
   put(scope: string, keys: string[], vectors: Float32Array[]): Promise<void>;
 };
 
-export type ModelFile = { url: string } | File;
+export type ModelFile = { url: string; sha256?: string } | File;
+/** A file that the worker reads: from the browser's storage, or from the web. */
+export type ByteSource = {
+  name: string;
+  size: number;
+  /** The bytes from `start` to `end`, all of them; rejects with an error whose name is a code and whose message is a sentence. */
+  read(start: number, end: number): Promise<Uint8Array>;
+};
+/** The part of FileSystemSyncAccessHandle, which only workers know, that is used. */
+export interface SyncHandle {
+  read(bytes: Uint8Array, options: { at: number }): number;
+  write(bytes: Uint8Array, options: { at: number }): number;
+  getSize(): number;
+  truncate(size: number): void;
+  flush(): void;
+  close(): void;
+}
+/** A model file in the browser's storage. */
+export type StoredModel = {
+  id: string;
+  name: string;
+  url: string;
+  size: number; // bytes of the whole file
+  stored: number;
+  complete: boolean;
+  used: number; // the last load, ms since 1970
+  sha256: string; // '' before it was read to its end
+};
 
 export interface Session {
   device(): DeviceInfo;
-  load(files: ModelFile[], progress: OnProgress<LoadProgress>): Promise<ModelCard>;
+  load(files: (File | ByteSource)[], progress: OnProgress<LoadProgress>): Promise<ModelCard>;
   embed(texts: string[], settings: Settings): Promise<Embeddings>;
   open_dataset(name: string, bytes: Uint8Array): Dataset;
   count(subset: Subset): Count;
@@ -210,7 +251,15 @@ export type Probe = {
 export type Methods = {
   probe: { params: {}; result: Probe; progress: never };
   open: { params: { device: DeviceKind }; result: DeviceInfo; progress: never };
-  load: { params: { files: ModelFile[] }; result: { card: ModelCard; heap_bytes: number }; progress: LoadProgress };
+  /** A download whose size is not `agreed` to, and is large, ends with the code `Agree` before it begins. */
+  load: {
+    params: { files: ModelFile[]; agreed: boolean };
+    result: { card: ModelCard; heap_bytes: number; note: string };
+    progress: LoadProgress | DownloadProgress;
+  };
+  /** What of a stored file is no longer what was downloaded: [start, end] of each piece. It is dropped. */
+  verify: { params: { id: string }; result: [number, number][]; progress: LoadProgress };
+  remove: { params: { id: string }; result: void; progress: never };
   embed: { params: { texts: string[]; settings: Settings }; result: Embeddings; progress: never };
   open_dataset: { params: { name: string; bytes: Uint8Array }; result: Dataset; progress: never };
   count: { params: { subset: Subset }; result: Count; progress: never };

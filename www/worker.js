@@ -1,19 +1,26 @@
 // Owns the wasm module. A table of methods; the wasm is fetched by `open`, after `probe` has told which device there is.
 // After a panic the module is poisoned: the panic's text is posted and the worker ends.
-import { answer } from './requests.js';
+import { answer, named } from './requests.js';
 import { openDatabase } from './database.js';
+import { formatBytes } from './format.js';
+import { ModelFiles } from './storage/files.js';
+import { openVault } from './storage/vault.js';
 import { vectorStore } from './store.js';
 
 /** @import { Methods, Session, Wasm } from './types' */
+
+const ASK = 1e9; // bytes that are not downloaded before the person has seen how many they are
 
 /** @type {Wasm} */
 let wasm;
 /** @type {Session} */
 let session;
+/** @type {ModelFiles | null} the loaded model's: it may read on */
+let modelFiles = null;
 
 const store = vectorStore(openDatabase, (notice) => postMessage({ notice }));
 
-/** @type {{ [M in keyof Methods]: (params: Methods[M]['params'], progress: (value: object) => Promise<boolean>) => unknown }} */
+/** @type {{ [M in keyof Methods]: (params: Methods[M]['params'], progress: (value: object) => Promise<boolean>, signal: AbortSignal) => unknown }} */
 const methods = {
   async probe() {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
@@ -26,9 +33,28 @@ const methods = {
     session = await wasm.Session.open(device);
     return session.device();
   },
-  async load({ files }, progress) {
-    const card = await session.load(files, progress);
-    return { card, heap_bytes: wasm.memory_bytes() };
+  async load({ files, agreed }, progress, signal) {
+    modelFiles?.close();
+    modelFiles = new ModelFiles({ ...(await storage()), signal, progress });
+    try {
+      await modelFiles.open(files);
+      const plan = modelFiles.state('plan');
+      if (plan.total) await progress(plan);
+      const missing = plan.total - plan.done;
+      if (missing > ASK && !agreed) throw named('Agree', `This model is a download of ${formatBytes(missing)}: begin it under Model.`);
+      modelFiles.begin();
+      const card = await session.load(modelFiles.sources, progress);
+      await modelFiles.finish(card);
+      return { card, heap_bytes: wasm.memory_bytes(), note: modelFiles.note };
+    } catch (error) {
+      modelFiles.close();
+      throw error;
+    }
+  },
+  verify: async ({ id }, progress) => (await openVault()).verify(id, progress),
+  async remove({ id }) {
+    modelFiles?.release(id);
+    await (await openVault()).remove(id);
   },
   embed: ({ texts, settings }) => session.embed(texts, settings),
   open_dataset: ({ name, bytes }) => session.open_dataset(name, bytes),
@@ -43,6 +69,11 @@ const methods = {
   evaluate: ({ subset, settings }, progress) => session.evaluate(subset, settings, progress, store),
   study: ({ subset, pooling, layer_weights }, progress) => session.study(subset, pooling, layer_weights, progress),
 };
+
+/** The browser's storage, or why there is none. */
+async function storage() {
+  return openVault().then((vault) => ({ vault, refused: '' }), ({ message }) => ({ vault: null, refused: message.replace(/[.:]$/, '') }));
+}
 
 /** @param {GPUAdapterInfo} info */
 function describe({ vendor, architecture, device, description, isFallbackAdapter }) {

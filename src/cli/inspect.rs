@@ -1,20 +1,25 @@
 //! `gran-ted inspect`: what a file's header says, without reading its weights.
 
-use super::{model_files, print};
+use super::{QuantizeOption, print};
 use gran_ted::error::Result;
-use gran_ted::loader::Header;
-use pollster::block_on;
+use gran_ted::loader::{Fit, Header, Limits, SLOTS};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::process::ExitCode;
 
-pub fn inspect(model: &Path, as_json: bool) -> Result<ExitCode> {
-    let header = block_on(Header::read(model_files(model)?))?;
-    let facts = facts(&header);
+/// Packed batches to tell the memory for: a word, a caption, the longest text.
+const BATCHES: [usize; 3] = [1, 256, 2048];
+
+pub fn inspect(model: &Path, as_json: bool, quantize: &QuantizeOption) -> Result<ExitCode> {
+    let header = quantize.header(model)?;
+    let fits = BATCHES.map(|tokens| header.fit(tokens, Limits::default()));
+    let mut facts = facts(&header);
     if as_json {
+        facts.insert("fit".into(), json!(fits));
         print(&format!("{:#}\n", Value::Object(facts)));
     } else {
         facts.iter().for_each(|(name, value)| print(&format!("{name:<20} {}\n", line(name, value))));
+        fits.iter().for_each(|fit| print(&memory(fit)));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -37,6 +42,7 @@ fn facts(header: &Header) -> Map<String, Value> {
         "max_length": info.max_length,
         "tokenizer": header.has_tokenizer(),
         "tensor_types": types,
+        "quantize": info.quantize,
         "parameters": info.parameters,
         "file_bytes": info.file_bytes,
         "device_bytes": info.device_bytes,
@@ -45,6 +51,16 @@ fn facts(header: &Header) -> Map<String, Value> {
         Value::Object(facts) => facts,
         _ => unreachable!("made as an object"),
     }
+}
+
+/// The memory for a batch, in a line.
+fn memory(fit: &Fit) -> String {
+    let [device, streamed, host] =
+        [fit.device_bytes, fit.streamed_bytes(SLOTS), fit.host_bytes].map(|bytes| bytes as f64 / 1e6);
+    let tokens = format!("with {} token{}", fit.tokens, if fit.tokens == 1 { "" } else { "s" });
+    format!(
+        "{tokens:<20} {device:.1} MB on the device ({streamed:.1} MB layer by layer), {host:.1} MB on the host\n"
+    )
 }
 
 fn line(name: &str, value: &Value) -> String {
@@ -60,6 +76,7 @@ fn line(name: &str, value: &Value) -> String {
             parts.join(", ")
         }
         (_, Value::Bool(found)) => if *found { "in the files" } else { "none" }.into(),
+        (_, Value::Null) => "as stored".into(),
         (_, Value::String(text)) => text.clone(),
         (_, value) => value.to_string(),
     }

@@ -1,7 +1,7 @@
 //! `gran-ted layers`: the score of every layer and mix from one pass.
 
 use super::run::{INTERRUPTED, open_dataset, stop_on_interrupt, to_json, write};
-use super::{bar, load, open_adapter, print};
+use super::{LoadOptions, bar, load, open_adapter, print};
 use gran_ted::error::Result;
 use gran_ted::model::Pooling;
 use gran_ted::ted::{LayerReport, Study};
@@ -18,7 +18,7 @@ pub struct LayersOptions {
     pub subset: String,
     pub pooling: String,
     pub layer_weights: Option<PathBuf>,
-    pub device: String,
+    pub load: LoadOptions,
     pub out: Option<PathBuf>,
 }
 
@@ -32,7 +32,7 @@ pub fn layers(model: &Path, ted: &Path, options: &LayersOptions) -> Result<ExitC
     let (dataset, subset) = open_dataset(ted, &options.subset)?;
 
     // 2. The pass, until it is done or Ctrl-C is pressed.
-    let encoder = load(model, &options.device, None)?;
+    let encoder = load(model, &options.load)?;
     let mut study = Study::new(&encoder, dataset, &subset, pooling, weights)?;
     let stop = stop_on_interrupt();
     let bar = bar(study.progress().total as u64, "{msg} {bar:32} {pos}/{len} tokens, {eta} left", "studying");

@@ -2,16 +2,18 @@
 
 mod cache;
 mod compare;
+mod files;
 mod inspect;
 mod layers;
 mod run;
 
 use clap::{Args, Parser, Subcommand};
+use files::model_files;
 use gran_ted::device::{Device, DeviceKind};
 use gran_ted::encoder::{Settings, TextEncoder};
-use gran_ted::error::{Error, Result};
-use gran_ted::format::{DiskFile, Source};
-use gran_ted::kernel::self_test::self_test;
+use gran_ted::error::Result;
+use gran_ted::format::DiskFile;
+use gran_ted::kernel::{quant::Quantize, self_test::self_test};
 use gran_ted::loader::{AdapterFile, Header, Loading};
 use gran_ted::model::{Feature, Pooling, Precision};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -33,15 +35,17 @@ struct Cli {
 enum Command {
     /// Show a model file's family, sizes, tensor types and the memory it needs.
     Inspect {
-        /// A .gguf file, a .safetensors file with config.json beside it, or a folder of these.
+        /// A .gguf file, a .safetensors file with config.json beside it, a part or the index of either, or a folder.
         model: PathBuf,
         /// Print JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        quantize: QuantizeOption,
     },
     /// Embed texts and show how similar they are to the encoder.
     Embed {
-        /// A .gguf file, a .safetensors file with config.json beside it, or a folder of these.
+        /// A .gguf file, a .safetensors file with config.json beside it, a part or the index of either, or a folder.
         model: PathBuf,
         /// The texts.
         #[arg(required = true)]
@@ -54,7 +58,7 @@ enum Command {
     },
     /// Score the encoder on TED-6K or a part of it.
     Evaluate {
-        /// A .gguf file, a .safetensors file with config.json beside it, or a folder of these.
+        /// A .gguf file, a .safetensors file with config.json beside it, a part or the index of either, or a folder.
         model: PathBuf,
         /// A TED-6K file in the published schema.
         ted: PathBuf,
@@ -71,7 +75,7 @@ enum Command {
     },
     /// Score every single layer and the mixes of layers, from one pass over the texts.
     Layers {
-        /// A .gguf file, a .safetensors file with config.json beside it, or a folder of these.
+        /// A .gguf file, a .safetensors file with config.json beside it, a part or the index of either, or a folder.
         model: PathBuf,
         /// A TED-6K file in the published schema.
         ted: PathBuf,
@@ -84,9 +88,8 @@ enum Command {
         /// The weights of `weighted`: a JSON list, or an adapter's .safetensors or .pt file.
         #[arg(long, value_name = "FILE")]
         layer_weights: Option<PathBuf>,
-        /// cpu, gpu, or auto: a GPU where there is a real one.
-        #[arg(long, default_value = "auto")]
-        device: String,
+        #[command(flatten)]
+        load: LoadOptions,
         /// Where to write the study as JSON.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -138,12 +141,39 @@ struct Options {
     /// Round the adapter and the scores to bfloat16, as the reference evaluator does.
     #[arg(long)]
     reference_precision: bool,
+    #[command(flatten)]
+    load: LoadOptions,
+}
+
+#[derive(Args)]
+struct LoadOptions {
     /// cpu, gpu, or auto: a GPU where there is a real one.
     #[arg(long, default_value = "auto")]
     device: String,
     /// Device memory for weights; a larger model's layers stay in the file and are brought for each batch.
     #[arg(long, value_name = "MB")]
     budget: Option<u64>,
+    #[command(flatten)]
+    quantize: QuantizeOption,
+}
+
+#[derive(Args)]
+struct QuantizeOption {
+    /// q8 or q4: pack F32, F16 and BF16 weights to that many bits while they are loaded.
+    #[arg(long)]
+    quantize: Option<String>,
+}
+
+impl QuantizeOption {
+    /// The header of the model at `path`, its weights to be packed as asked for.
+    fn header(&self, path: &Path) -> Result<Header> {
+        let quantize = self.quantize.as_ref().map(|name| name.parse::<Quantize>()).transpose()?;
+        let header = block_on(Header::read(model_files(path)?))?;
+        Ok(match quantize {
+            Some(quantize) => header.quantize(quantize),
+            None => header,
+        })
+    }
 }
 
 impl Options {
@@ -207,13 +237,13 @@ fn open_device(name: &str) -> Result<Device> {
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Inspect { model, json } => inspect::inspect(&model, json),
+        Command::Inspect { model, json, quantize } => inspect::inspect(&model, json, &quantize),
         Command::Embed { model, texts, json, options } => run::embed(&model, &texts, json, &options),
         Command::Evaluate { model, ted, subset, out, cache, options } => {
             run::evaluate(&model, &ted, &subset, &out, &cache, &options)
         }
-        Command::Layers { model, ted, subset, pooling, layer_weights, device, out } => {
-            let study = layers::LayersOptions { subset, pooling, layer_weights, device, out };
+        Command::Layers { model, ted, subset, pooling, layer_weights, load, out } => {
+            let study = layers::LayersOptions { subset, pooling, layer_weights, load, out };
             layers::layers(&model, &ted, &study)
         }
         Command::Compare { first, second, json } => compare::compare(&first, &second, json),
@@ -225,48 +255,15 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// The files of a model: the one named and its companions, or those of a folder.
-fn model_files(path: &Path) -> Result<Vec<Rc<dyn Source>>> {
-    let unreadable =
-        |e: std::io::Error| Error::Read { file: path.display().to_string(), reason: e.to_string() };
-    let mut paths = Vec::new();
-    if path.is_dir() {
-        for entry in std::fs::read_dir(path).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
-            let is_weights = path.extension().is_some_and(|end| end == "safetensors" || end == "gguf");
-            if is_weights
-                || path.file_name().is_some_and(|name| name == "config.json" || name == "tokenizer.json")
-            {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        if paths.is_empty() {
-            return Err(Error::NotAModel {
-                file: path.display().to_string(),
-                expected: "a folder with a .gguf file, or with .safetensors files and config.json",
-                found: "neither".into(),
-            });
-        }
-    } else {
-        paths.push(path.into());
-        if path.extension().is_some_and(|end| end == "safetensors") {
-            let beside = ["config.json", "tokenizer.json"].map(|name| path.with_file_name(name));
-            paths.extend(beside.into_iter().filter(|path| path.exists()));
-        }
-    }
-    paths.iter().map(|path| Ok(Rc::new(DiskFile::open(path)?) as Rc<dyn Source>)).collect()
-}
-
 /// Loads a model with a progress bar; tests the device before it is trusted.
-fn load(path: &Path, device: &str, budget: Option<u64>) -> Result<TextEncoder> {
-    let header = block_on(Header::read(model_files(path)?))?;
-    let device = open_device(device)?;
+fn load(path: &Path, options: &LoadOptions) -> Result<TextEncoder> {
+    let header = options.quantize.header(path)?;
+    let device = open_device(&options.device)?;
     if device.kind == DeviceKind::Gpu {
         block_on(self_test(&device))?;
     }
     let bar = bar(header.info.file_bytes, "{msg} {bar:32} {bytes}/{total_bytes}", "loading");
-    let streamed = budget.is_some_and(|budget| header.info.device_bytes > budget * 1_000_000);
+    let streamed = options.budget.is_some_and(|budget| header.info.device_bytes > budget * 1_000_000);
     let mut loading = Loading::new(header, device)?.streamed(streamed);
     while let Some(progress) = block_on(loading.step())? {
         bar.set_position(progress.done);

@@ -16,7 +16,7 @@ pub const INTERRUPTED: u8 = 130;
 
 pub fn embed(model: &Path, texts: &[String], as_json: bool, options: &Options) -> Result<ExitCode> {
     let choice = options.check()?;
-    let encoder = load(model, &options.device, options.budget)?;
+    let encoder = load(model, &options.load)?;
     let settings = choice.settings(&encoder)?;
     let embeddings = block_on(encoder.embed(texts, &settings))?;
     for (index, _) in embeddings.truncated.iter().enumerate().filter(|(_, truncated)| **truncated) {
@@ -66,7 +66,7 @@ pub fn evaluate(
     let formats = out.iter().map(|path| Format::of(path)).collect::<Result<Vec<_>>>()?;
 
     // 2. The run, until it is done or Ctrl-C is pressed.
-    let encoder = load(model, &options.device, options.budget)?;
+    let encoder = load(model, &options.load)?;
     let settings = choice.settings(&encoder)?;
     let mut run = Run::new(&encoder, dataset, &subset, settings)?;
     let mut cache = Cache::open(cache, &run);

@@ -5,7 +5,8 @@
 use super::{Source, TensorInfo, TensorType, gguf::describe};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Deserializer, de};
-use std::{collections::HashSet, fmt};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 
 /// The format's own limit.
 const HEADER_LIMIT: u64 = 100_000_000;
@@ -162,4 +163,46 @@ fn extent(shape: &[u64], dtype: TensorType) -> Option<(Vec<usize>, u64)> {
     let shape = shape.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<_>>>()?;
     let len = shape.iter().try_fold(1, |len: usize, &dim| len.checked_mul(dim))?;
     Some((shape, (len as u64).checked_mul(dtype.block_bytes() as u64)?))
+}
+
+/// `model.safetensors.index.json`: the shard that each tensor of a model is in.
+#[derive(Debug)]
+pub struct Index {
+    /// The source's name, for messages.
+    pub file: String,
+    /// Tensor -> the name of a file beside the index.
+    pub weight_map: BTreeMap<String, String>,
+}
+
+impl Index {
+    /// How an index is named.
+    pub const ENDING: &str = ".safetensors.index.json";
+
+    /// Reads and checks the bytes of `file`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Document {
+            weight_map: BTreeMap<String, String>,
+        }
+        let malformed = |expected: &str, found: String| Error::Malformed {
+            file: file.into(),
+            item: "the index".into(),
+            expected: expected.into(),
+            found,
+        };
+        let Document { weight_map } = serde_json::from_slice(bytes)
+            .map_err(|e| malformed("JSON with `weight_map`, the file of each tensor", e.to_string()))?;
+        if let Some(shard) = weight_map.values().find(|shard| shard.contains(['/', '\\'])) {
+            return Err(malformed("names of files beside it", format!("`{shard}`")));
+        }
+        Ok(Self { file: file.into(), weight_map })
+    }
+
+    /// The files that make the model.
+    pub fn shards(&self) -> BTreeSet<&str> {
+        self.weight_map.values().map(String::as_str).collect()
+    }
 }

@@ -4,8 +4,38 @@
 //! `value = code * scale + min`. Block layouts: ggml's `ggml-common.h`; checked against the Python `gguf` package in
 //! tests/kernel.rs. Called by `loader` and `encoder`.
 
+mod encode;
+
+use crate::error::{Error, Result};
 use crate::format::TensorType;
-use half::{bf16, f16};
+use encode::{GROUP, encode};
+use half::f16;
+
+/// How dense weights are packed while they are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quantize {
+    /// 9 bits a value, in [`Layout::Packed8`].
+    Q8,
+    /// 5 bits a value, in [`Layout::Packed4`].
+    Q4,
+}
+
+impl std::str::FromStr for Quantize {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "q8" => Ok(Self::Q8),
+            "q4" => Ok(Self::Q4),
+            _ => Err(Error::UnknownOption {
+                option: "quantize",
+                expected: "q8 or q4".into(),
+                found: name.into(),
+            }),
+        }
+    }
+}
 
 /// How a weight's `words` are read on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +58,15 @@ impl Layout {
                 Self::Packed8 { group: 32 }
             }
             TensorType::Q6_K => Self::Packed8 { group: 16 },
+        }
+    }
+
+    /// The same where dense weights are packed by `quantize`.
+    pub fn packed(dtype: TensorType, quantize: Option<Quantize>) -> Self {
+        match (Self::of(dtype), quantize) {
+            (Self::Dense, Some(Quantize::Q8)) => Self::Packed8 { group: GROUP },
+            (Self::Dense, Some(Quantize::Q4)) => Self::Packed4,
+            (layout, _) => layout,
         }
     }
 
@@ -83,7 +122,15 @@ pub fn dequantize(dtype: TensorType, bytes: &[u8]) -> Vec<f32> {
     match dtype {
         TensorType::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
         TensorType::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-        TensorType::BF16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        TensorType::BF16 => {
+            // The upper half of an f32.
+            bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f32::from_bits((u16::from_le_bytes(*b) as u32) << 16))
+                .collect()
+        }
         _ => {
             let mut values = Vec::with_capacity(bytes.len() / dtype.block_bytes() * dtype.block_len());
             for block in bytes.chunks_exact(dtype.block_bytes()) {
@@ -98,51 +145,156 @@ pub fn dequantize(dtype: TensorType, bytes: &[u8]) -> Vec<f32> {
 
 /// The weight `[out, in]` stored in `bytes`, ready for upload. `in` is a multiple of the block and of 32.
 pub fn pack(dtype: TensorType, bytes: &[u8], out_features: usize, in_features: usize) -> Packed {
-    let layout = Layout::of(dtype);
-    let Some(group_len) = layout.group() else {
-        return pack_dense(dtype, bytes, out_features, in_features);
-    };
-    let per_word = layout.per_word();
-    let bits = 32 / per_word;
-    let mut words = vec![0u32; in_features / per_word * out_features];
-    let mut pairs = vec![(0f32, 0f32); in_features / group_len * out_features];
-    let row_bytes = in_features / dtype.block_len() * dtype.block_bytes();
-    for (row, bytes) in bytes.chunks_exact(row_bytes).enumerate() {
-        let mut index = 0;
-        for block in bytes.chunks_exact(dtype.block_bytes()) {
-            for_groups(dtype, block, |group| {
-                let first_word = index * group_len / per_word;
-                for (i, codes) in group.codes.chunks_exact(per_word).enumerate() {
-                    let word = codes.iter().rev().fold(0u32, |word, code| {
-                        (word << (bits % 32)) | (*code as u8 as u32 & ((1 << bits) - 1))
-                    });
-                    words[(first_word + i) * out_features + row] = word;
-                }
-                pairs[index * out_features + row] = (group.scale, group.min);
-                index += 1;
-            });
-        }
-    }
-    let factor = shared_factor(&pairs);
-    let scales = pairs
-        .iter()
-        .map(|(scale, min)| {
-            let half = |value: f32| f16::from_f32(value / factor).to_bits() as u32;
-            half(*scale) | half(*min) << 16
-        })
-        .collect();
-    Packed { layout, out_features, in_features, words, scales, factor }
+    pack_as(Layout::of(dtype), dtype, bytes, out_features, in_features)
 }
 
-fn pack_dense(dtype: TensorType, bytes: &[u8], out_features: usize, in_features: usize) -> Packed {
-    let values = dequantize(dtype, bytes);
-    let mut words = vec![0u32; values.len()];
-    for (row, values) in values.chunks_exact(in_features).enumerate() {
-        for (column, value) in values.iter().enumerate() {
-            words[column * out_features + row] = value.to_bits();
+/// The same in `layout`, which is one of [`Layout::packed`].
+pub fn pack_as(
+    layout: Layout,
+    dtype: TensorType,
+    bytes: &[u8],
+    out_features: usize,
+    in_features: usize,
+) -> Packed {
+    let mut packer = Packer::new(layout, dtype, out_features, in_features);
+    packer.push(bytes);
+    packer.finish()
+}
+
+/// Rows that are packed before they are turned into columns: their words fill one line of the cache.
+const TILE: usize = 16;
+
+/// A weight that is packed some rows at a time.
+pub struct Packer {
+    dtype: TensorType,
+    packed: Packed,
+    /// Scale and minimum of each group, `[in / group, out]`, before they share a factor.
+    pairs: Vec<(f32, f32)>,
+    /// Rows pushed.
+    rows: usize,
+    /// The rows of the unfinished tile, each as words and pairs. Rows of words are one line apart from a power of two,
+    /// where they would push each other out of the cache.
+    tile_words: Vec<u32>,
+    tile_pairs: Vec<(f32, f32)>,
+}
+
+impl Packer {
+    /// For a weight `[out, in]` of rows stored as `dtype`, in `layout`.
+    pub fn new(layout: Layout, dtype: TensorType, out_features: usize, in_features: usize) -> Self {
+        let words = in_features / layout.per_word();
+        let groups = layout.group().map_or(0, |group| in_features / group);
+        let packed = Packed {
+            layout,
+            out_features,
+            in_features,
+            words: vec![0; words * out_features],
+            scales: Vec::new(),
+            factor: 1.0,
+        };
+        Self {
+            dtype,
+            packed,
+            pairs: vec![(0.0, 0.0); groups * out_features],
+            rows: 0,
+            tile_words: vec![0; (words + TILE) * TILE],
+            tile_pairs: vec![(0.0, 0.0); groups * TILE],
         }
     }
-    Packed { layout: Layout::Dense, out_features, in_features, words, scales: vec![0], factor: 1.0 }
+
+    /// Packs the next whole rows.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let row_bytes = self.packed.in_features / self.dtype.block_len() * self.dtype.block_bytes();
+        for row in bytes.chunks_exact(row_bytes) {
+            self.pack_row(row);
+            self.rows += 1;
+            if self.rows.is_multiple_of(TILE) {
+                self.store(self.rows - TILE);
+            }
+        }
+    }
+
+    /// Packs a row into its place in the tile.
+    fn pack_row(&mut self, row: &[u8]) {
+        let (layout, place) = (self.packed.layout, self.rows % TILE);
+        let words = self.tile_words.len() / TILE;
+        let words = &mut self.tile_words[place * words..][..words - TILE];
+        let groups = self.tile_pairs.len() / TILE;
+        let pairs = &mut self.tile_pairs[place * groups..][..groups];
+        if layout == Layout::Dense {
+            let values = dequantize(self.dtype, row);
+            words.iter_mut().zip(values).for_each(|(word, value)| *word = value.to_bits());
+            return;
+        }
+        let words_per_group = words.len() / groups;
+        let mut places = words.chunks_exact_mut(words_per_group).zip(pairs);
+        let mut next = |group: Group| {
+            if let Some((words, pair)) = places.next() {
+                join(layout, group.codes, words);
+                *pair = (group.scale, group.min);
+            }
+        };
+        if Layout::of(self.dtype) == Layout::Dense {
+            let mut codes = [0; GROUP];
+            for values in dequantize(self.dtype, row).as_chunks().0 {
+                let (scale, min) = encode(layout, values, &mut codes);
+                next(Group { codes: &codes, scale, min });
+            }
+        } else {
+            for block in row.chunks_exact(self.dtype.block_bytes()) {
+                for_groups(self.dtype, block, &mut next);
+            }
+        }
+    }
+
+    /// Turns the tile's rows into columns from `first` on.
+    fn store(&mut self, first: usize) {
+        let out = self.packed.out_features;
+        let count = self.rows - first;
+        let stride = self.tile_words.len() / TILE;
+        for (word, column) in self.packed.words.chunks_exact_mut(out).enumerate() {
+            for (row, place) in column[first..first + count].iter_mut().enumerate() {
+                *place = self.tile_words[row * stride + word];
+            }
+        }
+        let stride = self.tile_pairs.len() / TILE;
+        for (group, column) in self.pairs.chunks_exact_mut(out).enumerate() {
+            for (row, place) in column[first..first + count].iter_mut().enumerate() {
+                *place = self.tile_pairs[row * stride + group];
+            }
+        }
+    }
+
+    /// The weight, once every row was pushed.
+    pub fn finish(mut self) -> Packed {
+        self.store(self.rows / TILE * TILE);
+        let factor = shared_factor(&self.pairs);
+        let half = |value: f32| f16::from_f32(value / factor).to_bits() as u32;
+        let pair = |(scale, min): &(f32, f32)| half(*scale) | half(*min) << 16;
+        let scales = match self.packed.layout {
+            Layout::Dense => vec![0],
+            _ => self.pairs.iter().map(pair).collect(),
+        };
+        Packed { scales, factor, ..self.packed }
+    }
+}
+
+/// A group's codes as words, the first code in the lowest bits.
+fn join(layout: Layout, codes: &[i8], words: &mut [u32]) {
+    let codes: &[u8] = bytemuck::cast_slice(codes);
+    match layout {
+        Layout::Packed4 => {
+            for (word, codes) in words.iter_mut().zip(codes.as_chunks().0) {
+                // Eight nibbles, each in a byte: neighbours are joined three times.
+                let pairs = u64::from_le_bytes(*codes);
+                let pairs = (pairs | pairs >> 4) & 0x00ff_00ff_00ff_00ff;
+                let pairs = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+                *word = (pairs | pairs >> 16) as u32;
+            }
+        }
+        _ => words.iter_mut().zip(codes.as_chunks().0).for_each(|(word, codes)| {
+            *word = u32::from_le_bytes(*codes);
+        }),
+    }
 }
 
 /// The power of two that brings the largest scale or minimum to about 2^14, the upper end of f16.
@@ -256,10 +408,10 @@ fn six_bits(packed: &[u8], group: usize) -> (f32, f32) {
 /// super-block is four runs of 32.
 fn q6_k_codes(block: &[u8], group: usize, codes: &mut [i8]) {
     let (half, run, start) = (group / 8, group % 8 / 2, group % 2 * 16);
-    for (i, code) in codes.iter_mut().enumerate() {
-        let at = start + i;
-        let low = block[half * 64 + run % 2 * 32 + at] >> (4 * (run / 2)) & 15;
-        let high = block[128 + half * 32 + at] >> (2 * run) & 3;
-        *code = (low | high << 4) as i8 - 32;
+    let low = &block[half * 64 + run % 2 * 32 + start..][..16];
+    let high = &block[128 + half * 32 + start..][..16];
+    let (low_shift, high_shift) = (4 * (run / 2), 2 * run);
+    for ((code, low), high) in codes.iter_mut().zip(low).zip(high) {
+        *code = ((low >> low_shift & 15) | (high >> high_shift & 3) << 4) as i8 - 32;
     }
 }

@@ -1,8 +1,10 @@
 //! What the files say of themselves: configuration, tokenizer, and where each needed tensor lies; all checked.
 
-use super::{config, device_bytes};
+use super::{config, reader::PIECE, split};
 use crate::error::{Error, Result};
-use crate::format::{Source, TensorInfo, TensorType, gguf::Gguf, safetensors::Safetensors};
+use crate::format::safetensors::{Index, Safetensors};
+use crate::format::{Source, TensorInfo, TensorType, gguf::Gguf};
+use crate::kernel::quant::{Layout, Quantize};
 use crate::model::{
     Config, Family,
     config::{Expected, Role},
@@ -14,7 +16,7 @@ use std::rc::Rc;
 /// Tokens that a text is cut to (the reference's limit), unless the model's own is smaller.
 const MAX_LENGTH: usize = 2048;
 /// Largest token table that is kept in memory; rows of a larger one are read from the file.
-const RESIDENT_TABLE: u64 = if cfg!(target_family = "wasm") { 160 << 20 } else { 1 << 30 };
+const RESIDENT_TABLE: u64 = if cfg!(target_family = "wasm") { 160 << 20 } else { 64 << 20 };
 /// Largest config.json or tokenizer.json.
 const MAX_JSON: u64 = 64 << 20;
 
@@ -31,6 +33,8 @@ pub struct ModelInfo {
     pub parameters: u64,
     /// How many of the used tensors have which type.
     pub tensor_types: BTreeMap<TensorType, usize>,
+    /// How dense matrices are packed while they are loaded.
+    pub quantize: Option<Quantize>,
     /// Tokens that a text is cut to.
     pub max_length: usize,
     /// Name, as `name`, and SHA-256 of each weight file; empty before they were read.
@@ -45,14 +49,43 @@ pub struct Planned {
     /// Hugging Face's name without prefix.
     pub name: String,
     pub role: Role,
+    /// Of a matrix on the device.
+    pub layout: Layout,
     /// The heads whose rows have to be put in order (`llama` GGUF files).
     pub heads: Option<usize>,
 }
 
 impl Planned {
-    /// The layer it belongs to.
-    pub fn layer(&self) -> Option<usize> {
-        self.name.strip_prefix("layers.")?.split('.').next()?.parse().ok()
+    /// Bytes of its buffers on the device: words and scales.
+    pub fn buffers(&self) -> [u64; 2] {
+        match self.info.shape[..] {
+            [out_features, in_features] => self.layout.bytes(out_features, in_features),
+            _ => [self.info.shape.iter().product::<usize>() as u64 * 4, 0],
+        }
+    }
+
+    /// Stored bytes of one row.
+    pub fn row_bytes(&self) -> u64 {
+        (self.info.range.end - self.info.range.start) / self.info.shape[0] as u64
+    }
+
+    /// The rows of a head, where they have to be put in order.
+    pub fn head_rows(&self) -> Option<u64> {
+        self.heads.map(|heads| (self.info.shape[0] / heads) as u64)
+    }
+
+    /// The stored bytes to read at once: whole rows, or whole heads.
+    pub fn piece(&self) -> u64 {
+        let least = match self.role {
+            Role::Vector => self.info.range.end - self.info.range.start,
+            _ => self.row_bytes() * self.head_rows().unwrap_or(1),
+        };
+        (PIECE / least).max(1) * least
+    }
+
+    /// Bytes on the device.
+    pub fn device_bytes(&self) -> u64 {
+        self.buffers().iter().sum()
     }
 }
 
@@ -69,23 +102,25 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the headers of one GGUF file, or of config.json, tokenizer.json (optional) and safetensors files.
+    /// Reads the headers of one GGUF file or of all parts of a split one, in any order; or of config.json, tokenizer.json
+    /// (optional), safetensors files and their index (optional).
     ///
     /// # Errors
     /// Everything that can be wrong with them: see [`Error`].
     pub async fn read(files: Vec<Rc<dyn Source>>) -> Result<Self> {
-        let [mut config, mut tokenizer] = [None, None];
+        let [mut config, mut tokenizer, mut index] = [None, None, None];
         let mut weights = Vec::new();
         for file in files {
             match short_name(file.name()) {
                 "config.json" => config = Some(file),
                 "tokenizer.json" => tokenizer = Some(file),
+                name if name.ends_with(Index::ENDING) => index = Some(file),
                 _ => weights.push(file),
             }
         }
         let Some(first) = weights.first() else {
             return Err(Error::NotAModel {
-                file: config.or(tokenizer).map_or_else(|| "no file".into(), |file| file.name().into()),
+                file: config.or(tokenizer).or(index).map_or("no file".into(), |file| file.name().into()),
                 expected: "a .gguf file, or .safetensors files with config.json",
                 found: "no weights".into(),
             });
@@ -94,39 +129,43 @@ impl Header {
         match config {
             None => Self::from_gguf(weights).await,
             Some(_) if Gguf::is_gguf(&start) => Self::from_gguf(weights).await,
-            Some(config) => Self::from_safetensors(config, tokenizer, weights).await,
+            Some(config) => Self::from_safetensors(config, tokenizer, index, weights).await,
         }
     }
 
-    async fn from_gguf(sources: Vec<Rc<dyn Source>>) -> Result<Self> {
-        if let [_, second, ..] = &sources[..] {
-            return Err(Error::NotAModel {
-                file: second.name().into(),
-                expected: "one .gguf file",
-                found: format!("{} files", sources.len()),
-            });
+    /// Packs what is dense while it is loaded; tensors that are quantized stay as they are.
+    pub fn quantize(mut self, quantize: Quantize) -> Self {
+        for planned in self.tensors.iter_mut().filter(|planned| planned.role == Role::Matrix) {
+            planned.layout = Layout::packed(planned.info.dtype, Some(quantize));
         }
-        if sources[0].name().ends_with(".safetensors") {
+        self.info.quantize = Some(quantize);
+        self.info.device_bytes = self.on_device().map(Planned::device_bytes).sum();
+        self
+    }
+
+    async fn from_gguf(sources: Vec<Rc<dyn Source>>) -> Result<Self> {
+        if let Some(file) = sources.iter().find(|source| source.name().ends_with(".safetensors")) {
             return Err(Error::NotAModel {
-                file: sources[0].name().into(),
+                file: file.name().into(),
                 expected: "config.json beside the .safetensors file",
                 found: "no config.json".into(),
             });
         }
-        let gguf = Gguf::read(&*sources[0]).await?;
-        let vocab_size = gguf
-            .tensors
-            .iter()
-            .find(|tensor| tensor.name == "token_embd.weight")
-            .and_then(|tensor| tensor.shape.first().copied())
-            .unwrap_or(0);
-        let config = config::from_gguf(&gguf, vocab_size)?;
-        let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        let found = Found {
-            name: gguf_name,
-            tensors: gguf.tensors.into_iter().map(|info| (info.name.clone(), (0, info))).collect(),
-            skipped: HashMap::new(),
-        };
+        let mut files = Vec::new();
+        for source in sources {
+            let gguf = Gguf::read(&*source).await?;
+            files.push((source, gguf));
+        }
+        split::sort(&mut files)?;
+        let (sources, mut files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
+        let mut found = Found::new(gguf_name);
+        for (index, gguf) in files.iter_mut().enumerate() {
+            found.add(index, std::mem::take(&mut gguf.tensors), |name| name);
+        }
+        let table = found.tensors.get("token_embd.weight");
+        let vocab_size = table.and_then(|(_, table)| table.shape.first().copied()).unwrap_or(0);
+        let config = config::from_gguf(&files[0], vocab_size)?;
+        let tokenizer = Tokenizer::from_gguf(&files[0])?;
         let is_text = |name: &str| name.starts_with("blk.");
         Self::new(config, Some(tokenizer), sources, found, is_text)
     }
@@ -134,6 +173,7 @@ impl Header {
     async fn from_safetensors(
         config: Rc<dyn Source>,
         tokenizer: Option<Rc<dyn Source>>,
+        index: Option<Rc<dyn Source>>,
         sources: Vec<Rc<dyn Source>>,
     ) -> Result<Self> {
         let json = read_json(&*config).await?;
@@ -142,13 +182,15 @@ impl Header {
             Some(file) => Some(Tokenizer::from_json(file.name(), &read_json(&*file).await?)?),
             None => None,
         };
-        let (mut tensors, mut skipped) = (HashMap::new(), HashMap::new());
-        for (index, source) in sources.iter().enumerate() {
-            let file = Safetensors::read(&**source).await?;
-            tensors.extend(file.tensors.into_iter().map(|info| (strip(&info.name).into(), (index, info))));
-            skipped.extend(file.skipped.into_iter().map(|(name, dtype)| (strip(&name).into(), dtype)));
+        let mut found = Found::new(|name| name.into());
+        if let Some(file) = index {
+            found.index = Some(Index::parse(file.name(), &read_json(&*file).await?)?);
         }
-        let found = Found { name: |name| name.into(), tensors, skipped };
+        for (number, source) in sources.iter().enumerate() {
+            let file = Safetensors::read(&**source).await?;
+            found.add(number, file.tensors, strip);
+            found.skipped.extend(file.skipped.into_iter().map(|(name, dtype)| (strip(&name).into(), dtype)));
+        }
         Self::new(config, tokenizer, sources, found, |name| name.starts_with("layers."))
     }
 
@@ -164,7 +206,7 @@ impl Header {
         let mut tensors = config
             .tensors()
             .into_iter()
-            .map(|expected| found.take(&file, expected, &config))
+            .map(|expected| found.take(&sources, expected, &config))
             .collect::<Result<Vec<_>>>()?;
         let mut extra: Vec<_> = found.tensors.into_keys().filter(|name| is_text(name)).collect();
         extra.sort();
@@ -184,26 +226,29 @@ impl Header {
         // `Config::tensors` puts the token table first.
         let token_table = tensors[0].clone();
         tensors.sort_by_key(|planned| (planned.source, planned.info.range.start));
-        let on_device = |planned: &&Planned| planned.role != Role::Embedding;
         let mut tensor_types = BTreeMap::new();
         tensors.iter().for_each(|planned| *tensor_types.entry(planned.info.dtype).or_default() += 1);
         let info = ModelInfo {
             name: short_name(&file).into(),
             file_bytes: sources.iter().map(|source| source.size()).sum(),
-            device_bytes: tensors
-                .iter()
-                .filter(on_device)
-                .flat_map(|planned| device_bytes(planned.info.dtype, &planned.info.shape))
-                .sum(),
+            device_bytes: 0,
             parameters: tensors
                 .iter()
                 .map(|planned| planned.info.shape.iter().product::<usize>() as u64)
                 .sum(),
             tensor_types,
+            quantize: None,
             max_length: MAX_LENGTH.min(config.max_position_embeddings),
             sha256: Vec::new(),
         };
-        Ok(Self { config, info, tokenizer, sources, tensors, token_table })
+        let mut header = Self { config, info, tokenizer, sources, tensors, token_table };
+        header.info.device_bytes = header.on_device().map(Planned::device_bytes).sum();
+        Ok(header)
+    }
+
+    /// The tensors that go to the device.
+    pub(super) fn on_device(&self) -> impl Iterator<Item = &Planned> {
+        self.tensors.iter().filter(|planned| planned.role != Role::Embedding)
     }
 
     /// Whether the files hold a tokenizer.
@@ -214,7 +259,7 @@ impl Header {
     /// Refuses a model with a tensor that needs more than `limit` bytes in one buffer.
     pub(super) fn check_limit(&self, limit: u64) -> Result<()> {
         for planned in self.tensors.iter().filter(|planned| planned.role == Role::Matrix) {
-            let needed = device_bytes(planned.info.dtype, &planned.info.shape)[0];
+            let needed = planned.buffers()[0];
             if needed > limit {
                 return Err(Error::DeviceLimit { item: planned.info.name.clone(), needed, limit });
             }
@@ -233,23 +278,43 @@ impl Header {
 struct Found {
     /// The file's own name for one of Hugging Face's.
     name: fn(&str) -> String,
+    /// With the number of the source each is in.
     tensors: HashMap<String, (usize, TensorInfo)>,
+    /// The other source of a tensor that is in two.
+    twice: HashMap<String, usize>,
     /// Tensors of types that we don't read.
     skipped: HashMap<String, String>,
+    /// Which shard each tensor should be in.
+    index: Option<Index>,
 }
 
 impl Found {
-    fn take(&mut self, file: &str, expected: Expected, config: &Config) -> Result<Planned> {
+    fn new(name: fn(&str) -> String) -> Self {
+        Self { name, tensors: HashMap::new(), twice: HashMap::new(), skipped: HashMap::new(), index: None }
+    }
+
+    /// Adds the tensors of one source; `strip` takes the prefix off a name.
+    fn add(&mut self, source: usize, tensors: Vec<TensorInfo>, strip: fn(&str) -> &str) {
+        for info in tensors {
+            let name = strip(&info.name).to_string();
+            if let Some((first, _)) = self.tensors.insert(name.clone(), (source, info)) {
+                self.twice.insert(name, first);
+            }
+        }
+    }
+
+    fn take(&mut self, sources: &[Rc<dyn Source>], expected: Expected, config: &Config) -> Result<Planned> {
         let name = (self.name)(&expected.name);
         let Some((source, info)) = self.tensors.remove(&name) else {
-            return Err(match self.skipped.remove(&name) {
-                Some(found) => Error::UnknownTensorType { file: file.into(), tensor: name, found },
-                None => Error::MissingTensor { file: file.into(), tensor: name },
-            });
+            return Err(self.missing(sources[0].name(), name));
         };
+        if let Some(first) = self.twice.get(&name) {
+            let [first, second] = [*first, source].map(|source| sources[source].name().into());
+            return Err(Error::DuplicateTensor { tensor: info.name, first, second });
+        }
         if info.shape != expected.shape {
             return Err(Error::WrongShape {
-                file: file.into(),
+                file: sources[source].name().into(),
                 tensor: info.name,
                 expected: expected.shape,
                 found: info.shape,
@@ -261,7 +326,20 @@ impl Found {
             Some("k_proj") if is_gguf_llama => Some(config.num_key_value_heads),
             _ => None,
         };
-        Ok(Planned { source, info, name: expected.name, role: expected.role, heads })
+        let layout = Layout::of(info.dtype);
+        Ok(Planned { source, info, name: expected.name, role: expected.role, layout, heads })
+    }
+
+    fn missing(&mut self, file: &str, tensor: String) -> Error {
+        if let Some(found) = self.skipped.remove(&tensor) {
+            return Error::UnknownTensorType { file: file.into(), tensor, found };
+        }
+        let in_index = self.index.as_ref().and_then(|index| {
+            let (name, shard) = index.weight_map.iter().find(|(name, _)| strip(name) == tensor)?;
+            let (file, tensor, shard) = (index.file.clone(), name.clone(), shard.clone());
+            Some(Error::MissingFromShard { file, tensor, shard })
+        });
+        in_index.unwrap_or(Error::MissingTensor { file: file.into(), tensor })
     }
 }
 

@@ -6,17 +6,24 @@
 
 mod adapter;
 mod config;
+mod fit;
 mod header;
 mod reader;
+mod split;
 
 pub use adapter::AdapterFile;
+pub use fit::{Fit, Limits, SLOTS};
 pub use header::{Header, ModelInfo};
+pub use split::Part;
 
 use crate::device::Device;
 use crate::encoder::TextEncoder;
 use crate::error::{Error, Result};
-use crate::format::{Source, TensorType};
-use crate::kernel::{PackedWeight, quant};
+use crate::format::Source;
+use crate::kernel::{
+    PackedWeight,
+    quant::{self, Packer},
+};
 use crate::model::{Decoder, LayerSource, Weights, config::Role};
 use burn::tensor::{Tensor, TensorData};
 use header::Planned;
@@ -44,6 +51,10 @@ pub struct Loading {
     readers: Vec<Sequential>,
     /// The next of the header's tensors.
     next: usize,
+    /// Bytes of it that were read.
+    within: u64,
+    /// It, where it is a matrix, as far as it was read.
+    packer: Option<Packer>,
     weights: Weights,
     token_table: Option<Vec<u8>>,
     uploaded: u64,
@@ -65,6 +76,8 @@ impl Loading {
             device,
             readers,
             next: 0,
+            within: 0,
+            packer: None,
             weights,
             token_table: None,
             uploaded: 0,
@@ -80,27 +93,51 @@ impl Loading {
         self
     }
 
-    /// Reads one tensor; `None` when all are there.
+    /// Reads some rows of a tensor, 4 MB or one row of it; `None` when all tensors are there.
     ///
     /// # Errors
     /// [`Error::Read`] and the source's other errors, [`Error::NotFinite`], [`Error::Device`].
     pub async fn step(&mut self) -> Result<Option<Progress>> {
+        // 1. The next rows: no heap holds a whole tensor as it is stored, and a person can stop at any of them.
         let Some(planned) = self.header.tensors.get(self.next).cloned() else {
             return self.read_the_rest().await;
         };
-        self.next += 1;
-        let reader = &mut self.readers[planned.source];
-        if planned.role == Role::Embedding && !self.header.keeps_token_table() {
-            return Ok(Some(self.progress())); // its rows are read when they are needed
+        let stays_in_file = match planned.role {
+            Role::Embedding => !self.header.keeps_token_table(),
+            _ => self.streamed && planned.layer().is_some(),
+        };
+        if stays_in_file {
+            self.next += 1;
+            return Ok(Some(self.progress())); // read when it is needed
         }
-        let bytes = reader.read(planned.info.range.clone()).await?;
+        let start = planned.info.range.start + self.within;
+        let end = planned.info.range.end.min(start + planned.piece());
+        let reader = &mut self.readers[planned.source];
+        if reader.skips_to(start).await? {
+            return Ok(Some(self.progress()));
+        }
+        let bytes = reader.read(start..end).await?;
+        self.within += end - start;
+
+        // 2. What they are for.
         match planned.role {
-            Role::Embedding => self.token_table = Some(bytes),
-            _ if self.streamed && planned.layer().is_some() => {}
-            _ => {
-                let file = self.header.sources[planned.source].name();
-                self.uploaded += upload(&planned, bytes, file, &mut self.weights, &self.device)?;
+            Role::Embedding => {
+                let len = (planned.info.range.end - planned.info.range.start) as usize;
+                self.token_table.get_or_insert_with(|| Vec::with_capacity(len)).extend_from_slice(&bytes);
             }
+            Role::Matrix => planned.pack(self.packer.get_or_insert_with(|| planned.packer()), &bytes),
+            Role::Vector => {
+                let file = self.header.sources[planned.source].name();
+                planned.upload_vector(&bytes, file, &mut self.weights, &self.device)?;
+            }
+        }
+        if end == planned.info.range.end {
+            if let Some(packer) = self.packer.take() {
+                let file = self.header.sources[planned.source].name();
+                planned.upload_matrix(packer, file, &mut self.weights, &self.device)?;
+                self.uploaded += planned.device_bytes();
+            }
+            (self.next, self.within) = (self.next + 1, 0);
         }
         if self.uploaded > UPLOAD_WINDOW {
             self.device.wait().await?;
@@ -169,72 +206,80 @@ impl LayerSource for FileLayers {
             let mut weights = Weights::new(self.sources[0].name());
             for planned in &self.tensors[index] {
                 let source = &self.sources[planned.source];
-                let bytes = source.read(planned.info.range.clone()).await?;
-                upload(planned, bytes, source.name(), &mut weights, &self.device)?;
+                if planned.role == Role::Vector {
+                    let bytes = source.read(planned.info.range.clone()).await?;
+                    planned.upload_vector(&bytes, source.name(), &mut weights, &self.device)?;
+                    continue;
+                }
+                let (mut packer, mut start) = (planned.packer(), planned.info.range.start);
+                while start < planned.info.range.end {
+                    let end = planned.info.range.end.min(start + planned.piece());
+                    planned.pack(&mut packer, &source.read(start..end).await?);
+                    start = end;
+                }
+                planned.upload_matrix(packer, source.name(), &mut weights, &self.device)?;
             }
             Ok(weights)
         })
     }
 }
 
-/// Repacks a tensor and moves it to the device; gives its bytes there.
-fn upload(
-    planned: &Planned,
-    bytes: Vec<u8>,
-    file: &str,
-    weights: &mut Weights,
-    device: &Device,
-) -> Result<u64> {
-    let not_finite = || Error::NotFinite { file: file.into(), tensor: planned.info.name.clone() };
-    if planned.role == Role::Matrix {
-        let [out_features, in_features] = [planned.info.shape[0], planned.info.shape[1]];
-        let bytes = match planned.heads {
-            Some(heads) => unpermute(&bytes, out_features, heads),
-            None => bytes,
-        };
-        let packed = quant::pack(planned.info.dtype, &bytes, out_features, in_features);
-        drop(bytes);
+impl Planned {
+    fn packer(&self) -> Packer {
+        let [out_features, in_features] = [self.info.shape[0], self.info.shape[1]];
+        Packer::new(self.layout, self.info.dtype, out_features, in_features)
+    }
+
+    /// Packs the next rows of a matrix.
+    fn pack(&self, packer: &mut Packer, bytes: &[u8]) {
+        match self.head_rows() {
+            Some(rows) => bytes
+                .chunks_exact((rows * self.row_bytes()) as usize)
+                .for_each(|head| packer.push(&unpermute(head, rows as usize))),
+            None => packer.push(bytes),
+        }
+    }
+
+    fn upload_matrix(
+        &self,
+        packer: Packer,
+        file: &str,
+        weights: &mut Weights,
+        device: &Device,
+    ) -> Result<()> {
+        let packed = packer.finish();
         if !packed.is_finite() {
-            return Err(not_finite());
+            return Err(self.not_finite(file));
         }
-        let size = packed.layout.bytes(out_features, in_features).iter().sum();
-        weights.insert_matrix(planned.name.clone(), PackedWeight::upload(packed, device));
-        return Ok(size);
+        weights.insert_matrix(self.name.clone(), PackedWeight::upload(packed, device));
+        Ok(())
     }
-    let mut values = quant::dequantize(planned.info.dtype, &bytes);
-    if let Some(heads) = planned.heads {
-        values = unpermute(&values, values.len(), heads);
+
+    fn upload_vector(&self, bytes: &[u8], file: &str, weights: &mut Weights, device: &Device) -> Result<()> {
+        let mut values = quant::dequantize(self.info.dtype, bytes);
+        if let Some(rows) = self.head_rows() {
+            values =
+                values.chunks_exact(rows as usize).flat_map(|head| unpermute(head, rows as usize)).collect();
+        }
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(self.not_finite(file));
+        }
+        let shape = [values.len()];
+        let tensor =
+            device.keep(TensorData::new(values, shape), |data, device| Tensor::<1>::from_data(data, device));
+        weights.insert_vector(self.name.clone(), tensor);
+        Ok(())
     }
-    if values.iter().any(|value| !value.is_finite()) {
-        return Err(not_finite());
+
+    fn not_finite(&self, file: &str) -> Error {
+        Error::NotFinite { file: file.into(), tensor: self.info.name.clone() }
     }
-    let data = TensorData::new(values, planned.info.shape.clone());
-    let tensor = device.keep(data, |data, device| Tensor::<1>::from_data(data, device));
-    weights.insert_vector(planned.name.clone(), tensor);
-    Ok(0)
 }
 
-/// Undoes the row order of `llama` files, whose RoPE rotates neighbours: rows `(head, i, j)` become `(head, j, i)`,
-/// `i < head_dim / 2`, `j < 2`, so that the halves can be rotated. `data` is `rows` equal pieces.
-fn unpermute<T: Copy>(data: &[T], rows: usize, heads: usize) -> Vec<T> {
-    let width = data.len() / rows;
-    let half = rows / heads / 2;
-    let mut output = Vec::with_capacity(data.len());
-    for head in 0..heads {
-        for j in 0..2 {
-            for i in 0..half {
-                let row = (head * half + i) * 2 + j;
-                output.extend_from_slice(&data[row * width..][..width]);
-            }
-        }
-    }
-    output
-}
-
-/// Bytes a packed or dense tensor takes on the device, as `[words, scales]`.
-pub(crate) fn device_bytes(dtype: TensorType, shape: &[usize]) -> [u64; 2] {
-    match shape {
-        [out_features, in_features] => quant::Layout::of(dtype).bytes(*out_features, *in_features),
-        _ => [shape.iter().product::<usize>() as u64 * 4, 0],
-    }
+/// Undoes the row order of one head of `llama` files, whose RoPE rotates neighbours: rows `(i, j)` become `(j, i)`,
+/// `i < head_dim / 2`, `j < 2`, so that the halves can be rotated. `head` is `rows` equal pieces.
+fn unpermute<T: Copy>(head: &[T], rows: usize) -> Vec<T> {
+    let width = head.len() / rows;
+    let of = |j: usize| (j..rows).step_by(2).flat_map(move |row| &head[row * width..][..width]);
+    of(0).chain(of(1)).copied().collect()
 }

@@ -7,21 +7,22 @@ use std::ops::Range;
 use std::rc::Rc;
 
 /// One request's bytes: small enough for the heap, large enough for a distant server.
-const PIECE: u64 = 4 << 20;
+pub const PIECE: u64 = 4 << 20;
 
 /// The front of a file that has been read.
 pub struct Sequential {
     source: Rc<dyn Source>,
     hash: Sha256,
-    /// The bytes that end at `position` and were not asked for yet.
+    /// The bytes that end at `position`; those before `used` were asked for.
     ahead: Vec<u8>,
+    used: usize,
     position: u64,
 }
 
 impl Sequential {
     /// At the file's first byte.
     pub fn new(source: Rc<dyn Source>) -> Self {
-        Self { source, hash: Sha256::new(), ahead: Vec::new(), position: 0 }
+        Self { source, hash: Sha256::new(), ahead: Vec::new(), used: 0, position: 0 }
     }
 
     /// The bytes of `range`, which begins no earlier than the last one ended.
@@ -29,20 +30,30 @@ impl Sequential {
         while self.position < range.start {
             self.skip_to(range.start).await?;
         }
-        let ahead_start = self.position - self.ahead.len() as u64;
-        self.ahead.drain(..(range.start - ahead_start) as usize);
+        self.used = self.ahead.len() - (self.position - range.start) as usize;
+        let len = (range.end - range.start) as usize;
         if range.end > self.position {
-            let end = range.end.max(self.position + PIECE).min(self.source.size()).max(range.end);
-            let bytes = self.fetch(self.position..end).await?;
-            self.ahead.extend_from_slice(&bytes);
+            // What is large is fetched alone, what is small with the bytes behind it.
+            let end = (self.position + PIECE).min(self.source.size()).max(range.end);
+            let fetched = self.fetch(self.position..end).await?;
+            let mut bytes = self.ahead.split_off(self.used);
+            let missing = len - bytes.len();
+            if missing == fetched.len() && bytes.is_empty() {
+                (self.ahead, self.used) = (Vec::new(), 0);
+                return Ok(fetched);
+            }
+            bytes.extend_from_slice(&fetched[..missing]);
+            (self.ahead, self.used) = (fetched, missing);
+            return Ok(bytes);
         }
-        let rest = self.ahead.split_off((range.end - range.start) as usize);
-        Ok(std::mem::replace(&mut self.ahead, rest))
+        let bytes = self.ahead[self.used..self.used + len].to_vec();
+        self.used += len;
+        Ok(bytes)
     }
 
     /// A tensor's bytes; one that lies inside an earlier one is refused.
     pub async fn read_in_order(&mut self, tensor: &TensorInfo) -> Result<Vec<u8>> {
-        let free_from = self.position - self.ahead.len() as u64;
+        let free_from = self.position - (self.ahead.len() - self.used) as u64;
         if tensor.range.start < free_from {
             return Err(Error::Malformed {
                 file: self.source.name().into(),
@@ -54,6 +65,15 @@ impl Sequential {
         self.read(tensor.range.clone()).await
     }
 
+    /// Passes over one piece of what lies before `start`; `false` where the rest is no piece any more.
+    pub async fn skips_to(&mut self, start: u64) -> Result<bool> {
+        let far = start >= self.position + PIECE;
+        if far {
+            self.skip_to(start).await?;
+        }
+        Ok(far)
+    }
+
     /// Reads one more piece that nobody asked for.
     pub async fn skip(&mut self) -> Result<()> {
         self.skip_to(self.source.size()).await
@@ -61,6 +81,7 @@ impl Sequential {
 
     async fn skip_to(&mut self, end: u64) -> Result<()> {
         self.ahead.clear();
+        self.used = 0;
         self.fetch(self.position..end.min(self.position + PIECE)).await.map(drop)
     }
 

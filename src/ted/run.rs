@@ -231,6 +231,7 @@ pub(super) fn provenance(encoder: &TextEncoder, dataset: &Dataset, subset: &Subs
             "num_hidden_layers": encoder.config.num_hidden_layers,
             "hidden_size": encoder.config.hidden_size,
             "max_length": info.max_length,
+            "quantize": info.quantize,
         },
         "dataset": { "file": dataset.file, "sha256": dataset.sha256 },
         "subset": { "id": subset.id(&dataset.sha256), "definition": subset.to_string() },
@@ -267,6 +268,7 @@ fn scope(encoder: &TextEncoder, settings: &Settings) -> Value {
     json!({
         "model": hashes,
         "max_length": encoder.info.max_length,
+        "quantize": encoder.info.quantize,
         "feature": settings.feature.to_string(),
         "layer_weights": weights,
         "adapter": settings.pooling.adapter().map(|adapter| &adapter.info.sha256),

@@ -35,7 +35,16 @@ pub fn cached_model(name: &str, command: &str) -> PathBuf {
 /// A model from files on disk.
 pub fn load(files: &[PathBuf], device: Device) -> TextEncoder {
     let sources = files.iter().map(|path| Rc::new(DiskFile::open(path).unwrap()) as Rc<dyn Source>).collect();
-    let header = block_on(Header::read(sources)).unwrap();
+    load_header(block_on(Header::read(sources)).unwrap(), device)
+}
+
+/// Files that are held in memory.
+pub fn memory(files: &[(&str, Vec<u8>)]) -> Vec<Rc<dyn Source>> {
+    files.iter().map(|(name, bytes)| Rc::new(Memory::new(*name, bytes.clone())) as Rc<dyn Source>).collect()
+}
+
+/// A model whose header was read.
+pub fn load_header(header: Header, device: Device) -> TextEncoder {
     let mut loading = Loading::new(header, device).unwrap();
     while block_on(loading.step()).unwrap().is_some() {}
     loading.finish().unwrap()
@@ -99,6 +108,12 @@ pub fn tiny_texts(oracle: &Oracle) -> Vec<Vec<u32>> {
         .enumerate()
         .map(|(row, length)| ids[row * 23..][..*length].iter().map(|id| *id as u32).collect())
         .collect()
+}
+
+/// The rows of the texts' own tokens of a padded `[4, 23, D]`, packed.
+pub fn unpad(values: &[f32], width: usize) -> Vec<f32> {
+    let rows = |(text, length): (usize, &usize)| values[text * 23 * width..][..length * width].to_vec();
+    LENGTHS.iter().enumerate().flat_map(rows).collect()
 }
 
 /// As the encoder takes them.

@@ -32,9 +32,9 @@ export function setUp(methods = {}) {
     evaluate: () => REPORT,
     ...methods,
   };
-  const logged = Object.fromEntries(Object.entries(table).map(([name, method]) => [name, (/** @type {any} */ params, /** @type {any} */ progress) => {
+  const logged = Object.fromEntries(Object.entries(table).map(([name, method]) => [name, (/** @type {any} */ params, /** @type {any} */ progress, /** @type {AbortSignal} */ signal) => {
     calls.push([name, params]);
-    return method(params, progress);
+    return method(params, progress, signal);
   }]));
   const app = new App({
     base: 'https://example.org/demo/',

@@ -1,4 +1,7 @@
 // Debian's Chromium for the browser tests, with WebGPU on SwiftShader (no GPU needed), or without WebGPU at all.
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const COMMON = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -11,6 +14,29 @@ export function launch({ webgpu }) {
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [...COMMON, ...(webgpu ? SWIFTSHADER : NO_ADAPTER)],
   });
+}
+
+/**
+ * A browser on a profile of its own, which outlives it: `kill` ends it as a crash does.
+ * @param {string} profile a folder
+ */
+export async function launchProfile(profile) {
+  const child = spawn(process.env.CHROMIUM ?? '/usr/bin/chromium', [...COMMON, ...NO_ADAPTER, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'], { detached: true, stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const file = join(profile, 'DevToolsActivePort');
+  for (let tries = 0; !existsSync(file) && tries < 300; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+  const [port] = readFileSync(file, 'utf8').split('\n');
+  const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
+  const page = await browser.contexts()[0].newPage();
+  page.setDefaultTimeout(120_000);
+  return {
+    page,
+    async kill() {
+      process.kill(-(child.pid ?? NaN), 'SIGKILL'); // with the processes that it started
+      await ended;
+      rmSync(file);
+    },
+  };
 }
 
 /**

@@ -53,5 +53,5 @@ function summaryText({ datasetSource, unfinished, outcome, imported, study }, ve
     vectors ? `the vectors of ${formatCount(vectors)} encoded texts` : '',
   ].filter(Boolean);
   const all = things.length > 1 ? `${things.slice(0, -1).join(', ')} and ${things[things.length - 1]}` : things[0];
-  return `For your next visit, on this machine and nowhere else: ${all}. Picked models and adapters are not kept.`;
+  return `For your next visit, on this machine and nowhere else: ${all}. Picked models and adapters are not kept; downloaded models are listed under Model.`;
 }

@@ -1,9 +1,9 @@
 // Model card: load with progress in bytes, the facts of the loaded model, and other sources.
 import { byId, element, showText } from '../dom.js';
-import { formatBytes, formatCount, formatDuration, formatParameters } from '../format.js';
+import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent } from '../format.js';
 
 /** @import { App } from '../app.js' */
-/** @import { ModelCard } from '../types' */
+/** @import { DownloadProgress, ModelCard } from '../types' */
 /** @import { State } from '../state.js' */
 
 /** @param {App} app */
@@ -16,6 +16,8 @@ export function modelView(app) {
   const stage = byId('model-stage', HTMLSpanElement);
   const cancel = byId('model-cancel', HTMLButtonElement);
   const error = byId('model-error', HTMLParagraphElement);
+  const download = byId('model-download', HTMLParagraphElement);
+  const storage = byId('model-storage', HTMLParagraphElement);
   const facts = byId('model-facts', HTMLDListElement);
   const files = byId('model-files', HTMLInputElement);
   const url = byId('model-url', HTMLInputElement);
@@ -52,6 +54,8 @@ export function modelView(app) {
     if (progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
     else bar.removeAttribute('value');
     showText(stage, loadStage(model));
+    showText(download, model.download ? (model.loading ? downloadText(model.download) : planText(model.download)) : '');
+    showText(storage, model.note);
 
     showText(error, errors.model);
     facts.hidden = card === null;
@@ -65,7 +69,29 @@ export function loadStage({ loading, progress }) {
   if (!loading) return '';
   if (!progress) return 'Starting the encoder…';
   if (progress.stage === 'header') return 'Reading the header of the model…';
+  if (progress.stage === 'check') return `Checking what is stored of it: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
   return `Loading the model: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
+}
+
+/** How the download goes. @param {DownloadProgress} download */
+export function downloadText({ done, total, resumed, speed, trouble, note }) {
+  if (resumed === total) return 'It is stored here: nothing has to be downloaded.';
+  const moving = speed > 0 && !trouble;
+  const left = moving && done < total ? `, ${formatDuration((1000 * (total - done)) / speed)} left` : '';
+  const parts = [
+    done < total ? `Downloading: ${formatBytes(done)} of ${formatBytes(total)}${moving ? `, ${formatBytes(speed)}/s` : ''}${left}.` : 'Everything is downloaded.',
+    resumed > 0 ? `${formatPercent(resumed / total)} was here before.` : '',
+    trouble,
+    note,
+  ];
+  return parts.filter(Boolean).join(' ');
+}
+
+/** What a download will be. @param {DownloadProgress} plan */
+function planText({ done, total, room, note }) {
+  const rest = done > 0 ? `${formatBytes(total - done)} of its ${formatBytes(total)} are to be downloaded.` : `It is a download of ${formatBytes(total)}.`;
+  const place = note || (room === null ? '' : `It is kept in this browser, which has room for ${formatBytes(room)}.`);
+  return `${rest} ${place} Load begins it.`;
 }
 
 /** @param {ModelCard} card @param {number} heap */

@@ -1,0 +1,309 @@
+//! Whole models of random weights as GGUF files, of any family, shape and mixture of types; no two tensors are ever in
+//! memory together, so that a file of 5 GB takes a minute and little memory.
+
+use super::{GgufWriter, Random, tokenizer, type_number};
+use gran_ted::format::TensorType;
+use half::{bf16, f16};
+use std::io::{self, Write};
+
+/// A whole model of random weights with a byte-level tokenizer: small enough to run in a test, unless its sizes are set
+/// otherwise. The same fields make the same bytes.
+pub struct Tiny {
+    /// `llama`, `qwen2`, `qwen3` or `qwen3vl`.
+    pub family: &'static str,
+    /// Of the linear layers; norms and biases are F32.
+    pub weights: TensorType,
+    /// Another type for some of them: `mix(name, layer, layers)`.
+    pub mix: fn(&str, usize, usize) -> Option<TensorType>,
+    /// Of the token table.
+    pub embedding: TensorType,
+    /// Of a head, which the encoder skips; `None` where the token table serves as one.
+    pub output: Option<TensorType>,
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub num_key_value_heads: usize,
+    pub head_dim: usize,
+    /// 256 bytes, 5 added tokens and up to 61 merges: 261 to 322; above that, tokens that no text has.
+    pub vocab_size: usize,
+    pub rope_theta: f32,
+    pub seed: u64,
+}
+
+/// A tensor of a model, and the values it gets.
+struct Planned {
+    name: String,
+    dtype: TensorType,
+    shape: Vec<usize>,
+    /// F32 values near this; `None` for a weight, see [`Random::fill`].
+    center: Option<f32>,
+}
+
+impl Planned {
+    fn bytes(&self) -> usize {
+        self.shape.iter().product::<usize>() / self.dtype.block_len() * self.dtype.block_bytes()
+    }
+}
+
+impl Tiny {
+    /// Two layers of 64 wide, or of 256 where `weights` has blocks of 256.
+    pub fn new(family: &'static str, weights: TensorType) -> Self {
+        let wide = weights.block_len() == 256;
+        Self {
+            family,
+            weights,
+            mix: |_, _, _| None,
+            embedding: weights,
+            output: None,
+            hidden_size: if wide { 256 } else { 64 },
+            intermediate_size: if wide { 512 } else { 160 },
+            num_hidden_layers: 2,
+            num_attention_heads: 4,
+            num_key_value_heads: 2,
+            head_dim: if wide { 64 } else { 16 },
+            vocab_size: 300,
+            rope_theta: 10_000.0,
+            seed: 42,
+        }
+    }
+
+    /// The text tower of Qwen3-VL `2b`, `4b` or `8b`, its types as in llama.cpp's Q4_K_M files.
+    pub fn qwen3vl(shape: &str) -> Option<Self> {
+        use TensorType::{Q4_K, Q6_K};
+        // Hidden, feed-forward, layers, heads; the 8B model has a head of its own, for which Q6_K is kept.
+        let (sizes, embedding, output) = match shape {
+            "2b" => ([2048, 6144, 28, 16], Q6_K, None),
+            "4b" => ([2560, 9728, 36, 32], Q6_K, None),
+            "8b" => ([4096, 12288, 36, 32], Q4_K, Some(Q6_K)),
+            _ => return None,
+        };
+        let [hidden_size, intermediate_size, num_hidden_layers, num_attention_heads] = sizes;
+        Some(Self {
+            mix: q4_k_m,
+            embedding,
+            output,
+            hidden_size,
+            intermediate_size,
+            num_hidden_layers,
+            num_attention_heads,
+            num_key_value_heads: 8,
+            head_dim: 128,
+            vocab_size: 151_936,
+            rope_theta: 5e6,
+            ..Self::new("qwen3vl", Q4_K)
+        })
+    }
+
+    /// The file's bytes.
+    pub fn write(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write_to(&mut bytes).expect("a Vec takes everything");
+        bytes
+    }
+
+    /// Writes the file tensor by tensor.
+    pub fn write_to(&self, file: &mut impl Write) -> io::Result<()> {
+        self.write_tensors(tokenizer(self.config(), self.pre(), self.vocab_size), &self.tensors(), file)
+    }
+
+    /// The same model in `count` files, the first of them with the metadata.
+    pub fn split(&self, count: usize) -> Vec<Vec<u8>> {
+        let tensors = self.tensors();
+        let part = |(number, part): (usize, &[Planned])| {
+            let writer = match number {
+                0 => tokenizer(self.config(), self.pre(), self.vocab_size),
+                _ => GgufWriter::default(),
+            };
+            let writer = writer
+                .u16("split.no", number as u16)
+                .u16("split.count", count as u16)
+                .i32("split.tensors.count", tensors.len() as i32);
+            let mut bytes = Vec::new();
+            self.write_tensors(writer, part, &mut bytes).expect("a Vec takes everything");
+            bytes
+        };
+        tensors.chunks(tensors.len().div_ceil(count)).enumerate().map(part).collect()
+    }
+
+    fn write_tensors(
+        &self,
+        mut writer: GgufWriter,
+        tensors: &[Planned],
+        file: &mut impl Write,
+    ) -> io::Result<()> {
+        const ALIGNMENT: usize = 32;
+        const PIECE: usize = 1 << 20;
+        let mut offset = 0;
+        for tensor in tensors {
+            let dims: Vec<u64> = tensor.shape.iter().rev().map(|&dim| dim as u64).collect();
+            let number = type_number(tensor.dtype);
+            writer = writer.raw_tensor(&tensor.name, &dims, number, Some(offset), Vec::new());
+            offset += tensor.bytes().next_multiple_of(ALIGNMENT) as u64;
+        }
+        file.write_all(&writer.write())?;
+
+        for tensor in tensors {
+            // Its own sequence: the same in a part as in the whole file.
+            let mut random = Random(tensor.name.bytes().fold(self.seed, |seed, byte| {
+                (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
+            }));
+            let (len, block) = (tensor.bytes(), tensor.dtype.block_bytes());
+            let piece = PIECE / block * block;
+            for start in (0..len).step_by(piece) {
+                let mut bytes = vec![0; piece.min(len - start)];
+                match tensor.center {
+                    Some(center) => random.fill_around(center, &mut bytes),
+                    None => random.fill(tensor.dtype, tensor.shape[1], &mut bytes),
+                }
+                file.write_all(&bytes)?;
+            }
+            file.write_all(&vec![0; len.next_multiple_of(ALIGNMENT) - len])?;
+        }
+        Ok(())
+    }
+
+    fn tensors(&self) -> Vec<Planned> {
+        let table = [self.vocab_size, self.hidden_size];
+        let matrix = |name: String, dtype: TensorType, shape: [usize; 2]| {
+            assert!(shape[1].is_multiple_of(dtype.block_len()), "{dtype:?} has no rows of {}", shape[1]);
+            Planned { name, dtype, shape: shape.to_vec(), center: None }
+        };
+        let vector = |name: String, center, len| Planned {
+            name,
+            dtype: TensorType::F32,
+            shape: vec![len],
+            center: Some(center),
+        };
+        let mut all = vec![matrix("token_embd.weight".into(), self.embedding, table)];
+        all.extend(self.output.map(|dtype| matrix("output.weight".into(), dtype, table)));
+        for layer in 0..self.num_hidden_layers {
+            let name = |name: &str| format!("blk.{layer}.{name}");
+            all.extend(self.vectors().into_iter().map(|(end, center, len)| vector(name(end), center, len)));
+            for (end, shape) in self.matrices() {
+                let dtype = (self.mix)(end, layer, self.num_hidden_layers).unwrap_or(self.weights);
+                all.push(matrix(name(&format!("{end}.weight")), dtype, shape));
+            }
+        }
+        all.push(vector("output_norm.weight".into(), 1.0, self.hidden_size));
+        all
+    }
+
+    /// Norms and biases of one layer: name, center, length.
+    fn vectors(&self) -> Vec<(&'static str, f32, usize)> {
+        let (hidden, head) = (self.hidden_size, self.head_dim);
+        let (q, kv) = (self.num_attention_heads * head, self.num_key_value_heads * head);
+        let mut all = vec![("attn_norm.weight", 1.0, hidden), ("ffn_norm.weight", 1.0, hidden)];
+        match self.family {
+            "qwen2" => {
+                all.extend([("attn_q.bias", 0.0, q), ("attn_k.bias", 0.0, kv), ("attn_v.bias", 0.0, kv)])
+            }
+            "llama" => {}
+            _ => all.extend([("attn_q_norm.weight", 1.0, head), ("attn_k_norm.weight", 1.0, head)]),
+        }
+        all
+    }
+
+    /// Weights of one layer.
+    fn matrices(&self) -> [(&'static str, [usize; 2]); 7] {
+        let (hidden, ffn) = (self.hidden_size, self.intermediate_size);
+        let (q, kv) = (self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim);
+        [
+            ("attn_q", [q, hidden]),
+            ("attn_k", [kv, hidden]),
+            ("attn_v", [kv, hidden]),
+            ("attn_output", [hidden, q]),
+            ("ffn_gate", [ffn, hidden]),
+            ("ffn_up", [ffn, hidden]),
+            ("ffn_down", [hidden, ffn]),
+        ]
+    }
+
+    fn pre(&self) -> &'static str {
+        if self.family == "llama" { "smollm" } else { "qwen2" }
+    }
+
+    fn config(&self) -> GgufWriter {
+        let key = |name: &str| format!("{}.{name}", self.family);
+        let mut writer = GgufWriter::default()
+            .str("general.architecture", self.family)
+            .u32(&key("block_count"), self.num_hidden_layers as u32)
+            .u32(&key("context_length"), 2048)
+            .u32(&key("embedding_length"), self.hidden_size as u32)
+            .u32(&key("feed_forward_length"), self.intermediate_size as u32)
+            .u32(&key("attention.head_count"), self.num_attention_heads as u32)
+            .u32(&key("attention.head_count_kv"), self.num_key_value_heads as u32)
+            .f32(&key("attention.layer_norm_rms_epsilon"), 1e-6)
+            .f32(&key("rope.freq_base"), self.rope_theta);
+        if self.family.starts_with("qwen3") || self.head_dim * self.num_attention_heads != self.hidden_size {
+            writer = writer
+                .u32(&key("attention.key_length"), self.head_dim as u32)
+                .u32(&key("attention.value_length"), self.head_dim as u32);
+        }
+        if self.family == "qwen3vl" {
+            let part = (self.head_dim / 8) as i32;
+            writer = writer.i32s(&key("rope.dimension_sections"), &[2 * part, part, part, 0]);
+        }
+        writer
+    }
+}
+
+/// llama.cpp's Q4_K_M: values and the way down are Q6_K in the first and the last eighth of the layers, and in every third
+/// between.
+pub fn q4_k_m(name: &str, layer: usize, layers: usize) -> Option<TensorType> {
+    let eighth = layers / 8;
+    let more_bits = layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2;
+    (more_bits && matches!(name, "attn_v" | "ffn_down")).then_some(TensorType::Q6_K)
+}
+
+impl Random {
+    /// F32 values within 0.2 of `center`.
+    pub fn fill_around(&mut self, center: f32, bytes: &mut [u8]) {
+        for value in bytes.as_chunks_mut().0 {
+            *value = (center + 0.2 * self.unit()).to_le_bytes();
+        }
+    }
+
+    /// Blocks of `dtype` for rows of `row_len`: random quants, and scales that undo the quants' own deviation and mean.
+    /// Values are around 0 with a standard deviation of about 1 / sqrt(row_len), so that a linear layer keeps the scale of
+    /// its input.
+    pub fn fill(&mut self, dtype: TensorType, row_len: usize, bytes: &mut [u8]) {
+        use TensorType::*;
+        let deviation = 1.0 / (row_len as f32).sqrt();
+        // The deviation and mean of q, or of q times its 6- or 8-bit scale, as random bytes have them; where d and the
+        // minimum stand in a block.
+        let (quants, mean, place) = match dtype {
+            F32 | F16 | BF16 => return self.fill_dense(dtype, deviation / 0.58, bytes),
+            Q4_0 => (4.6, None, 0),
+            Q4_1 => (4.6, Some(-7.5), 0),
+            Q5_0 => (9.2, None, 0),
+            Q5_1 => (9.2, Some(-15.5), 0),
+            Q8_0 => (74.0, None, 0),
+            Q4_K => (320.0, Some(7.5), 0),
+            Q5_K => (660.0, Some(15.5), 0),
+            Q6_K => (1370.0, None, 208),
+        };
+        for eight in bytes.chunks_mut(8) {
+            eight.copy_from_slice(&self.next().to_le_bytes()[..eight.len()]);
+        }
+        for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
+            let d = deviation / quants * (1.0 + 0.5 * self.unit());
+            for (value, at) in [(Some(1.0), place), (mean, place + 2)] {
+                if let Some(value) = value {
+                    block[at..at + 2].copy_from_slice(&f16::from_f32(value * d).to_le_bytes());
+                }
+            }
+        }
+    }
+
+    fn fill_dense(&mut self, dtype: TensorType, limit: f32, bytes: &mut [u8]) {
+        for value in bytes.chunks_exact_mut(dtype.block_bytes()) {
+            let random = limit * self.unit();
+            match dtype {
+                TensorType::F32 => value.copy_from_slice(&random.to_le_bytes()),
+                TensorType::F16 => value.copy_from_slice(&f16::from_f32(random).to_le_bytes()),
+                _ => value.copy_from_slice(&bf16::from_f32(random).to_le_bytes()),
+            }
+        }
+    }
+}

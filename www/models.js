@@ -1,0 +1,98 @@
+// The models that can be had: those stored in this browser, and the catalogue. Looking works on the page, without the worker.
+import { readCatalogue } from './catalogue.js';
+import { damagedText } from './storage/files.js';
+import { openVault } from './storage/vault.js';
+
+/** @import { Methods, StoredModel } from './types' */
+/** @import { Section, State } from './state.js' */
+
+/**
+ * @typedef {object} Needs
+ * @property {State} state
+ * @property {() => void} changed
+ * @property {(section: Section, work: (signal: AbortSignal) => Promise<void>) => Promise<void>} work
+ * @property {<M extends keyof Methods>(method: M, params: Methods[M]['params'],
+ *   options?: { signal?: AbortSignal, progress?: (value: Methods[M]['progress']) => void }) => Promise<Methods[M]['result']>} ask the worker, whether or not the wasm is there
+ */
+
+export class Models {
+  #needs;
+
+  /** @param {Needs} needs */
+  constructor(needs) {
+    this.#needs = needs;
+  }
+
+  /** Look what is stored, and how much more can be. Never rejects. */
+  async refresh() {
+    const { state, changed } = this.#needs;
+    const stored = state.stored;
+    try {
+      const { usage = null, quota = null } = await navigator.storage.estimate();
+      const persisted = (await navigator.storage.persisted?.()) ?? false;
+      const models = await (await openVault()).list();
+      const kept = Object.fromEntries(Object.entries(stored.verdicts).filter(([id]) => models.some((model) => model.id === id)));
+      Object.assign(stored, { models, usage, quota, persisted, refused: '', verdicts: kept });
+    } catch (error) {
+      Object.assign(stored, { models: [], refused: /** @type {Error} */ (error).message.replace(/[.:]$/, '') });
+    }
+    changed();
+  }
+
+  /** Ask the browser not to remove what is stored when the disk gets short. Some ask the person. */
+  async persist() {
+    await globalThis.navigator?.storage?.persist?.().catch(() => false);
+  }
+
+  /** Read a stored file again and compare it with what was downloaded. @param {StoredModel} model */
+  verify({ id, name }) {
+    const { state, changed, work, ask } = this.#needs;
+    const { stored } = state;
+    return work('stored', async (signal) => {
+      delete stored.verdicts[id];
+      try {
+        const damaged = await ask('verify', { id }, {
+          signal,
+          progress: (progress) => {
+            stored.checking = { id, progress };
+            changed();
+          },
+        });
+        stored.verdicts[id] = damaged.length ? damagedText(name, damaged) : 'Every piece is as it was downloaded.';
+      } finally {
+        stored.checking = null;
+        await this.refresh();
+      }
+    });
+  }
+
+  /** @param {StoredModel} model */
+  remove({ id }) {
+    const { work, ask } = this.#needs;
+    return work('stored', async () => {
+      try {
+        await ask('remove', { id });
+      } finally {
+        await this.refresh();
+      }
+    });
+  }
+
+  /** Hand a stored file to `save`, which gives it to the person: it stays where it is, nothing is copied. @param {StoredModel} model @param {(file: File, name: string) => void} save */
+  exportFile({ id, name }, save) {
+    return this.#needs.work('stored', async () => save(await (await openVault()).file(id), name));
+  }
+
+  /** @param {() => Promise<State['catalogue']>} [read] */
+  async openCatalogue(read = readCatalogue) {
+    const { state, changed } = this.#needs;
+    if (state.catalogue) return;
+    try {
+      state.catalogue = await read();
+      state.errors.catalogue = '';
+    } catch (error) {
+      state.errors.catalogue = /** @type {Error} */ (error).message;
+    }
+    changed();
+  }
+}

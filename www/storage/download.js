@@ -1,0 +1,293 @@
+// A file that is being downloaded while it is read: in chunks, a few at a time, each hashed and put into the storage when it
+// is whole. A read takes bytes from there or from the chunk that is under way, and waits where they have not come yet.
+// Without storage only the chunks around the reader are held.
+import { named } from '../requests.js';
+import { changed, fetchRange } from './http.js';
+import { sha256 } from './vault.js';
+
+/** @import { Options, Remote, Timing } from './http.js' */
+/** @import { StoredFile } from './vault.js' */
+/**
+ * @typedef {{ bytes: Uint8Array, start: number, received: number }} Piece a chunk that is under way, or held
+ * @typedef {{ file: Download, index: number }} Job
+ */
+
+export const CHUNK = 8 << 20;
+const PARALLEL = 4;
+const HELD = 4; // chunks from the reader's place on, without storage
+const SMALL = 1 << 20; // a read elsewhere of at most this is asked for by itself, without storage
+
+/** What shares the connections: the chunk that is waited for first, then those behind it. */
+export class Pool {
+  /** @type {Download[]} */
+  #files = [];
+  /** @type {Download | null} the one that is read now */
+  #current = null;
+  #running = 0;
+  #ahead = false;
+  /** Bytes that came over the network, any of them. */
+  received = 0;
+  /** What is waited for, in a sentence; '' while bytes come. */
+  trouble = '';
+
+  /** @param {Download} file */
+  add(file) {
+    this.#files.push(file);
+  }
+
+  /** From now on what has not been asked for is fetched too, in the order of the files. */
+  readAhead() {
+    this.#ahead = true;
+    this.wake();
+  }
+
+  /** @param {Download} [current] */
+  wake(current) {
+    this.#current = current ?? this.#current;
+    for (let job; this.#running < PARALLEL && (job = this.#next());) {
+      this.#running++;
+      job.file.fetch(job.index).finally(() => {
+        this.#running--;
+        this.wake();
+      });
+    }
+  }
+
+  /** @returns {Job | null} */
+  #next() {
+    const current = this.#current;
+    const files = current ? [current, ...this.#files.filter((file) => file !== current)] : this.#files;
+    for (const file of files) {
+      const index = file.wanted();
+      if (index !== null) return { file, index };
+    }
+    if (!this.#ahead) return null;
+    for (const file of files) {
+      const index = file.storing || file === current ? file.following() : null;
+      if (index !== null) return { file, index };
+    }
+    return null;
+  }
+}
+
+export class Download {
+  #remote;
+  #store;
+  #pool;
+  #chunk;
+  #options;
+  #told;
+  #ended = new AbortController();
+  /** @type {Map<number, Piece>} */
+  #pieces = new Map();
+  /** @type {Set<number>} chunks that a read waits for */
+  #wanted = new Set();
+  #position = 0;
+  /** @type {Error | null} */
+  #failed = null;
+  #wake = () => {};
+  /** @type {Promise<void>} resolved when something has come */
+  #news = Promise.resolve();
+  /** Whether chunks that come are put into the storage. */
+  storing;
+
+  /**
+   * @param {Remote} remote
+   * @param {StoredFile | null} store begun for this very file
+   * @param {Pool} pool
+   * @param {{ chunk: number, storing: boolean, timing: Timing, signal: AbortSignal, full: (error: unknown) => void }} options
+   *   storing: false where only what is stored already is taken from there; full: told once, why the storage takes no more
+   */
+  constructor(remote, store, pool, { chunk, storing, timing, signal, full }) {
+    this.#remote = remote;
+    this.#store = store;
+    this.#pool = pool;
+    this.#chunk = store?.journal?.header.chunk ?? chunk;
+    this.#told = full;
+    this.storing = storing && store !== null;
+    /** @type {Options} */
+    this.#options = { signal: AbortSignal.any([signal, this.#ended.signal]), timing, trouble: (sentence) => (pool.trouble = sentence) };
+    this.#renew();
+    pool.add(this);
+  }
+
+  get name() {
+    return this.#remote.url;
+  }
+
+  get size() {
+    return this.#remote.size;
+  }
+
+  /** Bytes that are here: stored, held or under way. */
+  get here() {
+    let bytes = 0;
+    for (let index = 0; index < this.#count; index++) {
+      const [start, end] = this.#range(index);
+      bytes += this.#store?.has(index) ? end - start : (this.#pieces.get(index)?.received ?? 0);
+    }
+    return bytes;
+  }
+
+  /** @param {number} start @param {number} end */
+  async read(start, end) {
+    const bytes = new Uint8Array(end - start);
+    if (!this.storing && end - start <= SMALL && !this.#isNear(start, end)) {
+      await fetchRange(this.#remote, start, end, (part, at) => bytes.set(part, at - start), this.#options);
+      return bytes;
+    }
+    this.#moveTo(start);
+    for (let at = start; at < end;) {
+      const index = Math.floor(at / this.#chunk);
+      const stop = Math.min(end, this.#range(index)[1]);
+      bytes.set(await this.#part(index, at, stop), at - start);
+      at = stop;
+      this.#moveTo(at);
+    }
+    return bytes;
+  }
+
+  /** The first chunk that a read waits for and nobody fetches. */
+  wanted() {
+    if (this.#failed) return null;
+    return [...this.#wanted].sort((a, b) => a - b).find((index) => this.#isOpen(index)) ?? null;
+  }
+
+  /** The next chunk from the reader's place on, then from the front. */
+  following() {
+    if (this.#failed) return null;
+    const first = this.#position === this.size ? this.#count : Math.floor(this.#position / this.#chunk);
+    const most = this.storing ? this.#count : Math.min(HELD, this.#count - first);
+    for (let step = 0; step < most; step++) {
+      const index = (first + step) % this.#count;
+      if (this.#isOpen(index)) return index;
+    }
+    return null;
+  }
+
+  /** Never rejects: readers are told. @param {number} index */
+  async fetch(index) {
+    const [start, end] = this.#range(index);
+    const piece = { bytes: new Uint8Array(end - start), start, received: 0 };
+    this.#pieces.set(index, piece);
+    try {
+      await fetchRange(this.#remote, start, end, (part, at) => {
+        piece.bytes.set(part, at - start);
+        piece.received += part.length;
+        this.#pool.received += part.length;
+        this.#renew();
+      }, this.#options);
+      await this.#keep(index, piece);
+    } catch (error) {
+      this.#pieces.delete(index);
+      this.#fail(/** @type {Error} */ (error));
+    }
+    this.#renew();
+  }
+
+  /** Everything that has been asked for, and with storage the rest too. */
+  async finish() {
+    while (this.storing && !this.#failed && this.#missing()) {
+      this.#pool.wake(this);
+      await this.#news;
+    }
+    if (this.#failed) throw this.#failed;
+  }
+
+  /** Stop. What is stored stays. */
+  close() {
+    this.#failed ??= named('Cancelled', 'cancelled');
+    this.#ended.abort();
+    this.#pieces.clear();
+    this.#renew();
+  }
+
+  // ---
+
+  get #count() {
+    return Math.ceil(this.#remote.size / this.#chunk);
+  }
+
+  /** @param {number} index @returns {[number, number]} */
+  #range(index) {
+    return [index * this.#chunk, Math.min((index + 1) * this.#chunk, this.#remote.size)];
+  }
+
+  /** @param {number} index */
+  #isOpen(index) {
+    return !this.#pieces.has(index) && !this.#store?.has(index);
+  }
+
+  #missing() {
+    for (let index = 0; index < this.#count; index++) if (!this.#store?.has(index)) return true;
+    return false;
+  }
+
+  /** @param {number} start @param {number} end */
+  #isNear(start, end) {
+    const first = Math.floor(this.#position / this.#chunk);
+    const [from, to] = [Math.floor(start / this.#chunk), Math.floor((end - 1) / this.#chunk)];
+    const held = (/** @type {number} */ index) => this.#pieces.has(index) || this.#store?.has(index);
+    return (from >= first && to < first + HELD) || (held(from) && held(to));
+  }
+
+  /** @param {number} index @param {number} start @param {number} end @returns {Promise<Uint8Array>} */
+  async #part(index, start, end) {
+    this.#wanted.add(index);
+    try {
+      for (;;) {
+        if (this.#store?.has(index)) return await this.#store.read(start, end);
+        const piece = this.#pieces.get(index);
+        if (piece && piece.start + piece.received >= end) return piece.bytes.subarray(start - piece.start, end - piece.start);
+        if (this.#failed) throw this.#failed;
+        this.#pool.wake(this);
+        await this.#news;
+      }
+    } finally {
+      this.#wanted.delete(index);
+    }
+  }
+
+  /** What the reader has passed is no longer held. @param {number} position */
+  #moveTo(position) {
+    this.#position = position;
+    if (!this.storing) {
+      for (const [index, { start, received, bytes }] of this.#pieces) {
+        if (start + bytes.length <= position && received === bytes.length && !this.#wanted.has(index)) this.#pieces.delete(index);
+      }
+    }
+    this.#pool.wake(this);
+  }
+
+  /** @param {number} index @param {Piece} piece */
+  async #keep(index, { bytes }) {
+    if (!this.#store || !this.storing) return;
+    const digest = await sha256(bytes);
+    if (this.#ended.signal.aborted || !this.storing) return;
+    try {
+      this.#store.put(index, bytes, digest);
+      this.#pieces.delete(index);
+    } catch (error) {
+      this.storing = false;
+      this.#told(error);
+    }
+  }
+
+  /** @param {Error & { passing?: boolean }} error */
+  #fail(error) {
+    if (this.#failed) return;
+    if (error.name === 'Changed') {
+      this.#store?.discard();
+      this.#store = null;
+      this.storing = false;
+    }
+    if (error.passing && this.storing) error.message += ' What has come is stored: load it again to go on from there.';
+    this.#failed = error.name === 'Changed' ? changed(this.#remote.url) : error;
+    this.#ended.abort(); // the other chunks of this file
+  }
+
+  #renew() {
+    this.#wake();
+    this.#news = new Promise((resolve) => (this.#wake = resolve));
+  }
+}

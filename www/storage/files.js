@@ -1,0 +1,348 @@
+// The files of one model, as the wasm reads them: picked ones in place, stored ones from the browser's storage, the rest from
+// the web and into the storage on the way. Storage that is missing, locked or full never ends a load: it goes on without, and says so.
+import { formatBytes } from '../format.js';
+import { named } from '../requests.js';
+import { CHUNK, Download, Pool } from './download.js';
+import { announcedSha256, expand } from './expand.js';
+import { openRemote, sameVersion, TIMING } from './http.js';
+import { isComplete, storedBytes } from './journal.js';
+import { damagedChunks, idOf } from './vault.js';
+
+/** @import { ByteSource, DownloadProgress, LoadProgress, ModelCard, ModelFile } from '../types' */
+/** @import { WebFile } from './expand.js' */
+/** @import { Remote, Timing } from './http.js' */
+/** @import { StoredFile, Vault } from './vault.js' */
+
+/**
+ * @typedef {object} Place of a file from the web
+ * @property {string} url
+ * @property {number} size
+ * @property {string} id its name in the vault
+ * @property {string} sha256 that it should have; '' where that is not known
+ * @property {Remote} remote as its server describes it, or did when it was stored
+ * @property {StoredFile | null} store while it is filled
+ * @property {{ read: ByteSource['read'], close: () => void } | null} reader of a stored whole file
+ * @property {Download | null} download without a reader
+ *
+ * @typedef {object} Settings
+ * @property {Vault | null} vault null: there is no storage
+ * @property {string} refused why there is none
+ * @property {AbortSignal} signal
+ * @property {(value: LoadProgress | DownloadProgress) => Promise<boolean>} progress false: it is cancelled
+ * @property {number} [chunk]
+ * @property {Timing} [timing]
+ */
+
+const TICK = 250; // ms between two reports
+const PATIENCE = 300; // ms that a loaded model waits to hear whether its server has another one by now
+const PACE = 8; // seconds over which the speed is taken
+
+export class ModelFiles {
+  /** @type {(File | ByteSource)[]} */
+  sources = [];
+  /** What is stored and what is not, in sentences; '' where all is as it should be. */
+  note = '';
+  /** Bytes that were here before. */
+  resumed = 0;
+  /** @type {Place[]} */
+  #places = [];
+  #pool = new Pool();
+  #settings;
+  #options;
+  #ended = new AbortController();
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #ticking;
+  /** @type {{ at: number, received: number }[]} */
+  #pace = [];
+  #full = false;
+  /** @type {number | null} */
+  #room = null;
+  /** @type {Promise<void>[]} */
+  #comparing = [];
+
+  /** @param {Settings} settings */
+  constructor(settings) {
+    this.#settings = { chunk: CHUNK, timing: TIMING, ...settings };
+    this.#options = { signal: AbortSignal.any([settings.signal, this.#ended.signal]), timing: this.#settings.timing };
+  }
+
+  /** Find out where each file is and how large. Rejects with what is wrong with a file; `close` is still to be called. @param {ModelFile[]} files */
+  async open(files) {
+    for (const file of await expand(files, this.#options)) {
+      if (file instanceof File) this.sources.push(file);
+      else if (file.content) this.sources.push(inMemory(file.url, file.content));
+      else this.sources.push(this.#source(await this.#place(file)));
+    }
+    await this.#fit();
+    for (const place of this.#places) if (!place.reader) place.download = this.#download(place);
+    this.resumed = this.here;
+  }
+
+  /** How it stands. @param {DownloadProgress['stage']} stage @returns {DownloadProgress} */
+  state(stage) {
+    return {
+      stage, done: this.here, total: this.bytes, resumed: this.resumed, speed: this.#speed(), room: this.#room, note: this.note,
+      storing: this.#places.every(({ download }) => download?.storing !== false), trouble: this.#pool.trouble,
+    };
+  }
+
+  /** Bytes of the files from the web. */
+  get bytes() {
+    return this.#places.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** Those of them that are here. */
+  get here() {
+    return this.#places.reduce((sum, { size, download }) => sum + (download?.here ?? size), 0);
+  }
+
+  /** Fetch what is missing, ahead of the reader, and tell how far it is. */
+  begin() {
+    if (!this.#places.some(({ download }) => download)) return;
+    this.#tell();
+    this.#ticking = setInterval(() => this.#tell(), TICK);
+    this.#pool.readAhead();
+  }
+
+  /** The model is loaded: compare its bytes with what they should be, and let go of what was only for the download. @param {ModelCard} card */
+  async finish(card) {
+    for (const { download } of this.#places) await download?.finish();
+    this.#stopTelling();
+    await Promise.race([Promise.all(this.#comparing), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+    for (const place of this.#places) {
+      const found = sha256Of(card, place.url, this.#places.length);
+      if (found && place.sha256 && found !== place.sha256) await this.#refuse(place, found);
+      await this.#settle(place, found);
+    }
+  }
+
+  /** Let go of everything. What is stored stays. */
+  close() {
+    this.#ended.abort();
+    this.#stopTelling();
+    for (const { download, store, reader, id } of this.#places) {
+      download?.close();
+      const left = store?.journal;
+      store?.close();
+      reader?.close();
+      if (store && !left) this.#settings.vault?.remove(id).catch(() => {}); // changed on its server: nothing of it is left
+    }
+    this.#places = [];
+  }
+
+  // --- opening ---
+
+  /** @param {WebFile} file @returns {Promise<Place>} */
+  async #place({ url, sha256 }) {
+    const { vault, refused } = this.#settings;
+    const id = await idOf(url);
+    const journal = await vault?.look(id).catch(() => null); // what is wrong with it is said when it is written to
+    if (vault && journal && isComplete(journal)) {
+      if (sha256 && journal.sha256 && sha256 !== journal.sha256) throw wrongHash(url, journal.sha256, sha256, true);
+      const reader = await vault.read(id);
+      const place = { url, id, size: journal.header.size, sha256: sha256 || journal.sha256, remote: journal.header, store: null, reader, download: null };
+      this.#places.push(place);
+      this.#compare(url, journal.header);
+      return place;
+    }
+    const remote = await openRemote(url, this.#options);
+    /** @type {Place} */
+    const place = { url, id, size: remote.size, sha256, remote, store: null, reader: null, download: null };
+    this.#places.push(place);
+    if (!sha256) announcedSha256(url, this.#options).then((announced) => (place.sha256 ||= announced));
+    if (vault) await this.#store(place, vault);
+    else this.#say(`This browser keeps no files for this page (${refused}): the model is streamed and not stored, and a reload downloads it again.`);
+    return place;
+  }
+
+  /** Take up what was stored of it, or begin. @param {Place} place @param {Vault} vault */
+  async #store(place, vault) {
+    const { remote } = place;
+    let store;
+    try {
+      store = await vault.write(place.id);
+    } catch (error) {
+      this.#say(/** @type {Error} */ (error).name === 'InUse'
+        ? 'Another tab is downloading this model: here it is streamed and not stored.'
+        : `The model can't be stored (${/** @type {Error} */ (error).message}): it is streamed, and a reload downloads it again.`);
+      return;
+    }
+    place.store = store;
+    const { journal } = store;
+    if (journal?.chunks.size && !sameVersion(remote, journal.header)) {
+      const part = percent(storedBytes(journal), journal.header.size);
+      store.discard();
+      throw named('Changed', `The file at \`${place.url}\` has changed on its server since ${part} of it were stored here. That part is dropped: load it again to get the new one.`);
+    }
+    if (journal?.chunks.size) return this.#check(place, store);
+    const { url, size, etag, modified } = remote;
+    this.#try(() => store.begin({ version: 1, url, name: nameOf(url), size, etag, modified, chunk: this.#settings.chunk, created: Date.now() }));
+  }
+
+  /** What lies there from before is read once more, before it is built upon. @param {Place} place @param {StoredFile} store */
+  async #check({ size }, store) {
+    const journal = /** @type {NonNullable<StoredFile['journal']>} */ (store.journal);
+    const total = storedBytes(journal);
+    const damaged = await damagedChunks(journal, (start, end) => store.read(start, end), (done) => this.#settings.progress({ stage: 'check', done, total }));
+    if (damaged.length) this.#say(`${damaged.length} of the stored pieces of ${formatBytes(size)} had changed: they are fetched again.`);
+    this.#try(() => store.note([...damaged.map((drop) => ({ drop })), { used: Date.now() }]));
+  }
+
+  /** Whether there is room for all that is to be stored. What the browser says is a guess: it is tried anyway. */
+  async #fit() {
+    const storing = this.#places.filter(({ store }) => store?.journal);
+    if (!storing.length) return;
+    const needed = storing.reduce((sum, { size, store }) => sum + size - storedBytes(/** @type {any} */ (store).journal), 0);
+    const { quota, usage = 0 } = await estimate();
+    if (quota === undefined) return;
+    this.#room = Math.max(0, quota - usage);
+    if (needed > this.#room) {
+      this.#say(`The browser has room for ${formatBytes(this.#room)} more here, and ${formatBytes(needed)} are missing: what does not fit is streamed and not stored.`);
+    }
+  }
+
+  /** @param {Place} place */
+  #download(place) {
+    const { chunk, timing } = this.#settings;
+    return new Download(place.remote, place.store, this.#pool, {
+      chunk, timing, signal: this.#options.signal,
+      storing: !this.#full && Boolean(place.store?.journal),
+      full: (error) => {
+        const part = percent(place.store?.journal ? storedBytes(place.store.journal) : 0, place.size);
+        const why = /** @type {Error} */ (error).name === 'QuotaExceededError' ? 'is full' : `refuses more (${/** @type {Error} */ (error).message})`;
+        this.#say(`The browser's storage for this page ${why}: ${part} of the model are stored, the rest is streamed. Delete models under Stored models to make room.`);
+      },
+    });
+  }
+
+  /** A stored file is used without asking; that its server has another one by now is said. @param {string} url @param {{ size: number, etag: string, modified: string }} stored */
+  #compare(url, stored) {
+    this.#comparing.push(openRemote(url, { ...this.#options, timing: { ...this.#options.timing, tries: 1 } }).then((remote) => {
+      if (!sameVersion(remote, stored)) this.#say(`The file at ${url} has changed since it was stored here. Delete it under Stored models to get the new one.`);
+    }, () => {}));
+  }
+
+  /** @param {Place} place @returns {ByteSource} */
+  #source(place) {
+    return {
+      name: place.url,
+      size: place.size,
+      read: (start, end) => (place.reader ?? (place.download ??= this.#download(place))).read(start, end),
+    };
+  }
+
+  /** Let go of a stored file, so that it can be deleted; what is read of it later comes from its server. @param {string} id */
+  release(id) {
+    for (const place of this.#places) {
+      if (place.id !== id) continue;
+      place.reader?.close();
+      place.reader = null;
+    }
+  }
+
+  // --- the end ---
+
+  /** Which bytes are wrong, where that can be told. @param {Place} place @param {string} found @returns {Promise<never>} */
+  async #refuse({ url, id, sha256 }, found) {
+    const { vault } = this.#settings;
+    const stored = await vault?.look(id);
+    if (vault && stored) {
+      this.close(); // the journal may still be held by the download
+      const damaged = await vault.verify(id, async () => true);
+      if (damaged.length) throw named('Damaged', damagedText(nameOf(url), damaged));
+    }
+    throw wrongHash(url, found, sha256, Boolean(stored));
+  }
+
+  /** From filling to reading. @param {Place} place @param {string} found its SHA-256, where that is known */
+  async #settle(place, found) {
+    const { vault } = this.#settings;
+    const lines = [...(found ? [{ sha256: found }] : []), { used: Date.now() }];
+    const { store } = place;
+    if (store?.journal && isComplete(store.journal)) {
+      this.#try(() => store.note(lines));
+      store.close();
+      place.reader = await /** @type {Vault} */ (vault).read(place.id);
+      place.store = place.download = null;
+    } else if (place.reader) {
+      await vault?.note(place.id, lines).catch(() => {}); // another tab writes there now
+    }
+  }
+
+  // --- telling ---
+
+  #tell() {
+    const now = performance.now();
+    this.#pace = [...this.#pace.filter(({ at }) => now - at < 1000 * PACE), { at: now, received: this.#pool.received }];
+    this.#settings.progress(this.state('download'));
+  }
+
+  #speed() {
+    const [first] = this.#pace;
+    const last = this.#pace[this.#pace.length - 1];
+    return last?.at > first?.at ? (1000 * (last.received - first.received)) / (last.at - first.at) : 0;
+  }
+
+  #stopTelling() {
+    clearInterval(this.#ticking);
+  }
+
+  /** @param {string} sentence */
+  #say(sentence) {
+    if (!this.note.includes(sentence)) this.note = `${this.note} ${sentence}`.trim();
+  }
+
+  /** A full storage is no reason to stop. @param {() => void} work */
+  #try(work) {
+    try {
+      work();
+    } catch (error) {
+      this.#full = true;
+      this.#say(`The browser's storage refuses more (${/** @type {Error} */ (error).message}): the model is streamed and not stored.`);
+    }
+  }
+}
+
+/** @param {string} url @param {string} found @param {string} expected @param {boolean} stored */
+function wrongHash(url, found, expected, stored) {
+  const advice = stored ? ' Delete it under Stored models, or load it from another place.' : '';
+  return named('WrongHash', `\`${url}\` is not the file that was expected: its SHA-256 is ${found}, expected ${expected}.${advice}`);
+}
+
+/** @param {string} name @param {[number, number][]} ranges bytes */
+export function damagedText(name, ranges) {
+  const [[start, end], ...rest] = ranges;
+  const more = rest.length ? ` and ${rest.length} more pieces` : '';
+  return `\`${name}\` is damaged in the browser's storage: bytes ${start} to ${end - 1}${more} are no longer what was downloaded. They are dropped; loading the model fetches them again.`;
+}
+
+/** The last part of its path. @param {string} url */
+export function nameOf(url) {
+  const [name] = new URL(url).pathname.split('/').slice(-1);
+  try {
+    return decodeURIComponent(name) || url;
+  } catch {
+    return name;
+  }
+}
+
+/** @param {string} name @param {Uint8Array} content @returns {ByteSource} */
+function inMemory(name, content) {
+  return { name, size: content.length, read: async (start, end) => content.slice(start, end) };
+}
+
+/** @param {ModelCard} card @param {string} url @param {number} count files from the web */
+function sha256Of({ sha256, files }, url, count) {
+  const [name] = new URL(url).pathname.split('/').slice(-1);
+  return files?.find(({ file }) => file === name)?.sha256 ?? (count === 1 ? sha256 : '');
+}
+
+/** @returns {Promise<StorageEstimate>} */
+async function estimate() {
+  return globalThis.navigator?.storage?.estimate?.().catch(() => ({})) ?? {};
+}
+
+/** @param {number} part @param {number} whole */
+function percent(part, whole) {
+  return `${Math.floor((100 * part) / Math.max(whole, 1))} %`;
+}

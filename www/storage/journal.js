@@ -1,0 +1,92 @@
+// The journal of a stored file: one line for one thing that happened, each with its own checksum, only ever appended to.
+//   3f0c9a11 {"version":1,"url":"https://…","name":"a.gguf","size":98362432,"etag":"\"x\"","modified":"","chunk":8388608,"created":0}
+//   90d1e2b7 {"chunk":3,"sha256":"…"}     a chunk that lies in the file, written there before this line
+//   11c04fd2 {"drop":3}                   and is damaged, as was seen later
+//   7aa0315e {"used":1764000000000}       a load
+//   02b9d3c8 {"sha256":"…"}               of the whole file, once it was read from front to back
+// A line that was torn by a crash, or flipped, does not match its checksum and is left out: its chunk is fetched again.
+
+/**
+ * @typedef {{ version: 1, url: string, name: string, size: number, etag: string, modified: string, chunk: number, created: number }} Header
+ *   etag, modified: as the server told; chunk: bytes of a chunk
+ * @typedef {{ chunk: number, sha256: string } | { drop: number } | { used: number } | { sha256: string }} Line
+ * @typedef {{ header: Header, chunks: Map<number, string>, used: number, sha256: string }} Journal chunks: index -> SHA-256; sha256: '' before it is known
+ */
+
+const MAX_CHUNKS = 1_000_000;
+
+/** @param {Header | Line} line */
+export function writeLine(line) {
+  const text = JSON.stringify(line);
+  return `${checksum(text)} ${text}\n`;
+}
+
+/** What a journal says, or null where it has no head. @param {string} text @returns {Journal | null} */
+export function readJournal(text) {
+  const [header, ...lines] = text.split('\n').map(readLine).filter((line) => line !== null);
+  if (!isHeader(header)) return null;
+  /** @type {Journal} */
+  const journal = { header, chunks: new Map(), used: header.created, sha256: '' };
+  for (const line of lines) {
+    if (isChunk(line.chunk, header) && isSha256(line.sha256)) journal.chunks.set(line.chunk, line.sha256);
+    else if (isSha256(line.sha256)) journal.sha256 = line.sha256;
+    else if (Number.isFinite(line.used)) journal.used = line.used;
+    else if (isChunk(line.drop, header)) journal.chunks.delete(line.drop);
+  }
+  return journal;
+}
+
+/** @param {Header} header */
+export function chunkCount({ size, chunk }) {
+  return Math.ceil(size / chunk);
+}
+
+/** Where a chunk lies: [start, end]. @param {Header} header @param {number} index @returns {[number, number]} */
+export function chunkRange({ size, chunk }, index) {
+  return [index * chunk, Math.min((index + 1) * chunk, size)];
+}
+
+/** Bytes of the chunks that are there. @param {Journal} journal */
+export function storedBytes({ header, chunks }) {
+  return [...chunks.keys()].reduce((sum, index) => sum + chunkRange(header, index)[1] - chunkRange(header, index)[0], 0);
+}
+
+/** @param {Journal} journal */
+export function isComplete({ header, chunks }) {
+  return chunks.size === chunkCount(header);
+}
+
+/** @param {unknown} value @returns {value is string} */
+export function isSha256(value) {
+  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
+}
+
+/** @param {string} text @returns {any} */
+function readLine(text) {
+  const [, sum, json] = /^([0-9a-f]{8}) (\{.*\})$/.exec(text) ?? [];
+  if (!json || checksum(json) !== sum) return null;
+  try {
+    return JSON.parse(json);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {any} value @returns {value is Header} */
+function isHeader(value) {
+  const strings = ['url', 'name', 'etag', 'modified'].every((key) => typeof value?.[key] === 'string');
+  const numbers = ['size', 'chunk', 'created'].every((key) => Number.isSafeInteger(value?.[key]) && value[key] >= 0);
+  return value?.version === 1 && strings && numbers && value.chunk > 0 && chunkCount(value) <= MAX_CHUNKS;
+}
+
+/** @param {unknown} value @param {Header} header @returns {value is number} */
+function isChunk(value, header) {
+  return Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) < chunkCount(header);
+}
+
+/** FNV-1a, 32 bits: enough against a torn write. @param {string} text */
+function checksum(text) {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}

@@ -1,0 +1,287 @@
+// Model files in the browser's storage (OPFS): `models/<id>.data`, and beside it `<id>.journal`, which tells what of it is whole.
+// A chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never something wrong.
+// Looking needs no lock and works on the page too; writing and reading fast take handles that only a worker has.
+import { named } from '../requests.js';
+import { chunkCount, chunkRange, isComplete, readJournal, storedBytes, writeLine } from './journal.js';
+
+/** @import { Header, Journal, Line } from './journal.js' */
+/** @import { StoredModel, SyncHandle } from '../types' */
+
+const LOCK_TRIES = 6; // a worker that has just ended holds its files a moment longer
+const LOCK_PAUSE = 150; // ms
+
+/** Rejects where there is no such storage, or the browser refuses it (a private window, a blocked site). @returns {Promise<Vault>} */
+export async function openVault() {
+  if (!navigator.storage?.getDirectory) throw new Error('it has no private file system, or the page did not come by https:');
+  const root = await navigator.storage.getDirectory();
+  return new Vault(await root.getDirectoryHandle('models', { create: true }));
+}
+
+/** The name under which a URL's file lies. @param {string} url */
+export async function idOf(url) {
+  return (await sha256(new TextEncoder().encode(url))).slice(0, 24);
+}
+
+/** @param {Uint8Array} bytes */
+export async function sha256(bytes) {
+  const digest = await crypto.subtle.digest('SHA-256', /** @type {Uint8Array<ArrayBuffer>} */ (bytes));
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+export class Vault {
+  #directory;
+
+  /** @param {FileSystemDirectoryHandle} directory */
+  constructor(directory) {
+    this.#directory = directory;
+  }
+
+  /** What is known of a file; null where nothing is. @param {string} id @returns {Promise<Journal | null>} */
+  async look(id) {
+    for (let tries = 1; ; tries++) {
+      try {
+        const journal = readJournal(await (await this.#file(`${id}.journal`)).text());
+        const { size } = await this.#file(`${id}.data`);
+        if (journal) forgetBeyond(journal, size);
+        return journal;
+      } catch (error) {
+        if (isNamed(error, 'NotFoundError')) return null;
+        if (!isNamed(error, 'NotReadableError') || tries === LOCK_TRIES) throw error; // written to while it was read
+      }
+    }
+  }
+
+  /** All files, the last used first. @returns {Promise<StoredModel[]>} */
+  async list() {
+    /** @type {Set<string>} */
+    const ids = new Set();
+    for await (const name of this.#directory.keys()) ids.add(name.replace(/\.(data|journal)$/, ''));
+    const models = await Promise.all([...ids].map(async (id) => {
+      const journal = await this.look(id);
+      if (journal) return describe(id, journal);
+      const rest = await this.#file(`${id}.data`).catch(() => null); // its journal is gone: good for nothing but to be deleted
+      return { id, name: 'a file without its journal', url: '', size: rest?.size ?? 0, stored: rest?.size ?? 0, complete: false, used: 0, sha256: '' };
+    }));
+    return models.sort((a, b) => b.used - a.used);
+  }
+
+  /** A file to add to. Throws `InUse` where another tab, or this one, has it open. @param {string} id */
+  async write(id) {
+    const journal = await this.#lock(`${id}.journal`);
+    try {
+      return new StoredFile(await this.#lock(`${id}.data`), journal);
+    } catch (error) {
+      journal.close();
+      throw error;
+    }
+  }
+
+  /**
+   * A file to read. Any number of tabs can, where the browser knows shared handles; else the second one reads slices, which is slower.
+   * @param {string} id
+   * @returns {Promise<{ read: (start: number, end: number) => Promise<Uint8Array>, close: () => void }>}
+   */
+  async read(id) {
+    const handle = await this.#directory.getFileHandle(`${id}.data`);
+    try {
+      const shared = await syncHandle(handle, { mode: 'read-only' });
+      return { read: async (start, end) => readFrom(shared, start, end), close: () => shared.close() };
+    } catch (error) {
+      if (!isNamed(error, 'NoModificationAllowedError')) throw error;
+      const file = await handle.getFile();
+      return { read: async (start, end) => new Uint8Array(await file.slice(start, end).arrayBuffer()), close: () => {} };
+    }
+  }
+
+  /** Add to the journal of a file that lies there whole. @param {string} id @param {Line[]} lines */
+  async note(id, lines) {
+    const journal = await this.#lock(`${id}.journal`);
+    try {
+      append(journal, lines);
+    } finally {
+      journal.close();
+    }
+  }
+
+  /**
+   * Drop the pieces whose bytes are no longer what was written, and tell where they lie.
+   * @param {string} id
+   * @param {(value: { stage: 'check', done: number, total: number }) => Promise<boolean>} progress false ends it
+   * @returns {Promise<[number, number][]>}
+   */
+  async verify(id, progress) {
+    const journal = await this.look(id);
+    if (!journal) throw named('NotStored', 'The file is not stored any more.');
+    const total = storedBytes(journal);
+    const file = await this.read(id);
+    const damaged = await damagedChunks(journal, file.read, (done) => progress({ stage: 'check', done, total })).finally(() => file.close());
+    if (damaged.length) await this.note(id, damaged.map((drop) => ({ drop })));
+    return damaged.map((index) => chunkRange(journal.header, index));
+  }
+
+  /** The file itself, to be saved elsewhere. @param {string} id */
+  file(id) {
+    return this.#file(`${id}.data`);
+  }
+
+  /** Throws `InUse` where a tab has it open. @param {string} id */
+  async remove(id) {
+    for (const name of [`${id}.journal`, `${id}.data`]) {
+      try {
+        await this.#directory.removeEntry(name);
+      } catch (error) {
+        if (isNamed(error, 'NoModificationAllowedError')) throw inUse();
+        if (!isNamed(error, 'NotFoundError')) throw error;
+      }
+    }
+  }
+
+  /** @param {string} name */
+  async #file(name) {
+    return (await this.#directory.getFileHandle(name)).getFile();
+  }
+
+  /** @param {string} name @returns {Promise<SyncHandle>} */
+  async #lock(name) {
+    const handle = await this.#directory.getFileHandle(name, { create: true });
+    for (let tries = 1; ; tries++) {
+      try {
+        return await syncHandle(handle);
+      } catch (error) {
+        if (!isNamed(error, 'NoModificationAllowedError')) throw error;
+        if (tries === LOCK_TRIES) throw inUse();
+        await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE));
+      }
+    }
+  }
+}
+
+/** A file that is being filled: nobody else has it open. */
+export class StoredFile {
+  #data;
+  #journal;
+  /** @type {Journal | null} */
+  #known;
+
+  /** @param {SyncHandle} data @param {SyncHandle} journal */
+  constructor(data, journal) {
+    this.#data = data;
+    this.#journal = journal;
+    this.#known = readJournal(new TextDecoder().decode(readFrom(journal, 0, journal.getSize())));
+    if (this.#known) forgetBeyond(this.#known, data.getSize());
+  }
+
+  /** What is there; null before `begin`. */
+  get journal() {
+    return this.#known;
+  }
+
+  /** Begin anew, whatever was there. @param {Header} header */
+  begin(header) {
+    this.#journal.truncate(0); // first: data without a journal is no file
+    this.#journal.flush();
+    this.#data.truncate(0);
+    append(this.#journal, [header]);
+    this.#known = { header, chunks: new Map(), used: header.created, sha256: '' };
+  }
+
+  /** Leave nothing. */
+  discard() {
+    this.#journal.truncate(0);
+    this.#journal.flush();
+    this.#data.truncate(0);
+    this.#known = null;
+  }
+
+  /** @param {number} index */
+  has(index) {
+    return this.#known?.chunks.has(index) ?? false;
+  }
+
+  /** Throws what the browser throws where its storage is full; the chunk is then not there. @param {number} index @param {Uint8Array} bytes @param {string} digest */
+  put(index, bytes, digest) {
+    const { header, chunks } = /** @type {Journal} */ (this.#known);
+    const written = this.#data.write(bytes, { at: chunkRange(header, index)[0] });
+    if (written !== bytes.length) throw named('QuotaExceededError', 'the file could not be written to its end');
+    this.#data.flush();
+    append(this.#journal, [{ chunk: index, sha256: digest }]);
+    chunks.set(index, digest);
+  }
+
+  /** @param {Line[]} lines */
+  note(lines) {
+    append(this.#journal, lines);
+    for (const line of lines) if ('drop' in line) this.#known?.chunks.delete(line.drop);
+  }
+
+  /** @param {number} start @param {number} end */
+  async read(start, end) {
+    return readFrom(this.#data, start, end);
+  }
+
+  close() {
+    this.#data.close();
+    this.#journal.close();
+  }
+}
+
+/**
+ * The chunks whose bytes are no longer those that were written.
+ * @param {Journal} journal
+ * @param {(start: number, end: number) => Promise<Uint8Array>} read
+ * @param {(done: number) => Promise<boolean>} progress bytes; false ends it
+ */
+export async function damagedChunks({ header, chunks }, read, progress) {
+  const damaged = [];
+  let done = 0;
+  for (let index = 0; index < chunkCount(header); index++) {
+    const digest = chunks.get(index);
+    if (!digest) continue;
+    const [start, end] = chunkRange(header, index);
+    const bytes = await read(start, end);
+    if (bytes.length !== end - start || (await sha256(bytes)) !== digest) damaged.push(index);
+    if (!(await progress((done += end - start)))) throw named('Cancelled', 'cancelled');
+  }
+  return damaged;
+}
+
+/** @param {string} id @param {Journal} journal @returns {StoredModel} */
+function describe(id, journal) {
+  const { url, name, size } = journal.header;
+  return { id, url, name, size, stored: storedBytes(journal), complete: isComplete(journal), used: journal.used, sha256: journal.sha256 };
+}
+
+/** A chunk beyond the file's end was never written, whatever its line says. @param {Journal} journal @param {number} size the data file's */
+function forgetBeyond({ header, chunks }, size) {
+  for (const index of [...chunks.keys()]) if (chunkRange(header, index)[1] > size) chunks.delete(index);
+}
+
+/** Workers have it, pages don't; some browsers know no mode, and lock the file. @param {FileSystemFileHandle} file @param {{ mode: 'read-only' }} [options] @returns {Promise<SyncHandle>} */
+function syncHandle(file, options) {
+  return /** @type {any} */ (file).createSyncAccessHandle(options);
+}
+
+/** @param {SyncHandle} handle @param {number} start @param {number} end */
+function readFrom(handle, start, end) {
+  const bytes = new Uint8Array(end - start);
+  const read = handle.read(bytes, { at: start });
+  return read === bytes.length ? bytes : bytes.subarray(0, read);
+}
+
+/** A line that a crash tore is ended first. @param {SyncHandle} journal @param {(Header | Line)[]} lines */
+function append(journal, lines) {
+  const at = journal.getSize();
+  const torn = at > 0 && readFrom(journal, at - 1, at)[0] !== 10;
+  const text = new TextEncoder().encode((torn ? '\n' : '') + lines.map(writeLine).join(''));
+  if (journal.write(text, { at }) !== text.length) throw named('QuotaExceededError', 'the journal could not be written to its end');
+  journal.flush();
+}
+
+function inUse() {
+  return named('InUse', 'The file is in use by another tab.');
+}
+
+/** @param {unknown} error @param {string} name */
+function isNamed(error, name) {
+  return error instanceof Error && error.name === name;
+}

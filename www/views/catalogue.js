@@ -1,0 +1,75 @@
+// The catalogue of public encoders: what each takes, a button that loads it, and one that copies a link to it.
+import { encoderSource } from '../catalogue.js';
+import { byId, element, showText } from '../dom.js';
+import { formatBytes } from '../format.js';
+import { emptyState, encodeState } from '../share.js';
+
+/** @import { App } from '../app.js' */
+/** @import { Catalogue, Encoder } from '../catalogue.js' */
+/** @import { ModelSource } from '../source.js' */
+/** @import { State } from '../state.js' */
+/** @import { StoredModel } from '../types' */
+
+/** @param {App} app */
+export function catalogueView(app) {
+  const panel = byId('catalogue', HTMLDetailsElement);
+  const error = byId('catalogue-error', HTMLParagraphElement);
+  const table = byId('catalogue-table', HTMLElement);
+  const status = byId('catalogue-status', HTMLSpanElement);
+  const source = byId('catalogue-source', HTMLParagraphElement);
+  panel.addEventListener('toggle', () => panel.open && app.models.openCatalogue());
+
+  /** @param {Encoder} encoder */
+  const copy = async (encoder) => {
+    const link = linkTo(app, encoder);
+    await navigator.clipboard.writeText(link).then(() => showText(status, `The link to ${encoder.name} is copied.`), () => showText(status, link));
+  };
+
+  /** @type {unknown[]} */
+  let shown = [];
+  return (/** @type {State} */ { catalogue, stored, task, errors }) => {
+    showText(error, errors.catalogue);
+    showText(source, catalogue?.source ?? '');
+    const now = [catalogue, stored.models];
+    if (catalogue && now.some((value, at) => value !== shown[at])) table.replaceChildren(tableOf(app, catalogue, stored.models, copy));
+    shown = now;
+    for (const button of table.querySelectorAll('button')) button.disabled = task !== null && button.dataset.action === 'load';
+  };
+}
+
+/** @param {App} app @param {Encoder} encoder */
+function linkTo(app, encoder) {
+  const page = location.href.split(/[?#]/)[0];
+  const { kind, name, sha256 } = encoderSource(encoder, app.base);
+  return kind === 'url' ? `${page}#${encodeState({ ...emptyState(), model: name, sha256: sha256 ?? null })}` : page;
+}
+
+/** @param {ModelSource} source @param {StoredModel[]} models */
+function isStored({ files }, models) {
+  return files.every((file) => 'url' in file && models.some(({ url, complete }) => complete && url === file.url));
+}
+
+/** @param {App} app @param {Catalogue} catalogue @param {StoredModel[]} models @param {(encoder: Encoder) => void} copy */
+function tableOf(app, { encoders }, models, copy) {
+  const head = ['Encoder', 'Download', 'Device memory', ''].map((text) => element('th', { scope: 'col', className: text === 'Device memory' ? 'aside' : '' }, text));
+  const rows = encoders.map((encoder) => {
+    const { name, quantization, repository, revision, note, ran, bytes, device_bytes } = encoder;
+    const button = (/** @type {string} */ label, /** @type {() => void} */ click, /** @type {string} */ action) => {
+      const node = element('button', { type: 'button', className: 'quiet', ariaLabel: `${label}: ${name} ${quantization}` }, label);
+      node.dataset.action = action;
+      node.addEventListener('click', click);
+      return node;
+    };
+    const source = encoderSource(encoder, app.base);
+    const place = repository ? `${repository}${revision ? `@${revision.slice(0, 7)}` : ''}` : 'beside this page';
+    return element('tr', {},
+      element('th', { scope: 'row', title: place }, `${name} ${quantization}`, element('small', {}, `${note}. ${ran ? `Ran ${ran}.` : 'Not run here yet.'}`)),
+      element('td', {}, formatBytes(bytes), ...(isStored(source, models) ? [element('small', {}, 'stored')] : [])),
+      element('td', { className: 'aside' }, formatBytes(device_bytes)),
+      element('td', { className: 'saves' },
+        button('Load', () => app.loadModel(source), 'load'),
+        button('Copy link', () => copy(encoder), 'copy')),
+    );
+  });
+  return element('table', { className: 'reports' }, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...rows));
+}

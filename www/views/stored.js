@@ -1,0 +1,104 @@
+// The models in this browser's storage: what is there of each, and what can be done with it. Also while nothing is loaded.
+import { byId, element, showText } from '../dom.js';
+import { formatBytes } from '../format.js';
+import { urlSource } from '../source.js';
+
+/** @import { App } from '../app.js' */
+/** @import { StoredModel } from '../types' */
+/** @import { State, Stored } from '../state.js' */
+
+/** @param {App} app */
+export function storedView(app) {
+  const panel = byId('stored', HTMLDetailsElement);
+  const count = byId('stored-count', HTMLSpanElement);
+  const error = byId('stored-error', HTMLParagraphElement);
+  const table = byId('stored-table', HTMLElement);
+  const progressArea = byId('stored-progress', HTMLElement);
+  const bar = byId('stored-bar', HTMLProgressElement);
+  const stage = byId('stored-stage', HTMLSpanElement);
+  const total = byId('stored-total', HTMLParagraphElement);
+
+  byId('stored-cancel', HTMLButtonElement).addEventListener('click', () => app.stop());
+  panel.addEventListener('toggle', () => panel.open && app.models.refresh());
+
+  /** @type {unknown[]} */
+  let shown = [];
+  return (/** @type {State} */ { stored, task, errors }) => {
+    const { models, checking } = stored;
+    showText(count, models.length ? `(${models.length}, ${formatBytes(models.reduce((sum, model) => sum + model.stored, 0))})` : '');
+    showText(error, errors.stored);
+    table.hidden = models.length === 0;
+    const now = [models, task !== null, Object.values(stored.verdicts).join()];
+    if (now.some((value, at) => value !== shown[at])) {
+      const focused = /** @type {HTMLElement | null} */ (document.activeElement?.closest('#stored-table button'))?.dataset.action;
+      table.replaceChildren(tableOf(app, stored, task !== null));
+      if (focused) table.querySelector(/** @type {'button'} */ (`[data-action="${focused}"]`))?.focus();
+    }
+    shown = now;
+    progressArea.hidden = task !== 'stored' || checking === null;
+    if (checking) {
+      const { done, total: bytes } = checking.progress;
+      Object.assign(bar, { max: bytes, value: done });
+      showText(stage, `Verifying: ${formatBytes(done)} of ${formatBytes(bytes)}`);
+    }
+    showText(total, totalText(stored));
+  };
+}
+
+/** @param {App} app @param {Stored} stored @param {boolean} busy */
+function tableOf(app, { models, verdicts }, busy) {
+  const head = ['Model', 'Size', 'Last used', ''].map((text) => element('th', { scope: 'col', className: text === 'Last used' ? 'aside' : '' }, text));
+  const rows = models.map((model) => {
+    const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, verdicts[model.id])] : [];
+    return element('tr', {},
+      element('th', { scope: 'row', title: model.url }, model.name, ...verdict),
+      element('td', {}, sizeText(model)),
+      element('td', { className: 'aside' }, model.used ? new Date(model.used).toLocaleDateString() : ''),
+      element('td', { className: 'saves' }, ...buttons(app, model, busy)),
+    );
+  });
+  return element('table', { className: 'reports' }, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...rows));
+}
+
+/** @param {App} app @param {StoredModel} model @param {boolean} busy */
+function buttons(app, model, busy) {
+  const button = (/** @type {string} */ label, /** @type {() => void} */ click) => {
+    const node = element('button', { type: 'button', className: 'quiet', disabled: busy, ariaLabel: `${label} ${model.name}` }, label);
+    node.dataset.action = `${label} ${model.id}`;
+    node.addEventListener('click', click);
+    return node;
+  };
+  const loadable = model.url !== '' && !/\.safetensors$|-of-\d{5}\.gguf$/.test(model.name); // a part is loaded with the others, by the first address
+  return [
+    ...(loadable ? [button(model.complete ? 'Load' : 'Go on', () => load(app, model))] : []),
+    ...(model.stored && model.url ? [button('Verify', () => app.models.verify(model))] : []),
+    ...(model.complete ? [button('Export', () => app.models.exportFile(model, save))] : []),
+    button('Delete', () => app.models.remove(model)),
+  ];
+}
+
+/** @param {App} app @param {StoredModel} model */
+function load(app, { url, size }) {
+  const isDefault = app.defaultModel.files.some((file) => 'url' in file && file.url === url);
+  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url), bytes: size });
+}
+
+/** @param {File} file @param {string} name */
+function save(file, name) {
+  const url = URL.createObjectURL(file);
+  element('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 600_000); // a large file takes its time
+}
+
+/** @param {StoredModel} model */
+function sizeText({ size, stored, complete }) {
+  return complete || !size ? formatBytes(stored) : `${Math.floor((100 * stored) / size)} % of ${formatBytes(size)}`;
+}
+
+/** @param {Stored} stored */
+function totalText({ models, usage, quota, persisted, refused }) {
+  if (refused) return `This browser keeps no files for this page (${refused}): models are streamed, and downloaded again at each visit.`;
+  const room = quota !== null && usage !== null ? ` This page takes ${formatBytes(usage)} of the ${formatBytes(quota)} that the browser grants it.` : '';
+  const lasting = models.length && !persisted ? ' The browser may remove them when the disk gets short.' : '';
+  return `${models.length ? 'Downloaded models are kept here, on this machine.' : 'Nothing is stored. A model from the web is kept here once it is downloaded.'}${room}${lasting}`;
+}
