@@ -150,11 +150,7 @@ impl TextEncoder {
     /// # Errors
     /// [`Error::TokenRange`], [`Error::EmptyPrompt`], [`Error::LayerCount`], [`Error::LayerWeight`], [`Error::Device`].
     pub async fn embed_ids(&self, texts: &[&[u32]], settings: &Settings) -> Result<Vec<Vec<f32>>> {
-        settings.feature.check(self.decoder.len())?;
-        let batch = PackedBatch::new(texts.iter().copied());
-        let (x, places) = self.prepare(texts, &batch).await?;
-        let features = settings.feature.forward(&self.decoder, x, &places).await?; // [T, D]
-        let segments: Vec<[u32; 2]> = batch.segments().collect();
+        let (features, segments) = self.token_features(texts, &settings.feature).await?; // [T, D]
         let pooled = match &settings.pooling {
             Pooling::Mean => self.means(features, &segments), // [B, D]
             Pooling::LastToken => self.means(features, &last_tokens(&segments)), // [B, D]
@@ -170,11 +166,7 @@ impl TextEncoder {
     /// # Errors
     /// As [`Self::embed_ids`].
     pub async fn embed_both(&self, texts: &[&[u32]], settings: &Settings) -> Result<Vec<[Vec<f32>; 2]>> {
-        settings.feature.check(self.decoder.len())?;
-        let batch = PackedBatch::new(texts.iter().copied());
-        let (x, places) = self.prepare(texts, &batch).await?;
-        let features = settings.feature.forward(&self.decoder, x, &places).await?; // [T, D]
-        let segments: Vec<[u32; 2]> = batch.segments().collect();
+        let (features, segments) = self.token_features(texts, &settings.feature).await?; // [T, D]
         let all = [&segments[..], &last_tokens(&segments)].concat();
         let pooled = read_back(self.means(features, &all)).await?; // [2 B, D]
         let unit = if settings.rounds() { unit_bf16 } else { unit };
@@ -246,10 +238,20 @@ impl TextEncoder {
     /// # Errors
     /// As [`Self::embed_ids`].
     pub async fn features(&self, texts: &[&[u32]], feature: &Feature) -> Result<Vec<f32>> {
+        read_back(self.token_features(texts, feature).await?.0).await
+    }
+
+    /// The token features `[T, D]` on the device, and each text's `[first, end)` in them.
+    async fn token_features(
+        &self,
+        texts: &[&[u32]],
+        feature: &Feature,
+    ) -> Result<(Tensor<2>, Vec<[u32; 2]>)> {
         feature.check(self.decoder.len())?;
         let batch = PackedBatch::new(texts.iter().copied());
         let (x, places) = self.prepare(texts, &batch).await?;
-        read_back(feature.forward(&self.decoder, x, &places).await?).await
+        let features = feature.forward(&self.decoder, x, &places).await?;
+        Ok((features, batch.segments().collect()))
     }
 
     /// Token embeddings `[T, D]` and places on the device.

@@ -22,12 +22,6 @@ pub enum Error {
     /// The file is shorter than its own header says.
     #[error("`{file}` is truncated: {item} ends at byte {expected}, but the file has {found} bytes")]
     Truncated { file: String, item: String, expected: u64, found: u64 },
-    /// The server answers a range request with the whole file, or not at all.
-    #[error(
-        "the server of `{file}` does not support range requests: expected status 206, found {status}; \
-         download the file and open it from disk instead"
-    )]
-    NoRange { file: String, status: u16 },
 
     // --- model files ---
     /// The files given do not make a model.

@@ -5,7 +5,7 @@ import { open, mkdir, readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { serve } from '../serve.mjs';
 import { badServer } from './support/bad-server.mjs';
-import { freshPage, launch } from './support/chromium.mjs';
+import { freshPage, launch, see } from './support/chromium.mjs';
 
 /** @import { Browser, Page } from 'playwright-core' */
 /** @import { Embeddings, Report } from '../www/types' */
@@ -37,7 +37,7 @@ async function load(page) {
   await page.locator('#model-load').click();
   await page.locator('#model-stage', { hasText: / MB of 98\.4 MB$/ }).waitFor();
   await page.locator('#model-facts').waitFor();
-  assert.match(await textOf(page, '#model-facts'), /Layers30.*Hidden size576.*Q4_1/);
+  await see(page, '#model-facts', /Layers30.*Hidden size576.*Q4_1/);
 }
 
 /** @param {Page} page @param {string[]} prompts */
@@ -87,8 +87,8 @@ for (const device of ['webgpu', 'cpu']) {
     await fillPrompts(page, PROMPTS);
     const cells = await compare(page);
     assert.equal(cells.length, 4);
-    if (device === 'webgpu') assert.match(await textOf(page, '#device-reason'), /Self-test passed/);
-    assert.match(await textOf(page, '#matrix'), /tokens\/s/);
+    if (device === 'webgpu') await see(page, '#device-reason', /Self-test passed/);
+    await see(page, '#matrix', /tokens\/s/);
 
     const { embeddings } = await last(page);
     assert.equal(embeddings.dimension, 576);
@@ -135,7 +135,7 @@ test('a share link opened in a fresh profile shows the same matrix; the TED samp
 
   const { page, errors, close } = await freshPage(browser, { colorScheme: 'dark', acceptDownloads: true });
   await page.goto(link);
-  assert.match(await textOf(page, '#link-summary'), /3 prompts, penultimate \+ mean/);
+  await see(page, '#link-summary', /3 prompts, penultimate \+ mean/);
   await page.locator('#link-load').click();
   await page.locator('#matrix').waitFor();
   await idle(page);
@@ -153,8 +153,8 @@ test('a share link opened in a fresh profile shows the same matrix; the TED samp
   await page.locator('#ted-run').click();
   await page.locator('#ted-result').waitFor({ timeout: 300_000 });
   await idle(page);
-  assert.match(await textOf(page, '#ted-result'), new RegExp(`of ${items} right`));
-  assert.match(await textOf(page, '#ted-result'), /Action Recognition.*25\.0 %/);
+  await see(page, '#ted-result', new RegExp(`of ${items} right`));
+  await see(page, '#ted-result', /Action Recognition.*25\.0 %/);
   await page.screenshot({ path: `${SHOTS}/dark.png`, fullPage: true });
 
   const downloading = page.waitForEvent('download');
@@ -202,7 +202,7 @@ test('without WebGPU the page says so before it fetches anything, and runs on th
   await fillPrompts(page, PROMPTS);
   assert.equal((await compare(page)).length, 4);
   assert.ok(heavy().length > 0);
-  assert.match(await textOf(page, '#device-kind'), /CPU/);
+  await see(page, '#device-kind', /CPU/);
   assert.deepEqual(errors, []);
   await close();
   await plain.close();

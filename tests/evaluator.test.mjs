@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { serve } from '../serve.mjs';
-import { freshPage, launch } from './support/chromium.mjs';
+import { freshPage, launch, see } from './support/chromium.mjs';
 
 /** @import { Browser, Page } from 'playwright-core' */
 /** @import { Embeddings, Report } from '../www/types' */
@@ -163,8 +163,8 @@ test('30 items: reloaded in the middle, resumed, paused and resumed, no finished
   await page.reload();
   await page.locator('#ted-result').waitFor();
   assert.deepEqual((await last(page)).report.results, other.results);
-  assert.equal(await page.locator('#pooling').inputValue(), 'last_token');
-  assert.match(await textOf(page, '#kept-summary'), new RegExp(`\`thirty\\.json\`.*the last report.*${texts} encoded texts`));
+  await see(page, '#pooling', 'last_token');
+  await see(page, '#kept-summary', new RegExp(`\`thirty\\.json\`.*the last report.*${texts} encoded texts`));
   assert.deepEqual(errors, []);
   await close();
 });
@@ -190,7 +190,7 @@ test('a slider moves the matrix within 100 ms, to what the encoder gives for tho
   assert.ok(farthest(/** @type {number[]} */ ((await last(page)).similarity), average) < 1e-4);
   await slide(page, 4, 3);
   await slide(page, 20, 3.5);
-  assert.equal(await page.locator('#feature').inputValue(), 'weighted');
+  await see(page, '#feature', 'weighted');
   assert.ok(farthest(await compare(page), mixed) < 1e-4, 'the sliders and the encoder differ');
 
   await page.locator('#ted-file').setInputFiles(await sampleFile('six.json', 6));
@@ -207,13 +207,13 @@ test('a slider moves the matrix within 100 ms, to what the encoder gives for tho
   assert.ok(rows.every(([, right]) => /^[0-6] \/ 6$/.test(right)), JSON.stringify(rows));
   const right = (/** @type {string} */ name) => rows.find(([head]) => head.startsWith(name))?.[1].split(' ')[0];
   assert.equal(right(`layer ${LAYERS}`), right('last'));
-  assert.match(await textOf(page, '#layers-result'), /\d tokens of \d+ texts encoded once/);
+  await see(page, '#layers-result', /\d tokens of \d+ texts encoded once/);
   await page.screenshot({ path: `${SHOTS}/study.png`, fullPage: true });
 
   // The page's own mix of the study's products gives the encoder's score.
-  assert.match(await textOf(page, '#weights-study'), new RegExp(`: ${right('weighted')} of 6 right with these weights`));
+  await see(page, '#weights-study', new RegExp(`: ${right('weighted')} of 6 right with these weights`));
   await page.locator('#weights-equal').click();
-  assert.match(await textOf(page, '#weights-study'), new RegExp(`: ${right('norm_avg')} of 6 right with these weights`));
+  await see(page, '#weights-study', new RegExp(`: ${right('norm_avg')} of 6 right with these weights`));
   assert.deepEqual(errors, []);
   await close();
 });
@@ -239,11 +239,11 @@ test('adapters and weights that do not fit are refused in their own line, a list
   await pick('weights.json', JSON.stringify(Array.from({ length: LAYERS }, (_, at) => at / 10)));
   await page.locator('#adapter-weights').waitFor({ timeout: LONG });
   assert.equal(await textOf(page, '#adapter-error'), '');
-  assert.equal(await page.locator('#feature').inputValue(), 'weighted');
+  await see(page, '#feature', 'weighted');
   assert.equal((await compare(page)).length, 9);
   await page.locator('#adapter-remove').click();
   await idle(page);
-  assert.equal(await page.locator('#feature').inputValue(), 'norm_avg');
+  await see(page, '#feature', 'norm_avg');
   assert.equal((await compare(page)).length, 9);
   assert.deepEqual(errors, []);
   await close();
@@ -260,7 +260,7 @@ test('prompts and settings outlive a reload, a link does not destroy them, and t
   await page.reload();
   await started(page);
   assert.deepEqual(await prompts(), kept);
-  assert.equal(await page.locator('#feature').inputValue(), 'last');
+  await see(page, '#feature', 'last');
 
   const link = `${site.url}#v=1&p=linked&p=too&feature=penultimate`;
   await page.goto('about:blank');
@@ -410,7 +410,7 @@ test('an adapter makes the embeddings, on both devices alike', { timeout: 2 * LO
     await page.locator('#pooling').selectOption('adapter');
     await page.locator('#feature').selectOption('weighted');
     similarity[device] = await compare(page);
-    assert.match(await textOf(page, '#matrix'), /weighted.*64 dimensions/);
+    await see(page, '#matrix', /weighted.*64 dimensions/);
     if (device === 'cpu') {
       await page.locator('#reference-precision').check();
       const rounded = await compare(page);

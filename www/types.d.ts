@@ -221,7 +221,7 @@ export interface Session {
   open_dataset(name: string, bytes: Uint8Array): Dataset;
   count(subset: Subset): Count;
   /** Reads an adapter (.safetensors, .pt) or a JSON list of layer weights; needs a loaded model. */
-  load_adapter(file: ModelFile): Promise<AdapterCard>;
+  load_adapter(file: File): Promise<AdapterCard>;
   drop_adapter(): void;
   layer_products(texts: string[], pooling: 'mean' | 'last_token'): Promise<LayerProducts>;
   item(caption_key: string, question_type: string): Item;
@@ -263,7 +263,7 @@ export type Methods = {
   embed: { params: { texts: string[]; settings: Settings }; result: Embeddings; progress: never };
   open_dataset: { params: { name: string; bytes: Uint8Array }; result: Dataset; progress: never };
   count: { params: { subset: Subset }; result: Count; progress: never };
-  load_adapter: { params: { file: ModelFile }; result: AdapterCard; progress: never };
+  load_adapter: { params: { file: File }; result: AdapterCard; progress: never };
   drop_adapter: { params: {}; result: void; progress: never };
   layer_products: { params: { texts: string[]; pooling: 'mean' | 'last_token' }; result: LayerProducts; progress: never };
   item: { params: { caption_key: string; question_type: string }; result: Item; progress: never };

@@ -116,7 +116,7 @@ impl Session {
         self.device.burn().memory_cleanup();
         let mut sources = Vec::new();
         for file in files.iter() {
-            sources.push(source::open(file).await?);
+            sources.push(source::open(file)?);
         }
         let header = Header::read(sources).await?;
         let streamed = budget_mb.is_some_and(|budget| header.info.device_bytes as f64 > 1e6 * budget);
@@ -135,7 +135,7 @@ impl Session {
     pub async fn load_adapter(&self, file: JsValue) -> Result<JsValue, JsValue> {
         let encoder = self.encoder()?;
         self.adapter.take();
-        let file = AdapterFile::open(source::open(file).await?).await?;
+        let file = AdapterFile::open(source::open(file)?).await?;
         if let Some(weights) = &file.layer_weights {
             Feature::Weighted(weights.clone()).check(encoder.config.num_hidden_layers)?;
         }

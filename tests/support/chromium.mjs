@@ -57,3 +57,18 @@ export async function freshPage(browser, options) {
   context.on('request', (request) => requests.push(request.url()));
   return { page, errors, requests, close: () => context.close() };
 }
+
+/**
+ * The text of an element, or the value of a field, is soon what it should be.
+ * @param {import('playwright-core').Page} page
+ * @param {string} selector
+ * @param {RegExp | string} expected a part of the text; the whole value
+ */
+export async function see(page, selector, expected) {
+  const element = page.locator(selector);
+  const read = () => (typeof expected === 'string' ? element.inputValue() : element.textContent());
+  const fits = (/** @type {string | null} */ found) => (typeof expected === 'string' ? found === expected : expected.test(found ?? ''));
+  for (let tries = 0; tries < 300 && !fits(await read()); tries++) await page.waitForTimeout(100);
+  const found = await read();
+  if (!fits(found)) throw new Error(`${selector}: expected ${expected}, found ${JSON.stringify(found)}`);
+}
