@@ -13,7 +13,7 @@ usage='usage: ./build.sh COMMAND
   parity        the TED-6K slice against the answers of PyTorch (long)
   bench         speed of the products, of the page and of the command line
   qwen2         a qwen2 model with K-quants (491 MB, fetched for this alone) against numpy
-  generate SIZE a random model of the sizes of Qwen3-VL 2b, 4b or 8b (1 to 5 GB) in .cache/models
+  generate SIZE a random model of the sizes of Qwen3-VL 2b, 4b or 8b (1 to 5 GB), or small, in .cache/models
   setup         install what is missing, nothing else
 WASM_TOOLCHAIN=rustup or =debian decides which compiler makes the wasm module.'
 
@@ -45,8 +45,7 @@ main() {
             ;;
         generate)
             setup
-            step "model of the sizes of Qwen3-VL ${2:-}" env "GRAN_TED_SHAPE=${2:-}" \
-                cargo test --release --test generate -- --ignored --nocapture write_the_shape
+            step "model of the sizes of Qwen3-VL ${2:-}" generate "${2:-}"
             ;;
         setup) setup; setup_wasm; setup_tests ;;
         *) printf '%s\n' "$usage" >&2; exit 2 ;;
@@ -79,6 +78,7 @@ run_tests() {
     step 'clippy for wasm' "${wasm_cargo[@]}" clippy --release --lib "${wasm_flags[@]}" -- -D warnings
     step 'Rust tests (the first time compiles Burn: 10 minutes or more)' logged cargo test --release
     build_dist
+    step 'random model' random_model
     step 'browser tests' logged npm run test:browser
     printf '%s\n' "${timings[@]}"
     sum_tests
@@ -220,6 +220,17 @@ fetch_qwen2() {
         rm -rf "$tmp"
     fi
     mark qwen2 "$(stat -c '%s %Y' "$qwen2")"
+}
+
+generate() { env "GRAN_TED_SHAPE=$1" cargo test --release --test generate -- --ignored --nocapture write_the_shape; }
+
+# For the browser tests; another recipe makes another file.
+random_model() {
+    local key
+    key=$(key_of tests/generate.rs tests/common/*.rs)
+    if done_with random-model "$key" && [ -f .cache/models/generated-small.gguf ]; then return; fi
+    generate small
+    mark random-model "$key"
 }
 
 sha256_is() { printf '%s  %s\n' "$1" "$2" | sha256sum --check --status; } # SHA256 FILE

@@ -135,9 +135,16 @@ impl Device {
 /// # Errors
 /// [`Error::Device`] with the device's own words.
 pub(crate) async fn read_back(tensor: Tensor<2>) -> Result<Vec<f32>> {
-    let failed = |reason: String| Error::Device { reason };
-    let data = tensor.into_data_async().await.map_err(|e| failed(format!("{e:?}")))?;
-    data.try_into_vec().map_err(|e| failed(format!("{e:?}")))
+    let data = tensor.into_data_async().await.map_err(|e| failed(&format!("{e:?}")))?;
+    data.try_into_vec().map_err(|e| failed(&format!("{e:?}")))
+}
+
+/// The runtime's words; they tell a lost device by the name `DevicePoisoned` only.
+fn failed(reason: &str) -> Error {
+    match reason.contains("DevicePoison") {
+        true => Error::DeviceLost { reason: reason.into() },
+        false => Error::Device { reason: reason.into() },
+    }
 }
 
 fn describe(info: &wgpu::AdapterInfo) -> String {

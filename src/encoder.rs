@@ -6,7 +6,7 @@ use crate::device::{Device, read_back};
 use crate::error::{Error, Result};
 use crate::format::{Source, TensorInfo};
 use crate::kernel::{self, quant};
-use crate::loader::{Header, ModelInfo};
+use crate::loader::{Header, ModelInfo, Placement};
 use crate::model::{Adapter, Batch, Config, Decoder, Feature, Pooling, Precision};
 use crate::tokenizer::{Encoded, Tokenizer};
 use burn::tensor::{DType, Int, Tensor, TensorData};
@@ -78,6 +78,7 @@ pub struct TextEncoder {
     tokenizer: Option<Tokenizer>,
     token_table: TokenTable,
     decoder: Decoder,
+    placement: Placement,
 }
 
 impl TextEncoder {
@@ -86,11 +87,12 @@ impl TextEncoder {
         decoder: Decoder,
         token_table: Option<Vec<u8>>,
         device: Device,
+        placement: Placement,
     ) -> Result<Self> {
         let Header { config, info, tokenizer, sources, token_table: planned, .. } = header;
         let source = sources[planned.source].clone();
         let token_table = TokenTable { source, info: planned.info, resident: token_table };
-        Ok(Self { config, info, device, tokenizer, token_table, decoder })
+        Ok(Self { config, info, device, tokenizer, token_table, decoder, placement })
     }
 
     /// The device it runs on.
@@ -129,20 +131,20 @@ impl TextEncoder {
         let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
         let tokens: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
         let mut vectors = Vec::with_capacity(texts.len());
-        for run in runs(&tokens, self.token_budget()) {
+        for run in runs(&tokens, self.placement.batch_tokens) {
             vectors.extend(self.embed_ids(&ids[run], settings).await?);
         }
         Ok(Embeddings { vectors, tokens, truncated: encoded.iter().map(|text| text.truncated).collect() })
     }
 
-    /// Tokens of each batch of a run; none where it may follow the device's speed.
-    pub(crate) fn run_budget(&self) -> Option<usize> {
-        self.is_streamed().then_some(STREAMED_TOKEN_BUDGET)
+    /// Tokens of a packed batch.
+    pub fn batch_tokens(&self) -> usize {
+        self.placement.batch_tokens
     }
 
-    /// Tokens of a batch of prompts.
-    fn token_budget(&self) -> usize {
-        if self.is_streamed() { STREAMED_TOKEN_BUDGET } else { TOKEN_BUDGET }
+    /// Tokens of each batch of a run; none where it may follow the device's speed.
+    pub(crate) fn run_budget(&self) -> Option<usize> {
+        self.is_streamed().then_some(self.placement.batch_tokens)
     }
 
     /// One unit vector for each text of token ids, in a single pass.

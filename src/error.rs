@@ -113,17 +113,18 @@ pub enum Error {
     #[error("no GPU is available: {reason}")]
     NoGpu { reason: String },
     /// The model does not fit the adapter's limits.
-    #[error("`{item}` needs {needed} bytes in one buffer, but this device allows {limit}")]
+    #[error("`{item}` needs {} in one buffer, but this device allows {}", bytes(*needed), bytes(*limit))]
     DeviceLimit { item: String, needed: u64, limit: u64 },
     /// The whole model is more than it may take; its layers can be streamed.
     #[error(
-        "the model needs {needed} bytes of device memory, but the budget is {limit}; streamed layer by layer it needs \
-         {streamed}"
+        "the model needs {} of device memory, but the budget is {}; streamed layer by layer it needs {}",
+        bytes(*needed), bytes(*limit), bytes(*streamed)
     )]
     OverBudget { needed: u64, limit: u64, streamed: u64 },
     /// Even a few layers at a time are more than the model may take.
     #[error(
-        "the model needs {needed} bytes of device memory with {slots} layers at a time, but the budget is {limit}"
+        "the model needs {} of device memory with {slots} layers at a time, but the budget is {}",
+        bytes(*needed), bytes(*limit)
     )]
     BudgetTooSmall { needed: u64, limit: u64, slots: usize },
     /// The device computes something else than the CPU does.
@@ -132,6 +133,9 @@ pub enum Error {
          choose the CPU instead"
     )]
     SelfTest { kernel: &'static str, found: f32, limit: f32 },
+    /// The device went away: a driver's reset, a browser that ended its GPU process.
+    #[error("the graphics device was lost ({reason})")]
+    DeviceLost { reason: String },
     /// A result could not be brought back from the device.
     #[error("the device failed while computing: {reason}")]
     Device { reason: String },
@@ -171,5 +175,13 @@ impl Error {
             return code.clone();
         }
         format!("{self:?}").split([' ', '{', '(']).next().unwrap_or_default().to_string()
+    }
+}
+
+/// Bytes, for people.
+fn bytes(count: u64) -> String {
+    match count {
+        0..1_000_000 => format!("{:.1} kB", count as f64 * 1e-3),
+        _ => format!("{:.1} MB", count as f64 * 1e-6),
     }
 }

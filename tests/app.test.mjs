@@ -105,6 +105,66 @@ test('a cancelled load leaves no error and can be started again', async () => {
   assert.ok(state.model.card);
 });
 
+test('where the device runs out of memory in a load, a fresh worker streams the layers, and does so from then on', async () => {
+  const plan = { streamed: false };
+  const { app, state, workers, calls } = setUp({
+    async load({ options }, progress) {
+      await progress({ plan: { ...plan, streamed: options.streamed } });
+      if (!options.streamed) return workers[workers.length - 1].panic('wgpu error: Out of Memory', 'OutOfMemory'), hang();
+      return { card: { ...CARD, streamed: true }, heap_bytes: 1, note: 'Stored.' };
+    },
+  });
+  await app.start('', null);
+  await app.compare();
+  assert.ok(state.comparison);
+  assert.equal(workers.length, 2);
+  assert.ok(workers[0].ended);
+  assert.match(state.model.note, /^The device ran out of memory for the whole model.* Stored\.$/);
+  assert.deepEqual([state.panic, ...Object.values(state.errors)].filter(Boolean), []);
+  await app.loadModel();
+  const tries = () => calls.filter(([name]) => name === 'load').map(([, { options }]) => options.streamed);
+  assert.deepEqual(tries(), [false, true, true]);
+  app.setLoadOptions({ quantize: 'q8', budget_mb: 900 });
+  assert.equal(state.model.card, null);
+  await app.compare();
+  assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, { quantize: 'q8', budget_mb: 900, streamed: false });
+});
+
+test('a lost device and one out of memory are said, and the next action has a fresh worker', async () => {
+  for (const [fault, message] of /** @type {const} */ ([
+    [failure('DeviceLost', 'the graphics device was lost (destroyed)'), /^the graphics device was lost \(destroyed\)\. A fresh one was opened/],
+    [(/** @type {any} */ worker) => (worker.panic('wgpu error: Out of Memory', 'OutOfMemory'), hang()), /^The device ran out of memory\. .*Memory and packing/],
+  ])) {
+    const { app, state, workers } = setUp({ embed: () => (workers.length === 1 ? fault(workers[0]) : EMBEDDINGS) });
+    await app.start('', null);
+    await app.compare();
+    assert.match(state.errors.prompts, message);
+    assert.equal(state.panic, '');
+    assert.equal(state.model.card, null);
+    assert.equal(workers.length, 2);
+    await app.compare();
+    assert.equal(state.errors.prompts, '');
+    assert.ok(state.comparison);
+  }
+});
+
+test('work that does not end within a second of Cancel ends with its worker', async () => {
+  const { app, state, workers } = setUp({ embed: () => (workers.length === 1 ? hang() : EMBEDDINGS) });
+  await app.start('', null);
+  const running = app.compare();
+  while (!state.model.card) await new Promise(setImmediate);
+  const start = performance.now();
+  app.stop();
+  app.stop();
+  await running;
+  assert.ok(performance.now() - start < 1000);
+  assert.equal(state.errors.prompts, '');
+  assert.match(state.model.note, /did not stop in time/);
+  assert.equal(workers.length, 2);
+  await app.compare();
+  assert.ok(state.comparison);
+});
+
 test('an empty prompt is marked', async () => {
   const { app, state } = setUp({ embed: failure('EmptyPrompt', 'prompt 4 is empty') });
   await app.start('', null);

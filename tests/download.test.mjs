@@ -2,14 +2,15 @@
 // faults on another origin, and what happens when the connection, the browser or its storage gives up.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { serve } from '../serve.mjs';
 import { freshPage, launch, launchProfile } from './support/chromium.mjs';
 import { faultServer } from './support/fault-server.mjs';
 import { random } from './support/random.mjs';
+import { siteWith } from './support/site.mjs';
 
 /** @import { Browser, Page } from 'playwright-core' */
 /** @import { TestContext } from 'node:test' */
@@ -48,16 +49,6 @@ async function open(t, url = site.url) {
   t.after(close);
   await page.goto(`${url}?device=cpu`);
   return { page, errors };
-}
-
-/** A site whose worker runs a script first: a route would do, but Chromium lets no page that came by one ask for local addresses. @param {TestContext} t @param {string} script */
-async function siteWith(t, script) {
-  const root = await mkdtemp(join(tmpdir(), 'gran-ted-site-'));
-  for (const name of await readdir('dist')) if (!name.startsWith('worker.js')) await symlink(resolve('dist', name), join(root, name));
-  await writeFile(join(root, 'worker.js'), `${script}\n${await readFile('dist/worker.js', 'utf8')}`);
-  const { url, close } = await serve({ root });
-  t.after(() => (close(), rm(root, { recursive: true })));
-  return url;
 }
 
 /** Give an address and do not wait. @param {Page} page @param {string} url */

@@ -14,7 +14,7 @@ use gran_ted::batch::{PackedBatch, runs};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
-use gran_ted::loader::{AdapterFile, Header, Loading};
+use gran_ted::loader::{AdapterFile, Header, Loading, Placement};
 use gran_ted::model::{Feature, Pooling};
 use oracle::{Oracle, check_texts, default_model, difference, fixture, load, refs, tiny, tiny_texts, unpad};
 use pollster::block_on;
@@ -95,7 +95,8 @@ fn streamed_layers_give_the_same_vectors_bit_for_bit() {
             let [resident, streamed] = [false, true].map(|streamed| {
                 let open = |path| Rc::new(DiskFile::open(path).unwrap()) as Rc<dyn Source>;
                 let header = block_on(Header::read(files.iter().map(|path| open(path)).collect())).unwrap();
-                let mut loading = Loading::new(header, device.clone()).unwrap().streamed(streamed);
+                let mut loading =
+                    Loading::new(header, device.clone()).unwrap().placed(Placement::new(streamed));
                 while block_on(loading.step()).unwrap().is_some() {}
                 loading.finish().unwrap()
             });
@@ -164,7 +165,7 @@ fn a_model_larger_than_the_devices_buffers_is_refused_before_it_is_read() {
     let file: Rc<dyn Source> = Rc::new(DiskFile::open(&default_model()).unwrap());
     let header = block_on(Header::read(vec![file])).unwrap();
     let error = Loading::new(header, small).err().unwrap().to_string();
-    let expected = "needs 442368 bytes in one buffer, but this device allows 400000";
+    let expected = "needs 442.4 kB in one buffer, but this device allows 400.0 kB";
     assert!(error.starts_with("`blk.0.ffn_") && error.ends_with(expected), "{error}");
 }
 

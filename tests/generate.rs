@@ -69,7 +69,7 @@ fn a_generated_mixture_embeds_and_its_parts_the_same() {
 }
 
 #[test]
-#[ignore = "writes 1 to 5 GB: ./build.sh generate 2b|4b|8b"]
+#[ignore = "writes up to 5 GB: ./build.sh generate small|2b|4b|8b"]
 fn write_the_shape() {
     let path = generated();
     let unfinished = path.with_extension("part");
@@ -125,7 +125,7 @@ fn measure() {
     println!("told before for 12 tokens: {device:.0} MB of device memory, {host:.0} MB of the host's");
 }
 
-const SHAPES: &str = "GRAN_TED_SHAPE is 2b, 4b or 8b";
+const SHAPES: &str = "GRAN_TED_SHAPE is small, 2b, 4b or 8b";
 
 fn shape() -> String {
     std::env::var("GRAN_TED_SHAPE").expect(SHAPES)

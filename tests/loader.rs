@@ -13,7 +13,7 @@ use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::{Error, Result};
 use gran_ted::format::{DiskFile, Memory, Source, TensorType, gguf::Gguf, safetensors::Safetensors};
 use gran_ted::kernel::quant::{self, Layout, Quantize};
-use gran_ted::loader::{Fit, Header, Limits, Loading, Part, SLOTS};
+use gran_ted::loader::{Fit, Header, Limits, Loading, Part, Placement, SLOTS};
 use gran_ted::model::{Feature, Pooling};
 use half::bf16;
 use oracle::{Oracle, default_model, difference, fixture, load_header, memory, refs, tiny_texts, unpad};
@@ -395,8 +395,8 @@ fn packing_decides_whether_a_buffer_is_too_large() {
         let header = quantize.into_iter().fold(header(&[("m.gguf", bytes)]).unwrap(), Header::quantize);
         Loading::new(header, small.clone()).err().map(|error| error.to_string())
     };
-    let refused = loading(None).expect("40960 bytes in one buffer");
-    assert!(refused.ends_with("needs 40960 bytes in one buffer, but this device allows 20000"), "{refused}");
+    let refused = loading(None).expect("more than one buffer");
+    assert!(refused.ends_with("needs 41.0 kB in one buffer, but this device allows 20.0 kB"), "{refused}");
     assert_eq!(loading(Some(Quantize::Q8)), None);
 }
 
@@ -470,9 +470,13 @@ fn steps_are_small() {
 
 // --- fit ---
 
-fn default_fit(tokens: usize, limits: Limits) -> Fit {
+fn default_header() -> Header {
     let file: Rc<dyn Source> = Rc::new(DiskFile::open(&default_model()).unwrap());
-    block_on(Header::read(vec![file])).unwrap().fit(tokens, limits)
+    block_on(Header::read(vec![file])).unwrap()
+}
+
+fn default_fit(tokens: usize, limits: Limits) -> Fit {
+    default_header().fit(tokens, limits)
 }
 
 #[test]
@@ -499,31 +503,61 @@ fn fit_adds_up() {
 }
 
 #[test]
+fn a_model_is_held_whole_where_it_may_be_and_its_batches_keep_to_the_limits() {
+    let header = default_header();
+    let place =
+        |max_buffer_bytes, budget_bytes| header.place(Limits { max_buffer_bytes, budget_bytes }, false);
+    assert_eq!(place(None, None).unwrap(), Placement { streamed: false, batch_tokens: 1024 });
+    assert_eq!(
+        place(Some(1 << 30), Some(200_000_000)).unwrap(),
+        Placement { streamed: false, batch_tokens: 1024 }
+    );
+    let narrow = place(Some(1_000_000), None).unwrap();
+    assert_eq!(narrow, Placement { streamed: false, batch_tokens: 1_000_000 / (4 * 1536) });
+    let small = place(None, Some(20_000_000)).unwrap();
+    let bytes = header.fit(small.batch_tokens, Limits::default()).streamed_bytes(SLOTS);
+    assert!(small.streamed && small.batch_tokens < 4096 && bytes <= 20_000_000, "{small:?}, {bytes} bytes");
+    assert!(20_000_000 - bytes < 30_000, "{bytes}"); // one token more would not fit
+    assert!(header.place(Limits::default(), true).unwrap().streamed);
+    assert!(matches!(
+        place(None, Some(4_000_000)),
+        Err(Error::BudgetTooSmall { slots: 2, limit: 4_000_000, .. })
+    ));
+    assert!(matches!(place(Some(400_000), None), Err(Error::DeviceLimit { needed: 442_368, .. })));
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+#[test]
 fn what_does_not_fit_is_said() {
     let problems = |tokens, max_buffer_bytes, budget_bytes| -> Vec<String> {
         let fit = default_fit(tokens, Limits { max_buffer_bytes, budget_bytes });
         fit.problems.iter().map(Error::to_string).collect()
     };
     assert!(problems(2048, Some(128 << 20), Some(200_000_000)).is_empty());
-    let [line] = &problems(1, Some(400_000), None)[..] else { panic!("one problem") };
-    assert!(line.ends_with("needs 442368 bytes in one buffer, but this device allows 400000"), "{line}");
+    let [line] = &problems(1, Some(300_000), None)[..] else { panic!("one problem") };
+    assert!(line.ends_with("needs 442.4 kB in one buffer, but this device allows 300.0 kB"), "{line}");
     assert_eq!(
         problems(2048, Some(10_000_000), None),
-        ["`a batch of 2048 tokens` needs 12582912 bytes in one buffer, but this device allows 10000000"]
+        ["`a batch of 2048 tokens` needs 12.6 MB in one buffer, but this device allows 10.0 MB"]
     );
     let fit = default_fit(256, Limits::default());
     let (whole, streamed) = (fit.device_bytes, fit.streamed_bytes(SLOTS));
     assert_eq!(
         problems(256, None, Some(20_000_000)),
         [format!(
-            "the model needs {whole} bytes of device memory, but the budget is 20000000; streamed layer by layer \
-             it needs {streamed}"
+            "the model needs {} of device memory, but the budget is 20.0 MB; streamed layer by layer it needs {}",
+            megabytes(whole),
+            megabytes(streamed)
         )]
     );
     assert_eq!(
         problems(256, None, Some(5_000_000)),
         [format!(
-            "the model needs {streamed} bytes of device memory with 2 layers at a time, but the budget is 5000000"
+            "the model needs {} of device memory with 2 layers at a time, but the budget is 5.0 MB",
+            megabytes(streamed)
         )]
     );
     let fit = default_fit(256, Limits { max_buffer_bytes: None, budget_bytes: Some(20_000_000) });

@@ -11,11 +11,14 @@ import { fileSource, modelAddress, sameSource, urlSource, defaultSource } from '
 import { initialState } from './state.js';
 import { fileDataset, sampleDataset, subsetOf } from './dataset.js';
 
-/** @import { Dataset, DeviceKind, DownloadProgress, Settings, Subset } from './types' */
+/** @import { Dataset, DeviceKind, DownloadProgress, LoadOptions, Methods, Settings, Subset } from './types' */
 /** @import { WorkerLike } from './client.js' */
 /** @import { Kept } from './keep.js' */
 /** @import { DatasetSource, Outcome, Section, State } from './state.js' */
 /** @import { ModelSource } from './source.js' */
+
+const PATIENCE = 900; // ms that cancelled work may take to end by itself
+const LONG_PATIENCE = 10_000; // the same for an evaluation, which ends with its batch and then has a partial report
 
 export class App {
   state;
@@ -26,6 +29,8 @@ export class App {
   #changed;
   #engine;
   #abort = new AbortController();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #impatience;
   #pausing = false;
   #begin = () => {};
   /** @type {Promise<void>} work that is asked for while the page still reads what was kept waits for the start */
@@ -36,7 +41,8 @@ export class App {
     this.state = initialState(base);
     this.base = base;
     this.#changed = changed;
-    this.#engine = new Engine(spawn, (message) => {
+    this.#engine = new Engine(spawn, (message, code) => {
+      if (code === 'OutOfMemory') return; // whoever asked for the work goes on in a fresh worker
       this.state.panic = message;
       changed();
     }, (message) => {
@@ -136,6 +142,7 @@ export class App {
     state.wanted = shared.device;
     state.subset = shared.subset;
     if (shared.model) state.model.source = urlSource(shared.model, shared.sha256 ?? '');
+    state.model.options = { ...state.model.options, quantize: shared.quantize };
     if (shared.data) state.datasetSource = sampleDataset(this.base);
     if (shared.item) state.item = { ...shared.item, item: null, from: [], called: true };
   }
@@ -163,11 +170,17 @@ export class App {
     const { state, layers } = this;
     const { file, card } = state.adapter;
     if (!sameSource(source, state.model.source)) {
-      Object.assign(state.model, { source, card: null });
+      Object.assign(state.model, { source, card: null, plan: null, options: { ...state.model.options, streamed: false } });
       Object.assign(state, { comparison: null, mixing: null });
       if (file) layers.forget(`The adapter \`${card?.name ?? file.name}\` belonged to the model before: it was dropped.`);
     }
     Object.assign(state.model, { source, missing: '', download: null, note: '' });
+  }
+
+  /** How models are held from the next load on; the loaded one is loaded again when it is needed. @param {Omit<LoadOptions, 'streamed'>} options */
+  setLoadOptions(options) {
+    Object.assign(this.state.model, { options: { ...options, streamed: false }, card: null, plan: null, note: '' });
+    this.#changed();
   }
 
   loadDefault() {
@@ -204,27 +217,48 @@ export class App {
     this.#changed();
     try {
       await this.#ensureOpen();
-      const { files, bytes, kind } = model.source;
-      if (kind === 'url') this.models.persist();
-      const { card, heap_bytes, note } = await this.#engine.call('load', { files, agreed: bytes !== null }, {
-        signal,
-        progress: (progress) => {
-          if ('speed' in progress) this.#showDownload(progress);
-          else model.progress = progress;
-          this.#changed();
-        },
-      });
+      if (model.source.kind === 'url') this.models.persist();
+      const { card, heap_bytes, note } = await this.#load(signal);
       Object.assign(model, { card, heap: heap_bytes, note, download: null, missing: '' });
       if (this.state.comparison?.model !== card.name) this.state.comparison = null;
       await this.layers.modelLoaded();
     } catch (error) {
       if (!isAsking(error)) model.download = null;
-      if (!isQuiet(error) && !isAsking(error) && this.state.device) errors.model = messageOf(error);
+      if (!isQuiet(error) && !isAsking(error) && !isFatal(error) && this.state.device) errors.model = messageOf(error);
       throw error;
     } finally {
       Object.assign(model, { loading: false, progress: null });
       this.models.refresh();
     }
+  }
+
+  /** Load it; where the device has too little memory for the whole of it, layer by layer in a fresh worker. @param {AbortSignal} signal */
+  async #load(signal) {
+    const { model } = this.state;
+    const load = () => {
+      const { source: { files, bytes }, options } = model;
+      return this.#engine.call('load', { files, agreed: bytes !== null, options }, { signal, progress: (progress) => this.#showLoad(progress) });
+    };
+    try {
+      return await load();
+    } catch (error) {
+      if (codeOf(error) !== 'OutOfMemory' || !model.plan || model.plan.streamed) throw error;
+      model.options = { ...model.options, streamed: true };
+      await this.#startEngine();
+      await this.#ensureOpen();
+      const loaded = await load();
+      const why = 'The device ran out of memory for the whole model: its layers are brought to it for each batch. Results are the same, and slower.';
+      return { ...loaded, note: `${why} ${loaded.note}`.trim() };
+    }
+  }
+
+  /** @param {Methods['load']['progress']} progress */
+  #showLoad(progress) {
+    const { model } = this.state;
+    if ('plan' in progress) model.plan = progress.plan;
+    else if ('speed' in progress) this.#showDownload(progress);
+    else model.progress = progress;
+    this.#changed();
   }
 
   /** @param {DownloadProgress} progress */
@@ -289,7 +323,7 @@ export class App {
       await this.#ensureModel(signal);
       const settings = wholeSettings(state);
       try {
-        const embeddings = await this.#engine.call('embed', { texts, settings });
+        const embeddings = await this.#engine.call('embed', { texts, settings }, { signal });
         state.comparison = { texts, settings, embeddings, model: state.model.card?.name ?? '', mixed: false };
         if (state.weightsOpen) await this.layers.readProducts();
       } catch (error) {
@@ -441,7 +475,7 @@ export class App {
   /** Stop the run and keep what it has done, to go on later. */
   pause() {
     this.#pausing = true;
-    this.#abort.abort();
+    this.stop();
   }
 
   /** Give the unfinished run up: what it has so far is shown, where that is at hand. Its vectors stay. */
@@ -469,6 +503,7 @@ export class App {
         device: state.wanted,
         model: state.model.source.kind === 'url' ? state.model.source.name : null,
         sha256: sharedSha256(state.model),
+        quantize: state.model.options.quantize,
         data: state.datasetSource?.sample ? 'sample' : null,
         subset: this.#subset(),
         subset_id: state.count?.id || null,
@@ -488,9 +523,24 @@ export class App {
 
   // --- work ---
 
-  /** Ask the running task to stop. */
+  /** Ask the running task to stop; a worker that does not in time is ended. What is stored of its work stays. */
   stop() {
+    const { task, model } = this.state;
     this.#abort.abort();
+    const long = (task === 'ted' || task === 'layers') && !model.loading && !model.card?.streamed;
+    this.#impatience ??= setTimeout(() => {
+      model.note = 'The encoder did not stop in time and was ended: the model is loaded again with the next action.';
+      this.#startEngine();
+    }, long ? LONG_PATIENCE : PATIENCE);
+  }
+
+  /** A fresh worker where this one's device can't go on; then the message, and what to do. @param {unknown} error */
+  async #recover(error) {
+    if (!isFatal(error)) return messageOf(error);
+    await this.#startEngine();
+    const next = 'A fresh one was opened, and the model is loaded again with the next action.';
+    if (codeOf(error) === 'DeviceLost') return `${messageOf(error)}. ${next}`;
+    return `The device ran out of memory. ${next} Give it less at a time: see Memory and packing under Model.`;
   }
 
   /** Run one task; a second one is refused while it runs (its buttons are off). @param {Section} section @param {(signal: AbortSignal) => Promise<void>} work */
@@ -505,8 +555,10 @@ export class App {
       await this.#begun;
       await work(this.#abort.signal);
     } catch (error) {
-      if (!isQuiet(error) && !(section === 'model' && isAsking(error))) state.errors[section] = messageOf(error);
+      if (!isQuiet(error) && !(section === 'model' && isAsking(error))) state.errors[section] = await this.#recover(error);
     } finally {
+      clearTimeout(this.#impatience);
+      this.#impatience = undefined;
       state.task = null;
       this.#changed();
     }
@@ -536,17 +588,27 @@ function ticked(types, named) {
 
 /** The person's own doing, which needs no message. @param {unknown} error */
 function isQuiet(error) {
-  return isRestart(error) || (error instanceof WorkerError && error.code === 'Cancelled');
+  return isRestart(error) || codeOf(error) === 'Cancelled';
 }
 
 /** A large download, whose size has not been seen yet. @param {unknown} error */
 function isAsking(error) {
-  return error instanceof WorkerError && error.code === 'Agree';
+  return codeOf(error) === 'Agree';
 }
 
 /** @param {unknown} error */
 function isRestart(error) {
-  return error instanceof WorkerError && error.code === 'Restarted';
+  return codeOf(error) === 'Restarted';
+}
+
+/** The worker's device is of no more use. @param {unknown} error */
+function isFatal(error) {
+  return codeOf(error) === 'DeviceLost' || codeOf(error) === 'OutOfMemory';
+}
+
+/** @param {unknown} error */
+function codeOf(error) {
+  return error instanceof WorkerError ? error.code : '';
 }
 
 /** @param {unknown} error */

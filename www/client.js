@@ -28,18 +28,18 @@ export class Client {
 
   /**
    * @param {WorkerLike} worker
-   * @param {(message: string) => void} onPanic called once, after every open request was rejected
+   * @param {(message: string, code: string) => void} onPanic called once, after every open request was rejected
    * @param {(message: string) => void} [onNotice] what the worker says beside its answers
    */
   constructor(worker, onPanic, onNotice = () => {}) {
     this.#worker = worker;
-    const panic = (/** @type {string} */ message) => {
+    const panic = (/** @type {string} */ message, code = 'Panic') => {
       if (this.#ended) return;
-      this.end('Panic', message);
-      onPanic(message);
+      this.end(code, message);
+      onPanic(message, code);
     };
     worker.addEventListener('message', ({ data }) => {
-      if ('panic' in data) panic(data.panic);
+      if ('panic' in data) panic(data.panic, data.code);
       else if ('notice' in data) onNotice(data.notice);
       else this.#receive(data);
     });

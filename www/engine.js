@@ -19,7 +19,7 @@ export class Engine {
   #onPanic;
   #onNotice;
 
-  /** @param {() => WorkerLike} spawn @param {(message: string) => void} onPanic @param {(message: string) => void} onNotice */
+  /** @param {() => WorkerLike} spawn @param {(message: string, code: string) => void} onPanic @param {(message: string) => void} onNotice */
   constructor(spawn, onPanic, onNotice) {
     this.#spawn = spawn;
     this.#onPanic = onPanic;
@@ -49,7 +49,7 @@ export class Engine {
     try {
       return await client.call('open', { device: kind });
     } catch (error) {
-      const panicked = error instanceof WorkerError && error.code === 'Panic';
+      const panicked = error instanceof WorkerError && (error.code === 'Panic' || error.code === 'OutOfMemory');
       if (this.#client === client && !panicked) this.start(this.#wanted);
       throw error;
     }

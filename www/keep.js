@@ -3,14 +3,14 @@
 import { sampleDataset, subsetOf } from './dataset.js';
 import { weightsOf, withoutAdapter } from './layers.js';
 import { reportsOf } from './reports.js';
-import { MAX_PROMPT, MAX_PROMPTS, readDevice, readFeature, readPooling } from './share.js';
+import { MAX_PROMPT, MAX_PROMPTS, readDevice, readFeature, readPooling, readQuantize } from './share.js';
 import { amount, flag, floats, list, map, maybe, number, one, readable, record, text } from './shape.js';
 import { modelUrl, MAX_URL, urlSource } from './source.js';
 import { isSha256 } from './storage/journal.js';
 import { initialState } from './state.js';
 import { reason } from './store.js';
 
-/** @import { DeviceKind, Settings, Subset } from './types' */
+/** @import { DeviceKind, LoadOptions, Settings, Subset } from './types' */
 /** @import { Comparison, DatasetSource, ItemId, NamedReport, Outcome, State, Study, Unfinished } from './state.js' */
 /** @import { Database } from './database.js' */
 /** @import { Shape } from './shape.js' */
@@ -23,6 +23,7 @@ import { reason } from './store.js';
  * @property {Subset} subset empty lists where every type is ticked
  * @property {DeviceKind | null} wanted
  * @property {{ kind: 'default' | 'url' | 'files', name: string, sha256?: string }} model
+ * @property {Omit<LoadOptions, 'streamed'>} options
  * @property {string | null} adapter the name of its file
  * @property {{ name: string, sample: boolean } | null} data
  * @property {ItemId | null} item
@@ -68,7 +69,7 @@ const embeddings = record({ dimension: amount, vectors: floats, similarity: floa
 const SHAPES = {
   page: (value) => record({
     prompts: list((prompt) => text(prompt) && prompt.length <= MAX_PROMPT, MAX_PROMPTS), hint: word, settings, subset, wanted: maybe(readable(readDevice)), model,
-    adapter: maybe(word), data: maybe(record({ name: word, sample: flag })), item: maybe(record({ caption_key: word, question_type: word })), fragment: text,
+    options: record({ quantize: maybe(readable(readQuantize)), budget_mb: maybe(amount) }), adapter: maybe(word), data: maybe(record({ name: word, sample: flag })), item: maybe(record({ caption_key: word, question_type: word })), fragment: text,
   })(value) && value.prompts.length > 0 && (value.model.kind !== 'url' || readable(modelUrl)(value.model.name)) &&
     (value.model.sha256 === undefined || isSha256(value.model.sha256)),
   unfinished: record({
@@ -229,6 +230,7 @@ function pageOf(state) {
     subset: subsetOf(state),
     wanted: state.forced ? null : state.wanted,
     model: model.missing ? { kind: 'files', name: model.missing } : keptSource(model.source),
+    options: { quantize: model.options.quantize, budget_mb: model.options.budget_mb },
     adapter: (adapter.file?.name ?? adapter.missing) || null,
     data: datasetSource && { name: datasetSource.name, sample: datasetSource.sample },
     item: item && { caption_key: item.caption_key, question_type: item.question_type },
@@ -263,8 +265,9 @@ export function restore(state, kept, { base, linked, dataset }) {
   if (first) state.pair = { first: first.id, second: second?.id ?? '' };
   if (page?.data) state.datasetSource ??= page.data.sample ? sampleDataset(base) : dataset(page.data.name);
   if (!page || linked || touched) return;
-  const { prompts, hint, settings, subset, wanted, model, adapter, item } = page;
+  const { prompts, hint, settings, subset, wanted, model, options, adapter, item } = page;
   Object.assign(state, { prompts, hint, subset, wanted, comparison, settings: withoutAdapter(settings, null), item: item && { ...item, item: null, from: [], called: false } });
+  state.model.options = { ...options, streamed: false };
   if (model.kind === 'url') state.model.source = urlSource(model.name, model.sha256);
   if (model.kind === 'files') state.model.missing = model.name;
   if (adapter) state.adapter.missing = adapter;

@@ -50,7 +50,7 @@ export function answer(port, table, fatal) {
 }
 
 /** Let the event loop turn, so that a `cancel` that waits is seen. Not setTimeout: it is held back to 4 ms. */
-function turn() {
+export function turn() {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {

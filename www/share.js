@@ -1,17 +1,17 @@
 // The share link. State in the URL fragment, which never reaches a server:
-//   #v=1&p=a+red+cube&p=a+blue+ball&feature=norm_avg&pooling=mean&device=cpu&model=https://...&sha256=... (of the model's one file)
+//   #v=1&p=a+red+cube&p=a+blue+ball&feature=norm_avg&pooling=mean&device=cpu&model=https://...&sha256=... (of the model's one file)&quantize=q8
 //    &weights=0,0.5,-1.25 (before softmax; with feature=weighted)&reference_precision=1
 //    &data=sample&caption_type=image&question_type=OCR&per_type=2&seed=42&id=8f1b2c3d4e&item=image_0|OCR&result=21/40,norm_avg,mean
 // Read as a stranger's text: every length bounded, every value checked; what is refused is left out and said.
 import { modelUrl } from './source.js';
 
-/** @import { DeviceKind, Feature, Pooling, Subset } from './types' */
+/** @import { DeviceKind, Feature, Pooling, Quantize, Subset } from './types' */
 /** @import { ItemId } from './state.js' */
 
 /**
  * @typedef {{ correct: number, total: number, feature: Feature, pooling: Pooling }} Headline
  * @typedef {{ prompts: string[], feature: Feature | null, pooling: Pooling | null, weights: number[] | null, reference_precision: boolean,
- *   device: DeviceKind | null, model: string | null, sha256: string | null, data: 'sample' | null, subset: Subset, subset_id: string | null, item: ItemId | null, result: Headline | null }} SharedState
+ *   device: DeviceKind | null, model: string | null, sha256: string | null, quantize: Quantize | null, data: 'sample' | null, subset: Subset, subset_id: string | null, item: ItemId | null, result: Headline | null }} SharedState
  */
 
 export const MAX_PROMPTS = 32;
@@ -27,7 +27,7 @@ const MAX_WEIGHTS = 128;
 /** @returns {SharedState} */
 export function emptyState() {
   const subset = { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 };
-  return { prompts: [], feature: null, pooling: null, weights: null, reference_precision: false, device: null, model: null, sha256: null, data: null, subset, subset_id: null, item: null, result: null };
+  return { prompts: [], feature: null, pooling: null, weights: null, reference_precision: false, device: null, model: null, sha256: null, quantize: null, data: null, subset, subset_id: null, item: null, result: null };
 }
 
 /** The fragment, without '#'. Throws where the state is too long for a link. @param {SharedState} state */
@@ -45,6 +45,7 @@ export function encodeState(state) {
   add('device', state.device);
   add('model', state.model);
   add('sha256', state.sha256);
+  add('quantize', state.quantize);
   add('data', state.data);
   for (const type of subset.caption_types) add('caption_type', type);
   for (const type of subset.question_types) add('question_type', type);
@@ -117,6 +118,7 @@ const READERS = new Map([
     if (!/^[0-9a-f]{64}$/.test(value)) throw unknown('sha256', value, '64 hexadecimal digits');
     state.sha256 = value;
   }],
+  ['quantize', (state, value) => void (state.quantize = readQuantize(value))],
   ['data', (state, value) => {
     if (value !== 'sample') throw unknown('data set', value, 'sample');
     state.data = value;
@@ -164,6 +166,12 @@ function readWeights(value) {
 /** @param {string} value @returns {DeviceKind} */
 export function readDevice(value) {
   if (value !== 'webgpu' && value !== 'cpu') throw unknown('device', value, 'webgpu, cpu');
+  return value;
+}
+
+/** @param {string} value @returns {Quantize} */
+export function readQuantize(value) {
+  if (value !== 'q8' && value !== 'q4') throw unknown('quantize', value, 'q8, q4');
   return value;
 }
 

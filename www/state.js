@@ -5,7 +5,7 @@ import { emptyState } from './share.js';
 import { defaultSource } from './source.js';
 
 /** @import { Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, ModelCard, Report, Settings, Subset } from './types' */
-/** @import { DownloadProgress, StoredModel } from './types' */
+/** @import { DownloadProgress, LoadOptions, ModelPlan, StoredModel } from './types' */
 /** @import { Catalogue } from './catalogue.js' */
 /** @import { Comparison as ReportComparison, Item } from './types' */
 /** @import { AdapterCard, LayerProducts, LayerStudy, StudyProgress } from './types' */
@@ -61,8 +61,9 @@ import { defaultSource } from './source.js';
  * @property {Record<Section, string>} errors
  * @property {boolean} forced the device is the address's choice, which is not kept
  * @property {{ source: ModelSource, card: ModelCard | null, heap: number, loading: boolean, progress: LoadProgress | null,
- *   download: DownloadProgress | null, note: string, missing: string }} model download: or what it will be, until its size is agreed to;
- *   note: what of the loaded model is not stored, and why; missing: the names of files that were picked before a reload
+ *   download: DownloadProgress | null, plan: ModelPlan | null, options: LoadOptions, note: string, missing: string }} model download: or what
+ *   it will be, until its size is agreed to; plan: what it takes, once its header is read; options: of the next load, `streamed` after the
+ *   device ran out of memory; note: what is not as it should be; missing: the names of files that were picked before a reload
  * @property {Stored} stored
  * @property {Catalogue | null} catalogue
  * @property {Adapter} adapter
@@ -108,7 +109,7 @@ export function initialState(base) {
     panic: '',
     task: null,
     errors: { device: '', model: '', stored: '', catalogue: '', adapter: '', prompts: '', ted: '', layers: '', items: '', compare: '', leaderboard: '', share: '' },
-    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, download: null, note: '', missing: '' },
+    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, download: null, plan: null, options: { quantize: null, budget_mb: null, streamed: false }, note: '', missing: '' },
     stored: { models: [], usage: null, quota: null, persisted: false, refused: '', checking: null, verdicts: {} },
     catalogue: null,
     adapter: { file: null, card: null, missing: '', note: '' },

@@ -64,10 +64,28 @@ export type ModelCard = {
   file_bytes: number;
   device_bytes: number;
   streamed: boolean; // layers stay in the file and are brought to the device for each batch
+  quantize: Quantize | null; // how dense weights were packed
   tensor_types: Record<string, number>; // type -> tensors
   sha256: string;
-  files?: { file: string; sha256: string }[]; // of each weight file
+  files: { file: string; sha256: string }[]; // of each weight file
   load_ms: number;
+};
+export type Quantize = 'q8' | 'q4';
+/** How a model is to be held. */
+export type LoadOptions = {
+  quantize: Quantize | null; // of dense weights (F32, F16, BF16); null: kept as f32
+  budget_mb: number | null; // device memory it may take; null: as much as there is
+  streamed: boolean; // layer by layer, even where the whole model is within the budget
+};
+/** What a model will take, told from its header; bytes. */
+export type ModelPlan = {
+  streamed: boolean; // how it will be held
+  batch_tokens: number; // of a packed batch
+  download_bytes: number;
+  weight_bytes: number; // on the device
+  whole_bytes: number; // device: weights and the largest batch
+  streamed_bytes: number; // device: two layers and the largest batch
+  host_bytes: number; // in the page
 };
 export type Embeddings = {
   dimension: number;
@@ -216,7 +234,10 @@ export type StoredModel = {
 
 export interface Session {
   device(): DeviceInfo;
-  load(files: (File | ByteSource)[], progress: OnProgress<LoadProgress>): Promise<ModelCard>;
+  /** Reads the header of a model, and drops the model before. */
+  open_model(files: ByteSource[], options: LoadOptions): Promise<ModelPlan>;
+  /** Loads the model that was opened last. */
+  load(progress: OnProgress<LoadProgress>): Promise<ModelCard>;
   embed(texts: string[], settings: Settings): Promise<Embeddings>;
   open_dataset(name: string, bytes: Uint8Array): Dataset;
   count(subset: Subset): Count;
@@ -253,9 +274,9 @@ export type Methods = {
   open: { params: { device: DeviceKind }; result: DeviceInfo; progress: never };
   /** A download whose size is not `agreed` to, and is large, ends with the code `Agree` before it begins. */
   load: {
-    params: { files: ModelFile[]; agreed: boolean };
+    params: { files: ModelFile[]; agreed: boolean; options: LoadOptions };
     result: { card: ModelCard; heap_bytes: number; note: string };
-    progress: LoadProgress | DownloadProgress;
+    progress: LoadProgress | DownloadProgress | { plan: ModelPlan };
   };
   /** What of a stored file is no longer what was downloaded: [start, end] of each piece. It is dropped. */
   verify: { params: { id: string }; result: [number, number][]; progress: LoadProgress };

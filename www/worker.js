@@ -33,17 +33,20 @@ const methods = {
     session = await wasm.Session.open(device);
     return session.device();
   },
-  async load({ files, agreed }, progress, signal) {
+  async load({ files, agreed, options }, progress, signal) {
     modelFiles?.close();
     modelFiles = new ModelFiles({ ...(await storage()), signal, progress });
     try {
       await modelFiles.open(files);
-      const plan = modelFiles.state('plan');
-      if (plan.total) await progress(plan);
-      const missing = plan.total - plan.done;
+      const download = modelFiles.state('plan');
+      if (download.total) await progress(download);
+      const plan = await session.open_model(modelFiles.sources, options);
+      await progress({ plan });
+      if (plan.streamed) modelFiles.refuseUnlessStored();
+      const missing = download.total - download.done;
       if (missing > ASK && !agreed) throw named('Agree', `This model is a download of ${formatBytes(missing)}: begin it under Model.`);
       modelFiles.begin();
-      const card = await session.load(modelFiles.sources, progress);
+      const card = await session.load(progress);
       await modelFiles.finish(card);
       return { card, heap_bytes: wasm.memory_bytes(), note: modelFiles.note };
     } catch (error) {
@@ -56,19 +59,25 @@ const methods = {
     modelFiles?.release(id);
     await (await openVault()).remove(id);
   },
-  embed: ({ texts, settings }) => session.embed(texts, settings),
+  embed: ({ texts, settings }, _, signal) => reading(signal, () => session.embed(texts, settings)),
   open_dataset: ({ name, bytes }) => session.open_dataset(name, bytes),
   count: ({ subset }) => session.count(subset),
   load_adapter: ({ file }) => session.load_adapter(file),
   drop_adapter: () => session.drop_adapter(),
-  layer_products: ({ texts, pooling }) => session.layer_products(texts, pooling),
+  layer_products: ({ texts, pooling }, _, signal) => reading(signal, () => session.layer_products(texts, pooling)),
   item: ({ caption_key, question_type }) => session.item(caption_key, question_type),
   import_report: ({ name, bytes }) => wasm.import_report(name, bytes),
   compare_reports: ({ first, second }) => wasm.compare_reports(first, second),
   export_report: ({ report, format }) => wasm.export_report(report, format),
-  evaluate: ({ subset, settings }, progress) => session.evaluate(subset, settings, progress, store),
-  study: ({ subset, pooling, layer_weights }, progress) => session.study(subset, pooling, layer_weights, progress),
+  evaluate: ({ subset, settings }, progress, signal) => reading(signal, () => session.evaluate(subset, settings, progress, store)),
+  study: ({ subset, pooling, layer_weights }, progress, signal) => reading(signal, () => session.study(subset, pooling, layer_weights, progress)),
 };
+
+/** Layers that are read from their file on the way are no longer read once it is cancelled. @template T @param {AbortSignal} signal @param {() => Promise<T>} work */
+function reading(signal, work) {
+  modelFiles?.readUntil(signal);
+  return work();
+}
 
 /** The browser's storage, or why there is none. */
 async function storage() {
@@ -82,7 +91,7 @@ function describe({ vendor, architecture, device, description, isFallbackAdapter
 
 /** @param {string} message */
 function panic(message) {
-  postMessage({ panic: message });
+  postMessage({ panic: message, code: /wgpu error: out of memory/i.test(message) ? 'OutOfMemory' : 'Panic' });
   close();
 }
 

@@ -14,7 +14,7 @@ use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::Result;
 use gran_ted::format::DiskFile;
 use gran_ted::kernel::{quant::Quantize, self_test::self_test};
-use gran_ted::loader::{AdapterFile, Header, Loading};
+use gran_ted::loader::{AdapterFile, Header, Limits, Loading};
 use gran_ted::model::{Feature, Pooling, Precision};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
@@ -263,8 +263,10 @@ fn load(path: &Path, options: &LoadOptions) -> Result<TextEncoder> {
         block_on(self_test(&device))?;
     }
     let bar = bar(header.info.file_bytes, "{msg} {bar:32} {bytes}/{total_bytes}", "loading");
-    let streamed = options.budget.is_some_and(|budget| header.info.device_bytes > budget * 1_000_000);
-    let mut loading = Loading::new(header, device)?.streamed(streamed);
+    let budget_bytes = options.budget.map(|megabytes| megabytes.saturating_mul(1_000_000));
+    let placement =
+        header.place(Limits { max_buffer_bytes: device.max_buffer_bytes, budget_bytes }, false)?;
+    let mut loading = Loading::new(header, device)?.placed(placement);
     while let Some(progress) = block_on(loading.step())? {
         bar.set_position(progress.done);
     }

@@ -8,7 +8,8 @@
 
 use super::header::{Header, Planned};
 use super::reader::PIECE;
-use crate::error::Error;
+use crate::encoder::{STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
+use crate::error::{Error, Result};
 use crate::model::Config;
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
@@ -22,6 +23,25 @@ pub struct Limits {
     pub max_buffer_bytes: Option<u64>,
     /// Device memory that the model may take.
     pub budget_bytes: Option<u64>,
+}
+
+/// Fewer tokens in a batch are not worth bringing a layer for.
+const FEWEST_TOKENS: usize = 64;
+
+/// How a model is held on its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Placement {
+    /// Its layers stay in the file and are brought for each pass.
+    pub streamed: bool,
+    /// Tokens of a packed batch; a text that is longer passes alone.
+    pub batch_tokens: usize,
+}
+
+impl Placement {
+    /// Without limits.
+    pub fn new(streamed: bool) -> Self {
+        Self { streamed, batch_tokens: if streamed { STREAMED_TOKEN_BUDGET } else { TOKEN_BUDGET } }
+    }
 }
 
 /// The memory for a model and one packed batch.
@@ -71,7 +91,7 @@ impl Header {
             }
         }
         let layers_bytes = layers.iter().sum();
-        let activation_bytes = tokens as u64 * (4 * live_values(&self.config) + 12); // 12: position and span
+        let activation_bytes = tokens as u64 * self.token_bytes();
         let (largest_buffer, largest_buffer_bytes) = self.largest_buffer(tokens);
         let mut fit = Fit {
             tokens,
@@ -90,10 +110,45 @@ impl Header {
         fit
     }
 
+    /// Whole where it may be, else streamed, with batches as large as the limits allow.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLimit`]; [`Error::BudgetTooSmall`] where not even a few layers at a time fit the budget.
+    pub fn place(&self, limits: Limits, streamed: bool) -> Result<Placement> {
+        let mut placement = Placement::new(streamed);
+        if let Some(limit) = limits.max_buffer_bytes {
+            self.check_limit(limit)?;
+            let most = (limit / self.widest_bytes()) as usize;
+            placement.batch_tokens = placement.batch_tokens.min(most.max(1));
+        }
+        let Some(budget) = limits.budget_bytes else { return Ok(placement) };
+        let fit = self.fit(placement.batch_tokens, limits);
+        if !streamed {
+            return if fit.device_bytes <= budget { Ok(placement) } else { self.place(limits, true) };
+        }
+        let without = fit.streamed_bytes(SLOTS) - fit.activation_bytes;
+        let most = budget.saturating_sub(without) / self.token_bytes();
+        if most < FEWEST_TOKENS as u64 {
+            let needed = without + FEWEST_TOKENS as u64 * self.token_bytes();
+            return Err(Error::BudgetTooSmall { needed, limit: budget, slots: SLOTS });
+        }
+        placement.batch_tokens = placement.batch_tokens.min(most as usize);
+        Ok(placement)
+    }
+
+    /// Device memory of a token of a batch.
+    fn token_bytes(&self) -> u64 {
+        4 * live_values(&self.config) + 12 // position and span
+    }
+
+    /// The bytes a token has in the widest buffer of activations.
+    fn widest_bytes(&self) -> u64 {
+        let heads = self.config.num_attention_heads * self.config.head_dim;
+        4 * self.config.intermediate_size.max(heads) as u64
+    }
+
     fn largest_buffer(&self, tokens: usize) -> (String, u64) {
-        let widest =
-            self.config.intermediate_size.max(self.config.num_attention_heads * self.config.head_dim);
-        let activations = (format!("a batch of {tokens} tokens"), (tokens * widest * 4) as u64);
+        let activations = (format!("a batch of {tokens} tokens"), tokens as u64 * self.widest_bytes());
         let words = self.on_device().map(|planned| (planned.info.name.clone(), planned.buffers()[0]));
         words.chain([activations]).max_by_key(|(_, bytes)| *bytes).unwrap_or_default()
     }

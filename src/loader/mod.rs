@@ -12,7 +12,7 @@ mod reader;
 mod split;
 
 pub use adapter::AdapterFile;
-pub use fit::{Fit, Limits, SLOTS};
+pub use fit::{Fit, Limits, Placement, SLOTS};
 pub use header::{Header, ModelInfo};
 pub use split::Part;
 
@@ -58,7 +58,7 @@ pub struct Loading {
     weights: Weights,
     token_table: Option<Vec<u8>>,
     uploaded: u64,
-    streamed: bool,
+    placement: Placement,
 }
 
 impl Loading {
@@ -81,15 +81,15 @@ impl Loading {
             weights,
             token_table: None,
             uploaded: 0,
-            streamed: false,
+            placement: Placement::new(false),
             header,
         })
     }
 
-    /// Leaves the layers in their file, to be brought to the device for each pass: for models that don't fit.
-    /// What is computed is the same, bit for bit. Every byte is read once all the same, for the file's hash.
-    pub fn streamed(mut self, streamed: bool) -> Self {
-        self.streamed = streamed;
+    /// Where streamed, leaves the layers in their file, to be brought to the device for each pass: for models that don't
+    /// fit. What is computed is the same, bit for bit. Every byte is read once all the same, for the file's hash.
+    pub fn placed(mut self, placement: Placement) -> Self {
+        self.placement = placement;
         self
     }
 
@@ -104,7 +104,7 @@ impl Loading {
         };
         let stays_in_file = match planned.role {
             Role::Embedding => !self.header.keeps_token_table(),
-            _ => self.streamed && planned.layer().is_some(),
+            _ => self.placement.streamed && planned.layer().is_some(),
         };
         if stays_in_file {
             self.next += 1;
@@ -170,13 +170,13 @@ impl Loading {
         let mut header = self.header;
         header.info.sha256 = hashes;
         let (config, max_length) = (&header.config, header.info.max_length);
-        let decoder = if self.streamed {
+        let decoder = if self.placement.streamed {
             let source = Box::new(FileLayers::new(&header, &self.device));
             Decoder::streamed(source, &mut self.weights, config, max_length, &self.device)?
         } else {
             Decoder::load(&mut self.weights, config, max_length, &self.device)?
         };
-        TextEncoder::new(header, decoder, self.token_table, self.device)
+        TextEncoder::new(header, decoder, self.token_table, self.device, self.placement)
     }
 }
 

@@ -3,10 +3,11 @@
 use super::{from_js, source, to_js};
 use crate::batch::runs;
 use crate::device::{Device, DeviceKind};
-use crate::encoder::{Settings, TOKEN_BUDGET, TextEncoder};
+use crate::encoder::{Settings, TextEncoder};
 use crate::error::{Error, Result};
+use crate::kernel::quant::Quantize;
 use crate::kernel::self_test::self_test;
-use crate::loader::{AdapterFile, Header, Loading};
+use crate::loader::{AdapterFile, Header, Limits, Loading, Placement, SLOTS};
 use crate::model::adapter::AdapterKind;
 use crate::model::{Adapter, Feature, Pooling, Precision};
 use crate::ted::{Dataset, Evaluation, Run, Study, Subset, layer_products, letter};
@@ -25,6 +26,8 @@ use web_time::Instant;
 pub struct Session {
     device: Device,
     self_test_ms: f64,
+    /// A model that was looked at, and is loaded next.
+    opened: RefCell<Option<(Header, Placement)>>,
     encoder: RefCell<Option<Rc<TextEncoder>>>,
     adapter: RefCell<Option<Rc<OpenAdapter>>>,
     dataset: RefCell<Option<Arc<Dataset>>>,
@@ -35,6 +38,9 @@ struct OpenAdapter {
     file: AdapterFile,
     loaded: RefCell<Option<Rc<Adapter>>>,
 }
+
+/// Device memory for a model on the CPU, where it lies in the module's own 4 GB; a larger one is streamed.
+const CPU_BUDGET: u64 = 2_000_000_000;
 
 /// Texts whose vectors are asked for at once.
 const STORE_CHUNK: usize = 256;
@@ -65,6 +71,15 @@ struct SettingsFromPage {
     reference_precision: bool,
 }
 
+#[derive(Deserialize)]
+struct LoadOptions {
+    /// q8 or q4: how dense weights are packed.
+    quantize: Option<String>,
+    budget_mb: Option<f64>,
+    /// Streamed, even where the whole model is within the limits.
+    streamed: bool,
+}
+
 #[derive(Serialize)]
 struct Progress<T> {
     stage: &'static str,
@@ -85,6 +100,7 @@ impl Session {
         Ok(Self {
             device,
             self_test_ms,
+            opened: RefCell::default(),
             encoder: RefCell::default(),
             adapter: RefCell::default(),
             dataset: RefCell::default(),
@@ -102,25 +118,36 @@ impl Session {
         }))
     }
 
-    /// Loads a model from picked files and sources; the one before it is dropped first. One that needs more than
-    /// `budget_mb` of device memory for its weights is streamed layer by layer.
-    pub async fn load(
-        &self,
-        files: Array,
-        progress: Function,
-        budget_mb: Option<f64>,
-    ) -> Result<JsValue, JsValue> {
-        let start = Instant::now();
+    /// Reads the header of a model from its files and tells what it will take and how it will be held; the model before it
+    /// is dropped first. One that needs more device memory than the limits of `options` will be streamed layer by layer.
+    pub async fn open_model(&self, files: Array, options: JsValue) -> Result<JsValue, JsValue> {
+        let options: LoadOptions = from_js("options", options)?;
         self.encoder.take();
         self.adapter.take();
+        self.opened.take();
         self.device.burn().memory_cleanup();
-        let mut sources = Vec::new();
-        for file in files.iter() {
-            sources.push(source::open(file)?);
+        let sources = files.iter().map(source::open).collect::<Result<Vec<_>>>()?;
+        let mut header = Header::read(sources).await?;
+        if let Some(name) = &options.quantize {
+            header = header.quantize(name.parse::<Quantize>()?);
         }
-        let header = Header::read(sources).await?;
-        let streamed = budget_mb.is_some_and(|budget| header.info.device_bytes as f64 > 1e6 * budget);
-        let mut loading = Loading::new(header, self.device.clone())?.streamed(streamed);
+        let asked = options.budget_mb.map(|megabytes| (1e6 * megabytes) as u64);
+        let own = (self.device.kind == DeviceKind::Cpu).then_some(CPU_BUDGET);
+        let limits = Limits {
+            max_buffer_bytes: self.device.max_buffer_bytes,
+            budget_bytes: asked.into_iter().chain(own).min(),
+        };
+        let placement = header.place(limits, options.streamed)?;
+        let plan = plan(&header, placement);
+        self.opened.replace(Some((header, placement)));
+        to_js(&plan)
+    }
+
+    /// Loads the model that was opened last.
+    pub async fn load(&self, progress: Function) -> Result<JsValue, JsValue> {
+        let start = Instant::now();
+        let (header, placement) = self.opened.take().ok_or(Error::NotLoaded { what: "model" })?;
+        let mut loading = Loading::new(header, self.device.clone())?.placed(placement);
         while let Some(of) = loading.step().await? {
             report(&progress, "weights", json!({ "done": of.done, "total": of.total })).await?;
         }
@@ -162,7 +189,7 @@ impl Session {
         let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
         let tokens: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
         let mut layers = Vec::new();
-        for run in runs(&tokens, encoder.run_budget().unwrap_or(TOKEN_BUDGET)) {
+        for run in runs(&tokens, encoder.batch_tokens()) {
             let vectors = encoder.layer_vectors(&ids[run], &pooling).await?;
             layers.extend(vectors.into_iter().flat_map(|vectors| vectors.normed));
         }
@@ -244,7 +271,7 @@ impl Session {
         if run.progress().restored > 0 && !goes_on(report(&progress, "evaluate", run.progress()).await)? {
             return to_js(&run.report(&encoder));
         }
-        while let Some(of) = run.step(&encoder).await? {
+        while let Some(of) = unless_cancelled(run.step(&encoder).await)? {
             let (keys, vectors): (Vec<String>, Vec<Vec<f32>>) = run.take_fresh().into_iter().unzip();
             if let Some(open) = &store {
                 let vectors = vectors.iter().map(|vector| Float32Array::from(&vector[..])).collect();
@@ -270,7 +297,7 @@ impl Session {
         let (encoder, subset): (_, Subset) = (self.encoder()?, from_js("subset", subset)?);
         let pooling = Pooling::parse(&pooling, None)?;
         let mut study = Study::new(&encoder, self.dataset()?, &subset, pooling, layer_weights)?;
-        while let Some(of) = study.step(&encoder).await? {
+        while let Some(of) = unless_cancelled(study.step(&encoder).await)? {
             if !goes_on(report(&progress, "study", of).await)? {
                 break;
             }
@@ -358,6 +385,14 @@ fn goes_on(answer: Result<()>) -> Result<bool> {
     }
 }
 
+/// A pass over streamed layers ends where their file's reads do: what was done before stays.
+fn unless_cancelled<T>(step: Result<Option<T>>) -> Result<Option<T>> {
+    match step {
+        Err(Error::Host { code, .. }) if code == "Cancelled" => Ok(None),
+        step => step,
+    }
+}
+
 /// Tells the page, and waits for its answer: `false` cancels.
 async fn report(progress: &Function, stage: &'static str, of: impl Serialize) -> Result<()> {
     let failed = |e: JsValue| Error::Device { reason: format!("the progress callback failed: {e:?}") };
@@ -385,6 +420,23 @@ fn adapter_card(file: &AdapterFile, adapter: Option<&Adapter>) -> serde_json::Va
     })
 }
 
+/// What the model takes, whole and streamed, and which of both it will be.
+fn plan(header: &Header, placement: Placement) -> serde_json::Value {
+    let fit = |placement: Placement| header.fit(placement.batch_tokens, Limits::default());
+    let placed = fit(placement);
+    let most =
+        |streamed: bool| if placement.streamed == streamed { placement } else { Placement::new(streamed) };
+    json!({
+        "streamed": placement.streamed,
+        "batch_tokens": placement.batch_tokens,
+        "download_bytes": placed.download_bytes,
+        "weight_bytes": header.info.device_bytes,
+        "whole_bytes": fit(most(false)).device_bytes,
+        "streamed_bytes": fit(most(true)).streamed_bytes(SLOTS),
+        "host_bytes": placed.host_bytes,
+    })
+}
+
 fn card(encoder: &TextEncoder, load_ms: f64) -> serde_json::Value {
     let (config, info) = (&encoder.config, &encoder.info);
     let types = info.tensor_types.iter().map(|(dtype, count)| (format!("{dtype:?}"), json!(count)));
@@ -402,8 +454,10 @@ fn card(encoder: &TextEncoder, load_ms: f64) -> serde_json::Value {
         "file_bytes": info.file_bytes,
         "device_bytes": info.device_bytes,
         "streamed": encoder.is_streamed(),
+        "quantize": info.quantize,
         "tensor_types": types.collect::<serde_json::Map<_, _>>(),
         "sha256": info.sha256.first().map_or("", |(_, digits)| digits),
+        "files": info.sha256.iter().map(|(file, sha256)| json!({ "file": file, "sha256": sha256 })).collect::<Vec<_>>(),
         "load_ms": load_ms,
     })
 }

@@ -5,7 +5,7 @@ import { answer } from '../../www/requests.js';
 
 /**
  * @param {Record<string, Method>} table
- * @param {(error: unknown, panic: (message: string) => void) => boolean} [fatal]
+ * @param {(error: unknown, panic: (message: string, code?: string) => void) => boolean} [fatal]
  */
 export function fakeWorker(table, fatal = () => false) {
   const page = new EventTarget();
@@ -20,7 +20,7 @@ export function fakeWorker(table, fatal = () => false) {
     addEventListener: page.addEventListener.bind(page),
     dispatchEvent: page.dispatchEvent.bind(page),
     terminate: () => void (ended = true),
-    panic: (/** @type {string} */ message) => send(page, { panic: message }),
+    panic: (/** @type {string} */ message, code = 'Panic') => send(page, { panic: message, code }),
     get ended() {
       return ended;
     },

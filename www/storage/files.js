@@ -1,7 +1,7 @@
 // The files of one model, as the wasm reads them: picked ones in place, stored ones from the browser's storage, the rest from
 // the web and into the storage on the way. Storage that is missing, locked or full never ends a load: it goes on without, and says so.
 import { formatBytes } from '../format.js';
-import { named } from '../requests.js';
+import { named, turn } from '../requests.js';
 import { CHUNK, Download, Pool } from './download.js';
 import { announcedSha256, expand } from './expand.js';
 import { openRemote, sameVersion, TIMING } from './http.js';
@@ -38,7 +38,7 @@ const PATIENCE = 300; // ms that a loaded model waits to hear whether its server
 const PACE = 8; // seconds over which the speed is taken
 
 export class ModelFiles {
-  /** @type {(File | ByteSource)[]} */
+  /** @type {ByteSource[]} */
   sources = [];
   /** What is stored and what is not, in sentences; '' where all is as it should be. */
   note = '';
@@ -55,6 +55,8 @@ export class ModelFiles {
   /** @type {{ at: number, received: number }[]} */
   #pace = [];
   #full = false;
+  /** @type {AbortSignal | null} of the call that reads on after the load */
+  #until = null;
   /** @type {number | null} */
   #room = null;
   /** @type {Promise<void>[]} */
@@ -69,7 +71,7 @@ export class ModelFiles {
   /** Find out where each file is and how large. Rejects with what is wrong with a file; `close` is still to be called. @param {ModelFile[]} files */
   async open(files) {
     for (const file of await expand(files, this.#options)) {
-      if (file instanceof File) this.sources.push(file);
+      if (file instanceof File) this.sources.push(this.#guarded(picked(file)));
       else if (file.content) this.sources.push(inMemory(file.url, file.content));
       else this.sources.push(this.#source(await this.#place(file)));
     }
@@ -224,11 +226,36 @@ export class ModelFiles {
 
   /** @param {Place} place @returns {ByteSource} */
   #source(place) {
-    return {
+    return this.#guarded({
       name: place.url,
       size: place.size,
       read: (start, end) => (place.reader ?? (place.download ??= this.#download(place))).read(start, end),
+    });
+  }
+
+  /** A source whose reads after the load end where the call that makes them is cancelled. @param {ByteSource} source @returns {ByteSource} */
+  #guarded({ name, size, read }) {
+    return {
+      name,
+      size,
+      read: async (start, end) => {
+        if (this.#until) await turn();
+        if (this.#until?.aborted) throw named('Cancelled', `the reading of \`${name}\` was cancelled`);
+        return read(start, end);
+      },
     };
+  }
+
+  /** The model is loaded; a call reads on of it, where its layers stay in their file. @param {AbortSignal} signal */
+  readUntil(signal) {
+    this.#until = signal;
+  }
+
+  /** Layers that stay in their file are read again for each batch: that can't be from the web. */
+  refuseUnlessStored() {
+    const { vault, refused } = this.#settings;
+    if (vault || !this.#places.length) return;
+    throw named('NotStored', `This model would be read again for each batch, layer by layer, and this browser keeps no files for this page (${refused}): download it, and pick the file from your disk.`);
   }
 
   /** Let go of a stored file, so that it can be deleted; what is read of it later comes from its server. @param {string} id */
@@ -326,6 +353,21 @@ export function nameOf(url) {
   }
 }
 
+/** A file that the person picked, read in place. @param {File} file @returns {ByteSource} */
+function picked(file) {
+  return {
+    name: file.name,
+    size: file.size,
+    async read(start, end) {
+      try {
+        return new Uint8Array(await file.slice(start, end).arrayBuffer());
+      } catch (error) {
+        throw named('Read', `cannot read \`${file.name}\`: ${/** @type {Error} */ (error).message}`);
+      }
+    },
+  };
+}
+
 /** @param {string} name @param {Uint8Array} content @returns {ByteSource} */
 function inMemory(name, content) {
   return { name, size: content.length, read: async (start, end) => content.slice(start, end) };
@@ -334,7 +376,7 @@ function inMemory(name, content) {
 /** @param {ModelCard} card @param {string} url @param {number} count files from the web */
 function sha256Of({ sha256, files }, url, count) {
   const [name] = new URL(url).pathname.split('/').slice(-1);
-  return files?.find(({ file }) => file === name)?.sha256 ?? (count === 1 ? sha256 : '');
+  return files.find(({ file }) => file === name)?.sha256 ?? (count === 1 ? sha256 : '');
 }
 
 /** @returns {Promise<StorageEstimate>} */

@@ -1,9 +1,10 @@
 // Model card: load with progress in bytes, the facts of the loaded model, and other sources.
 import { byId, element, showText } from '../dom.js';
+import { readQuantize } from '../share.js';
 import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent } from '../format.js';
 
 /** @import { App } from '../app.js' */
-/** @import { DownloadProgress, ModelCard } from '../types' */
+/** @import { DownloadProgress, LoadOptions, ModelCard, ModelPlan } from '../types' */
 /** @import { State } from '../state.js' */
 
 /** @param {App} app */
@@ -17,6 +18,7 @@ export function modelView(app) {
   const cancel = byId('model-cancel', HTMLButtonElement);
   const error = byId('model-error', HTMLParagraphElement);
   const download = byId('model-download', HTMLParagraphElement);
+  const plan = byId('model-plan', HTMLParagraphElement);
   const storage = byId('model-storage', HTMLParagraphElement);
   const facts = byId('model-facts', HTMLDListElement);
   const files = byId('model-files', HTMLInputElement);
@@ -36,6 +38,7 @@ export function modelView(app) {
     app.loadUrl(url.value);
   });
 
+  const showOptions = optionsView(app);
   /** @type {ModelCard | null} */
   let shown = null;
   return (/** @type {State} */ { model, task, errors }) => {
@@ -55,11 +58,13 @@ export function modelView(app) {
     else bar.removeAttribute('value');
     showText(stage, loadStage(model));
     showText(download, model.download ? (model.loading ? downloadText(model.download) : planText(model.download)) : '');
+    showText(plan, model.plan && !card ? memoryText(model.plan) : '');
     showText(storage, model.note);
+    showOptions(model.options, task !== null);
 
     showText(error, errors.model);
     facts.hidden = card === null;
-    if (card && card !== shown) facts.replaceChildren(...factList(card, model.heap));
+    if (card && card !== shown) facts.replaceChildren(...factList(card, model));
     shown = card;
   };
 }
@@ -94,8 +99,31 @@ function planText({ done, total, room, note }) {
   return `${rest} ${place} Load begins it.`;
 }
 
-/** @param {ModelCard} card @param {number} heap */
-function factList(card, heap) {
+/** What it will take. @param {ModelPlan} plan */
+export function memoryText({ streamed, whole_bytes, streamed_bytes, host_bytes }) {
+  const whole = `It takes up to ${formatBytes(whole_bytes)} of device memory whole, ${formatBytes(streamed_bytes)} layer by layer, and ${formatBytes(host_bytes)} of the page's own.`;
+  return `${whole} ${streamed ? 'Its layers are brought to the device for each batch.' : 'It will be loaded whole.'}`;
+}
+
+/** The budget and the packing, which hold for the next load. @param {App} app */
+function optionsView(app) {
+  const budget = byId('budget', HTMLInputElement);
+  const quantize = byId('quantize', HTMLSelectElement);
+  const read = () => {
+    if (!budget.checkValidity()) return void budget.reportValidity();
+    app.setLoadOptions({ budget_mb: budget.value ? Number(budget.value) : null, quantize: quantize.value ? readQuantize(quantize.value) : null });
+  };
+  for (const control of [budget, quantize]) control.addEventListener('change', read);
+
+  return (/** @type {LoadOptions} */ options, /** @type {boolean} */ busy) => {
+    if (document.activeElement !== budget) budget.value = String(options.budget_mb ?? '');
+    quantize.value = options.quantize ?? '';
+    budget.disabled = quantize.disabled = busy;
+  };
+}
+
+/** @param {ModelCard} card @param {State['model']} model */
+function factList(card, { heap, plan }) {
   const types = Object.entries(card.tensor_types).map(([type, count]) => `${type} × ${count}`);
   const groups = card.num_attention_heads / card.num_key_value_heads;
   return [
@@ -106,8 +134,9 @@ function factList(card, heap) {
     fact('Heads', `${card.num_attention_heads} × ${card.head_dim}${groups > 1 ? `, ${card.num_key_value_heads} key/value` : ''}`),
     fact('Longest text', `${formatCount(card.max_length)} tokens`),
     fact('Tensors', types.join(', ')),
+    ...(card.quantize ? [fact('Packed to', card.quantize === 'q8' ? '8 bits' : '4 bits')] : []),
     fact('File', formatBytes(card.file_bytes)),
-    fact('Device memory', formatBytes(card.device_bytes)),
+    fact('Device memory', card.streamed && plan ? `up to ${formatBytes(plan.streamed_bytes)}, layer by layer` : formatBytes(card.device_bytes)),
     fact('Page memory', formatBytes(heap)),
     fact('Loaded in', formatDuration(card.load_ms)),
     ...(card.sha256 ? [fact('SHA-256', `${card.sha256.slice(0, 12)}…`, card.sha256)] : []),

@@ -16,6 +16,7 @@ export function promptsView(app) {
   const hint = byId('example-hint', HTMLParagraphElement);
   const add = byId('prompt-add', HTMLButtonElement);
   const embed = byId('embed', HTMLButtonElement);
+  const cancel = byId('embed-cancel', HTMLButtonElement);
   const note = byId('embed-note', HTMLElement);
   const error = byId('prompts-error', HTMLParagraphElement);
   const result = byId('matrix', HTMLElement);
@@ -31,6 +32,7 @@ export function promptsView(app) {
     focusPrompt(list.children.length - 1);
   });
   embed.addEventListener('click', () => app.compare());
+  cancel.addEventListener('click', () => app.stop());
 
   /** @param {number} index */
   const focusPrompt = (index) => list.querySelectorAll('textarea')[index]?.focus();
@@ -72,6 +74,7 @@ export function promptsView(app) {
     showSettings(state);
     embed.disabled = task !== null;
     embed.ariaBusy = String(task === 'prompts');
+    cancel.hidden = task !== 'prompts';
     showText(note, model.card ? '' : loadStage(model) || beforehand(model.source.bytes));
     showText(error, state.errors.prompts);
     result.hidden = comparison === null;
