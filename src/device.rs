@@ -139,11 +139,14 @@ pub(crate) async fn read_back(tensor: Tensor<2>) -> Result<Vec<f32>> {
     data.try_into_vec().map_err(|e| failed(&format!("{e:?}")))
 }
 
-/// The runtime's words; they tell a lost device by the name `DevicePoisoned` only.
-fn failed(reason: &str) -> Error {
-    match reason.contains("DevicePoison") {
-        true => Error::DeviceLost { reason: reason.into() },
-        false => Error::Device { reason: reason.into() },
+/// From the runtime's words: a chain of causes, the first of them last, and a backtrace. A lost device is called poisoned.
+fn failed(words: &str) -> Error {
+    let causes = words.split("\nBacktrace").next().unwrap_or_default();
+    let first =
+        causes.rsplit("Caused by:").next().unwrap_or_default().trim().trim_end_matches('.').to_string();
+    match words.contains("poisoned") {
+        true => Error::DeviceLost { reason: first },
+        false => Error::Device { reason: first },
     }
 }
 
@@ -157,4 +160,21 @@ fn is_software(info: &wgpu::AdapterInfo) -> bool {
     let name = describe(info).to_lowercase();
     info.device_type == wgpu::DeviceType::Cpu
         || ["swiftshader", "llvmpipe"].iter().any(|soft| name.contains(soft))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_lost_device_is_told_from_a_failed_one_by_its_first_cause() {
+        let lost = "The device is poisoned\nCaused by:\n  The device is poisoned\nCaused by:\n  \
+                    Destroyed: Device was destroyed.\nBacktrace:\nNo backtrace available";
+        assert_eq!(
+            super::failed(lost).to_string(),
+            "the graphics device was lost (Destroyed: Device was destroyed)"
+        );
+        assert_eq!(
+            super::failed("no room\nBacktrace:\n1").to_string(),
+            "the device failed while computing: no room"
+        );
+    }
 }

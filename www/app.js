@@ -17,7 +17,7 @@ import { fileDataset, sampleDataset, subsetOf } from './dataset.js';
 /** @import { DatasetSource, Outcome, Section, State } from './state.js' */
 /** @import { ModelSource } from './source.js' */
 
-const PATIENCE = 900; // ms that cancelled work may take to end by itself
+const PATIENCE = 700; // ms that cancelled work may take to end by itself
 const LONG_PATIENCE = 10_000; // the same for an evaluation, which ends with its batch and then has a partial report
 
 export class App {

@@ -20,9 +20,17 @@ extern "C" {
     fn gran_ted_panic(message: &str) -> Result<(), JsValue>;
 }
 
+unsafe extern "C" {
+    /// The linker's: runs what crates register before main (cubecl's dialects, by `inventory`). In a module that never
+    /// calls it, the linker calls it in every export, and so with every object and promise that comes from JavaScript.
+    fn __wasm_call_ctors();
+}
+
 /// Runs when the module is instantiated.
 #[wasm_bindgen(start)]
 pub fn start() {
+    // SAFETY: the first code of the module that runs, and the only call.
+    unsafe { __wasm_call_ctors() };
     std::panic::set_hook(Box::new(|info| {
         let _ = gran_ted_panic(&info.to_string());
     }));
