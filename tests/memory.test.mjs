@@ -193,7 +193,7 @@ test('a device that is lost is said, and the next action goes on in a fresh work
   assert.deepEqual(await embed(page), before);
 
   // While it computes, too.
-  await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(40));
+  await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(15));
   await page.locator('#embed').click();
   await page.waitForTimeout(1500);
   await page.evaluate(() => new BroadcastChannel('lose').postMessage(''));
@@ -225,7 +225,7 @@ test('a device that runs out of memory in a load gets the layers one by one, and
   await loaded(plain.page);
   const expected = await embed(plain.page);
 
-  const { page, errors } = await open(t, { url: await siteWith(t, small(60e6)) });
+  const { page, errors } = await open(t, { url: await siteWith(t, small(50e6)) });
   await unfold(page, '#own');
   await page.locator('#model-files').setInputFiles(MODEL);
   await loaded(page);
@@ -234,7 +234,7 @@ test('a device that runs out of memory in a load gets the layers one by one, and
   await page.screenshot({ path: 'target/screenshots/streamed.png', fullPage: true });
 
   // Too much for a batch: a smaller budget makes smaller batches.
-  await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(120));
+  await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(60));
   await page.locator('#embed').click();
   await see(page, '#prompts-error', /^The device ran out of memory\. A fresh one was opened.*Memory and packing/);
   assert.deepEqual(await embed(page), expected);

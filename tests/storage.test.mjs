@@ -120,6 +120,7 @@ test('a stored model is read without its server, by two tabs', async (t) => {
   const tab = await load([model], { opfs, keep: true });
   const { read, note, told } = await load([model], { opfs });
   assert.equal(hash(read[0].bytes), SHA256);
+  assert.equal(/** @type {ByteSource} */ (tab.model.sources[0]).sha256, SHA256); // checked chunk by chunk: need not be hashed again
   assert.deepEqual([note, told], ['', []]);
   await assert.rejects(load([{ ...model, sha256: '0'.repeat(64) }], { opfs }), { name: 'WrongHash' });
   tab.model.close();

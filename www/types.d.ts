@@ -208,6 +208,7 @@ export type ModelFile = { url: string; sha256?: string } | File;
 export type ByteSource = {
   name: string;
   size: number;
+  sha256?: string; // of the whole file, where every byte that is read is known to be of it
   /** The bytes from `start` to `end`, all of them; rejects with an error whose name is a code and whose message is a sentence. */
   read(start: number, end: number): Promise<Uint8Array>;
 };

@@ -19,6 +19,10 @@ pub trait Source {
     fn size(&self) -> u64;
     /// Exactly the bytes of `range`; a range past the end is [`Error::Truncated`](crate::error::Error::Truncated).
     fn read(&self, range: Range<u64>) -> Read<'_>;
+    /// The file's SHA-256, where whoever reads it compares every byte with it; a load hashes the others itself.
+    fn sha256(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// How a tensor's elements are stored.

@@ -87,7 +87,9 @@ impl Sequential {
 
     async fn fetch(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
         let bytes = self.source.read(range.clone()).await?;
-        self.hash.update(&bytes);
+        if self.source.sha256().is_none() {
+            self.hash.update(&bytes);
+        }
         self.position = range.end;
         Ok(bytes)
     }
@@ -104,7 +106,10 @@ impl Sequential {
 
     /// The file's name and the SHA-256 of what was read, in hexadecimal digits.
     pub fn sha256(self) -> (String, String) {
-        let digits = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = match self.source.sha256() {
+            Some(digits) => digits.into(),
+            None => self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+        };
         (super::header::short_name(self.source.name()).into(), digits)
     }
 }

@@ -16,7 +16,12 @@ pub fn open(file: JsValue) -> Result<Rc<dyn Source>> {
     }
     if Reflect::has(&file, &"read".into()).unwrap_or(false) {
         let source: ByteSource = file.unchecked_into();
-        return Ok(Rc::new(HostFile { name: source.name(), size: source.size() as u64, source }));
+        return Ok(Rc::new(HostFile {
+            name: source.name(),
+            size: source.size() as u64,
+            sha256: source.sha256(),
+            source,
+        }));
     }
     Err(Error::UnknownOption {
         option: "file",
@@ -62,6 +67,9 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn size(this: &ByteSource) -> f64;
 
+    #[wasm_bindgen(method, getter)]
+    fn sha256(this: &ByteSource) -> Option<String>;
+
     #[wasm_bindgen(method, catch)]
     async fn read(this: &ByteSource, start: f64, end: f64) -> Result<JsValue, JsValue>;
 }
@@ -69,6 +77,7 @@ extern "C" {
 struct HostFile {
     name: String,
     size: u64,
+    sha256: Option<String>,
     source: ByteSource,
 }
 
@@ -79,6 +88,10 @@ impl Source for HostFile {
 
     fn size(&self) -> u64 {
         self.size
+    }
+
+    fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
     }
 
     fn read(&self, range: Range<u64>) -> Read<'_> {

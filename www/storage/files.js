@@ -2,14 +2,16 @@
 // the web and into the storage on the way. Storage that is missing, locked or full never ends a load: it goes on without, and says so.
 import { formatBytes } from '../format.js';
 import { named, turn } from '../requests.js';
+import { CheckedReader } from './checked.js';
 import { CHUNK, Download, Pool } from './download.js';
 import { announcedSha256, expand } from './expand.js';
 import { openRemote, sameVersion, TIMING } from './http.js';
-import { isComplete, storedBytes } from './journal.js';
+import { chunkRange, isComplete, storedBytes } from './journal.js';
 import { damagedChunks, idOf } from './vault.js';
 
 /** @import { ByteSource, DownloadProgress, LoadProgress, ModelCard, ModelFile } from '../types' */
 /** @import { WebFile } from './expand.js' */
+/** @import { Header } from './journal.js' */
 /** @import { Remote, Timing } from './http.js' */
 /** @import { StoredFile, Vault } from './vault.js' */
 
@@ -22,6 +24,7 @@ import { damagedChunks, idOf } from './vault.js';
  * @property {Remote} remote as its server describes it, or did when it was stored
  * @property {StoredFile | null} store while it is filled
  * @property {{ read: ByteSource['read'], close: () => void } | null} reader of a stored whole file
+ * @property {CheckedReader | null} checked the reader as the load reads, where the hash of the whole file is known
  * @property {Download | null} download without a reader
  *
  * @typedef {object} Settings
@@ -142,14 +145,15 @@ export class ModelFiles {
     if (vault && journal && isComplete(journal)) {
       if (sha256 && journal.sha256 && sha256 !== journal.sha256) throw wrongHash(url, journal.sha256, sha256, true);
       const reader = await vault.read(id);
-      const place = { url, id, size: journal.header.size, sha256: sha256 || journal.sha256, remote: journal.header, store: null, reader, download: null };
+      const checked = journal.sha256 ? new CheckedReader(journal, reader.read) : null;
+      const place = { url, id, size: journal.header.size, sha256: sha256 || journal.sha256, remote: journal.header, store: null, reader, checked, download: null };
       this.#places.push(place);
       this.#compare(url, journal.header);
       return place;
     }
     const remote = await openRemote(url, this.#options);
     /** @type {Place} */
-    const place = { url, id, size: remote.size, sha256, remote, store: null, reader: null, download: null };
+    const place = { url, id, size: remote.size, sha256, remote, store: null, reader: null, checked: null, download: null };
     this.#places.push(place);
     if (!sha256) announcedSha256(url, this.#options).then((announced) => (place.sha256 ||= announced));
     if (vault) await this.#store(place, vault);
@@ -226,21 +230,29 @@ export class ModelFiles {
 
   /** @param {Place} place @returns {ByteSource} */
   #source(place) {
+    const plain = (/** @type {number} */ start, /** @type {number} */ end) => (place.reader ?? (place.download ??= this.#download(place))).read(start, end);
     return this.#guarded({
       name: place.url,
       size: place.size,
-      read: (start, end) => (place.reader ?? (place.download ??= this.#download(place))).read(start, end),
+      ...(place.checked ? { sha256: place.sha256 } : {}),
+      read: (start, end) => place.checked?.read(start, end).catch((error) => this.#drop(place, error)) ?? plain(start, end),
     });
   }
 
+  /** What a chunk that is damaged ends in. @param {Place} place @param {any} error @returns {Promise<never>} */
+  async #drop({ url, id, remote }, error) {
+    if (error.name !== 'DamagedChunk') throw error;
+    await this.#settings.vault?.note(id, [{ drop: error.index }]);
+    throw named('Damaged', damagedText(nameOf(url), [chunkRange(/** @type {Header} */ (remote), error.index)]));
+  }
+
   /** A source whose reads after the load end where the call that makes them is cancelled. @param {ByteSource} source @returns {ByteSource} */
-  #guarded({ name, size, read }) {
+  #guarded({ read, ...source }) {
     return {
-      name,
-      size,
+      ...source,
       read: async (start, end) => {
         if (this.#until) await turn();
-        if (this.#until?.aborted) throw named('Cancelled', `the reading of \`${name}\` was cancelled`);
+        if (this.#until?.aborted) throw named('Cancelled', `the reading of \`${source.name}\` was cancelled`);
         return read(start, end);
       },
     };
@@ -263,7 +275,7 @@ export class ModelFiles {
     for (const place of this.#places) {
       if (place.id !== id) continue;
       place.reader?.close();
-      place.reader = null;
+      place.reader = place.checked = null;
     }
   }
 
@@ -286,6 +298,7 @@ export class ModelFiles {
     const { vault } = this.#settings;
     const lines = [...(found ? [{ sha256: found }] : []), { used: Date.now() }];
     const { store } = place;
+    place.checked = null; // what is read from here on are layers, again and again
     if (store?.journal && isComplete(store.journal)) {
       this.#try(() => store.note(lines));
       store.close();
