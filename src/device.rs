@@ -139,12 +139,13 @@ pub(crate) async fn read_back(tensor: Tensor<2>) -> Result<Vec<f32>> {
     data.try_into_vec().map_err(|e| failed(&format!("{e:?}")))
 }
 
-/// From the runtime's words: a chain of causes, the first of them last, and a backtrace. A lost device is called poisoned.
+/// From the runtime's words: a chain of causes, the first of them last, and a backtrace. A lost device is called poisoned,
+/// or its result cannot be mapped.
 fn failed(words: &str) -> Error {
     let causes = words.split("\nBacktrace").next().unwrap_or_default();
     let first =
         causes.rsplit("Caused by:").next().unwrap_or_default().trim().trim_end_matches('.').to_string();
-    match words.contains("poisoned") {
+    match words.contains("poisoned") || words.contains("could not be mapped") {
         true => Error::DeviceLost { reason: first },
         false => Error::Device { reason: first },
     }
