@@ -67,6 +67,7 @@ const methods = {
   compare_reports: ({ first, second }) => wasm.compare_reports(first, second),
   export_report: ({ report, format }) => wasm.export_report(report, format),
   evaluate: ({ subset, settings }, progress) => session.evaluate(subset, settings, progress, store),
+  bench: ({ seconds }, progress) => session.bench(seconds, progress),
   study: ({ subset, pooling, layer_weights }, progress) => session.study(subset, pooling, layer_weights, progress),
 };
 
