@@ -14,6 +14,7 @@ usage='usage: ./build.sh COMMAND
   bench         speed of the products, of the page and of the command line
   peers [...]   the page beside ONNX Runtime Web and wllama, in one session (10 minutes; arguments: tests/peers/run.mjs)
   peers-native  the same model natively, beside llama.cpp (compiles it)
+  lengths       time a token by length of the text, as a chart: tests/peers/lengths.svg (10 minutes)
   qwen2         a qwen2 model with K-quants (491 MB, fetched for this alone) against numpy
   generate SIZE a random model of the sizes of Qwen3-VL 2b, 4b or 8b (1 to 5 GB) in .cache/models
   setup         install what is missing, nothing else
@@ -44,6 +45,7 @@ main() {
         bench) build; setup_tests; bench ;;
         peers) build; setup_tests; setup_peers; node tests/peers/run.mjs "${@:2}" ;;
         peers-native) setup; setup_peers; tests/peers/native.sh "$model" ;;
+        lengths) setup; setup_tests; measure_lengths ;;
         qwen2)
             setup
             step 'model qwen2-0.5b-instruct' fetch_qwen2
@@ -100,6 +102,20 @@ bench() {
     fi
     step 'page' node tests/support/measure.mjs
     step 'command line' cargo run --release --quiet -- evaluate "$model" www/ted-sample.json --device cpu --no-cache
+}
+
+measure_lengths() {
+    local device
+    mkdir -p "$peers"
+    for device in cpu gpu; do
+        step "lengths, native on $device" native_bench "$device"
+    done
+    node tests/peers/lengths.mjs tests/peers/lengths.svg "CPU=$peers/lengths-cpu.json" "GPU (wgpu)=$peers/lengths-gpu.json"
+}
+
+native_bench() { # DEVICE
+    cargo run --release --quiet -- bench "$model" --device "$1" --tokens 64,128,256,512,1024,2048 --seconds 300 --json \
+        > "$peers/lengths-$1.json"
 }
 
 # --- steps ---
