@@ -247,7 +247,9 @@ impl TextEncoder {
     /// As [`Self::embed_ids`].
     pub(crate) async fn parts(&self, ids: &[u32]) -> Result<Vec<Part>> {
         let (x, places) = self.prepare(&[ids], &PackedBatch::new([ids])).await?;
-        self.decoder.parts(x, &places).await
+        let parts = self.decoder.parts(x, &places).await?;
+        self.device.wait().await?; // what fills their inputs is not theirs
+        Ok(parts)
     }
 
     /// The token features `[T, D]` on the device, and each text's `[first, end)` in them.

@@ -1,6 +1,11 @@
 // The page's benchmark on a fake worker: what begins it, what it asks of the worker, what stays after a stop or an error.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { readSeconds } from '../www/bench.js';
 import { failure, setUp } from './support/app.mjs';
 
@@ -72,4 +77,18 @@ test('stopped, the figures so far stay; an error is said, and the next run begin
   await running;
   assert.equal(state.bench.report?.complete, false);
   assert.deepEqual([state.errors.bench, state.bench.progress], ['', null]);
+});
+
+test('the chart of time by length draws each report, and tells whether it is flat', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'lengths-'));
+  const rows = [64, 256, 1024].map((tokens) => ({ name: 'model', tokens, ms_per_token: 2 + tokens / 500, ms_per_token_without_attention: 2 + tokens / 10_000 }));
+  const [report, chart] = [join(folder, 'cpu.json'), join(folder, 'lengths.svg')];
+  await writeFile(report, JSON.stringify({ rows }));
+  const { stdout } = await promisify(execFile)(process.execPath, ['tests/peers/lengths.mjs', chart, `CPU & more=${report}`]);
+  assert.match(stdout, /slowest 5 % above fastest, flat within 20 %/);
+  const svg = await readFile(chart, 'utf8');
+  assert.match(svg, /CPU &#38; more/);
+  assert.equal(svg.match(/<circle/g)?.length, 6);
+  assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
+  await rm(folder, { recursive: true });
 });

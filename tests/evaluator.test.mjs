@@ -432,7 +432,7 @@ test('the benchmark begins by itself, stays within its budget, and its figures c
   await see(page, '#bench-result', /GFLOP\/s.*The model by length of the text.*16 tokens.*q_proj.*attention.*model/s);
   const report = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.bench);
   assert.equal(report.complete, true);
-  assert.ok(report.seconds < 40, `${report.seconds} s`); // a busy machine's single step may be long
+  assert.ok(report.seconds < 60, `${report.seconds} s`); // a busy machine's single step may be long
   assert.ok(report.peak.gflops > 0.5, `${report.peak.gflops} GFLOP/s`);
   const first = report.rows.filter((/** @type {any} */ { tokens }) => tokens === 16);
   const shares = first.reduce((/** @type {number} */ sum, /** @type {any} */ { share }) => sum + (share ?? 0), 0);

@@ -4,8 +4,8 @@
 //! ```text
 //! peak      multiply-adds, copy                                   GFLOP/s, GB/s
 //! for each number of tokens, the smallest first
-//!     part  q_proj ... attention ... layer, layer_mix             median, GFLOP/s, percent of peak
-//!     model token ids -> unit vector (norm_avg, mean)             tokens/s, shares of the parts
+//!     model token ids -> unit vector (norm_avg, mean)             tokens/s
+//!     part  q_proj ... attention ... layer, layer_mix             median, GFLOP/s, percent of peak, share of the model
 //! ```
 //! What would not end within the budget is skipped, and said. The parts are [`Decoder::parts`](crate::model::Decoder::parts).
 
@@ -58,7 +58,7 @@ pub struct Bench {
     clock: Clock,
     settings: Settings,
     lengths: VecDeque<usize>,
-    queue: VecDeque<Case>,
+    queue: VecDeque<Task>,
     report: BenchReport,
     done: usize,
     total: usize,
@@ -66,11 +66,19 @@ pub struct Bench {
     known: HashMap<&'static str, (f64, f64)>,
 }
 
+enum Task {
+    Measure(Case),
+    /// Takes a layer apart.
+    Parts(usize),
+    /// Closes a length's account.
+    Close(usize),
+}
+
 enum Case {
     MultiplyAdds,
     Copy,
-    /// The first pass through the model.
-    WarmUp(usize),
+    /// The first pass through the model, with the arithmetic of its parts.
+    WarmUp(usize, f64),
     Part(usize, Part),
     /// The model, with `[flop, bytes]` of its parts.
     Model(usize, [f64; 2]),
@@ -114,12 +122,14 @@ impl Bench {
         }
         let clock = Clock::start(encoder.device(), options.seconds).await?;
         let report = BenchReport::new(encoder, options.seconds, clock.read_back);
-        let parts = encoder.parts(&ids(encoder, lengths[0])).await?.len();
+        let parts = encoder.parts(&ids(encoder, lengths[0])).await?;
+        let [flop, _] = work(encoder, &parts);
+        let first = [Case::MultiplyAdds, Case::Copy, Case::WarmUp(lengths[0], flop)];
         Ok(Self {
             clock,
             settings: Settings::new(Feature::NormAvg, Pooling::Mean),
-            total: 3 + lengths.len() * (parts + 1),
-            queue: [Case::MultiplyAdds, Case::Copy, Case::WarmUp(lengths[0])].into(),
+            total: first.len() + lengths.len() * (parts.len() + 1),
+            queue: first.map(Task::Measure).into(),
             lengths: lengths.into(),
             report,
             done: 0,
@@ -145,12 +155,12 @@ impl Bench {
                 self.copy(encoder).await?;
                 ("copy", 0)
             }
-            Case::WarmUp(tokens) => {
+            Case::WarmUp(tokens, flop) => {
                 let start = self.clock.elapsed();
                 self.pass(encoder, tokens).await?;
                 let first = 1e3 * (self.clock.elapsed() - start);
                 self.report.warm_up_ms = Some(first);
-                self.known.insert(MODEL, (first, tokens as f64));
+                self.known.insert(MODEL, (first, flop));
                 ("warm_up", tokens)
             }
             Case::Part(tokens, part) => {
@@ -172,21 +182,29 @@ impl Bench {
         &self.report
     }
 
+    /// The next figure to measure. A layer's parts are taken apart behind the model's pass: where layers are streamed, the
+    /// weights of both would be more than the device is to hold.
     async fn next(&mut self, encoder: &TextEncoder) -> Result<Option<Case>> {
-        if self.queue.is_empty()
-            && let Some(tokens) = self.lengths.pop_front()
-        {
-            let parts = encoder.parts(&ids(encoder, tokens)).await?;
-            let layers = encoder.config.num_hidden_layers as f64;
-            let sum = |of: fn(&Part) -> f64| -> f64 {
-                let parts = parts.iter().filter(|part| part.kernel != "layer");
-                layers * parts.map(|part| part.calls as f64 * of(part)).sum::<f64>()
-            };
-            let work = [sum(|part| part.flop), sum(|part| part.bytes)];
-            self.queue.extend(parts.into_iter().map(|part| Case::Part(tokens, part)));
-            self.queue.push_back(Case::Model(tokens, work));
+        loop {
+            match self.queue.pop_front() {
+                Some(Task::Parts(tokens)) => {
+                    let parts = encoder.parts(&ids(encoder, tokens)).await?;
+                    let cases = parts.into_iter().map(|part| Case::Part(tokens, part));
+                    self.queue.extend(cases.map(Task::Measure));
+                    self.queue.push_back(Task::Close(tokens));
+                }
+                Some(Task::Close(tokens)) => self.report.close(tokens),
+                Some(Task::Measure(case)) => return Ok(Some(case)),
+                None => match self.lengths.pop_front() {
+                    Some(tokens) => {
+                        let work = work(encoder, &encoder.parts(&ids(encoder, tokens)).await?);
+                        self.queue.push_back(Task::Measure(Case::Model(tokens, work)));
+                        self.queue.push_back(Task::Parts(tokens));
+                    }
+                    None => return Ok(None),
+                },
+            }
         }
-        Ok(self.queue.pop_front())
     }
 
     async fn multiply_adds(&mut self, encoder: &TextEncoder) -> Result<()> {
@@ -224,9 +242,6 @@ impl Bench {
 
     async fn model(&mut self, encoder: &TextEncoder, tokens: usize, work: [f64; 2]) -> Result<()> {
         let warm_up = !self.report.rows.iter().any(|row| row.name == MODEL);
-        if warm_up {
-            self.known.entry(MODEL).and_modify(|(_, flop)| *flop = work[0]); // was the number of tokens
-        }
         if self.skips(tokens, MODEL, work[0]) {
             if warm_up {
                 self.report.warm_up_ms = None; // nothing to compare it with
@@ -258,6 +273,15 @@ impl Bench {
         }
         skipped
     }
+}
+
+/// `[flop, bytes]` of a pass through all layers.
+fn work(encoder: &TextEncoder, parts: &[Part]) -> [f64; 2] {
+    let sum = |of: fn(&Part) -> f64| -> f64 {
+        let parts = parts.iter().filter(|part| part.kernel != "layer");
+        encoder.config.num_hidden_layers as f64 * parts.map(|part| part.calls as f64 * of(part)).sum::<f64>()
+    };
+    [sum(|part| part.flop), sum(|part| part.bytes)]
 }
 
 /// A text of so many tokens.

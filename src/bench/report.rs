@@ -105,36 +105,32 @@ impl BenchReport {
         self.rows.push(Row { kernel: part.kernel, shape: part.shape.clone(), tokens_per_second, ..row });
     }
 
-    /// Adds the model's figures, `[flop, bytes]` of its parts, and closes the tokens' account.
+    /// Adds the model's figures; `[flop, bytes]` are those of its parts.
     pub(super) fn model(&mut self, tokens: usize, work: [f64; 2], timing: Timing) {
         let (median, count) = (timing.median, tokens as f64);
-        let attention: f64 = self
-            .rows
-            .iter()
-            .filter(|row| row.tokens == tokens && row.name == "attention")
-            .map(|row| row.calls as f64 * row.milliseconds.median)
-            .sum();
         let row = self.row(tokens, MODEL, 1, work, timing);
         self.rows.push(Row {
             kernel: MODEL,
             tokens_per_second: Some(1e3 * count / median),
             ms_per_token: Some(median / count),
-            ms_per_token_without_attention: Some((median - attention).max(0.0) / count),
             bytes_per_token: Some(work[1] / count),
             ..row
         });
-        self.close(tokens);
     }
 
-    /// Shares of the whole: the model's time, or the sum of its parts where that is more.
-    fn close(&mut self, tokens: usize) {
+    /// Shares of the whole, once all parts are measured: of the model's time, or of their sum where that is more.
+    pub(super) fn close(&mut self, tokens: usize) {
         let is_part = |row: &&mut Row| row.tokens == tokens && row.name != MODEL && row.name != "layer";
         let time = |row: &Row| row.calls as f64 * row.milliseconds.median;
         let parts: f64 = self.rows.iter_mut().filter(is_part).map(|row| time(row)).sum();
-        let Some(model) = self.rows.iter().find(|row| row.tokens == tokens && row.name == MODEL).cloned()
-        else {
+        let of_attention = |row: &&Row| row.tokens == tokens && row.name == "attention";
+        let attention = self.rows.iter().find(of_attention).map(time);
+        let Some(model) = self.rows.iter_mut().find(|row| row.tokens == tokens && row.name == MODEL) else {
             return;
         };
+        model.ms_per_token_without_attention =
+            attention.map(|ms| (model.milliseconds.median - ms).max(0.0) / tokens as f64);
+        let model = model.clone();
         let whole = model.milliseconds.median.max(parts);
         for row in self.rows.iter_mut().filter(is_part) {
             row.share = Some(time(row) / whole);

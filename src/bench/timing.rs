@@ -16,7 +16,7 @@ const SAMPLES: usize = 5;
 /// Seconds after which two samples are enough.
 const ENOUGH: f64 = 2.0;
 /// Runs in a sample at most.
-const MOST_RUNS: f64 = 2000.0;
+const MOST_RUNS: usize = 2000;
 
 /// Milliseconds of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -76,9 +76,9 @@ impl Clock {
                 drop(run());
             }
             self.device.wait().await?;
-            Ok((start.elapsed().as_secs_f64() - self.read_back).max(0.0))
+            Ok(start.elapsed().as_secs_f64())
         };
-        self.measure(sample).await
+        self.measure(self.read_back, sample).await
     }
 
     /// Times what reads its result back by itself.
@@ -90,29 +90,36 @@ impl Clock {
             }
             Ok(start.elapsed().as_secs_f64())
         };
-        self.measure(sample).await
+        self.measure(0.0, sample).await
     }
 
-    /// `sample(runs)` gives the seconds of that many runs.
-    async fn measure(&self, sample: impl AsyncFn(usize) -> Result<f64>) -> Result<Timing> {
-        // 1. The first run, and a warm one, which tells how many make a sample.
+    /// `sample(runs)` gives the seconds of that many runs and of one read-back.
+    async fn measure(&self, read_back: f64, sample: impl AsyncFn(usize) -> Result<f64>) -> Result<Timing> {
         let start = self.elapsed();
+        let target = SAMPLE.max(READ_BACKS * read_back);
+        let each = |seconds: f64, runs: usize| (seconds - read_back).max(1e-9) / runs as f64;
+
+        // 1. The first run, then twice to sixteen times as many until they last: what is taken off never decides alone.
         let first = sample(1).await?;
         let mut times = Vec::new();
-        let mut runs = 1.0;
-        if first < self.left() {
-            let warm = sample(1).await?;
-            runs = (SAMPLE.max(READ_BACKS * self.read_back) / warm.max(1e-7)).ceil().clamp(1.0, MOST_RUNS);
-            if runs == 1.0 {
-                times.push(warm);
+        let mut runs = 1;
+        while times.is_empty() {
+            if first > self.left() {
+                times.push(first); // no time for more
+                break;
             }
-        } else {
-            times.push(first); // no time for more
+            let seconds = sample(runs).await?;
+            if seconds - read_back >= target / 2.0 || runs >= MOST_RUNS || seconds > self.left() {
+                times.push(each(seconds, runs));
+            } else {
+                let growth = ((target + read_back) / seconds).ceil().clamp(2.0, 16.0);
+                runs = (runs * growth as usize).min(MOST_RUNS);
+            }
         }
 
         // 2. Samples.
-        while times.is_empty() || times.len() < SAMPLES && self.goes_on(start, &times, runs) {
-            times.push(sample(runs as usize).await?.max(1e-9) / runs);
+        while times.len() < SAMPLES && self.goes_on(start, read_back + runs as f64 * times[0], times.len()) {
+            times.push(each(sample(runs).await?, runs));
         }
         let [min, max] = [f64::min, f64::max].map(|of| times.iter().copied().reduce(of).unwrap_or(first));
         let milliseconds = |seconds: f64| 1e3 * seconds;
@@ -120,16 +127,15 @@ impl Clock {
             median: milliseconds(median(&mut times)),
             min: milliseconds(min),
             max: milliseconds(max),
-            first: milliseconds(first),
+            first: milliseconds((first - read_back).max(0.0)),
             samples: times.len(),
-            runs: runs as usize,
+            runs,
         })
     }
 
-    /// Whether another sample is worth its time.
-    fn goes_on(&self, start: f64, times: &[f64], runs: f64) -> bool {
-        let next = runs * times[times.len() - 1];
-        next < self.left() && (times.len() < 2 || self.elapsed() - start < ENOUGH)
+    /// Whether another sample is worth its `seconds`.
+    fn goes_on(&self, start: f64, seconds: f64, samples: usize) -> bool {
+        seconds < self.left() && (samples < 2 || self.elapsed() - start < ENOUGH)
     }
 }
 

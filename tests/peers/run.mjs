@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { engines, WORK, workloads as allWorkloads } from './engines.mjs';
 
-/** @import { Engine } from './engines.mjs' */
+/** @import { Engine, Open } from './engines.mjs' */
 
 /**
  * @typedef {{ first: number, times: number[], median: number, tokens: number }} Timing milliseconds
@@ -22,7 +22,8 @@ import { engines, WORK, workloads as allWorkloads } from './engines.mjs';
  * @property {[number, number]} load the machine's load average before and after
  * @property {number} loadSeconds
  * @property {Record<string, Timing>} workloads
- * @property {Record<string, number>} memory peak bytes by kind of process
+ * @property {Record<string, number>} loaded peak bytes by kind of process, once the model is loaded
+ * @property {Record<string, number>} memory the same at the end
  * @property {number[]} vector the first text's of the first workload
  * @property {string} error
  */
@@ -69,12 +70,15 @@ if (results.some(({ error }) => error)) process.exitCode = 1;
 async function measure(name, engine) {
   console.log(`${engine.title} …`);
   /** @type {Result} */
-  const result = { engine: name, key: keyOf(name), date: new Date().toISOString(), load: [loadavg()[0], 0], loadSeconds: 0, workloads: {}, memory: {}, vector: [], error: '' };
-  const open = await engine.open();
+  const result = { engine: name, key: keyOf(name), date: new Date().toISOString(), load: [loadavg()[0], 0], loadSeconds: 0, workloads: {}, loaded: {}, memory: {}, vector: [], error: '' };
+  /** @type {Open | null} */
+  let open = null;
   try {
+    open = await engine.open();
     const start = performance.now();
     await open.load();
     result.loadSeconds = (performance.now() - start) / 1000;
+    result.loaded = open.memory();
     for (const [workload, texts] of Object.entries(workloads)) {
       const began = performance.now();
       const { milliseconds: first, tokens, vectors } = await open.embed(texts);
@@ -92,7 +96,7 @@ async function measure(name, engine) {
     result.error = error instanceof Error ? error.message : String(error);
     console.log(`  failed: ${result.error}`);
   } finally {
-    await open.close();
+    await open?.close();
   }
   result.load[1] = loadavg()[0];
   return result;
@@ -137,17 +141,18 @@ function session() {
 /** @param {Result[]} results */
 function table(results) {
   const names = Object.keys(workloads);
-  const header = ['', ...names.map((name) => `${name} ms`), 'tokens/s', 'load s', 'renderer MB', 'GPU process MB', 'both MB', 'runs', 'load average'];
+  const header = ['', ...names.map((name) => `${name} ms`), 'tokens/s', 'load s', 'renderer MB', 'GPU process MB', 'both MB', 'after load MB', 'runs', 'load average'];
   const rows = results.map((result) => {
     if (result.error) return [engines[result.engine].title, `failed: ${result.error.slice(0, 60)}`];
     const last = result.workloads[names.at(-1) ?? ''];
-    const [renderer, gpu] = memory(result);
+    const [renderer, gpu] = memory(result.memory);
+    const [loadedRenderer, loadedGpu] = memory(result.loaded);
     return [
       engines[result.engine].title,
       ...Object.values(result.workloads).map(({ median }) => whole(median)),
       (1000 * last.tokens / last.median).toFixed(1),
       result.loadSeconds.toFixed(1),
-      ...[renderer, gpu, renderer + gpu].map((bytes) => whole(bytes / 1e6)),
+      ...[renderer, gpu, renderer + gpu, loadedRenderer + loadedGpu].map((bytes) => whole(bytes / 1e6)),
       Object.values(result.workloads).map(({ times }) => times.length).join('/'),
       result.load.map((load) => load.toFixed(1)).join('-'),
     ];
@@ -175,7 +180,7 @@ function checks(results) {
   const lines = [];
   for (const ours of [done('ours-webgpu'), done('ours-cpu')]) {
     if (!ours || !wllama) continue;
-    const [own, peer] = [ours, wllama].map((result) => memory(result).reduce((sum, bytes) => sum + bytes) / 1e6);
+    const [own, peer] = [ours, wllama].map((result) => memory(result.memory).reduce((sum, bytes) => sum + bytes) / 1e6);
     lines.push(`peak memory, renderer and GPU process: ${engines[ours.engine].title} ${whole(own)} MB, wllama ${whole(peer)} MB: ${own < peer ? 'below' : 'NOT below'}`);
   }
   if (wllama) {
@@ -186,9 +191,9 @@ function checks(results) {
   return lines.join('\n');
 }
 
-/** @param {Result} result @returns {[number, number]} bytes */
-function memory({ memory }) {
-  return [memory.renderer ?? 0, memory['gpu-process'] ?? 0];
+/** @param {Record<string, number>} peaks @returns {[number, number]} bytes of the renderer and of the GPU process */
+function memory(peaks) {
+  return [peaks.renderer ?? 0, peaks['gpu-process'] ?? 0];
 }
 
 /** @param {number[]} a @param {number[]} b */

@@ -50,8 +50,8 @@ impl Decoder {
         let (flop, bytes) = (whole(|part| part.flop), whole(|part| part.bytes));
         let dispatches = parts.iter().map(|part| part.dispatches).sum();
         let mix = elementwise("layer_mix", "layer_mix", &x, [8.0, 3.0], {
-            let x = x.clone();
-            move || kernel::layer_mix(x.clone(), x.clone(), 0.5)
+            let (mix, x) = (x.zeros_like(), x.clone());
+            move || kernel::layer_mix(mix.clone(), x.clone(), 0.5)
         });
         let (batch, table) = (batch.clone(), self.table.clone());
         let shape = format!("{:?}", x.dims());
@@ -63,14 +63,19 @@ impl Decoder {
 }
 
 /// What [`Layer::forward`] does on `x [T, D]`, in its order; equal parts stand once.
+///
+/// Each input is a tensor of its own: WebGPU refuses a buffer that is bound twice to be written.
 fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> Vec<Part> {
     let (attn, mlp) = (&layers[0].self_attn, &layers[0].mlp);
     let product = |name, of: fn(&Layer) -> &Linear, x: &Tensor<2>| {
         product(name, layers.iter().map(|layer| of(layer).clone()).collect(), x)
     };
-    let q = attn.q_proj.forward(x.clone()); // [T, H * head_dim]
-    let k = attn.k_proj.forward(x.clone()); // [T, KV * head_dim]
-    let gate = mlp.gate_proj.forward(x.clone()); // [T, F]
+    let output = |of: &Linear| -> Tensor<2> {
+        Tensor::full([x.dims()[0], of.facts().0.out_features], 0.5, &x.device())
+    };
+    let q = output(&attn.q_proj); // [T, H * head_dim]
+    let [k, v] = [&attn.k_proj, &attn.v_proj].map(output); // [T, KV * head_dim]
+    let [gate, up] = [&mlp.gate_proj, &mlp.up_proj].map(output); // [T, F]
     let [q_norm, k_norm] = match &attn.qk_norm {
         Some([q, k]) => [Some(q.clone()), Some(k.clone())],
         None => [None, None],
@@ -84,8 +89,8 @@ fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> V
     let mut norms = norm("norms", &layers[0].input_layernorm, x);
     (norms.calls, norms.dispatches) = (2, 2);
     let mut residuals = elementwise("residuals", "add", x, [1.0, 3.0], {
-        let x = x.clone();
-        move || x.clone() + x.clone()
+        let (skip, x) = (x.zeros_like(), x.clone());
+        move || skip.clone() + x.clone()
     });
     (residuals.calls, residuals.dispatches) = (2, 2);
     vec![
@@ -95,13 +100,13 @@ fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> V
         product("v_proj", |layer| &layer.self_attn.v_proj, x),
         rotated("q_rotary", &q, q_norm),
         rotated("k_rotary", &k, k_norm),
-        attention(&q, &k, batch, attn.head_dim),
+        attention([&q, &k, &v], batch, attn.head_dim),
         product("o_proj", |layer| &layer.self_attn.o_proj, &q),
         product("gate_proj", |layer| &layer.mlp.gate_proj, x),
         product("up_proj", |layer| &layer.mlp.up_proj, x),
         elementwise("swiglu", "swiglu", &gate, [5.0, 3.0], {
             let gate = gate.clone();
-            move || kernel::swiglu(gate.clone(), gate.clone())
+            move || kernel::swiglu(gate.clone(), up.clone())
         }),
         product("down_proj", |layer| &layer.mlp.down_proj, &gate),
         residuals,
@@ -146,10 +151,10 @@ fn norm(name: &'static str, norm: &RmsNorm, x: &Tensor<2>) -> Part {
 }
 
 /// Attention of one text: token i sees i + 1 tokens.
-fn attention(q: &Tensor<2>, k: &Tensor<2>, batch: &Batch, head_dim: usize) -> Part {
+fn attention([q, k, v]: [&Tensor<2>; 3], batch: &Batch, head_dim: usize) -> Part {
     let ([t, width], [_, kv]) = (q.dims(), k.dims());
     let pairs = (t * (t + 1) / 2) as f64;
-    let (q, k, spans) = (q.clone(), k.clone(), batch.spans.clone());
+    let (q, k, v, spans) = (q.clone(), k.clone(), v.clone(), batch.spans.clone());
     Part {
         name: "attention",
         kernel: "attention",
@@ -158,7 +163,7 @@ fn attention(q: &Tensor<2>, k: &Tensor<2>, batch: &Batch, head_dim: usize) -> Pa
         dispatches: 1,
         flop: 4.0 * width as f64 * pairs,
         bytes: FLOAT * (2 * t * (width + kv)) as f64,
-        run: Box::new(move || kernel::attention(q.clone(), k.clone(), k.clone(), spans.clone(), head_dim)),
+        run: Box::new(move || kernel::attention(q.clone(), k.clone(), v.clone(), spans.clone(), head_dim)),
     }
 }
 
