@@ -12,6 +12,9 @@ usage='usage: ./build.sh COMMAND
   test          every check and every test, native and in the browser
   parity        the TED-6K slice against the answers of PyTorch (long)
   bench         speed of the products, of the page and of the command line
+  peers [...]   the page beside ONNX Runtime Web and wllama, in one session (10 minutes; arguments: tests/peers/run.mjs)
+  peers-native  the same model natively, beside llama.cpp (compiles it)
+  lengths       time a token by length of the text, as a chart: tests/peers/lengths.svg (10 minutes)
   qwen2         a qwen2 model with K-quants (491 MB, fetched for this alone) against numpy
   generate SIZE a random model of the sizes of Qwen3-VL 2b, 4b or 8b (1 to 5 GB), or small, in .cache/models
   setup         install what is missing, nothing else
@@ -28,6 +31,8 @@ qwen2_version=0.9.0
 qwen2_sha256=1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32
 qwen2=.cache/models/qwen2-0.5b-instruct.gguf
 
+peers=.cache/peers
+
 wasm_target=wasm32-unknown-unknown
 wasm_file=target/$wasm_target/release/gran_ted.wasm
 
@@ -38,6 +43,9 @@ main() {
         test) run_tests ;;
         parity) setup; step 'TED-6K slice against PyTorch' cargo test --release --test ted --test parity -- --ignored --nocapture ;;
         bench) build; setup_tests; bench ;;
+        peers) build; setup_tests; setup_peers; node tests/peers/run.mjs "${@:2}" ;;
+        peers-native) setup; setup_peers; tests/peers/native.sh "$model" ;;
+        lengths) setup; setup_tests; measure_lengths ;;
         qwen2)
             setup
             step 'model qwen2-0.5b-instruct' fetch_qwen2
@@ -94,6 +102,20 @@ bench() {
     fi
     step 'page' node tests/support/measure.mjs
     step 'command line' cargo run --release --quiet -- evaluate "$model" www/ted-sample.json --device cpu --no-cache
+}
+
+measure_lengths() {
+    local device
+    mkdir -p "$peers"
+    for device in cpu gpu; do
+        step "lengths, native on $device" native_bench "$device"
+    done
+    node tests/peers/lengths.mjs tests/peers/lengths.svg "CPU=$peers/lengths-cpu.json" "GPU (wgpu)=$peers/lengths-gpu.json"
+}
+
+native_bench() { # DEVICE
+    cargo run --release --quiet -- bench "$model" --device "$1" --tokens 64,128,256,512,1024,2048 --seconds 300 --json \
+        > "$peers/lengths-$1.json"
 }
 
 # --- steps ---
@@ -167,6 +189,24 @@ setup_tests() {
     need_command chromium chromium fonts-liberation
     need_package libvulkan1 mesa-vulkan-drivers # a Vulkan device on the CPU, for the wgpu tests
     install_missing
+}
+
+# Everything of the peers lies in .cache/peers: their packages, the model in ONNX, links to our pages for them.
+setup_peers() {
+    local key page
+    need_package python3-venv
+    install_missing
+    key=$(key_of tests/peers/{package-lock.json,requirements.txt,make_onnx.py})
+    if done_with peers "$key" && [ -d "$peers/node_modules" ] && [ -f "$peers/smol.q4.onnx" ]; then return; fi
+    mkdir -p "$peers"
+    cp tests/peers/package.json tests/peers/package-lock.json "$peers/"
+    npm ci --prefix "$peers" --ignore-scripts --no-audit --no-fund
+    python3 -m venv "$peers/venv"
+    "$peers/venv/bin/pip" install --quiet --requirement tests/peers/requirements.txt
+    "$peers/venv/bin/python" tests/peers/make_onnx.py "$model" "$peers/smol.q4.onnx"
+    for page in ort.html wllama.html; do ln -sf "../../tests/peers/$page" "$peers/$page"; done
+    ln -sfn ../models "$peers/models"
+    mark peers "$key"
 }
 
 setup_wasm() {

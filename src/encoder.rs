@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::format::{Source, TensorInfo};
 use crate::kernel::{self, quant};
 use crate::loader::{Header, ModelInfo, Placement};
-use crate::model::{Adapter, Batch, Config, Decoder, Feature, Pooling, Precision};
+use crate::model::{Adapter, Batch, Config, Decoder, Feature, Part, Pooling, Precision};
 use crate::tokenizer::{Encoded, Tokenizer};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use half::bf16;
@@ -241,6 +241,17 @@ impl TextEncoder {
     /// As [`Self::embed_ids`].
     pub async fn features(&self, texts: &[&[u32]], feature: &Feature) -> Result<Vec<f32>> {
         read_back(self.token_features(texts, feature).await?.0).await
+    }
+
+    /// The parts of a layer on one text: see [`Decoder::parts`].
+    ///
+    /// # Errors
+    /// As [`Self::embed_ids`].
+    pub(crate) async fn parts(&self, ids: &[u32]) -> Result<Vec<Part>> {
+        let (x, places) = self.prepare(&[ids], &PackedBatch::new([ids])).await?;
+        let parts = self.decoder.parts(x, &places).await?;
+        self.device.wait().await?; // what fills their inputs is not theirs
+        Ok(parts)
     }
 
     /// The token features `[T, D]` on the device, and each text's `[first, end)` in them.

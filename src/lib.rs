@@ -10,9 +10,10 @@
 //! evaluate  TED-6k.json -> items -> distinct texts -> embed -> scores -> report
 //! ```
 //!
-//! Imports point down: frontends (`main`, `web`) -> `ted`, `encoder` -> `loader`, `model` -> `kernel`, `format`.
+//! Imports point down: frontends (`main`, `web`) -> `ted`, `bench` -> `encoder` -> `loader`, `model` -> `kernel`, `format`.
 
 pub mod batch;
+pub mod bench;
 pub mod device;
 pub mod encoder;
 pub mod error;

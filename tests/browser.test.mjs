@@ -121,6 +121,18 @@ test('both devices give the same vectors', () => {
   }
 });
 
+test('every part is measured on WebGPU', async () => {
+  const { page, errors, close } = await freshPage(browser);
+  await page.goto(`${site.url}?device=webgpu&bench=20`);
+  await page.locator('#bench-download:not([hidden])').waitFor();
+  const { complete, rows, peak, skipped } = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.bench);
+  const names = [...rows, ...skipped].filter(({ tokens }) => tokens === 16).map(({ name }) => name);
+  for (const name of ['model', 'q_proj', 'attention', 'swiglu', 'residuals', 'layer', 'layer_mix']) assert.ok(names.includes(name), `${name} is not in ${names}`);
+  assert.ok(complete && peak.gflops > 0.1 && peak.copy_gb_per_second > 0.1, JSON.stringify(peak));
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test('a share link opened in a fresh profile shows the same matrix; the TED sample is scored there and its report downloaded', async (t) => {
   const sender = await freshPage(browser);
   await sender.page.goto(`${site.url}?device=cpu`);

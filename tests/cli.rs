@@ -517,3 +517,28 @@ fn a_folder_of_safetensors_loads() {
     assert!(facts.contains("family               qwen3vl"), "{facts}");
     assert!(facts.contains("tokenizer            none"), "{facts}");
 }
+
+#[test]
+fn bench_measures_the_device_and_the_model() {
+    let folder = Folder::new("bench");
+    let model = folder.file("tiny.gguf", tiny("qwen2").write());
+    let arguments = ["bench", &model, "--device", "cpu", "--tokens", "4,16", "--seconds", "60"];
+    let text = stdout(&arguments);
+    for part in ["GFLOP/s multiply-add", "16 tokens", "q_proj quant_matmul", "less attention"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let report: Value = serde_json::from_str(&stdout(&[&arguments[..], &["--json"]].concat())).unwrap();
+    assert_eq!(report["complete"], true);
+    assert_eq!(report["provenance"]["device"]["kind"], "cpu");
+    assert_eq!(report["dispatches_per_layer"], 18); // three products add their bias
+    let models = report["rows"].as_array().unwrap().iter().filter(|row| row["name"] == "model");
+    assert_eq!(models.map(|row| row["tokens"].as_u64().unwrap()).collect::<Vec<_>>(), [4, 16]);
+
+    let refused = |option: &str, value: &str| failure(&["bench", &model, "--device", "cpu", option, value]);
+    assert!(
+        refused("--tokens", "16,1000000").contains("number of tokens `1000000` is not known, expected 1 to ")
+    );
+    assert!(
+        refused("--seconds", "0").contains("budget `0` is not known, expected a number of seconds above 0")
+    );
+}

@@ -423,3 +423,33 @@ test('an adapter makes the embeddings, on both devices alike', { timeout: 2 * LO
   await webgpu.close();
   assert.ok(farthest(similarity.cpu, similarity.webgpu) < 1e-3, JSON.stringify(similarity));
 });
+
+test('the benchmark begins by itself, stays within its budget, and its figures can be had as a file', async () => {
+  const { page, errors, close } = await freshPage(browser);
+  await page.goto(`${address}&bench=8`);
+  await page.locator('#bench-stage', { hasText: /\d+ of \d+: / }).waitFor({ timeout: LONG });
+  await idle(page);
+  await see(page, '#bench-result', /GFLOP\/s.*The model by length of the text.*16 tokens.*q_proj.*attention.*model/s);
+  const report = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.bench);
+  assert.equal(report.complete, true);
+  assert.ok(report.seconds < 60, `${report.seconds} s`); // a busy machine's single step may be long
+  assert.ok(report.peak.gflops > 0.5, `${report.peak.gflops} GFLOP/s`);
+  const first = report.rows.filter((/** @type {any} */ { tokens }) => tokens === 16);
+  const shares = first.reduce((/** @type {number} */ sum, /** @type {any} */ { share }) => sum + (share ?? 0), 0);
+  assert.ok(Math.abs(shares - 1) < 1e-6, `shares ${shares}`);
+  await page.screenshot({ path: `${SHOTS}/benchmark.png`, fullPage: true });
+
+  const downloading = page.waitForEvent('download');
+  await page.locator('#bench-download').click();
+  const download = await downloading;
+  assert.match(download.suggestedFilename(), /^bench-SmolLM2.*\.json$/);
+  assert.deepEqual(JSON.parse(await readFile(await download.path(), 'utf8')), report);
+
+  await page.locator('#bench-run').click();
+  await page.locator('#bench-stage', { hasText: /\d+ of \d+: / }).waitFor();
+  await page.locator('#bench-stop').click();
+  await idle(page);
+  await see(page, '#bench-result', /Stopped before the end/);
+  assert.deepEqual(errors, []);
+  await close();
+});

@@ -1,4 +1,5 @@
 // What a person can do on the page. Each action changes the state and tells the views; the worker does the work.
+import { Benchmark } from './bench.js';
 import { WorkerError } from './client.js';
 import { Engine } from './engine.js';
 import { restore } from './keep.js';
@@ -25,6 +26,7 @@ export class App {
   review;
   layers;
   models;
+  benchmark;
   base;
   #changed;
   #engine;
@@ -64,6 +66,13 @@ export class App {
       changed,
       work: (section, work) => this.#work(section, work),
       ask: (method, params, options) => this.#engine.ask(method, params, options),
+    });
+    this.benchmark = new Benchmark({
+      state: this.state,
+      changed,
+      work: (section, work) => this.#work(section, work),
+      call: (method, params, options) => this.#engine.call(method, params, options),
+      ensureModel: (signal) => this.#ensureModel(signal),
     });
     this.layers = new Layers({
       state: this.state,

@@ -2,6 +2,7 @@
 import { App } from './app.js';
 import { openDatabase } from './database.js';
 import { Keeper } from './keep.js';
+import { benchView } from './views/bench.js';
 import { compareView } from './views/compare.js';
 import { adapterView } from './views/adapter.js';
 import { catalogueView } from './views/catalogue.js';
@@ -28,7 +29,7 @@ const keeper = new Keeper(openDatabase, (message) => {
   app.state.unkept = message;
   show();
 });
-const views = [deviceView, panicView, linkView, modelView, catalogueView, storedView, adapterView, promptsView, weightsView, tedView, layersView, itemsView, compareView, leaderboardView, shareView].map((view) => view(app));
+const views = [deviceView, panicView, linkView, modelView, catalogueView, storedView, adapterView, promptsView, weightsView, tedView, layersView, itemsView, compareView, leaderboardView, benchView, shareView].map((view) => view(app));
 views.push(keptView(keeper));
 
 function show() {
@@ -40,7 +41,7 @@ function show() {
 Object.assign(globalThis, {
   granTed: {
     get last() {
-      return { embeddings: app.state.comparison?.embeddings ?? null, report: app.state.outcome?.report ?? null, compared: app.state.compared?.comparison ?? null };
+      return { embeddings: app.state.comparison?.embeddings ?? null, report: app.state.outcome?.report ?? null, compared: app.state.compared?.comparison ?? null, bench: app.state.bench.report };
     },
   },
 });
@@ -50,6 +51,8 @@ addEventListener('pagehide', () => keeper.flush());
 show();
 const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (performance.getEntriesByType('navigation')[0]);
 const before = { kept: await keeper.read(), dataset: keeper.dataset.bind(keeper), reloaded: navigation?.type === 'reload' };
-app.start(location.hash, new URLSearchParams(location.search).get('device'), before);
+const query = new URLSearchParams(location.search);
+app.start(location.hash, query.get('device'), before);
+if (query.has('bench')) app.benchmark.begin(query.get('bench') ?? '');
 keeper.begin(app.state);
 app.models.refresh();

@@ -1,4 +1,5 @@
 // What the page knows, in one object. app.js changes it, the views show it.
+import { SECONDS } from './bench.js';
 import { EXAMPLES } from './examples.js';
 import { RUN } from './reports.js';
 import { emptyState } from './share.js';
@@ -8,6 +9,7 @@ import { defaultSource } from './source.js';
 /** @import { DownloadProgress, LoadOptions, ModelPlan, StoredModel } from './types' */
 /** @import { Catalogue } from './catalogue.js' */
 /** @import { Comparison as ReportComparison, Item } from './types' */
+/** @import { BenchProgress, BenchReport } from './types' */
 /** @import { AdapterCard, LayerProducts, LayerStudy, StudyProgress } from './types' */
 /** @import { Choice } from './device.js' */
 /** @import { Column, Leaderboard } from './leaderboard.js' */
@@ -15,7 +17,7 @@ import { defaultSource } from './source.js';
 /** @import { ModelSource } from './source.js' */
 
 /**
- * @typedef {'device' | 'model' | 'stored' | 'catalogue' | 'adapter' | 'prompts' | 'ted' | 'layers' | 'items' | 'compare' | 'leaderboard' | 'share'} Section
+ * @typedef {'device' | 'model' | 'stored' | 'catalogue' | 'adapter' | 'prompts' | 'ted' | 'layers' | 'items' | 'compare' | 'leaderboard' | 'bench' | 'share'} Section
  * @typedef {{ texts: string[], settings: Settings, embeddings: Embeddings, model: string, mixed: boolean }} Comparison mixed: by the
  *   sliders, from the layers' products; vectors are empty then
  * @typedef {{ name: string, sample: boolean, read: () => Promise<Uint8Array> }} DatasetSource
@@ -95,6 +97,7 @@ import { defaultSource } from './source.js';
  * @property {{ name: string, url: string, note: string } | null} itemLink
  * @property {{ first: string, second: string }} pair ids of the reports to compare
  * @property {{ first: NamedReport, second: NamedReport, comparison: ReportComparison } | null} compared
+ * @property {{ seconds: number, progress: BenchProgress | null, report: BenchReport | null }} bench seconds: its budget
  * @property {{ figures: Leaderboard | null, column: Column, key: Column | 'model' | 'kind', descending: boolean }} board
  */
 
@@ -108,7 +111,7 @@ export function initialState(base) {
     forced: false,
     panic: '',
     task: null,
-    errors: { device: '', model: '', stored: '', catalogue: '', adapter: '', prompts: '', ted: '', layers: '', items: '', compare: '', leaderboard: '', share: '' },
+    errors: { device: '', model: '', stored: '', catalogue: '', adapter: '', prompts: '', ted: '', layers: '', items: '', compare: '', leaderboard: '', bench: '', share: '' },
     model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, download: null, plan: null, options: { quantize: null, budget_mb: null, streamed: false }, note: '', missing: '' },
     stored: { models: [], usage: null, quota: null, persisted: false, refused: '', checking: null, verdicts: {} },
     catalogue: null,
@@ -140,6 +143,7 @@ export function initialState(base) {
     itemLink: null,
     pair: { first: RUN, second: '' },
     compared: null,
+    bench: { seconds: SECONDS, progress: null, report: null },
     board: { figures: null, column: 'norm_avg', key: 'norm_avg', descending: true },
   };
 }

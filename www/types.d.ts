@@ -41,6 +41,8 @@ export type EvaluateProgress = {
   restored: number; // texts whose vectors came from the store, and were not encoded
 };
 export type StudyProgress = Omit<EvaluateProgress, 'stage' | 'correct' | 'restored'> & { stage: 'study' };
+/** Figures measured or left out; tokens: 0 where the last one has none. */
+export type BenchProgress = { stage: 'bench'; done: number; total: number; name: string; tokens: number };
 type OnProgress<P> = (progress: P) => boolean | Promise<boolean>; // false ends the call
 
 export type DeviceInfo = {
@@ -188,6 +190,39 @@ export type LayerStudy = {
 };
 /** Products of the prompts' pooled, normalized layers: [B * L, B * L], row = prompt * L + layer. */
 export type LayerProducts = { prompts: number; num_hidden_layers: number; products: Float32Array; tokens: number[]; milliseconds: number };
+/** What the device can do, and what each part of the model makes of it. */
+export type BenchReport = {
+  provenance: { model: { name: string; tensor_types: Record<string, number>; [fact: string]: unknown }; device: { kind: 'gpu' | 'cpu'; adapter: string; software: boolean }; versions: Record<string, string> };
+  budget_seconds: number;
+  seconds: number;
+  complete: boolean; // false: stopped before the end
+  peak: { gflops: number | null; copy_gb_per_second: number | null };
+  read_back_ms: number; // taken off where a kernel is timed
+  warm_up_ms: number | null; // the first pass, less a later one
+  dispatches_per_layer: number | null;
+  rows: BenchRow[];
+  skipped: { tokens: number; name: string; reason: string }[];
+};
+/** A part of a layer, `layer`, `model`, or `other`: what no part accounts for. */
+export type BenchRow = {
+  tokens: number;
+  name: string;
+  kernel: string;
+  shape: string;
+  calls: number; // in a pass through the model
+  milliseconds: { median: number; min: number; max: number; first: number; samples: number; runs: number }; // of one call
+  gflop: number;
+  gigabytes: number;
+  gflops: number;
+  gb_per_second: number;
+  percent_of_peak: number | null;
+  bound: 'compute' | 'memory' | null;
+  share: number | null; // of the pass
+  tokens_per_second: number | null;
+  ms_per_token: number | null;
+  ms_per_token_without_attention: number | null;
+  bytes_per_token: number | null;
+};
 export type AdapterCard = {
   name: string;
   sha256: string;
@@ -248,6 +283,7 @@ export interface Session {
   layer_products(texts: string[], pooling: 'mean' | 'last_token'): Promise<LayerProducts>;
   item(caption_key: string, question_type: string): Item;
   evaluate(subset: Subset, settings: Settings, progress: OnProgress<EvaluateProgress>, store: VectorStore | null): Promise<Report>;
+  bench(seconds: number, progress: OnProgress<BenchProgress>): Promise<BenchReport>;
   study(subset: Subset, pooling: 'mean' | 'last_token', layer_weights: number[] | null, progress: OnProgress<StudyProgress>): Promise<LayerStudy>;
 }
 
@@ -291,6 +327,7 @@ export type Methods = {
   item: { params: { caption_key: string; question_type: string }; result: Item; progress: never };
   evaluate: { params: { subset: Subset; settings: Settings }; result: Report; progress: EvaluateProgress };
   study: { params: { subset: Subset; pooling: 'mean' | 'last_token'; layer_weights: number[] | null }; result: LayerStudy; progress: StudyProgress };
+  bench: { params: { seconds: number }; result: BenchReport; progress: BenchProgress };
   import_report: { params: { name: string; bytes: Uint8Array }; result: Report; progress: never };
   compare_reports: { params: { first: Report; second: Report }; result: Comparison; progress: never };
   export_report: { params: { report: Report; format: 'csv' | 'jsonl' }; result: string; progress: never };

@@ -70,6 +70,7 @@ const methods = {
   compare_reports: ({ first, second }) => wasm.compare_reports(first, second),
   export_report: ({ report, format }) => wasm.export_report(report, format),
   evaluate: ({ subset, settings }, progress, signal) => reading(signal, () => session.evaluate(subset, settings, progress, store)),
+  bench: ({ seconds }, progress, signal) => reading(signal, () => session.bench(seconds, progress)),
   study: ({ subset, pooling, layer_weights }, progress, signal) => reading(signal, () => session.study(subset, pooling, layer_weights, progress)),
 };
 

@@ -1,5 +1,6 @@
 //! The native frontend. An error is one line on standard error and exit status 1.
 
+mod bench;
 mod cache;
 mod compare;
 mod files;
@@ -93,6 +94,22 @@ enum Command {
         /// Where to write the study as JSON.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+    },
+    /// Measure the device, each part of a layer, and the model.
+    Bench {
+        /// A .gguf file, a .safetensors file with config.json beside it, a part or the index of either, or a folder.
+        model: PathBuf,
+        /// Lengths of the text, such as 64,2048 [default: 16,64,256,1024].
+        #[arg(long, value_delimiter = ',')]
+        tokens: Vec<usize>,
+        /// Budget; what would not end within it is left out.
+        #[arg(long, default_value_t = 120.0)]
+        seconds: f64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        load: LoadOptions,
     },
     /// Compare two reports item by item (McNemar's exact test).
     Compare {
@@ -245,6 +262,9 @@ pub fn main() -> ExitCode {
         Command::Layers { model, ted, subset, pooling, layer_weights, load, out } => {
             let study = layers::LayersOptions { subset, pooling, layer_weights, load, out };
             layers::layers(&model, &ted, &study)
+        }
+        Command::Bench { model, tokens, seconds, json, load } => {
+            bench::bench(&model, &tokens, seconds, json, &load)
         }
         Command::Compare { first, second, json } => compare::compare(&first, &second, json),
         Command::Correlate { file, json } => compare::correlate(&file, json),

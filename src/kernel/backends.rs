@@ -3,7 +3,10 @@
 use super::EncoderBackend;
 use super::quant::Layout;
 use super::rotary::HeadNorm;
-use super::{attention, layer_mix, quant_matmul, rms_norm, rotary, round_bf16, segment_mean, swiglu};
+use super::{
+    attention, copy, layer_mix, multiply_adds, quant_matmul, rms_norm, rotary, round_bf16, segment_mean,
+    swiglu,
+};
 use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn_wgpu::CubeBackend;
@@ -70,6 +73,14 @@ macro_rules! implement {
 
             fn segment_mean(x: FloatTensor<Self>, segments: IntTensor<Self>) -> FloatTensor<Self> {
                 segment_mean::$run(x, segments)
+            }
+
+            fn multiply_adds(x: FloatTensor<Self>, rounds: usize) -> FloatTensor<Self> {
+                multiply_adds::$run(x, rounds)
+            }
+
+            fn copy(x: FloatTensor<Self>, times: usize) -> FloatTensor<Self> {
+                copy::$run(x, times)
             }
         }
     };

@@ -5,8 +5,10 @@
 
 mod attention;
 mod backends;
+mod copy;
 mod launch;
 mod layer_mix;
+mod multiply_adds;
 pub mod quant;
 mod quant_matmul;
 mod rms_norm;
@@ -67,6 +69,10 @@ pub trait EncoderBackend: burn::backend::Backend {
     fn round_bf16(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn segment_mean(x: FloatTensor<Self>, segments: IntTensor<Self>) -> FloatTensor<Self>;
+
+    fn multiply_adds(x: FloatTensor<Self>, rounds: usize) -> FloatTensor<Self>;
+
+    fn copy(x: FloatTensor<Self>, times: usize) -> FloatTensor<Self>;
 }
 
 /// A linear layer's weight on the device, in the layout of [`quant::Packed`].
@@ -191,4 +197,19 @@ pub fn round_bf16(x: Tensor<2>) -> Tensor<2> {
 /// The mean of `x`'s rows over each segment: `x [T, D]`, `segments [B, 2]` u32 (first row, end row) -> `[B, D]`.
 pub fn segment_mean(x: Tensor<2>, segments: Tensor<2, Int>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::segment_mean(x.into_dispatch(), segments.into_dispatch()))
+}
+
+/// Multiply-adds alone, for the device's peak: sixteen values `a = x + j / 16` of each element, then `rounds` times
+/// `a = a x + x`, summed; `2 * 16 * rounds` operations an element: `[T, D]` -> `[T, D]`.
+pub fn multiply_adds(x: Tensor<2>, rounds: usize) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::multiply_adds(x.into_dispatch(), rounds))
+}
+
+/// Operations of [`multiply_adds`] on an element, for each round.
+pub const MULTIPLY_ADD_FLOP: usize = 2 * multiply_adds::CHAINS;
+
+/// `x` in memory of its own, written `times` times, for the device's bandwidth: new memory is slow where it is first
+/// touched. `[T, D]` with D a multiple of 4 -> `[T, D]`.
+pub fn copy(x: Tensor<2>, times: usize) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::copy(x.into_dispatch(), times))
 }

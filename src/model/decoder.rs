@@ -1,5 +1,9 @@
 //! The decoder, visited layer by layer: pre-norm attention and SwiGLU blocks over packed texts.
 
+mod parts;
+
+pub use parts::Part;
+
 use super::config::Config;
 use super::linear::{Linear, RmsNorm};
 use super::rotary;
@@ -138,6 +142,7 @@ impl Decoder {
     }
 }
 
+#[derive(Clone)]
 struct Layer {
     input_layernorm: RmsNorm,
     self_attn: Attention,
@@ -165,6 +170,7 @@ impl Layer {
     }
 }
 
+#[derive(Clone)]
 struct Attention {
     q_proj: Linear,
     k_proj: Linear,
@@ -218,6 +224,7 @@ impl Attention {
     }
 }
 
+#[derive(Clone)]
 struct Mlp {
     gate_proj: Linear,
     up_proj: Linear,

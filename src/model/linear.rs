@@ -6,6 +6,7 @@ use crate::kernel::{self, PackedWeight};
 use burn::tensor::Tensor;
 
 /// A linear layer.
+#[derive(Clone)]
 pub struct Linear {
     weight: PackedWeight,
     bias: Option<Tensor<1>>,
@@ -28,9 +29,15 @@ impl Linear {
             None => y,
         }
     }
+
+    /// The weight, and whether a bias is added.
+    pub(super) fn facts(&self) -> (&PackedWeight, bool) {
+        (&self.weight, self.bias.is_some())
+    }
 }
 
 /// RMS norm with a learned weight.
+#[derive(Clone)]
 pub struct RmsNorm {
     weight: Tensor<1>,
     epsilon: f32,

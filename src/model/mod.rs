@@ -10,6 +10,6 @@ mod weights;
 
 pub use adapter::{Adapter, Precision};
 pub use config::{Config, Family};
-pub use decoder::{Batch, Decoder, LayerSource};
+pub use decoder::{Batch, Decoder, LayerSource, Part};
 pub use features::{Feature, Pooling};
 pub use weights::Weights;

@@ -2,6 +2,7 @@
 
 use super::{from_js, source, to_js};
 use crate::batch::runs;
+use crate::bench::{Bench, BenchOptions};
 use crate::device::{Device, DeviceKind};
 use crate::encoder::{Settings, TextEncoder};
 use crate::error::{Error, Result};
@@ -284,6 +285,18 @@ impl Session {
             }
         }
         to_js(&run.report(&encoder))
+    }
+
+    /// Measures the device and the model for at most `seconds`; stopped early, the report is partial.
+    pub async fn bench(&self, seconds: f64, progress: Function) -> Result<JsValue, JsValue> {
+        let encoder = self.encoder()?;
+        let mut bench = Bench::new(&encoder, &BenchOptions::new(&encoder, seconds)).await?;
+        while let Some(of) = bench.step(&encoder).await? {
+            if !goes_on(report(&progress, "bench", of).await)? {
+                break;
+            }
+        }
+        to_js(bench.report())
     }
 
     /// The score of every layer and mix from one pass over a subset; stopped early, it is partial.

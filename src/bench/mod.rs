@@ -1,0 +1,290 @@
+//! A benchmark that explains itself: what the device can do at most, then each part of a layer, the layer and the
+//! model, with their shares.
+//!
+//! ```text
+//! peak      multiply-adds, copy                                   GFLOP/s, GB/s
+//! for each number of tokens, the smallest first
+//!     model token ids -> unit vector (norm_avg, mean)             tokens/s
+//!     part  q_proj ... attention ... layer, layer_mix             median, GFLOP/s, percent of peak, share of the model
+//! ```
+//! What would not end within the budget is skipped, and said. The parts are [`Decoder::parts`](crate::model::Decoder::parts).
+
+mod report;
+mod timing;
+
+pub use report::{BenchReport, MODEL, OTHER, Peak, Row, Skipped};
+pub use timing::Timing;
+
+use crate::encoder::{Settings, TextEncoder};
+use crate::error::{Error, Result};
+use crate::kernel;
+use crate::model::{Feature, Part, Pooling};
+use burn::tensor::Tensor;
+use serde::Serialize;
+use std::collections::{HashMap, VecDeque};
+use timing::Clock;
+
+/// What to measure, and how long at most.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BenchOptions {
+    /// Lengths of the text.
+    pub tokens: Vec<usize>,
+    /// Budget.
+    pub seconds: f64,
+}
+
+impl BenchOptions {
+    /// 16, 64, 256 and 1024 tokens, as far as the model takes them, within `seconds`.
+    pub fn new(encoder: &TextEncoder, seconds: f64) -> Self {
+        let tokens = [16, 64, 256, 1024].into_iter().filter(|tokens| *tokens <= encoder.info.max_length);
+        Self { tokens: tokens.collect(), seconds }
+    }
+}
+
+/// How far a benchmark is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BenchProgress {
+    /// Figures measured or skipped.
+    pub done: usize,
+    pub total: usize,
+    /// The last one's name.
+    pub name: &'static str,
+    /// Its number of tokens; 0 where it has none.
+    pub tokens: usize,
+}
+
+/// A benchmark under way: step until there is nothing left, report at any time.
+pub struct Bench {
+    clock: Clock,
+    settings: Settings,
+    lengths: VecDeque<usize>,
+    queue: VecDeque<Task>,
+    report: BenchReport,
+    done: usize,
+    total: usize,
+    /// Milliseconds, and the arithmetic that took them, of each name's last figure.
+    known: HashMap<&'static str, (f64, f64)>,
+}
+
+enum Task {
+    Measure(Case),
+    /// Takes a layer apart.
+    Parts(usize),
+    /// Closes a length's account.
+    Close(usize),
+}
+
+enum Case {
+    MultiplyAdds,
+    Copy,
+    /// The first pass through the model, with the arithmetic of its parts.
+    WarmUp(usize, f64),
+    Part(usize, Part),
+    /// The model, with `[flop, bytes]` of its parts.
+    Model(usize, [f64; 2]),
+}
+
+/// Elements of the multiply-adds: more than any device has lanes.
+const ELEMENTS: [usize; 2] = [256, 1024];
+/// Rows of 4 KiB that are copied: past the caches of most devices. In the browser they stay in the page's memory.
+const COPIED: [usize; 2] = [if cfg!(target_family = "wasm") { 8192 } else { 16384 }, 1024];
+/// Times that they are copied at once.
+const COPIES: usize = 8;
+/// Milliseconds that the multiply-adds should last at least.
+const LASTING: f64 = 10.0;
+/// Rounds of them at most.
+const MOST_ROUNDS: usize = 1 << 18;
+
+impl Bench {
+    /// Takes the first length's layer apart.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOption`] where a length is not one that the model takes or the budget is no time.
+    pub async fn new(encoder: &TextEncoder, options: &BenchOptions) -> Result<Self> {
+        let longest = encoder.info.max_length;
+        let mut lengths = options.tokens.clone();
+        lengths.sort_unstable();
+        lengths.dedup();
+        let refused = lengths.iter().find(|tokens| !(1..=longest).contains(*tokens));
+        if refused.is_some() || lengths.is_empty() {
+            return Err(Error::UnknownOption {
+                option: "number of tokens",
+                expected: format!("1 to {longest}"),
+                found: refused.map_or("none".into(), ToString::to_string),
+            });
+        }
+        if !(options.seconds > 0.0 && options.seconds.is_finite()) {
+            return Err(Error::UnknownOption {
+                option: "budget",
+                expected: "a number of seconds above 0".into(),
+                found: options.seconds.to_string(),
+            });
+        }
+        let clock = Clock::start(encoder.device(), options.seconds).await?;
+        let report = BenchReport::new(encoder, options.seconds, clock.read_back);
+        let parts = encoder.parts(&ids(encoder, lengths[0])).await?;
+        let [flop, _] = work(encoder, &parts);
+        let first = [Case::MultiplyAdds, Case::Copy, Case::WarmUp(lengths[0], flop)];
+        Ok(Self {
+            clock,
+            settings: Settings::new(Feature::NormAvg, Pooling::Mean),
+            total: first.len() + lengths.len() * (parts.len() + 1),
+            queue: first.map(Task::Measure).into(),
+            lengths: lengths.into(),
+            report,
+            done: 0,
+            known: HashMap::new(),
+        })
+    }
+
+    /// Measures the next figure; `None` when there is nothing left.
+    ///
+    /// # Errors
+    /// The encoder's.
+    pub async fn step(&mut self, encoder: &TextEncoder) -> Result<Option<BenchProgress>> {
+        let Some(case) = self.next(encoder).await? else {
+            self.report.complete = true;
+            return Ok(None);
+        };
+        let (name, tokens) = match case {
+            Case::MultiplyAdds => {
+                self.multiply_adds(encoder).await?;
+                ("multiply_adds", 0)
+            }
+            Case::Copy => {
+                self.copy(encoder).await?;
+                ("copy", 0)
+            }
+            Case::WarmUp(tokens, flop) => {
+                let start = self.clock.elapsed();
+                self.pass(encoder, tokens).await?;
+                let first = 1e3 * (self.clock.elapsed() - start);
+                self.report.warm_up_ms = Some(first);
+                self.known.insert(MODEL, (first, flop));
+                ("warm_up", tokens)
+            }
+            Case::Part(tokens, part) => {
+                self.part(encoder, tokens, &part).await?;
+                (part.name, tokens)
+            }
+            Case::Model(tokens, work) => {
+                self.model(encoder, tokens, work).await?;
+                (MODEL, tokens)
+            }
+        };
+        self.done += 1;
+        self.report.seconds = self.clock.elapsed();
+        Ok(Some(BenchProgress { done: self.done, total: self.total, name, tokens }))
+    }
+
+    /// The report on what is measured so far.
+    pub fn report(&self) -> &BenchReport {
+        &self.report
+    }
+
+    /// The next figure to measure. A layer's parts are taken apart behind the model's pass: where layers are streamed, the
+    /// weights of both would be more than the device is to hold.
+    async fn next(&mut self, encoder: &TextEncoder) -> Result<Option<Case>> {
+        loop {
+            match self.queue.pop_front() {
+                Some(Task::Parts(tokens)) => {
+                    let parts = encoder.parts(&ids(encoder, tokens)).await?;
+                    let cases = parts.into_iter().map(|part| Case::Part(tokens, part));
+                    self.queue.extend(cases.map(Task::Measure));
+                    self.queue.push_back(Task::Close(tokens));
+                }
+                Some(Task::Close(tokens)) => self.report.close(tokens),
+                Some(Task::Measure(case)) => return Ok(Some(case)),
+                None => match self.lengths.pop_front() {
+                    Some(tokens) => {
+                        let work = work(encoder, &encoder.parts(&ids(encoder, tokens)).await?);
+                        self.queue.push_back(Task::Measure(Case::Model(tokens, work)));
+                        self.queue.push_back(Task::Parts(tokens));
+                    }
+                    None => return Ok(None),
+                },
+            }
+        }
+    }
+
+    async fn multiply_adds(&mut self, encoder: &TextEncoder) -> Result<()> {
+        let x = Tensor::<2>::full(ELEMENTS, 0.5, encoder.device().burn());
+        let mut rounds = 16;
+        let timing = loop {
+            let timing = self.clock.kernel(&|| kernel::multiply_adds(x.clone(), rounds)).await?;
+            if timing.min >= LASTING || rounds >= MOST_ROUNDS {
+                break timing;
+            }
+            rounds *= 8;
+        };
+        let flop = (kernel::MULTIPLY_ADD_FLOP * rounds * ELEMENTS[0] * ELEMENTS[1]) as f64;
+        self.report.peak.gflops = Some(1e-6 * flop / timing.min);
+        Ok(())
+    }
+
+    async fn copy(&mut self, encoder: &TextEncoder) -> Result<()> {
+        let x = Tensor::<2>::full(COPIED, 0.5, encoder.device().burn());
+        let timing = self.clock.kernel(&|| kernel::copy(x.clone(), COPIES)).await?;
+        let bytes = (2 * COPIES * size_of::<f32>() * COPIED[0] * COPIED[1]) as f64; // read and written
+        self.report.peak.copy_gb_per_second = Some(1e-6 * bytes / timing.min);
+        Ok(())
+    }
+
+    async fn part(&mut self, encoder: &TextEncoder, tokens: usize, part: &Part) -> Result<()> {
+        if self.skips(tokens, part.name, part.flop) {
+            return Ok(());
+        }
+        let timing = self.clock.kernel(&*part.run).await?;
+        self.known.insert(part.name, (timing.median, part.flop));
+        self.report.part(tokens, part, encoder.config.num_hidden_layers, timing);
+        Ok(())
+    }
+
+    async fn model(&mut self, encoder: &TextEncoder, tokens: usize, work: [f64; 2]) -> Result<()> {
+        let warm_up = !self.report.rows.iter().any(|row| row.name == MODEL);
+        if self.skips(tokens, MODEL, work[0]) {
+            if warm_up {
+                self.report.warm_up_ms = None; // nothing to compare it with
+            }
+            return Ok(());
+        }
+        let timing = self.clock.whole(async || self.pass(encoder, tokens).await).await?;
+        if warm_up {
+            self.report.warm_up_ms = self.report.warm_up_ms.map(|first| (first - timing.median).max(0.0));
+        }
+        self.known.insert(MODEL, (timing.median, work[0]));
+        self.report.model(tokens, work, timing);
+        Ok(())
+    }
+
+    async fn pass(&self, encoder: &TextEncoder, tokens: usize) -> Result<()> {
+        encoder.embed_ids(&[&ids(encoder, tokens)], &self.settings).await.map(drop)
+    }
+
+    /// Whether a figure would take more than what is left, going by its last one; if so, it is said.
+    fn skips(&mut self, tokens: usize, name: &'static str, flop: f64) -> bool {
+        let estimate = self.known.get(name).map_or(0.0, |(ms, of)| 1e-3 * ms * flop / of);
+        let left = self.clock.left().max(0.0);
+        let skipped = left == 0.0 || 2.0 * estimate > left;
+        if skipped {
+            let needed = 2.0 * estimate;
+            let reason = format!("needs about {needed:.1} s, {left:.1} s of the budget are left");
+            self.report.skipped.push(Skipped { tokens, name, reason });
+        }
+        skipped
+    }
+}
+
+/// `[flop, bytes]` of a pass through all layers.
+fn work(encoder: &TextEncoder, parts: &[Part]) -> [f64; 2] {
+    let sum = |of: fn(&Part) -> f64| -> f64 {
+        let parts = parts.iter().filter(|part| part.kernel != "layer");
+        encoder.config.num_hidden_layers as f64 * parts.map(|part| part.calls as f64 * of(part)).sum::<f64>()
+    };
+    [sum(|part| part.flop), sum(|part| part.bytes)]
+}
+
+/// A text of so many tokens.
+fn ids(encoder: &TextEncoder, tokens: usize) -> Vec<u32> {
+    (0..tokens).map(|i| (i * 37 % encoder.config.vocab_size) as u32).collect()
+}

@@ -1,0 +1,124 @@
+// The benchmark: the device's peak, each part's time and share, the model's speed by length; the figures as a file.
+import { byId, element, showText } from '../dom.js';
+import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../format.js';
+import { reportName } from '../ted.js';
+import { fact, loadStage } from './model.js';
+
+/** @import { App } from '../app.js' */
+/** @import { State } from '../state.js' */
+/** @import { BenchReport, BenchRow } from '../types' */
+
+const PARTS = ['Part', 'Calls', 'ms a call', 'GFLOP/s', 'GB/s', 'Of peak', 'Share'];
+const MODELS = ['Tokens', 'Tokens/s', 'ms a token', 'Less attention', 'Moved a token'];
+
+/** @param {App} app */
+export function benchView(app) {
+  const seconds = byId('bench-seconds', HTMLInputElement);
+  const run = byId('bench-run', HTMLButtonElement);
+  const error = byId('bench-error', HTMLParagraphElement);
+  const progressArea = byId('bench-progress', HTMLElement);
+  const bar = byId('bench-bar', HTMLProgressElement);
+  const stage = byId('bench-stage', HTMLSpanElement);
+  const stop = byId('bench-stop', HTMLButtonElement);
+  const result = byId('bench-result', HTMLElement);
+  const download = byId('bench-download', HTMLButtonElement);
+
+  seconds.addEventListener('change', () => app.benchmark.setSeconds(seconds.value));
+  run.addEventListener('click', () => app.benchmark.run());
+  stop.addEventListener('click', () => app.stop());
+  download.addEventListener('click', () => app.state.bench.report && save(app.state.bench.report));
+
+  /** @type {BenchReport | null} */
+  let shown = null;
+  return (/** @type {State} */ { bench, task, errors, model }) => {
+    const { progress, report } = bench;
+    if (document.activeElement !== seconds) seconds.value = String(bench.seconds);
+    seconds.disabled = run.disabled = task !== null;
+    run.ariaBusy = String(task === 'bench');
+    showText(error, errors.bench);
+    progressArea.hidden = task !== 'bench';
+    if (progress) Object.assign(bar, { max: progress.total, value: progress.done });
+    else bar.removeAttribute('value');
+    showText(stage, progress ? stageText(progress) : loadStage(model) || 'Preparing…');
+    result.hidden = download.hidden = report === null;
+    if (report && report !== shown) result.replaceChildren(...resultParts(report));
+    shown = report;
+  };
+}
+
+/** @param {NonNullable<State['bench']['progress']>} progress */
+function stageText({ done, total, name, tokens }) {
+  return `${done} of ${total}: ${name}${tokens ? ` on ${plural(tokens, 'token')}` : ''}`;
+}
+
+/** @param {BenchReport} report */
+function resultParts(report) {
+  const { peak, rows, skipped, complete } = report;
+  const { model, device } = report.provenance;
+  const groups = [...new Set(rows.map(({ tokens }) => tokens))];
+  const models = rows.filter(({ name }) => name === 'model');
+  const facts = [
+    fact('Device', device.adapter),
+    fact('Model', model.name),
+    fact('Multiply-adds', peak.gflops === null ? '–' : `${figure(peak.gflops)} GFLOP/s`, 'the peak that the parts are measured against'),
+    fact('Copy', peak.copy_gb_per_second === null ? '–' : `${figure(peak.copy_gb_per_second)} GB/s`, 'read and written'),
+    fact('Read-back', `${report.read_back_ms.toFixed(2)} ms`, 'taken off'),
+    fact('Warm-up', report.warm_up_ms === null ? '–' : formatDuration(report.warm_up_ms), 'what the first pass takes more than a later one'),
+    fact('Kernels a layer', String(report.dispatches_per_layer ?? '–')),
+    fact('Measured in', formatDuration(1000 * report.seconds)),
+  ];
+  const notes = [complete ? '' : 'Stopped before the end.', ...skipped.map(({ name, tokens, reason }) => `Left out: ${name} on ${plural(tokens, 'token')}, which ${reason}.`)].filter(Boolean);
+  return [
+    element('dl', { className: 'facts' }, ...facts),
+    ...(models.length ? [table('The model by length of the text', MODELS, [element('tbody', {}, ...models.map(modelLine))])] : []),
+    ...(rows.length ? [table('Each part of a pass through the model', PARTS, groups.map((tokens) => partLines(tokens, rows.filter((row) => row.tokens === tokens))))] : []),
+    ...notes.map((text) => element('p', { className: 'note' }, text)),
+  ];
+}
+
+/** @param {string} caption @param {string[]} columns @param {HTMLElement[]} bodies */
+function table(caption, columns, bodies) {
+  const head = columns.map((text, at) => element('th', { scope: 'col', className: at ? 'number' : '' }, text));
+  return element('div', { className: 'scroll', tabIndex: 0 }, element('table', { className: 'bench' }, element('caption', {}, caption), element('thead', {}, element('tr', {}, ...head)), ...bodies));
+}
+
+/** @param {number} tokens @param {BenchRow[]} rows */
+function partLines(tokens, rows) {
+  const title = element('tr', {}, element('th', { scope: 'rowgroup', colSpan: PARTS.length }, plural(tokens, 'token')));
+  return element('tbody', {}, title, ...rows.map(({ name, kernel, shape, calls, milliseconds, gflops, gb_per_second, percent_of_peak, bound, share }) => {
+    const { median, min, max, samples, runs } = milliseconds;
+    const spread = samples > 1 ? ` (${figure(min)} to ${figure(max)})` : '';
+    return line(element('span', { title: [kernel, shape].filter(Boolean).join(' ') }, name), [
+      String(calls),
+      element('span', { title: samples ? `${plural(samples, 'sample')} of ${plural(runs, 'run')}` : 'what no part accounts for' }, `${figure(median)}${spread}`),
+      samples ? figure(gflops) : '',
+      samples ? figure(gb_per_second) : '',
+      percent_of_peak === null ? '' : element('span', { title: `of the ${bound === 'compute' ? 'multiply-add' : 'copy'} peak` }, formatPercent(percent_of_peak / 100)),
+      share === null ? '' : formatPercent(share),
+    ]);
+  }));
+}
+
+/** @param {BenchRow} row */
+function modelLine({ tokens, tokens_per_second, ms_per_token, ms_per_token_without_attention, bytes_per_token }) {
+  const cells = [tokens_per_second, ms_per_token, ms_per_token_without_attention].map((value) => figure(value ?? 0));
+  return line(formatCount(tokens), [...cells, formatBytes(bytes_per_token ?? 0)]);
+}
+
+/** @param {Node | string} name @param {(Node | string)[]} cells */
+function line(name, cells) {
+  return element('tr', {}, element('th', { scope: 'row' }, name), ...cells.map((cell) => element('td', { className: 'number' }, cell)));
+}
+
+/** Three figures: 0.0123, 1.23, 12.3, 1,234. @param {number} value */
+function figure(value) {
+  if (value >= 100) return formatCount(value);
+  return value === 0 ? '0' : value >= 0.01 ? value.toPrecision(3) : value.toFixed(4);
+}
+
+/** @param {BenchReport} report */
+function save(report) {
+  const url = URL.createObjectURL(new Blob([JSON.stringify(report, null, 1)], { type: 'application/json' }));
+  element('a', { href: url, download: reportName(report.provenance.model.name, new Date(), 'json').replace(/^ted-report/, 'bench') }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
