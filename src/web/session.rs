@@ -138,7 +138,10 @@ impl Session {
             max_buffer_bytes: self.device.max_buffer_bytes,
             budget_bytes: asked.into_iter().chain(own).min(),
         };
-        let placement = header.place(limits, options.streamed)?;
+        let mut placement = header.place(limits, options.streamed)?;
+        if options.streamed {
+            placement.batch_tokens = placement.batch_tokens.min(TOKEN_BUDGET); // the device has just been too small
+        }
         let plan = plan(&header, placement);
         self.opened.replace(Some((header, placement)));
         to_js(&plan)
