@@ -1,6 +1,7 @@
 //! Where the encoder runs: a GPU through wgpu (WebGPU in a browser), or the CPU.
 
 use crate::error::{Error, Result};
+use crate::kernel;
 use burn::tensor::{Tensor, TensorData};
 
 /// The kind of device a person asks for.
@@ -77,6 +78,7 @@ impl Device {
             .await
             .map_err(|e| Error::NoGpu { reason: e.to_string() })?;
         let (info, limits) = (setup.adapter.get_info(), setup.device.limits());
+        kernel::set_software(is_software(&info));
         Ok(Self {
             burn,
             kind: DeviceKind::Gpu,

@@ -12,7 +12,9 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 use gran_ted::device::Device;
 use gran_ted::format::{DiskFile, Source, TensorType, gguf::Gguf};
 use gran_ted::kernel::quant::{Layout, Packed, Quantize};
-use gran_ted::kernel::{self, PackedWeight, quant, self_test::self_test};
+use gran_ted::kernel::{
+    self, AttentionHeads, PackedWeight, RotaryHeads, quant, self_test::self_test, set_software,
+};
 use half::{bf16, f16};
 use noise::Noise;
 use pollster::block_on;
@@ -47,6 +49,14 @@ fn integers(values: &[u32], device: &Device) -> Tensor<1, Int> {
 
 fn pairs(values: &[[u32; 2]], device: &Device) -> Tensor<2, Int> {
     Tensor::from_data(TensorData::new(values.concat(), [values.len(), 2]), (device.burn(), DType::U32))
+}
+
+/// Runs `test` with the kernels for GPUs, then with those for software adapters, which the tests' adapter is.
+fn with_both_classes(test: impl Fn()) {
+    for software in [false, true] {
+        set_software(software);
+        test();
+    }
 }
 
 /// Compares with `expected`, relative to its largest value.
@@ -91,6 +101,78 @@ fn quant_matmul_is_x_times_w_transposed() {
             }
         }
     }
+}
+
+/// Every finish of the products, over the same ragged shapes; and weights of one input joined into one.
+#[test]
+fn products_end_with_a_bias_a_residual_or_swiglu() {
+    let mut noise = Noise::new(12);
+    for device in devices() {
+        for (dtype, m, k, parts) in [
+            (TensorType::Q4_1, 1, 64, vec![8, 8]),
+            (TensorType::Q4_1, 4, 160, vec![33, 33]),
+            (TensorType::Q8_0, 9, 96, vec![96, 96]),
+            (TensorType::F32, 17, 64, vec![100, 100]),
+            (TensorType::Q6_K, 33, 256, vec![70, 3, 5]),
+            (TensorType::Q4_0, 40, 96, vec![576, 192, 192]),
+        ] {
+            let n: usize = parts.iter().sum();
+            let bytes: Vec<_> = parts.iter().map(|n| noise.blocks(dtype, n * k)).collect();
+            let w: Vec<f32> = bytes.iter().flat_map(|bytes| quant::dequantize(dtype, bytes)).collect();
+            let packed: Vec<_> =
+                bytes.iter().zip(&parts).map(|(bytes, n)| quant::pack(dtype, bytes, *n, k)).collect();
+            let weight = PackedWeight::upload(quant::join_outputs(&packed).unwrap(), &device);
+            let (x, bias, residual) = (noise.values(m * k), noise.values(n), noise.values(m * n));
+            let sum =
+                |i: usize, j: usize| (0..k).map(|l| x[i * k + l] as f64 * w[j * k + l] as f64).sum::<f64>();
+            let each = |width: usize, value: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
+                (0..m).flat_map(|i| (0..width).map(move |j| value(i, j))).collect()
+            };
+            let input = || matrix(&x, k, &device);
+            // Two scales multiplied and rounded to f16 on the device; sums are large before the exponential.
+            let tolerance = if dtype.block_len() == 256 { 5e-4 } else { 1e-5 };
+            let check = |finish: &str, found, expected: &[f64]| {
+                let what = format!("{dtype:?} [{m}, {k}] x {parts:?}, {finish}, on {}", device.adapter);
+                check(&what, found, expected, tolerance);
+            };
+            check("plain", kernel::quant_matmul(input(), &weight), &each(n, &sum));
+            let found = kernel::quant_matmul_bias(input(), &weight, vector(&bias, &device));
+            check("bias", found, &each(n, &|i, j| sum(i, j) + bias[j] as f64));
+            let found = kernel::quant_matmul_add(input(), &weight, matrix(&residual, n, &device));
+            check("residual", found, &each(n, &|i, j| sum(i, j) + residual[i * n + j] as f64));
+            if n % 2 == 0 {
+                let swiglu = |i: usize, j: usize| {
+                    let gate = sum(i, j);
+                    gate / (1.0 + (-gate).exp()) * sum(i, j + n / 2)
+                };
+                let found = kernel::quant_matmul_swiglu(input(), &weight);
+                check("swiglu", found, &each(n / 2, &swiglu));
+            }
+        }
+    }
+}
+
+/// Joined weights give their parts' own results, bit for bit.
+#[test]
+fn joining_changes_no_bit() {
+    let (k, sizes) = (128, [48, 7, 20]);
+    for device in devices() {
+        for dtype in [TensorType::Q4_1, TensorType::Q8_0, TensorType::F16] {
+            let mut noise = Noise::new(13);
+            let pack =
+                |noise: &mut Noise| sizes.map(|n| quant::pack(dtype, &noise.blocks(dtype, n * k), n, k));
+            let joined = quant::join_outputs(&pack(&mut noise)).unwrap();
+            let joined = PackedWeight::upload(joined, &device);
+            let x = matrix(&noise.values(5 * k), k, &device);
+            let parts = pack(&mut Noise::new(13)).map(|part| PackedWeight::upload(part, &device));
+            let each = parts.iter().map(|part| kernel::quant_matmul(x.clone(), part)).collect();
+            let [found, expected] = [kernel::quant_matmul(x.clone(), &joined), Tensor::cat(each, 1)]
+                .map(|y| block_on(y.into_data_async()).unwrap().try_into_vec::<f32>().unwrap());
+            assert_eq!(found, expected, "{dtype:?} on {}", device.adapter);
+        }
+    }
+    let pack = |dtype| quant::pack(dtype, &Noise::new(1).blocks(dtype, 64), 1, 64);
+    assert!(quant::join_outputs(&[pack(TensorType::Q4_1), pack(TensorType::Q8_0)]).is_none());
 }
 
 #[test]
@@ -139,30 +221,35 @@ fn rms_norm_and_layer_mix_are_their_formulas() {
 
 #[test]
 fn rotary_rotates_halves_after_the_norm() {
-    let (tokens, heads, h) = (9, 3, 16);
+    // The last five columns are no heads; the first two heads have the first norm.
+    let (tokens, heads, h, columns) = (9, 3, 16, 53);
     let mut noise = Noise::new(4);
-    let (x, weight) = (noise.values(tokens * heads * h), noise.values(h));
+    let (x, weight) = (noise.values(tokens * columns), noise.values(2 * h));
     let positions: Vec<u32> = (0..tokens as u32).map(|t| t * 37 % 50).collect();
     let rotated = |normed: bool| -> Vec<f64> {
         let mut output = Vec::new();
-        for (index, head) in x.chunks(h).enumerate() {
-            let square = head.iter().map(|x| (*x as f64).powi(2)).sum::<f64>() / h as f64;
+        for (t, head) in (0..tokens).flat_map(|t| (0..heads).map(move |head| (t, head))) {
+            let values = &x[t * columns + head * h..][..h];
+            let weight = &weight[head / 2 * h..];
+            let square = values.iter().map(|x| (*x as f64).powi(2)).sum::<f64>() / h as f64;
             let value = |i: usize| match normed {
-                true => head[i] as f64 / (square + 1e-6).sqrt() * weight[i] as f64,
-                false => head[i] as f64,
+                true => values[i] as f64 / (square + 1e-6).sqrt() * weight[i] as f64,
+                false => values[i] as f64,
             };
-            let angle = |i: usize| positions[index / heads] as f64 * 1e4f64.powf(-2.0 * i as f64 / h as f64);
+            let angle = |i: usize| positions[t] as f64 * 1e4f64.powf(-2.0 * i as f64 / h as f64);
             output.extend((0..h / 2).map(|i| value(i) * angle(i).cos() - value(i + h / 2) * angle(i).sin()));
             output.extend((0..h / 2).map(|i| value(i + h / 2) * angle(i).cos() + value(i) * angle(i).sin()));
         }
         output
     };
+    let all = RotaryHeads { count: heads, dim: h };
     for device in devices() {
         let table = || gran_ted::model::rotary::table(h, 1e4, 50, &device);
-        let input = || matrix(&x, heads * h, &device);
+        let input = || matrix(&x, columns, &device);
         let positions = || integers(&positions, &device);
-        check("rotary", kernel::rotary(input(), table(), positions(), h), &rotated(false), 1e-5);
-        let found = kernel::norm_rotary(input(), vector(&weight, &device), table(), positions(), 1e-6);
+        check("rotary", kernel::rotary(input(), table(), positions(), all), &rotated(false), 1e-5);
+        let weight = vector(&weight, &device);
+        let found = kernel::norm_rotary(input(), weight, table(), positions(), all, 2, 1e-6);
         check("norm_rotary", found, &rotated(true), 1e-5);
     }
 }
@@ -208,14 +295,26 @@ fn attention_runs_over_each_query_s_keys() {
                     keys.iter().zip(&weights).map(value).sum::<f64>() / total
                 }));
             }
+            let sizes = AttentionHeads { count: heads, kv: kv_heads, dim: h };
             let found = kernel::attention(
                 matrix(&q, heads * h, &device),
-                matrix(&k, kv_heads * h, &device),
+                Some(matrix(&k, kv_heads * h, &device)),
                 matrix(&v, kv_heads * h, &device),
                 pairs(&spans, &device),
-                h,
+                sizes,
             );
             check(&format!("attention {lengths:?} on {}", device.adapter), found, &expected, 1e-5);
+
+            // The same with k after q, and v at the end of another tensor.
+            let joined = |parts: [(&[f32], usize); 2]| -> Tensor<2> {
+                let rows = |t: usize| parts.map(|(x, heads)| &x[t * heads * h..][..heads * h]).concat();
+                let columns = parts.iter().map(|(_, heads)| heads * h).sum();
+                matrix(&(0..tokens).flat_map(rows).collect::<Vec<_>>(), columns, &device)
+            };
+            let qk = joined([(&q, heads), (&k, kv_heads)]);
+            let qv = joined([(&q, heads), (&v, kv_heads)]);
+            let found = kernel::attention(qk, None, qv, pairs(&spans, &device), sizes);
+            check(&format!("joined attention {lengths:?} on {}", device.adapter), found, &expected, 1e-5);
         }
     }
 }
@@ -284,9 +383,8 @@ fn round_bf16_is_half_s_own_rounding() {
 
 #[test]
 fn the_self_test_passes_on_every_device() {
-    for device in devices() {
-        block_on(self_test(&device)).unwrap();
-    }
+    let devices = devices();
+    with_both_classes(|| devices.iter().for_each(|device| block_on(self_test(device)).unwrap()));
 }
 
 /// The values that the device reads from a packed weight, row by row.

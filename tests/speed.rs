@@ -60,6 +60,44 @@ fn quant_matmul_is_six_times_as_fast_as_burns() {
     assert!(compare(&device::gpu()) >= 6.0);
 }
 
+/// Processor seconds of this process so far, on Linux: what a software adapter takes whatever else the machine does.
+fn processor_seconds() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks
+        .filter_map(|task| {
+            let stat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            stat.split(' ').next()?.parse::<f64>().ok()
+        })
+        .sum::<f64>()
+        * 1e-9
+}
+
+/// The products of SmolLM2-135M's layer: q k v, the output projection, gate and up with SwiGLU, down.
+#[test]
+#[ignore = "a measurement: ./build.sh bench"]
+fn quant_matmul_of_every_shape() {
+    let (device, mut noise) = (device::gpu(), Noise::new(1));
+    println!("GFLOP/s by the clock, and by the processor's time for two cores, on {}", device.adapter);
+    for [k, n] in [[576, 960], [576, 576], [576, 192], [576, 1536], [576, 3072], [1536, 576]] {
+        let bytes = noise.blocks(TensorType::Q4_1, n * k);
+        let weight = PackedWeight::upload(quant::pack(TensorType::Q4_1, &bytes, n, k), &device);
+        for m in [256, 16, 1] {
+            let x = Tensor::<2>::from_data(TensorData::new(noise.values(m * k), [m, k]), device.burn());
+            let run = || match n {
+                3072 => kernel::quant_matmul_swiglu(x.clone(), &weight),
+                _ => kernel::quant_matmul(x.clone(), &weight),
+            };
+            seconds(1, run); // compiles the kernel
+            let runs = 5;
+            let before = processor_seconds();
+            let (time, _) = seconds(runs - 1, run);
+            let processor = (processor_seconds() - before) / runs as f64;
+            let gflop = 2e-9 * (m * k * n) as f64;
+            println!("[{m}, {k}] x [{n}, {k}]  {:6.2}  {:6.2}", gflop / time, 2.0 * gflop / processor);
+        }
+    }
+}
+
 #[test]
 #[ignore = "a measurement: ./build.sh bench"]
 fn quant_matmul_on_the_cpu() {

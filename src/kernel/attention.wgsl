@@ -1,48 +1,43 @@
 // Grouped-query attention, each query over a range of keys of its own:
 //   y[t, h] = sum_{spans[t, 0] <= j < spans[t, 1]} softmax_j(q[t, h] . k[j, g] / sqrt(head_dim)) v[j, g],   g = h / (H / KV)
-// q, y [Q, H * head_dim]; k, v [T, KV * head_dim], read as vec4; spans [Q, 2]; info = Q, H, KV.
-// One invocation a (query, head), lanes along queries of one head, so that they share the keys they read. Keys come
-// in blocks of {{ block }}, counted from the range's start (a text's sums don't depend on its neighbours in the
-// batch); the softmax is the online one, rescaled once a block. The {{ quads }} vec4 of the output are registers;
-// the query is read again for each block, from the cache, which keeps them below 255 for head_dim 128.
+// q [Q, ...] its first H * head_dim columns; k those after them in the same tensor, or the first KV * head_dim columns of
+// one of its own; v [T, ...] its last KV * head_dim columns; y [Q, H * head_dim]; all read as vec4; spans [Q, 2];
+// info = Q, H, KV, vec4 a row of q, of k and of v, the first vec4 of k and of v.
+// One invocation a (query, {{ heads }} heads that share their keys), lanes along queries, so that they share the keys they
+// read. Keys come in blocks of {{ block }}, counted from the range's start (a text's sums don't depend on its neighbours in
+// the batch); the softmax is the online one, rescaled once a block. The {{ quads }} vec4 of a head's output are registers;
+// the query is read again for each block, from the cache, which keeps them below 255 for head_dim 128 and one head.
 @group(0) @binding(0) var<storage, read_write> q: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> k: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> spans: array<u32>;
-@group(0) @binding(4) var<storage, read_write> info: array<u32>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> v: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> spans: array<u32>;
+{{ declare_k }}
+@group(0) @binding({{ info_binding }}) var<storage, read_write> info: array<u32>;
+@group(0) @binding({{ y_binding }}) var<storage, read_write> y: array<vec4<f32>>;
 
 const LOWEST: f32 = -3.4e38;
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let token = id.x;
-    let head = id.y;
+    let head = id.y * {{ heads }}u;
     if (token >= info[0]) { return; }
     let heads = info[1];
-    let kv_heads = info[2];
-    let group = head / (heads / kv_heads);
-    let query = (token * heads + head) * {{ quads }}u;
+    let group = head / (heads / info[2]);
+    let query = token * info[3] + head * {{ quads }}u;
+    let first_k = info[6] + group * {{ quads }}u;
+    let first_v = info[7] + group * {{ quads }}u;
 
-    var largest = LOWEST;
-    var total = 0.0;
     {{ declare }}
     let last = spans[2u * token + 1u] - 1u;
     for (var first = spans[2u * token]; first <= last; first += {{ block }}u) {
         {{ rows }}
         {{ scores }}
-        for (var d = 0u; d < {{ quads }}u; d++) {
-            let x = q[query + d];
+        for (var d = 0u; d < {{ quads }}u; d += {{ step }}u) {
             {{ dots }}
         }
-        {{ mask }}
-        let next = {{ block_maximum }};
-        let keep = exp(largest - next);
-        {{ weights }}
-        total = total * keep + {{ block_sum }};
-        largest = next;
+        {{ softmax }}
         {{ accumulate }}
     }
-    let scale = 1.0 / total;
+    let output = (token * heads + head) * {{ quads }}u;
     {{ store }}
 }

@@ -1,7 +1,7 @@
 //! Which implementation each backend runs: WGSL through cubecl, plain loops through flex.
 
 use super::EncoderBackend;
-use super::quant::Layout;
+use super::quant_matmul::Product;
 use super::rotary::HeadNorm;
 use super::{
     attention, copy, layer_mix, multiply_adds, quant_matmul, rms_norm, rotary, round_bf16, segment_mean,
@@ -12,17 +12,25 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn_wgpu::CubeBackend;
 
 macro_rules! implement {
-    ($backend:ty, $run:ident, $width:expr) => {
+    ($backend:ty, $run:ident) => {
         impl EncoderBackend for $backend {
             fn quant_matmul(
                 x: FloatTensor<Self>,
                 words: IntTensor<Self>,
                 scales: IntTensor<Self>,
-                layout: Layout,
-                out_features: usize,
-                factor: f32,
+                product: Product,
             ) -> FloatTensor<Self> {
-                quant_matmul::$run(x, words, scales, layout, out_features, factor)
+                quant_matmul::$run(x, words, scales, None, product)
+            }
+
+            fn quant_matmul_add(
+                x: FloatTensor<Self>,
+                words: IntTensor<Self>,
+                scales: IntTensor<Self>,
+                addend: FloatTensor<Self>,
+                product: Product,
+            ) -> FloatTensor<Self> {
+                quant_matmul::$run(x, words, scales, Some(addend), product)
             }
 
             fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
@@ -33,9 +41,9 @@ macro_rules! implement {
                 x: FloatTensor<Self>,
                 table: FloatTensor<Self>,
                 positions: IntTensor<Self>,
-                head_dim: usize,
+                heads: rotary::Heads,
             ) -> FloatTensor<Self> {
-                rotary::$run(x, None, table, positions, head_dim)
+                rotary::$run(x, None, table, positions, heads)
             }
 
             fn norm_rotary(
@@ -43,10 +51,11 @@ macro_rules! implement {
                 weight: FloatTensor<Self>,
                 table: FloatTensor<Self>,
                 positions: IntTensor<Self>,
+                heads: rotary::Heads,
+                other: usize,
                 epsilon: f32,
             ) -> FloatTensor<Self> {
-                let head_dim = $width(&weight);
-                rotary::$run(x, Some(HeadNorm { weight, epsilon }), table, positions, head_dim)
+                rotary::$run(x, Some(HeadNorm { weight, other, epsilon }), table, positions, heads)
             }
 
             fn attention(
@@ -54,9 +63,18 @@ macro_rules! implement {
                 k: FloatTensor<Self>,
                 v: FloatTensor<Self>,
                 spans: IntTensor<Self>,
-                head_dim: usize,
+                heads: attention::Heads,
             ) -> FloatTensor<Self> {
-                attention::$run(q, k, v, spans, head_dim)
+                attention::$run(q, Some(k), v, spans, heads)
+            }
+
+            fn attention_joined(
+                qk: FloatTensor<Self>,
+                v: FloatTensor<Self>,
+                spans: IntTensor<Self>,
+                heads: attention::Heads,
+            ) -> FloatTensor<Self> {
+                attention::$run(qk, None, v, spans, heads)
             }
 
             fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -86,5 +104,5 @@ macro_rules! implement {
     };
 }
 
-implement!(CubeBackend, launch, |weight: &FloatTensor<CubeBackend>| weight.meta.shape()[0]);
-implement!(Flex, twin, |weight: &FloatTensor<Flex>| weight.layout().shape()[0]);
+implement!(CubeBackend, launch);
+implement!(Flex, twin);

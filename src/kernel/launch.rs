@@ -5,28 +5,55 @@ use burn::tensor::{DType, Shape, TensorData};
 use burn_wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
 use cubecl::prelude::*;
 use cubecl::server::KernelArguments;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the adapter is a CPU in disguise, which wants other tiles; a process has one wgpu device.
+static SOFTWARE: AtomicBool = AtomicBool::new(false);
+
+/// Says of which class the process's adapter is: [`Device::gpu`](crate::device::Device::gpu) does, and tests that run
+/// the kernels of both.
+pub fn set_software(software: bool) {
+    SOFTWARE.store(software, Ordering::Relaxed);
+}
+
+/// Whether kernels are launched for a software adapter.
+pub fn is_software() -> bool {
+    SOFTWARE.load(Ordering::Relaxed)
+}
 
 /// A WGSL source whose `{{ name }}` places are filled with `values`.
 ///
-/// All values are part of the kernel's id: two kernels that differ in one never share a pipeline.
+/// All values that are `set` are part of the kernel's id: two kernels that differ in one never share a pipeline.
 pub struct Wgsl {
     name: &'static str,
     source: &'static str,
-    values: Vec<(&'static str, String)>,
+    values: Values,
+    /// Makes the values that follow from the others.
+    unroll: Option<Box<dyn Fn() -> Values + Send + Sync>>,
     workgroup: [u32; 2],
 }
+
+/// What is filled into which place.
+pub type Values = Vec<(&'static str, String)>;
 
 impl Wgsl {
     /// `source` with workgroups of `workgroup` invocations, registered as `workgroup_x` and `workgroup_y`.
     pub fn new(name: &'static str, source: &'static str, workgroup: [u32; 2]) -> Self {
         let values =
             vec![("workgroup_x", workgroup[0].to_string()), ("workgroup_y", workgroup[1].to_string())];
-        Self { name, source, values, workgroup }
+        Self { name, source, values, unroll: None, workgroup }
     }
 
     /// Fills the place `{{ name }}`.
     pub fn set(mut self, name: &'static str, value: impl ToString) -> Self {
         self.values.push((name, value.to_string()));
+        self
+    }
+
+    /// Fills more places, once, when the pipeline is made: with what `unroll` makes of nothing but the values that are
+    /// set, for it is no part of the id.
+    pub fn unroll(mut self, unroll: impl Fn() -> Values + Send + Sync + 'static) -> Self {
+        self.unroll = Some(Box::new(unroll));
         self
     }
 
@@ -67,7 +94,8 @@ impl Wgsl {
 
 impl KernelSource for Wgsl {
     fn source(&self) -> SourceTemplate {
-        self.values.iter().fold(SourceTemplate::new(self.source), |source, (name, value)| {
+        let unrolled = self.unroll.as_ref().map_or_else(Vec::new, |unroll| unroll());
+        self.values.iter().chain(&unrolled).fold(SourceTemplate::new(self.source), |source, (name, value)| {
             source.register(*name, value.as_str())
         })
     }
@@ -85,6 +113,18 @@ impl KernelSource for Wgsl {
 pub fn fold(count: usize) -> [usize; 2] {
     let x = count.clamp(1, 32_768);
     [x, count.div_ceil(x)]
+}
+
+/// `[0.0]` on the device of `like`: fills a binding that nothing is read from.
+pub fn zero(like: &CubeTensor) -> CubeTensor {
+    let buffer = like.client.create_from_slice(bytemuck::bytes_of(&0f32));
+    CubeTensor::new_contiguous(
+        like.client.clone(),
+        like.device.clone(),
+        Shape::from(vec![1]),
+        buffer,
+        DType::F32,
+    )
 }
 
 /// The tensor with its elements in row-major order.

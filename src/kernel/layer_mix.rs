@@ -1,23 +1,18 @@
 //! One term of the layer-weighted sum; contract in [`super::layer_mix`] and layer_mix.wgsl.
 
-use super::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use super::launch::{dense, from_host, host, rows_columns};
+use super::rows::over_rows;
 use super::vector::{for_rows, madd, simd};
 use burn::backend::flex::FlexTensor;
 use burn_wgpu::CubeTensor;
 
-const LANES: u32 = 32;
 const EPSILON: f32 = 1e-5;
 
 pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
     let (mix, hidden) = (dense(mix), dense(hidden));
     let shape = [hidden.meta.shape()[0], hidden.meta.shape()[1]];
-    let [columns, rows] = fold(shape[0]);
-    Wgsl::new("layer_mix", include_str!("layer_mix.wgsl"), [LANES, 1]).run(
-        &[&mix, &hidden],
-        &[shape[0] as u32, shape[1] as u32, alpha.to_bits()],
-        shape,
-        [columns, rows, 1],
-    )
+    let (kernel, groups) = over_rows("layer_mix", include_str!("layer_mix.wgsl"), 2, shape[0]);
+    kernel.run(&[&mix, &hidden], &[shape[0] as u32, shape[1] as u32, alpha.to_bits()], shape, groups)
 }
 
 pub fn twin(mix: FlexTensor, hidden: FlexTensor, alpha: f32) -> FlexTensor {

@@ -1,46 +1,40 @@
 // Layer mix: y[t, d] = mix[t, d] + alpha * LayerNorm(hidden)[t, d], LayerNorm over d without parameters, eps 1e-5.
 // mix, hidden, y [T, D] row-major; info = T, D, bits of alpha.
-// One workgroup a row as in rms_norm.wgsl. The variance is taken around the mean in a second pass: hidden states
+// {{ lanes }} invocations a row as in rms_norm.wgsl. The variance is taken around the mean in a second pass: hidden states
 // have a few huge entries, where E[x²] - E[x]² would lose digits.
 @group(0) @binding(0) var<storage, read_write> mix: array<f32>;
 @group(0) @binding(1) var<storage, read_write> hidden: array<f32>;
 @group(0) @binding(2) var<storage, read_write> info: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-var<workgroup> sums: array<f32, {{ workgroup_x }}>;
-var<workgroup> squares: array<f32, {{ workgroup_x }}>;
+{{ shared }}
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) local: u32,
 ) {
-    // Surplus workgroups repeat the last row: a barrier wants all invocations, so none may leave early.
-    let row = min(group.y * groups.x + group.x, info[0] - 1u);
+    // Surplus rows repeat the last one: a barrier wants all invocations, so none may leave early.
+    let row = min((group.y * groups.x + group.x) * {{ rows }}u + local / {{ lanes }}u, info[0] - 1u);
+    let lane = local % {{ lanes }}u;
     let width = info[1];
     let base = row * width;
 
     var sum = 0.0;
-    for (var d = lane; d < width; d += {{ workgroup_x }}u) { sum += hidden[base + d]; }
-    sums[lane] = sum;
-    workgroupBarrier();
-    var mean = 0.0;
-    for (var i = 0u; i < {{ workgroup_x }}u; i++) { mean += sums[i]; }
-    mean /= f32(width);
+    for (var d = lane; d < width; d += {{ lanes }}u) { sum += hidden[base + d]; }
+    {{ total_0 }}
+    let mean = sum / f32(width);
 
-    var square = 0.0;
-    for (var d = lane; d < width; d += {{ workgroup_x }}u) {
+    sum = 0.0;
+    for (var d = lane; d < width; d += {{ lanes }}u) {
         let centered = hidden[base + d] - mean;
-        square += centered * centered;
+        sum += centered * centered;
     }
-    squares[lane] = square;
-    workgroupBarrier();
-    var variance = 0.0;
-    for (var i = 0u; i < {{ workgroup_x }}u; i++) { variance += squares[i]; }
-    let scale = bitcast<f32>(info[2]) / sqrt(variance / f32(width) + 1e-5);
+    {{ total_1 }}
+    let scale = bitcast<f32>(info[2]) / sqrt(sum / f32(width) + 1e-5);
 
-    for (var d = lane; d < width; d += {{ workgroup_x }}u) {
+    for (var d = lane; d < width; d += {{ lanes }}u) {
         y[base + d] = mix[base + d] + (hidden[base + d] - mean) * scale;
     }
 }

@@ -14,16 +14,21 @@ mod quant_matmul;
 mod rms_norm;
 mod rotary;
 mod round_bf16;
+mod rows;
 mod segment_mean;
 pub mod self_test;
 mod swiglu;
 mod vector;
 
 use crate::device::Device;
+pub use attention::Heads as AttentionHeads;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Dispatch, backend_extension};
+use burn::backend::{Dispatch, DispatchTensor, backend_extension};
 use burn::tensor::{DType, Int, Tensor, TensorData};
+pub use launch::set_software;
 use quant::Layout;
+use quant_matmul::Product;
+pub use rotary::Heads as RotaryHeads;
 
 /// The operations that each backend implements: `Cube` launches WGSL, `Flex` runs on the CPU.
 #[backend_extension(Cube, Flex)]
@@ -32,9 +37,15 @@ pub trait EncoderBackend: burn::backend::Backend {
         x: FloatTensor<Self>,
         words: IntTensor<Self>,
         scales: IntTensor<Self>,
-        layout: Layout,
-        out_features: usize,
-        factor: f32,
+        product: Product,
+    ) -> FloatTensor<Self>;
+
+    fn quant_matmul_add(
+        x: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        scales: IntTensor<Self>,
+        addend: FloatTensor<Self>,
+        product: Product,
     ) -> FloatTensor<Self>;
 
     fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self>;
@@ -43,7 +54,7 @@ pub trait EncoderBackend: burn::backend::Backend {
         x: FloatTensor<Self>,
         table: FloatTensor<Self>,
         positions: IntTensor<Self>,
-        head_dim: usize,
+        heads: RotaryHeads,
     ) -> FloatTensor<Self>;
 
     fn norm_rotary(
@@ -51,6 +62,8 @@ pub trait EncoderBackend: burn::backend::Backend {
         weight: FloatTensor<Self>,
         table: FloatTensor<Self>,
         positions: IntTensor<Self>,
+        heads: RotaryHeads,
+        other: usize,
         epsilon: f32,
     ) -> FloatTensor<Self>;
 
@@ -59,7 +72,14 @@ pub trait EncoderBackend: burn::backend::Backend {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         spans: IntTensor<Self>,
-        head_dim: usize,
+        heads: AttentionHeads,
+    ) -> FloatTensor<Self>;
+
+    fn attention_joined(
+        qk: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        spans: IntTensor<Self>,
+        heads: AttentionHeads,
     ) -> FloatTensor<Self>;
 
     fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -116,14 +136,33 @@ impl PackedWeight {
 
 /// `y = x Wᵀ`: `x [T, in]` -> `[T, out]`, in f32.
 pub fn quant_matmul(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::quant_matmul(
-        x.into_dispatch(),
-        weight.words.clone().into_dispatch(),
-        weight.scales.clone().into_dispatch(),
-        weight.layout,
-        weight.out_features,
-        weight.factor,
-    ))
+    product(x, weight, None, false)
+}
+
+/// `y = x Wᵀ + bias`: `x [T, in]`, `bias [out]` -> `[T, out]`.
+pub fn quant_matmul_bias(x: Tensor<2>, weight: &PackedWeight, bias: Tensor<1>) -> Tensor<2> {
+    product(x, weight, Some(bias.into_dispatch()), false)
+}
+
+/// `y = x Wᵀ + residual`: `x [T, in]`, `residual [T, out]` -> `[T, out]`.
+pub fn quant_matmul_add(x: Tensor<2>, weight: &PackedWeight, residual: Tensor<2>) -> Tensor<2> {
+    product(x, weight, Some(residual.into_dispatch()), false)
+}
+
+/// `y = silu(x Gᵀ) * (x Uᵀ)`, where `weight` is G over U: `x [T, in]` -> `[T, out / 2]`.
+pub fn quant_matmul_swiglu(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
+    product(x, weight, None, true)
+}
+
+fn product(x: Tensor<2>, weight: &PackedWeight, addend: Option<DispatchTensor>, gated: bool) -> Tensor<2> {
+    let PackedWeight { layout, out_features, factor, .. } = *weight;
+    let product = Product { layout, out_features, factor, gated };
+    let words = weight.words.clone().into_dispatch();
+    let scales = weight.scales.clone().into_dispatch();
+    Tensor::from_dispatch(match addend {
+        Some(addend) => Dispatch::quant_matmul_add(x.into_dispatch(), words, scales, addend, product),
+        None => Dispatch::quant_matmul(x.into_dispatch(), words, scales, product),
+    })
 }
 
 /// `x / sqrt(mean(x²) + epsilon) * weight` over each row: `x [T, D]`, `weight [D]` -> `[T, D]`.
@@ -131,23 +170,26 @@ pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::rms_norm(x.into_dispatch(), weight.into_dispatch(), epsilon))
 }
 
-/// Rotate-half RoPE on every head: `x [T, H * head_dim]`, `table [P, head_dim]` (cosines, then sines),
-/// `positions [T]` u32 below `P` -> `[T, H * head_dim]`.
-pub fn rotary(x: Tensor<2>, table: Tensor<2>, positions: Tensor<1, Int>, head_dim: usize) -> Tensor<2> {
+/// Rotate-half RoPE on the heads of each row's first columns: `x [T, at least heads.count * heads.dim]`,
+/// `table [P, head_dim]` (cosines, then sines), `positions [T]` u32 below `P` -> `[T, heads.count * heads.dim]`.
+pub fn rotary(x: Tensor<2>, table: Tensor<2>, positions: Tensor<1, Int>, heads: RotaryHeads) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::rotary(
         x.into_dispatch(),
         table.into_dispatch(),
         positions.into_dispatch(),
-        head_dim,
+        heads,
     ))
 }
 
-/// RMS norm over each head with `weight [head_dim]`, then [`rotary`].
+/// RMS norm over each head, then [`rotary`]: `weight [head_dim]` for the heads before `other`, and another
+/// `[head_dim]` after it for those from there on.
 pub fn norm_rotary(
     x: Tensor<2>,
     weight: Tensor<1>,
     table: Tensor<2>,
     positions: Tensor<1, Int>,
+    heads: RotaryHeads,
+    other: usize,
     epsilon: f32,
 ) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::norm_rotary(
@@ -155,27 +197,29 @@ pub fn norm_rotary(
         weight.into_dispatch(),
         table.into_dispatch(),
         positions.into_dispatch(),
+        heads,
+        other,
         epsilon,
     ))
 }
 
-/// Grouped-query attention of each query over its own range of keys, scale `head_dim^-0.5`:
-/// `q [Q, H * head_dim]`, `k`, `v` `[T, KV * head_dim]`, `spans [Q, 2]` u32 (first key, end; not empty)
-/// -> `[Q, H * head_dim]`. Causal inside a text where the end is the query's own place plus one.
+/// Grouped-query attention of each query over its own range of keys, scale `head_dim^-0.5` -> `[Q, H * head_dim]`.
+///
+/// q are the first `H * head_dim` columns of `q [Q, ...]`; k the first `KV * head_dim` of `k [T, ...]`, or without one
+/// those after q in the same tensor; v the last `KV * head_dim` of `v [T, ...]`. `spans [Q, 2]` u32 (first key, end;
+/// not empty): causal inside a text where the end is the query's own place plus one.
 pub fn attention(
     q: Tensor<2>,
-    k: Tensor<2>,
+    k: Option<Tensor<2>>,
     v: Tensor<2>,
     spans: Tensor<2, Int>,
-    head_dim: usize,
+    heads: AttentionHeads,
 ) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::attention(
-        q.into_dispatch(),
-        k.into_dispatch(),
-        v.into_dispatch(),
-        spans.into_dispatch(),
-        head_dim,
-    ))
+    let (q, v, spans) = (q.into_dispatch(), v.into_dispatch(), spans.into_dispatch());
+    Tensor::from_dispatch(match k {
+        Some(k) => Dispatch::attention(q, k.into_dispatch(), v, spans, heads),
+        None => Dispatch::attention_joined(q, v, spans, heads),
+    })
 }
 
 /// `silu(gate) * up`, element by element: `[T, F]` -> `[T, F]`.

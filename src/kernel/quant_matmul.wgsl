@@ -1,14 +1,17 @@
-// Quantized matrix product: y[m, n] = sum_k x[m, k] * w[k, n],  w[k, n] = code * scale + min
-// x [M, K] row-major, read as vec4; words [K / {{ per_word }}, N]; scales [K / {{ group }}, N] (f16 scale low,
-// f16 minimum high; unused where dense); y [M, N]; info = M, K, N, bits of the scales' factor.
-// An invocation owns {{ tile_m }} rows and {{ tile_n }} columns, {{ workgroup_x }} apart: neighbouring lanes read
-// neighbouring words, and a word is unpacked once for all its rows. No workgroup memory: barriers cost more than the
-// repeated loads on software adapters. {{ workgroup_x }} lanes x {{ tile_n }} columns = 64, which divides the models' widths.
+// Quantized matrix product: y[m, n] = sum_k x[m, k] * w[k, n] + addend,   w[k, n] = code * scale + min
+//   gated:                  y[m, n] = silu(sums at n) * (sums at n + N / 2),   n < N / 2
+// x [M, K] row-major, read as vec4; words [K / {{ per_word }}, N]; scales [K / group, N] (f16 scale low, f16 minimum high;
+// unused where dense); addend [M, N] or [N] or one zero, read at m * its row stride + n * its step; y [M, width].
+// info = M, K, N, bits of the scales' factor, blocks of 8 k a group, columns a workgroup, distance between the two halves
+// of an invocation's columns, row stride and step of the addend, gated, width.
+// An invocation owns {{ tile_m }} rows and {{ tile_n }} columns, {{ workgroup_x }} apart: neighbouring lanes read neighbouring
+// words. Sums are in the order of k whatever the tile. Why it is written so is told beside `Tile` in quant_matmul.rs.
 @group(0) @binding(0) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> words: array<u32>;
 @group(0) @binding(2) var<storage, read_write> scales: array<u32>;
-@group(0) @binding(3) var<storage, read_write> info: array<u32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> addend: array<f32>;
+@group(0) @binding(4) var<storage, read_write> info: array<u32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -16,21 +19,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let K = info[1];
     let N = info[2];
     let factor = bitcast<f32>(info[3]);
-    let first_n = group.x * {{ columns }}u + local.x;
+    let blocks = info[4];
+    let second = info[6];
+    let width = info[10];
+    let first_n = group.x * info[5] + local.x;
     let first_m = (group.y * {{ workgroup_y }}u + local.y) * {{ tile_m }}u;
-    if (first_m >= M || first_n >= N) { return; }
+    if (first_m >= M || first_n >= width) { return; }
 
     // Rows and columns past the edge repeat the last one; their results are not stored.
     {{ rows }}
-    {{ columns_of }}
+    {{ columns }}
     {{ declare }}
-    for (var g = 0u; g < K / {{ group }}u; g++) {
+    for (var g = 0u; g < K / (8u * blocks); g++) {
         {{ scales }}
-        for (var u = 0u; u < {{ words_per_group }}u; u++) {
-            let word = g * {{ words_per_group }}u + u;
-            {{ words }}
+        for (var b = 0u; b < blocks; b++) {
+            let block = g * blocks + b;
+            {{ x }}
             {{ multiply }}
         }
     }
+    let gated = info[9] == 1u;
     {{ store }}
 }

@@ -1,22 +1,16 @@
 //! RMS norm over rows; contract in [`super::rms_norm`] and rms_norm.wgsl.
 
-use super::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use super::launch::{dense, from_host, host, rows_columns};
+use super::rows::over_rows;
 use super::vector::{dot, for_rows, simd};
 use burn::backend::flex::FlexTensor;
 use burn_wgpu::CubeTensor;
 
-const LANES: u32 = 32;
-
 pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
     let (x, weight) = (dense(x), dense(weight));
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
-    let [columns, rows] = fold(shape[0]);
-    Wgsl::new("rms_norm", include_str!("rms_norm.wgsl"), [LANES, 1]).run(
-        &[&x, &weight],
-        &[shape[0] as u32, shape[1] as u32, epsilon.to_bits()],
-        shape,
-        [columns, rows, 1],
-    )
+    let (kernel, groups) = over_rows("rms_norm", include_str!("rms_norm.wgsl"), 1, shape[0]);
+    kernel.run(&[&x, &weight], &[shape[0] as u32, shape[1] as u32, epsilon.to_bits()], shape, groups)
 }
 
 pub fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {

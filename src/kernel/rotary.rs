@@ -10,12 +10,22 @@ use burn_wgpu::CubeTensor;
 const LANES: u32 = 64;
 const MEASURE: &str = "var sum = 0.0;
     for (var i = 0u; i < head_dim; i++) { sum += x[base + i] * x[base + i]; }
-    scale = 1.0 / sqrt(sum / f32(head_dim) + bitcast<f32>(info[3]));";
+    scale = 1.0 / sqrt(sum / f32(head_dim) + bitcast<f32>(info[3]));
+    let weights = select(0u, head_dim, head % info[1] >= info[5]);";
 
 /// The norm over each head that goes before the rotation.
 pub struct HeadNorm<T> {
+    /// `[head_dim]`, and another after it for the heads from `other` on.
     pub weight: T,
+    pub other: usize,
     pub epsilon: f32,
+}
+
+/// The heads that are rotated: those of a row's first columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    pub count: usize,
+    pub dim: usize,
 }
 
 pub fn launch(
@@ -23,15 +33,16 @@ pub fn launch(
     norm: Option<HeadNorm<CubeTensor>>,
     table: CubeTensor,
     positions: CubeTensor,
-    head_dim: usize,
+    heads: Heads,
 ) -> CubeTensor {
     let (x, table, positions) = (dense(x), dense(table), dense(positions));
     let norm = norm.map(|norm| HeadNorm { weight: dense(norm.weight), ..norm });
-    let shape = [x.meta.shape()[0], x.meta.shape()[1]];
-    let heads = shape[1] / head_dim;
-    let epsilon = norm.as_ref().map_or(0.0, |norm| norm.epsilon);
-    let info = [shape[0] as u32, heads as u32, head_dim as u32, epsilon.to_bits()];
-    let [columns, rows] = fold((shape[0] * heads).div_ceil(LANES as usize));
+    let [tokens, width] = [x.meta.shape()[0], x.meta.shape()[1]];
+    let shape = [tokens, heads.count * heads.dim];
+    let (epsilon, other) = norm.as_ref().map_or((0.0, 0), |norm| (norm.epsilon, norm.other));
+    let [tokens32, count, dim] = [tokens, heads.count, heads.dim].map(|size| size as u32);
+    let info = [tokens32, count, dim, epsilon.to_bits(), width as u32, other as u32];
+    let [columns, rows] = fold((tokens * heads.count).div_ceil(LANES as usize));
     let kernel = Wgsl::new("rotary", include_str!("rotary.wgsl"), [LANES, 1]);
     let groups = [columns, rows, 1];
     match &norm {
@@ -40,8 +51,8 @@ pub fn launch(
             .set("info_binding", 4)
             .set("y_binding", 5)
             .set("measure", MEASURE)
-            .set("weight_low", " * weight[i]")
-            .set("weight_high", " * weight[half + i]")
+            .set("weight_low", " * weight[weights + i]")
+            .set("weight_high", " * weight[weights + half + i]")
             .run(&[&x, &table, &positions, &norm.weight], &info, shape, groups),
         None => kernel
             .set("declare_weight", "")
@@ -59,22 +70,29 @@ pub fn twin(
     norm: Option<HeadNorm<FlexTensor>>,
     table: FlexTensor,
     positions: FlexTensor,
-    head_dim: usize,
+    heads: Heads,
 ) -> FlexTensor {
     let (x, table, positions) = (host(x), host(table), host(positions));
-    let [rows, width] = rows_columns(&x);
+    let [rows, columns] = rows_columns(&x);
+    let (head_dim, width) = (heads.dim, heads.count * heads.dim);
     let norm = norm.map(|norm| HeadNorm { weight: host(norm.weight), ..norm });
     let (table, positions) = (table.storage::<f32>(), positions.storage::<u32>());
-    let mut output = x.storage::<f32>().to_vec();
+    let input = x.storage::<f32>();
+    let mut output = vec![0.0; rows * width];
     for_rows(&mut output, width, |token, out| {
+        let x = &input[token * columns..][..width];
         let (cosines, sines) =
             table[positions[token] as usize * head_dim..][..head_dim].split_at(head_dim / 2);
-        for head in out.chunks_mut(head_dim) {
-            if let Some(norm) = &norm {
-                let input = head.to_vec();
-                normalize(&input, norm.weight.storage::<f32>(), norm.epsilon, head);
+        for (index, (out, x)) in out.chunks_mut(head_dim).zip(x.chunks(head_dim)).enumerate() {
+            match &norm {
+                Some(norm) => {
+                    let first = if index < norm.other { 0 } else { head_dim };
+                    let weight = &norm.weight.storage::<f32>()[first..][..head_dim];
+                    normalize(x, weight, norm.epsilon, out);
+                }
+                None => out.copy_from_slice(x),
             }
-            rotate(head, cosines, sines);
+            rotate(out, cosines, sines);
         }
     });
     from_host(output, [rows, width])

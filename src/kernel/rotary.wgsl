@@ -1,8 +1,8 @@
 // Rotate-half RoPE on every head, after an RMS norm over the head where `normed` is true:
 //   y[i] = x[i] cos[i] - x[i + h/2] sin[i],   y[i + h/2] = x[i + h/2] cos[i] + x[i] sin[i],   i < h/2, h = head_dim
-// x, y [T, H * head_dim]; table [P, head_dim]: h/2 cosines, then h/2 sines (made on the host in f64: WGSL's own
-// sine is not exact for large angles); positions [T]; info = T, H, head_dim, bits of epsilon.
-// One invocation a (token, head).
+// x [T, W], of which the first H * head_dim columns are rotated; y [T, H * head_dim]; table [P, head_dim]: h/2 cosines, then h/2 sines (made on the host in f64: WGSL's own
+// sine is not exact for large angles); positions [T]; weight [head_dim] or, for the heads from `other` on, another [head_dim] after it;
+// info = T, H, head_dim, bits of epsilon, W, other. One invocation a (token, head).
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> table: array<f32>;
 @group(0) @binding(2) var<storage, read_write> positions: array<u32>;
@@ -21,7 +21,8 @@ fn main(
     if (token >= info[0]) { return; }
     let head_dim = info[2];
     let half = head_dim / 2u;
-    let base = head * head_dim;
+    let base = token * info[4] + head % info[1] * head_dim;
+    let to = head * head_dim;
     let row = positions[token] * head_dim;
 
     var scale = 1.0;
@@ -31,7 +32,7 @@ fn main(
         let s = table[row + half + i];
         let a = x[base + i] * scale{{ weight_low }};
         let b = x[base + half + i] * scale{{ weight_high }};
-        y[base + i] = a * c - b * s;
-        y[base + half + i] = b * c + a * s;
+        y[to + i] = a * c - b * s;
+        y[to + half + i] = b * c + a * s;
     }
 }

@@ -10,8 +10,9 @@ use super::header::{Header, Planned};
 use super::reader::PIECE;
 use crate::encoder::{STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
 use crate::error::{Error, Result};
-use crate::model::Config;
+use crate::model::{Config, JOINED};
 use serde::{Serialize, Serializer, ser::SerializeSeq};
+use std::collections::BTreeMap;
 
 /// Layers on the device at once where they are streamed: one computes while the next is filled.
 pub const SLOTS: usize = 2;
@@ -61,7 +62,7 @@ pub struct Fit {
     pub fixed_bytes: u64,
     /// Device: what the batch takes between layers and in them.
     pub activation_bytes: u64,
-    /// Device: the largest buffer, and what is in it.
+    /// Device: the largest buffer it can't do without, and what is in it. (Matrices are joined where the device allows.)
     pub largest_buffer_bytes: u64,
     pub largest_buffer: String,
     /// Host: the token table where it is kept, and the larger of a tensor on its way to the device and the batch's rows.
@@ -138,13 +139,27 @@ impl Header {
 
     /// Device memory of a token of a batch.
     fn token_bytes(&self) -> u64 {
-        4 * live_values(&self.config) + 12 // position and span
+        4 * live_values(&self.config, self.joins("gate_proj", "up_proj")) + 12 // position and span
     }
 
     /// The bytes a token has in the widest buffer of activations.
     fn widest_bytes(&self) -> u64 {
-        let heads = self.config.num_attention_heads * self.config.head_dim;
-        4 * self.config.intermediate_size.max(heads) as u64
+        let heads = self.config.num_attention_heads + 2 * self.config.num_key_value_heads;
+        4 * self.config.intermediate_size.max(heads * self.config.head_dim) as u64
+    }
+
+    /// Whether two matrices have the same layout in every layer.
+    fn joins(&self, first: &str, second: &str) -> bool {
+        let layouts = |name: &str| -> Vec<_> {
+            let mut found: Vec<_> = self
+                .on_device()
+                .filter(|planned| planned.name.rsplit('.').nth(1) == Some(name))
+                .map(|planned| (planned.layer(), planned.layout))
+                .collect();
+            found.sort_by_key(|(layer, _)| *layer);
+            found
+        };
+        layouts(first) == layouts(second)
     }
 
     fn largest_buffer(&self, tokens: usize) -> (String, u64) {
@@ -153,10 +168,26 @@ impl Header {
         words.chain([activations]).max_by_key(|(_, bytes)| *bytes).unwrap_or_default()
     }
 
+    /// Host memory for the matrices that wait until they can be joined, and for what they become.
+    fn joining_bytes(&self) -> u64 {
+        let group = |planned: &Planned| {
+            let part = planned.name.rsplit('.').nth(1);
+            JOINED.iter().position(|parts| part.is_some_and(|part| parts.contains(&part)))
+        };
+        let mut groups = BTreeMap::new();
+        for planned in self.on_device() {
+            if let Some(group) = group(planned) {
+                *groups.entry((planned.layer(), group)).or_insert(0) += 2 * planned.device_bytes();
+            }
+        }
+        groups.into_values().max().unwrap_or_default()
+    }
+
     fn host_bytes(&self, tokens: usize) -> u64 {
         let table = &self.token_table.info.range;
         let table = if self.keeps_token_table() { table.end - table.start } else { 0 };
-        let loading = self.on_device().map(Planned::loading_bytes).max().unwrap_or_default();
+        let loading =
+            self.on_device().map(Planned::loading_bytes).max().unwrap_or_default() + self.joining_bytes();
         let rows = 2 * (tokens * self.config.hidden_size * 4) as u64; // and the copy that is on its way
         table + loading.max(rows)
     }
@@ -177,17 +208,18 @@ impl Planned {
 }
 
 /// Values a token has on the device at once, at the worst moment of a layer. The running mix of layers and the residual
-/// stream are always there.
-fn live_values(config: &Config) -> u64 {
+/// stream are always there. `gate_up_joined`: gate and up projection are one product, which stores what they make.
+fn live_values(config: &Config, gate_up_joined: bool) -> u64 {
     let (d, f) = (config.hidden_size, config.intermediate_size);
     let q = config.num_attention_heads * config.head_dim;
     let kv = config.num_key_value_heads * config.head_dim;
     let kept = 2 * d;
     let moments = [
-        d + q + 2 * kv, // the norm's output, q, k, v
-        2 * q + 2 * kv, // q before and after its rotation, k, v; then q, k, v and what attention gives
-        d + 2 * f,      // the norm's output, gate, up
-        3 * f,          // gate, up, and their product
+        d + q + 2 * kv,                                 // the norm's output, q, k, v
+        q + 2 * kv + q + kv + q,                        // q, k, v; q and k rotated; what attention gives
+        q + 2 * kv + q + d, // q, k, v; what attention gives; the output projection
+        if gate_up_joined { d + f } else { 3 * f }, // the norm's output and SwiGLU; or gate, up, and their product
+        if gate_up_joined { d + f } else { d + 2 * f }, // SwiGLU and the layer's output; or the norm's, gate, up
     ];
     (kept + moments.into_iter().max().unwrap_or_default()) as u64
 }

@@ -20,10 +20,7 @@ use crate::device::Device;
 use crate::encoder::TextEncoder;
 use crate::error::{Error, Result};
 use crate::format::Source;
-use crate::kernel::{
-    PackedWeight,
-    quant::{self, Packer},
-};
+use crate::kernel::quant::{self, Packer};
 use crate::model::{Decoder, LayerSource, Weights, config::Role};
 use burn::tensor::{Tensor, TensorData};
 use header::Planned;
@@ -251,7 +248,7 @@ impl Planned {
         if !packed.is_finite() {
             return Err(self.not_finite(file));
         }
-        weights.insert_matrix(self.name.clone(), PackedWeight::upload(packed, device));
+        weights.insert_packed(self.name.clone(), packed, device);
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use super::rotary;
 use super::weights::Weights;
 use crate::device::Device;
 use crate::error::Result;
-use crate::kernel;
+use crate::kernel::{self, AttentionHeads, RotaryHeads};
 use burn::tensor::{DType, Int, Tensor, TensorData, activation::gelu};
 
 /// Heads of attention pooling; no checkpoint states it.
@@ -261,7 +261,8 @@ impl Block {
         let head_dim = x.dims()[1] / HEADS;
         let rotate = |x: Tensor<2>| match table {
             Some(table) => {
-                precision.round(kernel::rotary(x, table.clone(), places.positions.clone(), head_dim))
+                let heads = RotaryHeads { count: HEADS, dim: head_dim };
+                precision.round(kernel::rotary(x, table.clone(), places.positions.clone(), heads))
             }
             None => x,
         };
@@ -275,7 +276,8 @@ impl Block {
         } else {
             (x, rotate(precision.round(self.q_proj.forward(normed))), places.spans.clone())
         };
-        let attended = precision.round(kernel::attention(q, k, v, spans, head_dim));
+        let heads = AttentionHeads { count: HEADS, kv: HEADS, dim: head_dim };
+        let attended = precision.round(kernel::attention(q, Some(k), v, spans, heads));
         let x = precision.round(x + precision.round(self.o_proj.forward(attended)));
         let hidden = self.mlp.forward(self.norm2.forward(x.clone(), precision), precision);
         precision.round(x + hidden)

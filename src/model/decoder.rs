@@ -10,9 +10,10 @@ use super::rotary;
 use super::weights::Weights;
 use crate::device::Device;
 use crate::error::Result;
-use crate::kernel;
+use crate::kernel::{self, AttentionHeads, RotaryHeads};
 use burn::tensor::{Int, Tensor};
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 
 /// Where each packed token stands: `positions [T]` inside its text, `spans [T, 2]` the tokens it attends to.
@@ -165,84 +166,96 @@ impl Layer {
     }
 
     fn forward(&self, x: Tensor<2>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
-        let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), batch, table); // [T, D]
-        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x)) // [T, D]
+        let x = self.self_attn.forward(self.input_layernorm.forward(x.clone()), x, batch, table); // [T, D]
+        self.mlp.forward(self.post_attention_layernorm.forward(x.clone()), x) // [T, D]
     }
 }
 
 #[derive(Clone)]
 struct Attention {
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
+    /// q, k and v, joined where their layouts agree: q k v in one; q k, v; or q, k, v.
+    qkv_proj: Vec<Linear>,
     o_proj: Linear,
-    /// Weights of the norms over each head of q and k (qwen3).
-    qk_norm: Option<[Tensor<1>; 2]>,
-    head_dim: usize,
+    /// Weights of the norms over each head of q, then of k (qwen3): `[2 * head_dim]`.
+    qk_norm: Option<Tensor<1>>,
+    heads: AttentionHeads,
     rms_norm_eps: f32,
 }
 
 impl Attention {
     fn load(weights: &mut Weights, prefix: &str, config: &Config) -> Result<Self> {
-        let bias = config.attention_bias;
         let qk_norm = if config.qk_norm {
             let mut norm = |name: &str| weights.vector(&format!("{prefix}.{name}.weight"));
-            Some([norm("q_norm")?, norm("k_norm")?])
+            Some(Tensor::cat(vec![norm("q_norm")?, norm("k_norm")?], 0))
         } else {
             None
         };
+        let names = ["q_proj", "k_proj", "v_proj"];
         Ok(Self {
-            q_proj: Linear::load(weights, &format!("{prefix}.q_proj"), bias)?,
-            k_proj: Linear::load(weights, &format!("{prefix}.k_proj"), bias)?,
-            v_proj: Linear::load(weights, &format!("{prefix}.v_proj"), bias)?,
+            qkv_proj: Linear::load_joined(weights, prefix, &names, config.attention_bias)?,
             o_proj: Linear::load(weights, &format!("{prefix}.o_proj"), false)?,
             qk_norm,
-            head_dim: config.head_dim,
+            heads: AttentionHeads {
+                count: config.num_attention_heads,
+                kv: config.num_key_value_heads,
+                dim: config.head_dim,
+            },
             rms_norm_eps: config.rms_norm_eps,
         })
     }
 
-    fn forward(&self, x: Tensor<2>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
-        let q = self.q_proj.forward(x.clone()); // [T, H * head_dim]
-        let k = self.k_proj.forward(x.clone()); // [T, KV * head_dim]
-        let v = self.v_proj.forward(x); // [T, KV * head_dim]
-        let [q_norm, k_norm] = match &self.qk_norm {
-            Some([q, k]) => [Some(q), Some(k)],
-            None => [None, None],
+    /// `residual + attention(x)`: `[T, D]`, `[T, D]` -> `[T, D]`
+    fn forward(&self, x: Tensor<2>, residual: Tensor<2>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
+        let (spans, heads) = (batch.spans.clone(), self.heads);
+        let products: Vec<_> = self.qkv_proj.iter().map(|proj| proj.forward(x.clone())).collect();
+        let attended = match &products[..] {
+            [q, k, v] => {
+                let q = self.rotate(q.clone(), 0..heads.count, batch, table); // [T, H * head_dim]
+                let k = self.rotate(k.clone(), heads.count..heads.count + heads.kv, batch, table);
+                kernel::attention(q, Some(k), v.clone(), spans, heads)
+            }
+            joined => {
+                let [qk, v] = [&joined[0], &joined[joined.len() - 1]];
+                let qk = self.rotate(qk.clone(), 0..heads.count + heads.kv, batch, table); // [T, (H + KV) * head_dim]
+                kernel::attention(qk, None, v.clone(), spans, heads)
+            }
         };
-        let q = self.rotate(q, q_norm, batch, table);
-        let k = self.rotate(k, k_norm, batch, table);
-        self.o_proj.forward(kernel::attention(q, k, v, batch.spans.clone(), self.head_dim)) // [T, D]
+        self.o_proj.forward_add(attended, residual) // [T, D]
     }
 
-    fn rotate(&self, x: Tensor<2>, norm: Option<&Tensor<1>>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
+    /// The heads `which`, counted over those of q and of k, that are `x`'s first columns.
+    fn rotate(&self, x: Tensor<2>, which: Range<usize>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
         let (table, positions) = (table.clone(), batch.positions.clone());
-        match norm {
-            Some(weight) => kernel::norm_rotary(x, weight.clone(), table, positions, self.rms_norm_eps),
-            None => kernel::rotary(x, table, positions, self.head_dim),
-        }
+        let heads = RotaryHeads { count: which.len(), dim: self.heads.dim };
+        let Some(weight) = &self.qk_norm else {
+            return kernel::rotary(x, table, positions, heads);
+        };
+        let other = self.heads.count.saturating_sub(which.start);
+        kernel::norm_rotary(x, weight.clone(), table, positions, heads, other, self.rms_norm_eps)
     }
 }
 
 #[derive(Clone)]
 struct Mlp {
-    gate_proj: Linear,
-    up_proj: Linear,
+    /// Joined where their layouts agree.
+    gate_up_proj: Vec<Linear>,
     down_proj: Linear,
 }
 
 impl Mlp {
     fn load(weights: &mut Weights, prefix: &str) -> Result<Self> {
-        let mut linear = |name: &str| Linear::load(weights, &format!("{prefix}.{name}"), false);
         Ok(Self {
-            gate_proj: linear("gate_proj")?,
-            up_proj: linear("up_proj")?,
-            down_proj: linear("down_proj")?,
+            gate_up_proj: Linear::load_joined(weights, prefix, &["gate_proj", "up_proj"], false)?,
+            down_proj: Linear::load(weights, &format!("{prefix}.down_proj"), false)?,
         })
     }
 
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let hidden = kernel::swiglu(self.gate_proj.forward(x.clone()), self.up_proj.forward(x)); // [T, F]
-        self.down_proj.forward(hidden) // [T, D]
+    /// `residual + mlp(x)`: `[T, D]`, `[T, D]` -> `[T, D]`
+    fn forward(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        let hidden = match &self.gate_up_proj[..] {
+            [gate, up] => kernel::swiglu(gate.forward(x.clone()), up.forward(x)),
+            joined => joined[0].forward_swiglu(x),
+        }; // [T, F]
+        self.down_proj.forward_add(hidden, residual) // [T, D]
     }
 }

@@ -21,18 +21,48 @@ impl Linear {
         })
     }
 
+    /// The layers `{prefix}.{name}`, of which neighbours may be joined: their outputs are one after the other.
+    pub fn load_joined(weights: &mut Weights, prefix: &str, names: &[&str], bias: bool) -> Result<Vec<Self>> {
+        let mut layers: Vec<Self> = Vec::new();
+        for name in names {
+            let prefix = format!("{prefix}.{name}");
+            let joined = layers.last_mut().filter(|_| !weights.has_matrix(&format!("{prefix}.weight")));
+            let Some(before) = joined else {
+                layers.push(Self::load(weights, &prefix, bias)?);
+                continue;
+            };
+            if let Some(all) = before.bias.take() {
+                let next = weights.vector(&format!("{prefix}.bias"))?;
+                before.bias = Some(Tensor::cat(vec![all, next], 0));
+            }
+        }
+        Ok(layers)
+    }
+
     /// `[T, in]` -> `[T, out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = kernel::quant_matmul(x, &self.weight);
         match &self.bias {
-            Some(bias) => y + bias.clone().unsqueeze(),
-            None => y,
+            Some(bias) => kernel::quant_matmul_bias(x, &self.weight, bias.clone()),
+            None => kernel::quant_matmul(x, &self.weight),
         }
     }
 
     /// The weight, and whether a bias is added.
     pub(super) fn facts(&self) -> (&PackedWeight, bool) {
         (&self.weight, self.bias.is_some())
+    }
+
+    /// `residual + forward(x)`: `[T, in]`, `[T, out]` -> `[T, out]`
+    pub fn forward_add(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        match &self.bias {
+            Some(_) => residual + self.forward(x),
+            None => kernel::quant_matmul_add(x, &self.weight, residual),
+        }
+    }
+
+    /// SwiGLU of a gate and an up projection, joined and without bias: `[T, in]` -> `[T, out / 2]`
+    pub fn forward_swiglu(&self, x: Tensor<2>) -> Tensor<2> {
+        kernel::quant_matmul_swiglu(x, &self.weight)
     }
 }
 

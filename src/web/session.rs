@@ -4,7 +4,7 @@ use super::{from_js, source, to_js};
 use crate::batch::runs;
 use crate::bench::{Bench, BenchOptions};
 use crate::device::{Device, DeviceKind};
-use crate::encoder::{Settings, TextEncoder};
+use crate::encoder::{Settings, TOKEN_BUDGET, TextEncoder};
 use crate::error::{Error, Result};
 use crate::kernel::quant::Quantize;
 use crate::kernel::self_test::self_test;
@@ -440,8 +440,8 @@ fn adapter_card(file: &AdapterFile, adapter: Option<&Adapter>) -> serde_json::Va
 fn plan(header: &Header, placement: Placement) -> serde_json::Value {
     let fit = |placement: Placement| header.fit(placement.batch_tokens, Limits::default());
     let placed = fit(placement);
-    let most =
-        |streamed: bool| if placement.streamed == streamed { placement } else { Placement::new(streamed) };
+    let other = |streamed| Placement { streamed, batch_tokens: placement.batch_tokens.min(TOKEN_BUDGET) };
+    let most = |streamed| if placement.streamed == streamed { placement } else { other(streamed) };
     json!({
         "streamed": placement.streamed,
         "batch_tokens": placement.batch_tokens,

@@ -2,7 +2,7 @@
 //! Runs go through the layers in turn: their weights come from memory, as in a pass, and not from a cache.
 
 use super::super::linear::{Linear, RmsNorm};
-use super::{Batch, Decoder, Layer, Layers};
+use super::{Attention, Batch, Decoder, Layer, Layers};
 use crate::error::Result;
 use crate::kernel;
 use burn::tensor::Tensor;
@@ -66,51 +66,77 @@ impl Decoder {
 ///
 /// Each input is a tensor of its own: WebGPU refuses a buffer that is bound twice to be written.
 fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> Vec<Part> {
+    // Layers of a mixed file may be joined otherwise.
+    let joined = |layer: &Layer| (layer.self_attn.qkv_proj.len(), layer.mlp.gate_up_proj.len());
+    let alike: Vec<_> = layers.iter().filter(|layer| joined(layer) == joined(&layers[0])).cloned().collect();
     let (attn, mlp) = (&layers[0].self_attn, &layers[0].mlp);
-    let product = |name, of: fn(&Layer) -> &Linear, x: &Tensor<2>| {
-        product(name, layers.iter().map(|layer| of(layer).clone()).collect(), x)
-    };
+    let linears = |of: &dyn Fn(&Layer) -> &Linear| alike.iter().map(|layer| of(layer).clone()).collect();
     let output = |of: &Linear| -> Tensor<2> {
         Tensor::full([x.dims()[0], of.facts().0.out_features], 0.5, &x.device())
     };
-    let q = output(&attn.q_proj); // [T, H * head_dim]
-    let [k, v] = [&attn.k_proj, &attn.v_proj].map(output); // [T, KV * head_dim]
-    let [gate, up] = [&mlp.gate_proj, &mlp.up_proj].map(output); // [T, F]
-    let [q_norm, k_norm] = match &attn.qk_norm {
-        Some([q, k]) => [Some(q.clone()), Some(k.clone())],
-        None => [None, None],
-    };
-    let rotated = |name, x: &Tensor<2>, norm: Option<Tensor<1>>| {
-        let (kernel, flop) = if norm.is_some() { ("norm_rotary", 7.0) } else { ("rotary", 3.0) };
-        let (attn, batch, table, input) = (attn.clone(), batch.clone(), table.clone(), x.clone());
-        let run = move || attn.rotate(input.clone(), norm.as_ref(), &batch, &table);
-        elementwise(name, kernel, x, [flop, 2.0], run)
-    };
     let mut norms = norm("norms", &layers[0].input_layernorm, x);
     (norms.calls, norms.dispatches) = (2, 2);
-    let mut residuals = elementwise("residuals", "add", x, [1.0, 3.0], {
-        let (skip, x) = (x.zeros_like(), x.clone());
-        move || skip.clone() + x.clone()
-    });
-    (residuals.calls, residuals.dispatches) = (2, 2);
-    vec![
-        norms,
-        product("q_proj", |layer| &layer.self_attn.q_proj, x),
-        product("k_proj", |layer| &layer.self_attn.k_proj, x),
-        product("v_proj", |layer| &layer.self_attn.v_proj, x),
-        rotated("q_rotary", &q, q_norm),
-        rotated("k_rotary", &k, k_norm),
-        attention([&q, &k, &v], batch, attn.head_dim),
-        product("o_proj", |layer| &layer.self_attn.o_proj, &q),
-        product("gate_proj", |layer| &layer.mlp.gate_proj, x),
-        product("up_proj", |layer| &layer.mlp.up_proj, x),
-        elementwise("swiglu", "swiglu", &gate, [5.0, 3.0], {
+    let mut parts = vec![norms];
+    for (i, name) in
+        names(attn.qkv_proj.len(), ["q_proj", "k_proj", "v_proj"], ["qk_proj", "qkv_proj"]).enumerate()
+    {
+        parts.push(product(name, linears(&|layer| &layer.self_attn.qkv_proj[i]), x, Store::Plain));
+    }
+    parts.extend(attention(attn, attn.qkv_proj.iter().map(output).collect(), batch, table));
+    let attended = Tensor::full([x.dims()[0], attn.o_proj.facts().0.in_features], 0.5, &x.device()); // [T, H * head_dim]
+    parts.push(product(
+        "o_proj",
+        linears(&|layer| &layer.self_attn.o_proj),
+        &attended,
+        Store::Add(x.zeros_like()),
+    ));
+    if let [gate, up] = &mlp.gate_up_proj[..] {
+        parts.push(product("gate_proj", linears(&|layer| &layer.mlp.gate_up_proj[0]), x, Store::Plain));
+        parts.push(product("up_proj", linears(&|layer| &layer.mlp.gate_up_proj[1]), x, Store::Plain));
+        let [gate, up] = [gate, up].map(output); // [T, F]
+        let run = {
             let gate = gate.clone();
             move || kernel::swiglu(gate.clone(), up.clone())
-        }),
-        product("down_proj", |layer| &layer.mlp.down_proj, &gate),
-        residuals,
-    ]
+        };
+        parts.push(elementwise("swiglu", "swiglu", &gate, [SWIGLU_FLOP, 3.0], run));
+    } else {
+        parts.push(product("gate_up_proj", linears(&|layer| &layer.mlp.gate_up_proj[0]), x, Store::SwiGlu));
+    }
+    let hidden = Tensor::full([x.dims()[0], mlp.down_proj.facts().0.in_features], 0.5, &x.device()); // [T, F]
+    parts.push(product(
+        "down_proj",
+        linears(&|layer| &layer.mlp.down_proj),
+        &hidden,
+        Store::Add(x.zeros_like()),
+    ));
+    parts
+}
+
+/// The names of some projections of which the first may be joined: `joined` are those of two and of three of them in one.
+fn names(
+    count: usize,
+    parts: [&'static str; 3],
+    joined: [&'static str; 2],
+) -> impl Iterator<Item = &'static str> {
+    let first = match count {
+        3 => parts[0],
+        2 => joined[0],
+        _ => joined[1],
+    };
+    let rest = if count == 3 { &[parts[1], parts[2]][..] } else { &[parts[2]][..count - 1] };
+    std::iter::once(first).chain(rest.to_vec())
+}
+
+/// Arithmetic of SwiGLU on a value.
+const SWIGLU_FLOP: f64 = 5.0;
+
+/// What a product does with its sums.
+enum Store {
+    Plain,
+    /// Adds them to the residual stream.
+    Add(Tensor<2>),
+    /// Of a gate and an up projection.
+    SwiGlu,
 }
 
 /// Runs with the next of `weights` each time.
@@ -123,25 +149,32 @@ fn in_turn<W: 'static>(
 }
 
 /// `x [T, K]` through a linear layer.
-fn product(name: &'static str, linears: Vec<Linear>, x: &Tensor<2>) -> Part {
+fn product(name: &'static str, linears: Vec<Linear>, x: &Tensor<2>, store: Store) -> Part {
     let (weight, biased) = linears[0].facts();
     let [t, k] = x.dims();
     let n = weight.out_features;
     let words = (weight.words.dims().iter().product::<usize>()
         + weight.scales.dims().iter().product::<usize>())
         * size_of::<u32>();
+    let (stored, flop) = match store {
+        Store::Plain => (n + n * usize::from(biased), 0.0),
+        Store::Add(_) => (2 * n, 1.0),
+        Store::SwiGlu => (n / 2, SWIGLU_FLOP / 2.0),
+    };
+    let x = x.clone();
     Part {
         name,
         kernel: "quant_matmul",
         shape: format!("[{t}, {k}] x [{n}, {k}]"),
         calls: 1,
-        dispatches: 1 + usize::from(biased),
-        flop: 2.0 * (t * k * n) as f64,
-        bytes: words as f64 + FLOAT * (t * (k + n)) as f64,
-        run: in_turn(linears, {
-            let x = x.clone();
-            move |linear| linear.forward(x.clone())
-        }),
+        dispatches: 1,
+        flop: (2.0 * k as f64 + flop) * (t * n) as f64,
+        bytes: words as f64 + FLOAT * (t * (k + stored)) as f64,
+        run: match store {
+            Store::Plain => in_turn(linears, move |linear| linear.forward(x.clone())),
+            Store::Add(to) => in_turn(linears, move |linear| linear.forward_add(x.clone(), to.clone())),
+            Store::SwiGlu => in_turn(linears, move |linear| linear.forward_swiglu(x.clone())),
+        },
     }
 }
 
@@ -150,21 +183,42 @@ fn norm(name: &'static str, norm: &RmsNorm, x: &Tensor<2>) -> Part {
     elementwise(name, "rms_norm", x, [4.0, 2.0], move || norm.forward(input.clone()))
 }
 
-/// Attention of one text: token i sees i + 1 tokens.
-fn attention([q, k, v]: [&Tensor<2>; 3], batch: &Batch, head_dim: usize) -> Part {
-    let ([t, width], [_, kv]) = (q.dims(), k.dims());
+/// Rotation of q and k, and attention of one text, whose token i sees i + 1 tokens. `products` are those of `qkv_proj`.
+fn attention(attn: &Attention, products: Vec<Tensor<2>>, batch: &Batch, table: &Tensor<2>) -> Vec<Part> {
+    let heads = attn.heads;
+    let (t, width, kv) = (products[0].dims()[0], heads.count * heads.dim, heads.kv * heads.dim);
+    let rotated = |name, x: &Tensor<2>, which: std::ops::Range<usize>| {
+        let (kernel, flop) = if attn.qk_norm.is_some() { ("norm_rotary", 7.0) } else { ("rotary", 3.0) };
+        let shape: Tensor<2> = Tensor::zeros([t, which.len() * heads.dim], &x.device());
+        let (attn, batch, table, input) = (attn.clone(), batch.clone(), table.clone(), x.clone());
+        let run = move || attn.rotate(input.clone(), which.clone(), &batch, &table);
+        elementwise(name, kernel, &shape, [flop, 2.0], run)
+    };
+    let (all, v) = (heads.count + heads.kv, products[products.len() - 1].clone());
+    let (mut parts, q, k) = match &products[..] {
+        [q, k, _] => {
+            let parts =
+                vec![rotated("q_rotary", q, 0..heads.count), rotated("k_rotary", k, heads.count..all)];
+            (parts, q.clone(), Some(k.clone()))
+        }
+        joined => {
+            let qk = Tensor::full([t, all * heads.dim], 0.5, &v.device());
+            (vec![rotated("rotary", &joined[0], 0..all)], qk, None)
+        }
+    };
     let pairs = (t * (t + 1) / 2) as f64;
-    let (q, k, v, spans) = (q.clone(), k.clone(), v.clone(), batch.spans.clone());
-    Part {
+    let spans = batch.spans.clone();
+    parts.push(Part {
         name: "attention",
         kernel: "attention",
-        shape: format!("[{t}, {width}] x [{t}, {kv}], {} heads of {head_dim}", width / head_dim),
+        shape: format!("[{t}, {width}] x [{t}, {kv}], {} heads of {}", heads.count, heads.dim),
         calls: 1,
         dispatches: 1,
         flop: 4.0 * width as f64 * pairs,
         bytes: FLOAT * (2 * t * (width + kv)) as f64,
-        run: Box::new(move || kernel::attention(q.clone(), k.clone(), v.clone(), spans.clone(), head_dim)),
-    }
+        run: Box::new(move || kernel::attention(q.clone(), k.clone(), v.clone(), spans.clone(), heads)),
+    });
+    parts
 }
 
 /// A kernel of so much arithmetic a value of `x` and so many tensors of its shape read and written.
