@@ -140,7 +140,7 @@ fn products_end_with_a_bias_a_residual_or_swiglu() {
             check("bias", found, &each(n, &|i, j| sum(i, j) + bias[j] as f64));
             let found = kernel::quant_matmul_add(input(), &weight, matrix(&residual, n, &device));
             check("residual", found, &each(n, &|i, j| sum(i, j) + residual[i * n + j] as f64));
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 let swiglu = |i: usize, j: usize| {
                     let gate = sum(i, j);
                     gate / (1.0 + (-gate).exp()) * sum(i, j + n / 2)

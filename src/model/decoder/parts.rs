@@ -84,12 +84,7 @@ fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> V
     }
     parts.extend(attention(attn, attn.qkv_proj.iter().map(output).collect(), batch, table));
     let attended = Tensor::full([x.dims()[0], attn.o_proj.facts().0.in_features], 0.5, &x.device()); // [T, H * head_dim]
-    parts.push(product(
-        "o_proj",
-        linears(&|layer| &layer.self_attn.o_proj),
-        &attended,
-        Store::Add(x.zeros_like()),
-    ));
+    parts.push(product("o_proj", linears(&|layer| &layer.self_attn.o_proj), &attended, Store::Add));
     if let [gate, up] = &mlp.gate_up_proj[..] {
         parts.push(product("gate_proj", linears(&|layer| &layer.mlp.gate_up_proj[0]), x, Store::Plain));
         parts.push(product("up_proj", linears(&|layer| &layer.mlp.gate_up_proj[1]), x, Store::Plain));
@@ -103,12 +98,7 @@ fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> V
         parts.push(product("gate_up_proj", linears(&|layer| &layer.mlp.gate_up_proj[0]), x, Store::SwiGlu));
     }
     let hidden = Tensor::full([x.dims()[0], mlp.down_proj.facts().0.in_features], 0.5, &x.device()); // [T, F]
-    parts.push(product(
-        "down_proj",
-        linears(&|layer| &layer.mlp.down_proj),
-        &hidden,
-        Store::Add(x.zeros_like()),
-    ));
+    parts.push(product("down_proj", linears(&|layer| &layer.mlp.down_proj), &hidden, Store::Add));
     parts
 }
 
@@ -134,7 +124,7 @@ const SWIGLU_FLOP: f64 = 5.0;
 enum Store {
     Plain,
     /// Adds them to the residual stream.
-    Add(Tensor<2>),
+    Add,
     /// Of a gate and an up projection.
     SwiGlu,
 }
@@ -158,7 +148,7 @@ fn product(name: &'static str, linears: Vec<Linear>, x: &Tensor<2>, store: Store
         * size_of::<u32>();
     let (stored, flop) = match store {
         Store::Plain => (n + n * usize::from(biased), 0.0),
-        Store::Add(_) => (2 * n, 1.0),
+        Store::Add => (2 * n, 1.0),
         Store::SwiGlu => (n / 2, SWIGLU_FLOP / 2.0),
     };
     let x = x.clone();
@@ -172,7 +162,10 @@ fn product(name: &'static str, linears: Vec<Linear>, x: &Tensor<2>, store: Store
         bytes: words as f64 + FLOAT * (t * (k + stored)) as f64,
         run: match store {
             Store::Plain => in_turn(linears, move |linear| linear.forward(x.clone())),
-            Store::Add(to) => in_turn(linears, move |linear| linear.forward_add(x.clone(), to.clone())),
+            Store::Add => {
+                let to = Tensor::zeros([t, n], &x.device());
+                in_turn(linears, move |linear| linear.forward_add(x.clone(), to.clone()))
+            }
             Store::SwiGlu => in_turn(linears, move |linear| linear.forward_swiglu(x.clone())),
         },
     }
