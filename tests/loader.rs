@@ -11,7 +11,7 @@ use gguf_writer::Tiny;
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::{Error, Result};
-use gran_ted::format::{DiskFile, Memory, Source, TensorType, gguf::Gguf, safetensors::Safetensors};
+use gran_ted::format::{DiskFile, Memory, Read, Source, TensorType, gguf::Gguf, safetensors::Safetensors};
 use gran_ted::kernel::quant::{self, Layout, Quantize};
 use gran_ted::loader::{Fit, Header, Limits, Loading, Part, Placement, SLOTS};
 use gran_ted::model::{Feature, Pooling};
@@ -20,6 +20,7 @@ use oracle::{Oracle, default_model, difference, fixture, load_header, memory, re
 use pollster::block_on;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 type File = (&'static str, Vec<u8>);
@@ -427,6 +428,61 @@ fn a_value_that_is_not_a_number_is_found_while_packing() {
     assert_eq!(error, "`m.gguf`: tensor `blk.1.ffn_up.weight` holds a value that is not finite");
 }
 
+// --- joined products ---
+
+/// The model at a device whose buffers hold so much, as the same weights in one F32 file give it.
+fn joins_as_it_should(model: &Tiny, max_buffer_bytes: Option<u64>) {
+    let texts = ["the red cube is left of a ball", "no"];
+    let embed = |model: &Tiny, device: Device| {
+        let encoder = load_header(header(&[("m.gguf", model.write())]).unwrap(), device);
+        block_on(encoder.embed(&texts, &norm_avg())).unwrap().vectors.concat()
+    };
+    let dense = Tiny { dense: true, ..*model };
+    let expected = embed(&dense, Device::cpu());
+    for mut device in [Device::cpu(), device::gpu()] {
+        device.max_buffer_bytes = max_buffer_bytes.or(device.max_buffer_bytes);
+        let found = difference(&embed(model, device.clone()), &expected);
+        assert!(found < 1e-4, "{} on {} differs by {found:e}", model.family, device.adapter);
+    }
+}
+
+#[test]
+fn matrices_of_other_types_are_not_joined() {
+    use TensorType::{Q4_0, Q8_0};
+    fn is(name: &str, other: &str) -> Option<TensorType> {
+        (name == other).then_some(Q8_0)
+    }
+    for family in ["qwen2", "qwen3", "llama"] {
+        let model = Tiny::new(family, Q4_0);
+        for mix in [
+            |name: &str, _, _| is(name, "ffn_up"),
+            |name: &str, _, _| is(name, "ffn_gate"),
+            |name: &str, _, _| is(name, "attn_q"),
+            |name: &str, _, _| is(name, "attn_k"),
+            |name: &str, _, _| is(name, "attn_v"),
+            // In one layer of two.
+            |name: &str, layer, _| if layer == 0 { is(name, "ffn_up") } else { is(name, "attn_k") },
+        ] {
+            joins_as_it_should(&Tiny { mix, ..model }, None);
+        }
+    }
+}
+
+/// Between one matrix and two, and between two and three.
+#[test]
+fn matrices_that_are_too_large_together_are_not_joined() {
+    let model = Tiny::new("qwen3", TensorType::Q8_0);
+    let (gate, kv) = (160 * 64, 32 * 64);
+    for limit in [gate, gate + kv, 2 * gate] {
+        joins_as_it_should(&model, Some(limit));
+    }
+    // q alone, q and k, all three: of 64, 32 and 32 rows.
+    let small = Tiny { intermediate_size: 64, ..model };
+    for limit in [64 * 64, 96 * 64, 128 * 64] {
+        joins_as_it_should(&small, Some(limit));
+    }
+}
+
 // --- a large token table ---
 
 /// Above 64 MB its rows are read from the file; its bytes count for the hash all the same.
@@ -525,6 +581,68 @@ fn a_model_is_held_whole_where_it_may_be_and_its_batches_keep_to_the_limits() {
         Err(Error::BudgetTooSmall { slots: 2, limit: 4_000_000, .. })
     ));
     assert!(matches!(place(Some(400_000), None), Err(Error::DeviceLimit { needed: 442_368, .. })));
+}
+
+/// A file of which there is nothing but the header.
+struct HeaderAlone {
+    bytes: Vec<u8>,
+    len: u64,
+}
+
+impl Source for HeaderAlone {
+    fn name(&self) -> &str {
+        "m.gguf"
+    }
+
+    fn size(&self) -> u64 {
+        self.len
+    }
+
+    fn read(&self, range: Range<u64>) -> Read<'_> {
+        let mut bytes = self.bytes.clone();
+        bytes.resize(range.end as usize, 0);
+        Box::pin(async move { Ok(bytes.split_off(range.start as usize)) })
+    }
+}
+
+/// A browser's heap has room for a few tensors, whatever the model's size.
+#[test]
+fn a_load_takes_little_of_the_host() {
+    let none = |_: &str, _, _| None;
+    let mut shapes: Vec<_> = ["2b", "4b", "8b"].map(|size| (size, Tiny::qwen3vl(size).unwrap())).into();
+    shapes.push((
+        "qwen2.5 7b",
+        Tiny {
+            hidden_size: 3584,
+            intermediate_size: 18_944,
+            num_hidden_layers: 28,
+            num_attention_heads: 28,
+            num_key_value_heads: 4,
+            head_dim: 128,
+            vocab_size: 152_064,
+            ..Tiny::new("qwen2", TensorType::Q4_K)
+        },
+    ));
+    for (name, shape) in shapes {
+        for (weights, quantize, limit) in [
+            (TensorType::Q4_K, None, 190_000_000),
+            (TensorType::Q8_0, None, 190_000_000),
+            (TensorType::BF16, Some(Quantize::Q8), 190_000_000),
+            (TensorType::BF16, Some(Quantize::Q4), 190_000_000),
+            // Not packed: one matrix as f32, and what is read of it.
+            (TensorType::BF16, None, 16_000_000 + 4 * (shape.intermediate_size * shape.hidden_size) as u64),
+        ] {
+            let mixes = if weights == TensorType::Q4_K { shape.mix } else { none };
+            let (bytes, len) =
+                Tiny { weights, mix: mixes, embedding: weights, output: None, ..shape }.header();
+            let header = block_on(Header::read(vec![Rc::new(HeaderAlone { bytes, len })])).unwrap();
+            let header = quantize.into_iter().fold(header, Header::quantize);
+            let placement = header.place(Limits::default(), false).unwrap();
+            let host = header.fit(placement.batch_tokens, Limits::default()).host_bytes;
+            println!("{name} {weights:?} {quantize:?}: {:.0} MB", host as f64 * 1e-6);
+            assert!(host < limit, "{name} {weights:?} {quantize:?}: {host}");
+        }
+    }
 }
 
 fn megabytes(bytes: u64) -> String {

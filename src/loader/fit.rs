@@ -10,9 +10,8 @@ use super::header::{Header, Planned};
 use super::reader::PIECE;
 use crate::encoder::{STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
 use crate::error::{Error, Result};
-use crate::model::{Config, JOINED};
+use crate::model::Config;
 use serde::{Serialize, Serializer, ser::SerializeSeq};
-use std::collections::BTreeMap;
 
 /// Layers on the device at once where they are streamed: one computes while the next is filled.
 pub const SLOTS: usize = 2;
@@ -65,7 +64,8 @@ pub struct Fit {
     /// Device: the largest buffer it can't do without, and what is in it. (Matrices are joined where the device allows.)
     pub largest_buffer_bytes: u64,
     pub largest_buffer: String,
-    /// Host: the token table where it is kept, and the larger of a tensor on its way to the device and the batch's rows.
+    /// Host: the token table where it is kept, and the larger of the tensors on their way to the device and the batch's
+    /// rows.
     /// On the CPU, the device's bytes are the host's too.
     pub host_bytes: u64,
     /// Why it does not fit; empty where it does.
@@ -92,7 +92,8 @@ impl Header {
             }
         }
         let layers_bytes = layers.iter().sum();
-        let activation_bytes = tokens as u64 * self.token_bytes();
+        let joined = self.joined(limits.max_buffer_bytes);
+        let activation_bytes = tokens as u64 * self.token_bytes(&joined);
         let (largest_buffer, largest_buffer_bytes) = self.largest_buffer(tokens);
         let mut fit = Fit {
             tokens,
@@ -104,7 +105,7 @@ impl Header {
             activation_bytes,
             largest_buffer_bytes,
             largest_buffer,
-            host_bytes: self.host_bytes(tokens),
+            host_bytes: self.host_bytes(tokens, &joined),
             problems: Vec::new(),
         };
         fit.problems = problems(&fit, limits);
@@ -128,9 +129,10 @@ impl Header {
             return if fit.device_bytes <= budget { Ok(placement) } else { self.place(limits, true) };
         }
         let without = fit.streamed_bytes(SLOTS) - fit.activation_bytes;
-        let most = budget.saturating_sub(without) / self.token_bytes();
+        let token_bytes = self.token_bytes(&self.joined(limits.max_buffer_bytes));
+        let most = budget.saturating_sub(without) / token_bytes;
         if most < FEWEST_TOKENS as u64 {
-            let needed = without + FEWEST_TOKENS as u64 * self.token_bytes();
+            let needed = without + FEWEST_TOKENS as u64 * token_bytes;
             return Err(Error::BudgetTooSmall { needed, limit: budget, slots: SLOTS });
         }
         placement.batch_tokens = placement.batch_tokens.min(most as usize);
@@ -138,8 +140,9 @@ impl Header {
     }
 
     /// Device memory of a token of a batch.
-    fn token_bytes(&self) -> u64 {
-        4 * live_values(&self.config, self.joins("gate_proj", "up_proj")) + 12 // position and span
+    fn token_bytes(&self, joined: &[Vec<String>]) -> u64 {
+        let gates = joined.iter().filter(|names| names[0].ends_with("gate_proj.weight")).count();
+        4 * live_values(&self.config, gates == self.config.num_hidden_layers) + 12 // position and span
     }
 
     /// The bytes a token has in the widest buffer of activations.
@@ -148,48 +151,17 @@ impl Header {
         4 * self.config.intermediate_size.max(heads * self.config.head_dim) as u64
     }
 
-    /// Whether two matrices have the same layout in every layer.
-    fn joins(&self, first: &str, second: &str) -> bool {
-        let layouts = |name: &str| -> Vec<_> {
-            let mut found: Vec<_> = self
-                .on_device()
-                .filter(|planned| planned.name.rsplit('.').nth(1) == Some(name))
-                .map(|planned| (planned.layer(), planned.layout))
-                .collect();
-            found.sort_by_key(|(layer, _)| *layer);
-            found
-        };
-        layouts(first) == layouts(second)
-    }
-
     fn largest_buffer(&self, tokens: usize) -> (String, u64) {
         let activations = (format!("a batch of {tokens} tokens"), tokens as u64 * self.widest_bytes());
         let words = self.on_device().map(|planned| (planned.info.name.clone(), planned.buffers()[0]));
         words.chain([activations]).max_by_key(|(_, bytes)| *bytes).unwrap_or_default()
     }
 
-    /// Host memory for the matrices that wait until they can be joined, and for what they become.
-    fn joining_bytes(&self) -> u64 {
-        let group = |planned: &Planned| {
-            let part = planned.name.rsplit('.').nth(1);
-            JOINED.iter().position(|parts| part.is_some_and(|part| parts.contains(&part)))
-        };
-        let mut groups = BTreeMap::new();
-        for planned in self.on_device() {
-            if let Some(group) = group(planned) {
-                *groups.entry((planned.layer(), group)).or_insert(0) += 2 * planned.device_bytes();
-            }
-        }
-        groups.into_values().max().unwrap_or_default()
-    }
-
-    fn host_bytes(&self, tokens: usize) -> u64 {
+    fn host_bytes(&self, tokens: usize, joined: &[Vec<String>]) -> u64 {
         let table = &self.token_table.info.range;
         let table = if self.keeps_token_table() { table.end - table.start } else { 0 };
-        let loading =
-            self.on_device().map(Planned::loading_bytes).max().unwrap_or_default() + self.joining_bytes();
         let rows = 2 * (tokens * self.config.hidden_size * 4) as u64; // and the copy that is on its way
-        table + loading.max(rows)
+        table + self.loading_bytes(joined).max(rows)
     }
 }
 
@@ -201,7 +173,7 @@ impl Planned {
 
     /// Host memory while it is read and packed: two pieces as stored, words and scales, and the scales before they are
     /// rounded, which take twice as much.
-    fn loading_bytes(&self) -> u64 {
+    pub(super) fn loading_bytes(&self) -> u64 {
         let [words, scales] = self.buffers();
         2 * PIECE + words + 3 * scales
     }

@@ -53,6 +53,8 @@ pub struct Planned {
     pub layout: Layout,
     /// The heads whose rows have to be put in order (`llama` GGUF files).
     pub heads: Option<usize>,
+    /// Names of all matrices that it is joined with, itself among them.
+    pub joined: Vec<String>,
 }
 
 impl Planned {
@@ -327,7 +329,8 @@ impl Found {
             _ => None,
         };
         let layout = Layout::of(info.dtype);
-        Ok(Planned { source, info, name: expected.name, role: expected.role, layout, heads })
+        let joined = Vec::new();
+        Ok(Planned { source, info, name: expected.name, role: expected.role, layout, heads, joined })
     }
 
     fn missing(&mut self, file: &str, tensor: String) -> Error {

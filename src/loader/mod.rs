@@ -8,6 +8,7 @@ mod adapter;
 mod config;
 mod fit;
 mod header;
+mod joining;
 mod reader;
 mod split;
 
@@ -63,10 +64,11 @@ impl Loading {
     ///
     /// # Errors
     /// [`Error::DeviceLimit`] where a tensor is larger than one of the device's buffers.
-    pub fn new(header: Header, device: Device) -> Result<Self> {
+    pub fn new(mut header: Header, device: Device) -> Result<Self> {
         if let Some(limit) = device.max_buffer_bytes {
             header.check_limit(limit)?;
         }
+        header.join(device.max_buffer_bytes);
         let readers = header.sources.iter().cloned().map(Sequential::new).collect();
         let weights = Weights::new(header.sources[0].name());
         Ok(Self {
@@ -248,7 +250,7 @@ impl Planned {
         if !packed.is_finite() {
             return Err(self.not_finite(file));
         }
-        weights.insert_packed(self.name.clone(), packed, device);
+        weights.insert_packed(self.name.clone(), packed, &self.joined, device);
         Ok(())
     }
 

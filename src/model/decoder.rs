@@ -161,7 +161,7 @@ impl Layer {
             input_layernorm: norm(weights, "input_layernorm")?,
             self_attn: Attention::load(weights, &format!("{prefix}.self_attn"), config)?,
             post_attention_layernorm: norm(weights, "post_attention_layernorm")?,
-            mlp: Mlp::load(weights, &format!("{prefix}.mlp"))?,
+            mlp: Mlp::load(weights, &format!("{prefix}.mlp"), config.intermediate_size)?,
         })
     }
 
@@ -190,9 +190,10 @@ impl Attention {
         } else {
             None
         };
-        let names = ["q_proj", "k_proj", "v_proj"];
+        let [q, kv] = [config.num_attention_heads, config.num_key_value_heads].map(|n| n * config.head_dim);
+        let parts = [("q_proj", q), ("k_proj", kv), ("v_proj", kv)];
         Ok(Self {
-            qkv_proj: Linear::load_joined(weights, prefix, &names, config.attention_bias)?,
+            qkv_proj: Linear::load_joined(weights, prefix, &parts, config.attention_bias)?,
             o_proj: Linear::load(weights, &format!("{prefix}.o_proj"), false)?,
             qk_norm,
             heads: AttentionHeads {
@@ -243,9 +244,10 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn load(weights: &mut Weights, prefix: &str) -> Result<Self> {
+    fn load(weights: &mut Weights, prefix: &str, intermediate_size: usize) -> Result<Self> {
+        let parts = ["gate_proj", "up_proj"].map(|name| (name, intermediate_size));
         Ok(Self {
-            gate_up_proj: Linear::load_joined(weights, prefix, &["gate_proj", "up_proj"], false)?,
+            gate_up_proj: Linear::load_joined(weights, prefix, &parts, false)?,
             down_proj: Linear::load(weights, &format!("{prefix}.down_proj"), false)?,
         })
     }

@@ -21,16 +21,25 @@ impl Linear {
         })
     }
 
-    /// The layers `{prefix}.{name}`, of which neighbours may be joined: their outputs are one after the other.
-    pub fn load_joined(weights: &mut Weights, prefix: &str, names: &[&str], bias: bool) -> Result<Vec<Self>> {
+    /// The layers `{prefix}.{name}` of so many outputs each, of which neighbours may be joined: their outputs are one
+    /// after the other.
+    pub fn load_joined(
+        weights: &mut Weights,
+        prefix: &str,
+        parts: &[(&str, usize)],
+        bias: bool,
+    ) -> Result<Vec<Self>> {
         let mut layers: Vec<Self> = Vec::new();
-        for name in names {
+        let mut joined = 0; // outputs of the last layer that no name has taken
+        for (name, outputs) in parts {
             let prefix = format!("{prefix}.{name}");
-            let joined = layers.last_mut().filter(|_| !weights.has_matrix(&format!("{prefix}.weight")));
-            let Some(before) = joined else {
-                layers.push(Self::load(weights, &prefix, bias)?);
+            let Some(before) = layers.last_mut().filter(|_| joined >= *outputs) else {
+                let layer = Self::load(weights, &prefix, bias)?;
+                joined = layer.weight.out_features.saturating_sub(*outputs);
+                layers.push(layer);
                 continue;
             };
+            joined -= outputs;
             if let Some(all) = before.bias.take() {
                 let next = weights.vector(&format!("{prefix}.bias"))?;
                 before.bias = Some(Tensor::cat(vec![all, next], 0));

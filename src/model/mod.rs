@@ -12,4 +12,4 @@ pub use adapter::{Adapter, Precision};
 pub use config::{Config, Family};
 pub use decoder::{Batch, Decoder, LayerSource, Part};
 pub use features::{Feature, Pooling};
-pub use weights::{JOINED, Weights};
+pub use weights::Weights;

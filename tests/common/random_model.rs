@@ -3,8 +3,11 @@
 
 use super::{GgufWriter, Random, tokenizer, type_number};
 use gran_ted::format::TensorType;
+use gran_ted::kernel::quant::dequantize;
 use half::{bf16, f16};
 use std::io::{self, Write};
+
+const ALIGNMENT: usize = 32;
 
 /// A whole model of random weights with a byte-level tokenizer: small enough to run in a test, unless its sizes are set
 /// otherwise. The same fields make the same bytes.
@@ -29,6 +32,8 @@ pub struct Tiny {
     pub vocab_size: usize,
     pub rope_theta: f32,
     pub seed: u64,
+    /// All tensors are stored as F32, with the values of their types.
+    pub dense: bool,
 }
 
 /// A tensor of a model, and the values it gets.
@@ -41,8 +46,8 @@ struct Planned {
 }
 
 impl Planned {
-    fn bytes(&self) -> usize {
-        self.shape.iter().product::<usize>() / self.dtype.block_len() * self.dtype.block_bytes()
+    fn bytes(&self, dtype: TensorType) -> usize {
+        self.shape.iter().product::<usize>() / dtype.block_len() * dtype.block_bytes()
     }
 }
 
@@ -65,6 +70,7 @@ impl Tiny {
             vocab_size: 300,
             rope_theta: 10_000.0,
             seed: 42,
+            dense: false,
         }
     }
 
@@ -108,6 +114,15 @@ impl Tiny {
         self.write_tensors(tokenizer(self.config(), self.pre(), self.vocab_size), &self.tensors(), file)
     }
 
+    /// The file's bytes without those of its tensors, and its length with them.
+    pub fn header(&self) -> (Vec<u8>, u64) {
+        let (writer, tensors) =
+            self.place(tokenizer(self.config(), self.pre(), self.vocab_size), &self.tensors());
+        let header = writer.write();
+        let len = header.len() as u64 + tensors;
+        (header, len)
+    }
+
     /// The same model in `count` files, the first of them with the metadata.
     pub fn split(&self, count: usize) -> Vec<Vec<u8>> {
         let tensors = self.tensors();
@@ -129,27 +144,19 @@ impl Tiny {
 
     fn write_tensors(
         &self,
-        mut writer: GgufWriter,
+        writer: GgufWriter,
         tensors: &[Planned],
         file: &mut impl Write,
     ) -> io::Result<()> {
-        const ALIGNMENT: usize = 32;
         const PIECE: usize = 1 << 20;
-        let mut offset = 0;
-        for tensor in tensors {
-            let dims: Vec<u64> = tensor.shape.iter().rev().map(|&dim| dim as u64).collect();
-            let number = type_number(tensor.dtype);
-            writer = writer.raw_tensor(&tensor.name, &dims, number, Some(offset), Vec::new());
-            offset += tensor.bytes().next_multiple_of(ALIGNMENT) as u64;
-        }
-        file.write_all(&writer.write())?;
+        file.write_all(&self.place(writer, tensors).0.write())?;
 
         for tensor in tensors {
             // Its own sequence: the same in a part as in the whole file.
             let mut random = Random(tensor.name.bytes().fold(self.seed, |seed, byte| {
                 (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
             }));
-            let (len, block) = (tensor.bytes(), tensor.dtype.block_bytes());
+            let (len, block) = (tensor.bytes(tensor.dtype), tensor.dtype.block_bytes());
             let piece = PIECE / block * block;
             for start in (0..len).step_by(piece) {
                 let mut bytes = vec![0; piece.min(len - start)];
@@ -157,11 +164,32 @@ impl Tiny {
                     Some(center) => random.fill_around(center, &mut bytes),
                     None => random.fill(tensor.dtype, tensor.shape[1], &mut bytes),
                 }
+                if self.dense {
+                    let values = dequantize(tensor.dtype, &bytes);
+                    bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                }
                 file.write_all(&bytes)?;
             }
+            let len = tensor.bytes(self.stored(tensor));
             file.write_all(&vec![0; len.next_multiple_of(ALIGNMENT) - len])?;
         }
         Ok(())
+    }
+
+    /// Adds the tensors' places, one behind the other; and the bytes of them all.
+    fn place(&self, mut writer: GgufWriter, tensors: &[Planned]) -> (GgufWriter, u64) {
+        let mut offset = 0;
+        for tensor in tensors {
+            let dims: Vec<u64> = tensor.shape.iter().rev().map(|&dim| dim as u64).collect();
+            let number = type_number(self.stored(tensor));
+            writer = writer.raw_tensor(&tensor.name, &dims, number, Some(offset), Vec::new());
+            offset += tensor.bytes(self.stored(tensor)).next_multiple_of(ALIGNMENT) as u64;
+        }
+        (writer, offset)
+    }
+
+    fn stored(&self, tensor: &Planned) -> TensorType {
+        if self.dense { TensorType::F32 } else { tensor.dtype }
     }
 
     fn tensors(&self) -> Vec<Planned> {
