@@ -16,9 +16,11 @@ use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
 use gran_ted::loader::{AdapterFile, Header, Loading, Placement};
 use gran_ted::model::{Feature, Pooling};
+use gran_ted::ted::{Dataset, Run, Subset};
 use oracle::{Oracle, check_texts, default_model, difference, fixture, load, refs, tiny, tiny_texts, unpad};
 use pollster::block_on;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// `layer_weights` that the oracle's `mix.softmax` was made with (adapter.safetensors of the same oracle).
 const LAYER_WEIGHTS: &str = "layer_weights.json";
@@ -111,6 +113,40 @@ fn streamed_layers_give_the_same_vectors_bit_for_bit() {
                 assert_eq!(vectors[1], vectors[2], "the second time on {}", device.adapter);
             }
         }
+    }
+}
+
+/// More texts than one buffer holds the layers of.
+#[test]
+fn layers_of_many_texts_are_read_back_in_pieces() {
+    let encoder = tiny(Device::cpu());
+    let ids: Vec<[u32; 1]> = (0..30_000).map(|text| [text % 500]).collect();
+    let texts: Vec<&[u32]> = ids.iter().map(|ids| &ids[..]).collect();
+    let all = block_on(encoder.layer_vectors(&texts, &Pooling::Mean)).unwrap();
+    assert_eq!(all.len(), texts.len());
+    let few = block_on(encoder.layer_vectors(&texts[..3], &Pooling::Mean)).unwrap();
+    assert_eq!(all[..3], few);
+    assert_eq!(all[29_500..29_503], few);
+}
+
+/// A run's batches are within what was placed, however fast the device is.
+#[test]
+fn batches_of_a_run_keep_to_what_was_placed() {
+    let file: Rc<dyn Source> = Rc::new(DiskFile::open(&default_model()).unwrap());
+    let header = block_on(Header::read(vec![file])).unwrap();
+    let placement = Placement { batch_tokens: 40, ..Placement::new(false) };
+    let mut loading = Loading::new(header, Device::cpu()).unwrap().placed(placement);
+    while block_on(loading.step()).unwrap().is_some() {}
+    let encoder = loading.finish().unwrap();
+    let sample = include_bytes!("../www/ted-sample.json");
+    let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
+    let settings = Settings::new(Feature::NormAvg, Pooling::Mean);
+    let mut run = Run::new(&encoder, dataset, &Subset::parse("captions=2").unwrap(), settings).unwrap();
+    let mut before = run.progress();
+    while let Some(progress) = block_on(run.step(&encoder)).unwrap() {
+        let (tokens, texts) = (progress.done - before.done, progress.texts - before.texts);
+        assert!(tokens <= 40 || texts == 1, "{tokens} tokens of {texts} texts in one batch");
+        before = progress;
     }
 }
 

@@ -19,6 +19,7 @@ use half::bf16;
 use oracle::{Oracle, default_model, difference, fixture, load_header, memory, refs, tiny_texts, unpad};
 use pollster::block_on;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
@@ -508,6 +509,56 @@ fn rows_of_a_large_token_table_are_read_from_the_file() {
     let encoder = load_header(header, Device::cpu());
     assert_eq!(block_on(encoder.hidden_states(&[&ids])).unwrap()[0], rows.concat());
     assert_eq!(encoder.info.sha256, [("m.gguf".to_string(), whole)]);
+}
+
+/// Counts what is read of a file.
+struct Counted {
+    file: Memory,
+    reads: RefCell<Vec<Range<u64>>>,
+}
+
+impl Source for Counted {
+    fn name(&self) -> &str {
+        self.file.name()
+    }
+
+    fn size(&self) -> u64 {
+        self.file.size()
+    }
+
+    fn read(&self, range: Range<u64>) -> Read<'_> {
+        self.reads.borrow_mut().push(range.clone());
+        self.file.read(range)
+    }
+}
+
+#[test]
+fn rows_are_read_once_with_their_neighbours() {
+    let model = Tiny { hidden_size: 256, vocab_size: 140_000, ..Tiny::new("qwen3", TensorType::F16) };
+    let file = Rc::new(Counted { file: Memory::new("m.gguf", model.write()), reads: RefCell::default() });
+    let header = block_on(Header::read(vec![file.clone()])).unwrap();
+    let encoder = load_header(header, Device::cpu());
+    let read = |ids: &[u32]| {
+        file.reads.borrow_mut().clear();
+        let vectors = block_on(encoder.embed_ids(&[ids], &norm_avg())).unwrap().concat();
+        let bytes: u64 = file.reads.borrow().iter().map(|range| range.end - range.start).sum();
+        (file.reads.borrow().len(), bytes / 512, vectors)
+    };
+    // 5 twice and its neighbours; one far away.
+    let (reads, rows, first) = read(&[5, 6, 5, 100_000, 8, 5]);
+    assert_eq!((reads, rows), (2, 4 + 1));
+    let (reads, rows, again) = read(&[5, 6, 5, 100_000, 8, 5]);
+    assert_eq!((reads, rows), (0, 0));
+    assert_eq!(first, again);
+    assert_eq!(read(&[5, 9, 100_000]).0, 1);
+    // A long text of tokens from all over takes the place of the others.
+    let many: Vec<u32> = (0..2048).map(|i| 20_000 + 40 * i).collect();
+    for start in 0..3 {
+        read(&many.iter().map(|id| id + start).collect::<Vec<_>>());
+    }
+    assert_eq!(read(&[5, 6, 5, 100_000, 8, 5]).2, first);
+    let (reads, rows, _) = read(&(1..=256).collect::<Vec<_>>());
+    assert!((8..=9).contains(&reads) && rows <= 256, "{reads} reads of {rows} rows");
 }
 
 /// One step reads little: a page that cancels waits for no more than that.

@@ -8,7 +8,7 @@
 
 use super::header::{Header, Planned};
 use super::reader::PIECE;
-use crate::encoder::{STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
+use crate::encoder::{KEPT_ROWS, STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
 use crate::error::{Error, Result};
 use crate::model::Config;
 use serde::{Serialize, Serializer, ser::SerializeSeq};
@@ -65,7 +65,7 @@ pub struct Fit {
     pub largest_buffer_bytes: u64,
     pub largest_buffer: String,
     /// Host: the token table where it is kept, and the larger of the tensors on their way to the device and the batch's
-    /// rows.
+    /// rows, with those that are kept where the table is not.
     /// On the CPU, the device's bytes are the host's too.
     pub host_bytes: u64,
     /// Why it does not fit; empty where it does.
@@ -159,9 +159,12 @@ impl Header {
 
     fn host_bytes(&self, tokens: usize, joined: &[Vec<String>]) -> u64 {
         let table = &self.token_table.info.range;
-        let table = if self.keeps_token_table() { table.end - table.start } else { 0 };
+        let (table, kept) = match self.keeps_token_table() {
+            true => (table.end - table.start, 0),
+            false => (0, KEPT_ROWS as u64 * self.token_table.row_bytes()),
+        };
         let rows = 2 * (tokens * self.config.hidden_size * 4) as u64; // and the copy that is on its way
-        table + self.loading_bytes(joined).max(rows)
+        table + self.loading_bytes(joined).max(kept + rows)
     }
 }
 

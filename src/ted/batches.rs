@@ -1,12 +1,13 @@
 //! Texts in batches whose size follows the device's speed, so that a stop is seen soon; a text's vector does not depend
 //! on its batch, so the scores don't.
 
+use crate::encoder::TextEncoder;
 use web_time::Duration;
 
-/// Tokens of the first batch, and the fewest of any: enough to fill the kernels' tiles.
-const FIRST_BUDGET: usize = 128;
-/// Tokens of the largest batch: what activations may take on a device.
-const LARGEST_BUDGET: usize = 2048;
+/// Tokens of the first batch, before the device's speed is known.
+const FIRST_BUDGET: usize = 64;
+/// Fewest tokens of a batch: a tile of the kernels.
+const LEAST_BUDGET: usize = 16;
 /// How long a batch should take: a stop is seen after one.
 const STEP: Duration = Duration::from_millis(700);
 
@@ -17,7 +18,9 @@ pub struct Batches {
     done: Vec<bool>,
     next: usize,
     budget: usize,
-    /// Batches have this size, whatever the speed.
+    /// Tokens of the largest batch: what the device has memory for.
+    most: usize,
+    /// Batches are as large as they may be, whatever the speed.
     fixed: bool,
     /// Tokens to encode, skipped ones not counted.
     pub total: usize,
@@ -30,15 +33,18 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// All of `ids`, in order; `budget` tokens a batch, or as many as fit the device's speed.
-    pub fn new(ids: Vec<Vec<u32>>, budget: Option<usize>) -> Self {
+    /// All of `ids`, in order, for `encoder`: in batches of its own size where its layers are streamed, for each batch
+    /// brings them all; else at most of that, and as many as its speed lets be encoded in a step.
+    pub fn new(ids: Vec<Vec<u32>>, encoder: &TextEncoder) -> Self {
+        let (most, fixed) = (encoder.batch_tokens(), encoder.is_streamed());
         Self {
             total: ids.iter().map(Vec::len).sum(),
             done: vec![false; ids.len()],
             ids,
             next: 0,
-            budget: budget.unwrap_or(FIRST_BUDGET),
-            fixed: budget.is_some(),
+            budget: if fixed { most } else { FIRST_BUDGET.min(most) },
+            most,
+            fixed,
             tokens: 0,
             texts: 0,
             spent: Duration::ZERO,
@@ -81,6 +87,6 @@ impl Batches {
             return;
         }
         let fitting = tokens as f64 * STEP.as_secs_f64() / elapsed.as_secs_f64().max(1e-6);
-        self.budget = (fitting as usize).clamp(FIRST_BUDGET, LARGEST_BUDGET);
+        self.budget = (fitting as usize).max(LEAST_BUDGET).min(self.most);
     }
 }

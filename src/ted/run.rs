@@ -71,7 +71,7 @@ impl Run {
             subset: subset.clone(),
             settings,
             evaluation,
-            batches: Batches::new(encoded.into_iter().map(|text| text.ids).collect(), encoder.run_budget()),
+            batches: Batches::new(encoded.into_iter().map(|text| text.ids).collect(), encoder),
             truncated,
             restored: 0,
             stored_length,

@@ -120,7 +120,7 @@ impl Study {
             pooling,
             layer_weights,
             pending,
-            batches: Batches::new(ids, encoder.run_budget()),
+            batches: Batches::new(ids, encoder),
             scores: vec![vec![]; items],
             products: (bytes <= PRODUCTS_BYTES).then(|| vec![vec![]; items]),
             scored: 0,
