@@ -199,6 +199,115 @@ fn json(path: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
+/// An adapter's learned weights are used unless another feature is asked for, and the output says with what it was made.
+#[test]
+fn learned_layer_weights_are_the_default() {
+    let folder = Folder::new("learned");
+    let model = folder.file("tiny.gguf", tiny("qwen3").write());
+    let learned = [("layer_weights".to_string(), vec![2], vec![2.0, -1.0])];
+    let weights = folder.file("weights.safetensors", adapter_writer::safetensors(&learned));
+    let adapter =
+        folder.file("adapter.safetensors", adapter_writer::with_layer_weights(64, 24, &[2.0, -1.0]));
+    let plain = folder.file("plain.safetensors", adapter_writer::random_adapter(64, 24));
+    let (report, rows) = (folder.path("report.json"), folder.path("report.jsonl"));
+    let run = |options: &[&str]| {
+        let evaluate =
+            ["evaluate", &model, &sample(), "--subset", "captions=2", "--no-cache", "--device", "cpu"];
+        let text = stdout(&[&evaluate[..], &["--out", &report, "--out", &rows], options].concat());
+        let report = json(&report);
+        let id = report["provenance"]["subset"]["id"].as_str().unwrap().to_string();
+        let [feature, pooling] =
+            ["feature", "pooling"].map(|key| report["provenance"][key].as_str().unwrap().to_string());
+        let first = format!("tiny.gguf, {feature}, {pooling} pooling; subset {id}");
+        assert_eq!(text.lines().next(), Some(first.as_str()));
+        for line in std::fs::read_to_string(&rows).unwrap().lines() {
+            assert_eq!(serde_json::from_str::<Value>(line).unwrap()["subset"], id);
+        }
+        (feature, report["provenance"]["layer_weights"]["logits"].clone())
+    };
+    let weighted = ("weighted".to_string(), serde_json::json!([2.0, -1.0]));
+    assert_eq!(run(&["--adapter", &adapter]), weighted);
+    assert_eq!(run(&["--layer-weights", &weights]), weighted);
+    let equal = ("norm_avg".to_string(), Value::Null);
+    assert_eq!(run(&["--adapter", &adapter, "--feature", "norm_avg"]), equal);
+    assert_eq!(run(&["--adapter", &plain]), equal);
+    assert_eq!(run(&[]), equal);
+}
+
+/// Hours of work are not lost to a name that can't be written; what is there stays until there is something better.
+#[test]
+fn a_report_that_cannot_be_written_is_refused_first() {
+    let folder = Folder::new("out");
+    let absent = folder.path("absent.gguf"); // never looked for
+    let (kept, new) = (folder.file("kept.json", "before"), folder.path("new.json"));
+    let nowhere = folder.path("nowhere/report.json");
+    for command in ["evaluate", "layers"] {
+        let line = failure(&[command, &absent, &sample(), "--out", &nowhere]);
+        assert!(line.contains(&format!("cannot write `{nowhere}`: No such file")), "{line}");
+        let line = failure(&[command, &absent, &sample(), "--out", &kept]);
+        assert!(line.contains("absent.gguf"), "{line}");
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "before");
+        failure(&[command, &absent, &sample(), "--out", &new]);
+        assert!(!Path::new(&new).exists());
+    }
+}
+
+/// Packed while loading, from its parts, or by its index: `embed` takes what a path names.
+#[test]
+fn a_model_is_found_by_any_of_its_files() {
+    let folder = Folder::new("files");
+    let model = Tiny::new("qwen3", TensorType::F16);
+    let whole = folder.file("whole.gguf", model.write());
+    let parts: Vec<_> = (1..)
+        .zip(model.split(3))
+        .map(|(number, bytes)| folder.file(&format!("m-{number:05}-of-00003.gguf"), bytes))
+        .collect();
+    let vector = |path: &str, options: &[&str]| -> Vec<f64> {
+        let embed = ["embed", path, "the red cube", "--json", "--device", "cpu"];
+        let result: Value = serde_json::from_str(&stdout(&[&embed[..], options].concat())).unwrap();
+        serde_json::from_value(result["texts"][0]["vector"].clone()).unwrap()
+    };
+    let cosine = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let dense = vector(&whole, &[]);
+    for part in &parts {
+        assert_eq!(vector(part, &[]), dense);
+    }
+    for (name, least) in [("q8", 0.9999), ("q4", 0.98)] {
+        let packed = vector(&parts[1], &["--quantize", name]);
+        assert!(packed != dense && cosine(&packed, &dense) > least, "{name}: {}", cosine(&packed, &dense));
+        let facts: Value =
+            serde_json::from_str(&stdout(&["inspect", &whole, "--json", "--quantize", name])).unwrap();
+        let plain: Value = serde_json::from_str(&stdout(&["inspect", &whole, "--json"])).unwrap();
+        let bytes = |facts: &Value| facts["device_bytes"].as_u64().unwrap();
+        assert!(3 * bytes(&facts) < bytes(&plain), "{facts}");
+    }
+    let line = failure(&["inspect", &whole, "--quantize", "q2"]);
+    assert!(line.contains("quantize `q2` is not known, expected q8 or q4"), "{line}");
+    std::fs::remove_file(&parts[2]).unwrap();
+    assert!(failure(&["inspect", &parts[0]]).contains("of which `"), "a missing part is named");
+
+    // By the index of a sharded checkpoint, or by one shard.
+    let shard = "model-00001-of-00001.safetensors";
+    for (name, bytes) in [("config.json", "config.json"), (shard, "model.safetensors")] {
+        folder.file(name, std::fs::read(oracle::path("tiny-qwen3vl").join(bytes)).unwrap());
+    }
+    let names = oracle::tensor_names("tiny-qwen3vl/model.safetensors");
+    let weight_map: serde_json::Map<_, _> =
+        names.into_iter().map(|name| (name, Value::from(shard))).collect();
+    let index = serde_json::json!({ "weight_map": weight_map }).to_string();
+    let index = folder.file("model.safetensors.index.json", index);
+    let parameters = |path: &str| json_of(&["inspect", path, "--json"])["parameters"].clone();
+    let expected = parameters(oracle::path("tiny-qwen3vl").to_str().unwrap());
+    assert_eq!(parameters(&index), expected);
+    assert_eq!(parameters(&folder.path(shard)), expected);
+    std::fs::remove_file(folder.path(shard)).unwrap();
+    assert!(failure(&["inspect", &index]).contains("no weights"), "an index without its shards");
+}
+
+fn json_of(arguments: &[&str]) -> Value {
+    serde_json::from_str(&stdout(arguments)).unwrap()
+}
+
 /// What was encoded is kept, for both training-free poolings; a torn file loses its last vector alone.
 #[test]
 fn a_second_run_encodes_nothing_again() {
@@ -307,7 +416,7 @@ fn reports_are_compared() {
         let evaluate = ["evaluate", &model, &sample(), "--pooling", pooling, "--no-cache", "--device", "cpu"];
         stdout(&[&evaluate[..], &["--out", &out, "--out", &csv]].concat());
         let rows = std::fs::read_to_string(&csv).unwrap();
-        assert!(rows.starts_with("group,name,correct,total,accuracy,low,high,chance\r\n"), "{rows}");
+        assert!(rows.starts_with("group,name,correct,total,accuracy,low,high,chance,subset\r\n"), "{rows}");
         out
     });
     let right = |path: &str| json(path)["summary"]["accuracy_statistics"]["total_correct"].as_u64().unwrap();
@@ -472,7 +581,16 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
     let weights = folder.file("weights.json", "[0.5]");
     let tiny_folder = oracle::path("tiny-qwen3vl").display().to_string();
     let adapter = folder.file("adapter.safetensors", adapter_writer::random_adapter(96, 32));
-    let cases: [(&[&str], &str); 16] = [
+    let no_weights = folder.file("no-weights.safetensors", adapter_writer::random_adapter(64, 32));
+    let cases: [(&[&str], &str); 18] = [
+        (
+            &["embed", &model, "x", "--layer-weights", &no_weights],
+            "no-weights.safetensors` has no tensor `layer_weights`",
+        ),
+        (
+            &["layers", &model, &sample(), "--layer-weights", &no_weights],
+            "no-weights.safetensors` has no tensor `layer_weights`",
+        ),
         (&["embed", &model, "the cube", ""], "prompt 2 is empty: expected at least one token"),
         (
             &["embed", &model, "x", "--feature", "middle"],

@@ -430,6 +430,23 @@ fn compare([first, second]: &[Value; 2]) -> Result<Comparison> {
 }
 
 #[test]
+fn reports_of_other_data_sets_are_compared_with_a_note() {
+    let report = |file: &str, sha256: Value| {
+        let dataset = json!({ "file": file, "sha256": sha256 });
+        import(&json!({ "results": two()[0], "provenance": { "dataset": dataset } })).unwrap()
+    };
+    let [a, b] = ["a".repeat(64), "b".repeat(64)].map(|sha256| report("ted.json", json!(sha256)));
+    let note = |first: &Report, second: &Report| Comparison::new(first, second).unwrap().note;
+    assert_eq!(
+        note(&a, &b).unwrap(),
+        "The reports are of different data sets: ted.json (SHA-256 aaaaaaaaaaaa…) and ted.json (SHA-256 bbbbbbbbbbbb…)."
+    );
+    assert_eq!(note(&a, &report("renamed.json", json!("a".repeat(64)))), None);
+    assert_eq!(note(&a, &report("unknown.json", Value::Null)), None);
+    assert_eq!(note(&import(&two()[0]).unwrap(), &b), None);
+}
+
+#[test]
 fn comparison_counts_what_changed() {
     let mut two = two();
     two[0].as_array_mut().unwrap().push(item("image_9", "OCR", "A", &[0.5, 0.25]));
@@ -457,7 +474,7 @@ fn comparison_counts_what_changed() {
         };
     // 2 P(X <= 1) of 3 is 1, as is 2 P(X <= 0) of 1.
     let expected = json!({
-        "shared": 4, "only_first": 1, "only_second": 0, "differing": 0,
+        "note": null, "shared": 4, "only_first": 1, "only_second": 0, "differing": 0,
         "groups": [
             group("all", "", 4, [3, 2, 2, 1], 1.0),
             group("caption_type", "image", 2, [1, 1, 1, 1], 1.0),
@@ -542,13 +559,14 @@ fn csv_has_a_row_for_each_group() {
     // No type has such a name; a report that didn't come through `import` might.
     let strange = &mut report.summary.accuracy_statistics.combined_accuracy;
     strange.insert("a \"b\", c".into(), Accuracy::new(0, 0, 0.0));
+    report.provenance = json!({ "subset": { "id": "0123abcd" } });
     let csv = report.to_csv();
     let [third, two] = [wilson(0, 1), wilson(2, 2)].map(|[low, high]| format!("{low},{high}"));
     let [low, high] = wilson(2, 3);
     let [one_low, one_high] = wilson(1, 1);
     let [half_low, half_high] = wilson(1, 2);
     let expected = [
-        "group,name,correct,total,accuracy,low,high,chance".into(),
+        "group,name,correct,total,accuracy,low,high,chance,subset".to_string(),
         format!("overall,,2,3,{},{low},{high},{}", 2.0 / 3.0, 1.0 / 3.0),
         format!("caption_type,image,1,2,0.5,{half_low},{half_high},0.375"),
         format!("caption_type,video,1,1,1,{one_low},{one_high},0.25"),
@@ -560,16 +578,20 @@ fn csv_has_a_row_for_each_group() {
         format!("combined,video_OCR,1,1,1,{one_low},{one_high},0.25"),
         String::new(),
     ];
+    let id = |(i, row): (usize, String)| if i == 0 || row.is_empty() { row } else { row + ",0123abcd" };
+    let expected: Vec<_> = expected.into_iter().enumerate().map(id).collect();
     assert_eq!(csv.split("\r\n").collect::<Vec<_>>(), expected);
 }
 
 #[test]
 fn json_lines_have_the_reference_keys() {
-    let lines = import(&list()).unwrap().to_jsonl();
+    let mut report = import(&list()).unwrap();
+    report.provenance = json!({ "subset": { "id": "0123abcd" } });
+    let lines = report.to_jsonl();
     let expected = concat!(
         r#"{"index":0,"caption_key":"image_0","caption_type":"image","question_type":"OCR","caption":"","#,
         r#""question":"","options":"","statements":["OCR 0","OCR 1"],"correct_answer":"B","#,
-        r#""predicted_answer":"B","confidence_score":0.5,"all_scores":[0.25,0.5],"is_correct":true}"#,
+        r#""predicted_answer":"B","confidence_score":0.5,"all_scores":[0.25,0.5],"is_correct":true,"subset":"0123abcd"}"#,
     );
     assert_eq!(
         (lines.lines().next(), lines.lines().count(), lines.ends_with("}\n")),

@@ -152,6 +152,7 @@ export type Report = {
 };
 /** Two runs on the items they share, item by item. */
 export type Comparison = {
+  note: string | null; // that the reports are of different data sets
   shared: number;
   only_first: number; // items that the other report lacks
   only_second: number;

@@ -54,9 +54,11 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn table(comparison: &Comparison) -> String {
-    let Comparison { shared, only_first, only_second, differing, groups, changed } = comparison;
-    let mut text =
-        format!("{shared} items in both, {only_first} in the first only, {only_second} in the second only\n");
+    let Comparison { note, shared, only_first, only_second, differing, groups, changed } = comparison;
+    let mut text = note.as_ref().map_or_else(String::new, |note| format!("{note}\n"));
+    text += &format!(
+        "{shared} items in both, {only_first} in the first only, {only_second} in the second only\n"
+    );
     if *differing > 0 {
         text += &format!("{differing} of them left out, as their statements differ\n");
     }

@@ -1,7 +1,7 @@
 //! `gran-ted layers`: the score of every layer and mix from one pass.
 
-use super::run::{INTERRUPTED, open_dataset, stop_on_interrupt, to_json, write};
-use super::{LoadOptions, bar, load, open_adapter, print};
+use super::run::{INTERRUPTED, open_dataset, probe, stop_on_interrupt, to_json, write};
+use super::{LoadOptions, bar, load, open_layer_weights, print};
 use gran_ted::error::Result;
 use gran_ted::model::Pooling;
 use gran_ted::ted::{LayerReport, Study};
@@ -25,11 +25,9 @@ pub struct LayersOptions {
 pub fn layers(model: &Path, ted: &Path, options: &LayersOptions) -> Result<ExitCode> {
     // 1. Everything that can be wrong before the model is loaded.
     let pooling = Pooling::parse(&options.pooling, None)?;
-    let weights = match &options.layer_weights {
-        Some(path) => open_adapter(path)?.layer_weights,
-        None => None,
-    };
+    let weights = options.layer_weights.as_deref().map(open_layer_weights).transpose()?;
     let (dataset, subset) = open_dataset(ted, &options.subset)?;
+    options.out.iter().try_for_each(|path| probe(path))?;
 
     // 2. The pass, until it is done or Ctrl-C is pressed.
     let encoder = load(model, &options.load)?;

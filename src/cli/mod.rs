@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use files::model_files;
 use gran_ted::device::{Device, DeviceKind};
 use gran_ted::encoder::{Settings, TextEncoder};
-use gran_ted::error::Result;
+use gran_ted::error::{Error, Result};
 use gran_ted::format::DiskFile;
 use gran_ted::kernel::{quant::Quantize, self_test::self_test};
 use gran_ted::loader::{AdapterFile, Header, Limits, Loading};
@@ -143,9 +143,9 @@ struct CacheOptions {
 
 #[derive(Args)]
 struct Options {
-    /// last, penultimate, layer(i), norm_avg, or weighted.
-    #[arg(long, default_value = "norm_avg")]
-    feature: String,
+    /// last, penultimate, layer(i), norm_avg, or weighted [default: weighted where there are layer weights, else norm_avg].
+    #[arg(long)]
+    feature: Option<String>,
     /// The weights of `weighted`: a JSON list, or an adapter's file [default: those of --adapter].
     #[arg(long, value_name = "FILE")]
     layer_weights: Option<PathBuf>,
@@ -198,10 +198,11 @@ impl Options {
     fn check(&self) -> Result<Choice<'_>> {
         let adapter = self.adapter.as_deref().map(open_adapter).transpose()?;
         let weights = match &self.layer_weights {
-            Some(path) => open_adapter(path)?.layer_weights,
+            Some(path) => Some(open_layer_weights(path)?),
             None => adapter.as_ref().and_then(|adapter| adapter.layer_weights.clone()),
         };
-        let feature = Feature::parse(&self.feature, weights.as_deref())?;
+        let default = if weights.is_some() { "weighted" } else { "norm_avg" };
+        let feature = Feature::parse(self.feature.as_deref().unwrap_or(default), weights.as_deref())?;
         let pooling = match (&self.pooling, &adapter) {
             (Some(name), _) => name,
             (None, Some(_)) => "adapter",
@@ -233,12 +234,22 @@ impl Choice<'_> {
             _ => None,
         };
         let pooling = Pooling::parse(self.pooling, adapter)?;
-        Ok(Settings { feature: self.feature, pooling, precision: self.precision })
+        let settings = Settings { feature: self.feature, pooling, precision: self.precision };
+        if settings.precision == Precision::Reference && !settings.rounds() {
+            eprintln!("warning: nothing is rounded: the reference runs mean + MLP in f32");
+        }
+        Ok(settings)
     }
 }
 
 fn open_adapter(path: &Path) -> Result<AdapterFile> {
     block_on(AdapterFile::open(Rc::new(DiskFile::open(path)?)))
+}
+
+/// The layer weights in a file that is named for them.
+fn open_layer_weights(path: &Path) -> Result<Vec<f32>> {
+    let (file, tensor) = (path.display().to_string(), "layer_weights".into());
+    open_adapter(path)?.layer_weights.ok_or(Error::MissingTensor { file, tensor })
 }
 
 fn open_device(name: &str) -> Result<Device> {

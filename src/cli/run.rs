@@ -5,7 +5,7 @@ use super::{CacheOptions, Options, bar, load, print};
 use gran_ted::error::{Error, Result};
 use gran_ted::ted::{Accuracy, Dataset, Report, Run, Subset};
 use pollster::block_on;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,6 +64,7 @@ pub fn evaluate(
     let choice = options.check()?;
     let (dataset, subset) = open_dataset(ted, subset)?;
     let formats = out.iter().map(|path| Format::of(path)).collect::<Result<Vec<_>>>()?;
+    out.iter().try_for_each(|path| probe(path))?;
 
     // 2. The run, until it is done or Ctrl-C is pressed.
     let encoder = load(model, &options.load)?;
@@ -140,8 +141,21 @@ pub fn to_json(path: &Path, value: &impl serde::Serialize) -> Result<String> {
 
 /// Writes a result.
 pub fn write(path: &Path, text: &str) -> Result<()> {
-    let failed = |e: std::io::Error| Error::Write { file: path.display().to_string(), reason: e.to_string() };
-    std::fs::write(path, text).map_err(failed)
+    std::fs::write(path, text).map_err(|e| unwritable(path, &e))
+}
+
+/// Whether a result can be written when it is there; what the file holds stays until then.
+pub fn probe(path: &Path) -> Result<()> {
+    let is_new = !path.exists();
+    std::fs::OpenOptions::new().append(true).create(true).open(path).map_err(|e| unwritable(path, &e))?;
+    if is_new {
+        std::fs::remove_file(path).map_err(|e| unwritable(path, &e))?;
+    }
+    Ok(())
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Error {
+    Error::Write { file: path.display().to_string(), reason: error.to_string() }
 }
 
 /// Set by the first Ctrl-C; a second one ends the program.
@@ -164,7 +178,15 @@ fn table(report: &Report) -> String {
         format!("{name:<22} {}  {:>5} of {}\n", percent(of), of.correct, of.total)
     };
     let statistics = &report.summary.accuracy_statistics;
-    let mut text = String::new();
+    let stated =
+        |pointer: &str| report.provenance.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let mut text = format!(
+        "{}, {}, {} pooling; subset {}\n\n",
+        stated("/model/name"),
+        stated("/feature"),
+        stated("/pooling"),
+        stated("/subset/id"),
+    );
     for group in [&statistics.question_type_accuracy, &statistics.caption_type_accuracy] {
         group.iter().for_each(|(name, of)| text += &row(name, of));
         text += "\n";
@@ -181,7 +203,7 @@ fn table(report: &Report) -> String {
         timings["tokens"],
         timings["seconds"].as_f64().unwrap_or_default(),
         timings["tokens_per_second"].as_f64().unwrap_or_default(),
-        report.provenance["device"]["adapter"].as_str().unwrap_or_default(),
+        stated("/device/adapter"),
     );
     if !report.summary.complete {
         text += "stopped early: the report covers the items above only\n";

@@ -13,6 +13,8 @@ use std::collections::HashMap;
 /// Two reports, item by item.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
+    /// What to bear in mind: that the reports are of different data sets.
+    pub note: Option<String>,
     /// Items in both.
     pub shared: usize,
     /// Items that the second report lacks.
@@ -120,6 +122,7 @@ impl Comparison {
         let all = std::iter::once(ComparisonGroup::new(Group::All, "", pairs.iter()));
         let groups = all.chain(caption_types).chain(question_types).filter(|group| group.total > 0);
         Ok(Self {
+            note: other_data(first, second),
             shared,
             only_first: first.results.len() - shared,
             only_second: others.len(),
@@ -187,6 +190,19 @@ fn changed(pair: &Pair) -> Option<ChangedItem> {
         caption: caption.clone(),
         winner: winner(pair)?,
     })
+}
+
+/// That the reports are of different files, where both say of which; items are matched all the same.
+fn other_data(first: &Report, second: &Report) -> Option<String> {
+    let fact = |report: &Report, key: &str| Some(report.provenance["dataset"][key].as_str()?.to_string());
+    let [first, second] = [first, second].map(|report| {
+        let sha256 = fact(report, "sha256")?;
+        let file = fact(report, "file").unwrap_or_else(|| "a data set".into());
+        Some((format!("{file} (SHA-256 {}…)", sha256.get(..12).unwrap_or(&sha256)), sha256))
+    });
+    let ((first, first_hash), (second, second_hash)) = (first?, second?);
+    let note = || format!("The reports are of different data sets: {first} and {second}.");
+    (first_hash != second_hash).then(note)
 }
 
 /// What an error calls a report.

@@ -9,6 +9,17 @@ pub type Named = (String, Vec<usize>, Vec<f32>);
 
 /// Attention pooling of width D with random weights.
 pub fn random_adapter(d: usize, e: usize) -> Vec<u8> {
+    safetensors(&attention(d, e))
+}
+
+/// The same with learned layer weights.
+pub fn with_layer_weights(d: usize, e: usize, weights: &[f32]) -> Vec<u8> {
+    let mut tensors = attention(d, e);
+    tensors.push(("layer_weights".into(), vec![weights.len()], weights.to_vec()));
+    safetensors(&tensors)
+}
+
+fn attention(d: usize, e: usize) -> Vec<Named> {
     let mut tensors = vec![("pool_token".to_string(), vec![1, 1, d])];
     for block in 0..2 {
         let at = |name: &str| format!("encoder.{block}.{name}");
@@ -21,14 +32,13 @@ pub fn random_adapter(d: usize, e: usize) -> Vec<u8> {
     tensors.extend(["weight", "bias"].map(|name| (format!("out_norm.{name}"), vec![d])));
     tensors.extend([("proj.weight".into(), vec![e, d]), ("proj.bias".into(), vec![e])]);
     let mut noise = Noise::new(11);
-    let values: Vec<Named> = tensors
+    tensors
         .into_iter()
         .map(|(name, shape)| {
             let count = shape.iter().product();
             (name, shape, noise.values(count).iter().map(|x| x * 0.1).collect())
         })
-        .collect();
-    safetensors(&values)
+        .collect()
 }
 
 /// A safetensors file of f32 tensors.

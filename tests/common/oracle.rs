@@ -55,6 +55,12 @@ pub fn tiny(device: Device) -> TextEncoder {
     load(&[path("tiny-qwen3vl/config.json"), path("tiny-qwen3vl/model.safetensors")], device)
 }
 
+/// The names in a safetensors file under tests/fixtures.
+pub fn tensor_names(name: &str) -> Vec<String> {
+    let file = block_on(Safetensors::read(&Memory::new(name, fixture(name)))).unwrap();
+    file.tensors.into_iter().map(|tensor| tensor.name).collect()
+}
+
 /// A safetensors file of expected values; integers as PyTorch stores them.
 pub struct Oracle {
     bytes: Vec<u8>,

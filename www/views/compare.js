@@ -107,8 +107,9 @@ function comparison(app, { first, second, comparison: found }) {
 }
 
 /** What the two reports do not share. @param {Comparison} comparison */
-function remarks({ shared, only_first, only_second, differing }) {
+function remarks({ note, shared, only_first, only_second, differing }) {
   const parts = [
+    note ?? '',
     `${plural(shared, 'shared item')}.`,
     only_first ? `${plural(only_first, 'item')} only in the first.` : '',
     only_second ? `${plural(only_second, 'item')} only in the second.` : '',
