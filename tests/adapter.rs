@@ -17,9 +17,11 @@ use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
 use gran_ted::loader::AdapterFile;
 use gran_ted::model::{Adapter, Feature, Pooling, Precision};
+use gran_ted::ted::{Dataset, Run, Subset};
 use oracle::{Oracle, default_model, difference, load, path, refs, tiny, tiny_texts};
 use pollster::block_on;
 use std::rc::Rc;
+use std::sync::Arc;
 
 fn file(name: &str) -> AdapterFile {
     let source = DiskFile::open(&path(&format!("tiny-qwen3vl/{name}"))).unwrap();
@@ -132,6 +134,34 @@ fn reference_precision_is_bfloat16() {
     }
 }
 
+/// What a report says of the rounding is what was done.
+#[test]
+fn provenance_says_whether_anything_was_rounded() {
+    let encoder = load(&[default_model()], Device::cpu());
+    let sample = include_bytes!("../www/ted-sample.json");
+    let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
+    let d = 576;
+    let mean_mlp = safetensors(&[
+        ("mlp.0.weight".into(), vec![d, d], vec![0.01; d * d]),
+        ("mlp.3.weight".into(), vec![d, d], vec![0.01; d * d]),
+        ("out_norm.weight".into(), vec![d], vec![1.0; d]),
+        ("out_norm.bias".into(), vec![d], vec![0.0; d]),
+        ("proj.weight".into(), vec![8, d], vec![0.1; 8 * d]),
+        ("proj.bias".into(), vec![8], vec![0.1; 8]),
+    ]);
+    for (bytes, rounds) in [(random_adapter(d, 32), true), (mean_mlp, false)] {
+        let file = block_on(AdapterFile::open(Rc::new(Memory::new("a.safetensors", bytes)))).unwrap();
+        for precision in [Precision::Reference, Precision::Full] {
+            let pooling = Pooling::Adapter(Rc::new(block_on(file.load(&encoder, precision)).unwrap()));
+            let settings = Settings { precision, ..Settings::new(Feature::NormAvg, pooling) };
+            let run =
+                Run::new(&encoder, dataset.clone(), &Subset::parse("captions=1").unwrap(), settings).unwrap();
+            let stated = run.report(&encoder).provenance["reference_precision"].clone();
+            assert_eq!(stated, rounds && precision == Precision::Reference);
+        }
+    }
+}
+
 /// On the default model: heads of 72 values, texts of many lengths.
 #[test]
 fn a_batch_equals_its_texts_bit_for_bit() {
@@ -222,6 +252,32 @@ fn a_wrong_file_is_named() {
     assert_eq!(
         changed(&|all| all[0] = ("mlp.0.weight".into(), vec![33, 64], vec![0.0; 33 * 64])),
         "`x.safetensors`: tensor `mlp.0.weight` is malformed: expected a multiple of 32 rows, found 33"
+    );
+
+    let integers = |name: &str, fault_in: &dyn Fn(Vec<Named>) -> Vec<Named>| {
+        let bytes = safetensors(&fault_in(good()));
+        let entry = format!(r#""{name}":{{"dtype":"F32""#);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let at = text.find(&entry).unwrap_or_else(|| panic!("{entry}"));
+        let at = at + text[at..].find("F32").unwrap();
+        let mut bytes = bytes;
+        bytes[at..at + 3].copy_from_slice(b"I32");
+        fault("x.safetensors", bytes)
+    };
+    let with = |name: &'static str, len: usize| {
+        move |mut all: Vec<Named>| {
+            all.push((name.into(), vec![len], vec![0.0; len]));
+            all
+        }
+    };
+    assert_eq!(
+        integers("mlp.0.zero_point", &with("mlp.0.zero_point", 2)),
+        "`x.safetensors` has the tensor `mlp.0.zero_point`, which the network of family mean_mlp does not use"
+    );
+    let found = integers("layer_weights", &with("layer_weights", 4));
+    assert!(
+        found.starts_with("`x.safetensors`: tensor `layer_weights` has type I32, expected one of F32"),
+        "{found}"
     );
 
     // 3. Layer weights of another depth, or none that can be used.

@@ -35,7 +35,8 @@ impl AdapterFile {
     /// Reads the header and the layer weights.
     ///
     /// # Errors
-    /// [`Error::NotAnAdapter`], those of the file's format, [`Error::Malformed`] for the layer weights.
+    /// [`Error::NotAnAdapter`], those of the file's format, [`Error::Malformed`] and [`Error::UnknownTensorType`] for the
+    /// layer weights.
     pub async fn open(source: Rc<dyn Source>) -> Result<Self> {
         let first_bytes = source.read(0..source.size().min(16)).await?;
         if source.name().ends_with(".json") || first_bytes.trim_ascii_start().starts_with(b"[") {
@@ -51,6 +52,10 @@ impl AdapterFile {
             let file = Safetensors::read(&*source).await?;
             (file.tensors, file.skipped)
         };
+        if let Some((tensor, found)) = skipped.iter().find(|(name, _)| name == "layer_weights") {
+            let (file, tensor, found) = (source.name().into(), tensor.clone(), found.clone());
+            return Err(Error::UnknownTensorType { file, tensor, found });
+        }
         let layer_weights = match tensors.iter().position(|tensor| tensor.name == "layer_weights") {
             Some(index) => Some(read_weights(&*source, tensors.remove(index)).await?),
             None => None,
@@ -88,12 +93,9 @@ impl AdapterFile {
             let info = found.remove(expected.name.as_str()).ok_or_else(|| self.missing(&expected.name))?;
             planned.push((info.clone(), expected));
         }
-        if let Some(tensor) = found.keys().min() {
-            return Err(Error::ExtraTensor {
-                file: file.into(),
-                tensor: (*tensor).into(),
-                family: kind.name(),
-            });
+        let skipped = self.skipped.iter().map(|(name, _)| name.as_str());
+        if let Some(tensor) = found.into_keys().chain(skipped).min() {
+            return Err(Error::ExtraTensor { file: file.into(), tensor: tensor.into(), family: kind.name() });
         }
         for (info, expected) in &planned {
             check_shape(file, info, &expected.shape)?;

@@ -28,7 +28,8 @@ pub enum Precision {
     #[default]
     Full,
     /// As the reference: weights, rotary tables and every result rounded to bfloat16. (Sums, softmax and the inside
-    /// of a norm stay f32.) It runs attention pooling so; mean + MLP stays f32 there, and here.
+    /// of a norm stay f32.) It runs attention pooling so; mean + MLP stays f32 there, and here, which reports state as no
+    /// reference precision.
     Reference,
 }
 

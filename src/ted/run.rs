@@ -5,7 +5,7 @@ use super::{Dataset, Evaluation, Report, Subset, sha256_hex};
 use crate::encoder::{Settings, TextEncoder};
 use crate::error::Result;
 use crate::model::features::softmax;
-use crate::model::{Feature, Pooling, Precision};
+use crate::model::{Feature, Pooling};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use web_time::Instant;
@@ -205,7 +205,7 @@ impl Run {
             "layer_weights": weights,
             "pooling": self.settings.pooling.to_string(),
             "adapter": adapter,
-            "reference_precision": self.settings.precision == Precision::Reference,
+            "reference_precision": self.settings.rounds(),
             "truncated_texts": self.truncated,
             "timings": timings,
         });
