@@ -358,14 +358,23 @@ fn malformed_tensors_are_refused() {
     );
 }
 
+/// A model may do without them: tests/loader.rs.
 #[test]
-fn unknown_tensor_types_are_refused_by_name() {
-    let unknown =
-        |number| message(GgufWriter::default().raw_tensor("w", &[256], number, None, vec![]).write());
-    let expected = "expected one of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K";
-    assert_eq!(unknown(11), format!("`m.gguf`: tensor `w` has type Q3_K, {expected}"));
-    assert_eq!(unknown(23), format!("`m.gguf`: tensor `w` has type IQ4_XS, {expected}"));
-    assert_eq!(unknown(77), format!("`m.gguf`: tensor `w` has type number 77, {expected}"));
+fn tensors_of_unknown_types_are_told_by_name() {
+    let file = |number| {
+        let writer = GgufWriter::default().raw_tensor("w", &[255], number, Some(0), vec![0; 40]);
+        writer.raw_tensor("v", &[4], 0, Some(64), vec![0; 16])
+    };
+    for (number, name) in [(11, "Q3_K"), (23, "IQ4_XS"), (77, "number 77")] {
+        let mut bytes = file(number).write();
+        bytes.resize(bytes.len() + 64, 0);
+        let gguf = gguf(bytes).unwrap();
+        assert_eq!(gguf.skipped, [("w".to_string(), name.to_string())]);
+        assert_eq!(gguf.tensors.iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>(), ["v"]);
+    }
+    let twice = GgufWriter::default().raw_tensor("w", &[32], 23, None, vec![]);
+    let twice = twice.raw_tensor("w", &[32], 23, None, vec![]).write();
+    assert!(message(twice).ends_with("expected one tensor of this name, found a second one"));
 }
 
 #[test]

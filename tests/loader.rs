@@ -216,6 +216,79 @@ fn a_tensor_in_two_parts_is_refused() {
     );
 }
 
+// --- what a GGUF file says ---
+
+/// With another number for the type of the tensor `name`.
+fn with_type(mut bytes: Vec<u8>, name: &str, number: u32) -> Vec<u8> {
+    let at = bytes.windows(name.len()).position(|window| window == name.as_bytes()).expect(name) + name.len();
+    let rank = bytes[at] as usize;
+    bytes[at + 4 + 8 * rank..][..4].copy_from_slice(&number.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn types_that_are_not_read_are_refused_where_they_are_needed() {
+    let model = Tiny { output: Some(TensorType::Q8_0), ..Tiny::new("qwen3", TensorType::Q8_0) };
+    let good = model.write();
+    let embed = |bytes: Vec<u8>| {
+        let encoder = load_header(header(&[("m.gguf", bytes)]).unwrap(), Device::cpu());
+        block_on(encoder.embed(&["the red cube"], &norm_avg())).unwrap()
+    };
+    const IQ4_XS: u32 = 23;
+    assert_eq!(embed(with_type(good.clone(), "output.weight", IQ4_XS)), embed(good.clone()));
+    for name in ["blk.1.ffn_up.weight", "token_embd.weight"] {
+        let line = message(&[("m.gguf", with_type(good.clone(), name, IQ4_XS))]);
+        assert!(
+            line.starts_with(&format!("`m.gguf`: tensor `{name}` has type IQ4_XS, expected one of F32")),
+            "{line}"
+        );
+    }
+    // A layer's tensor that the network has no place for.
+    let extra = with_type(good, "output.weight", IQ4_XS);
+    let extra = replaced(extra, b"\x0d\0\0\0\0\0\0\0output.weight", b"\x0d\0\0\0\0\0\0\0blk.0.abc.def");
+    let line = message(&[("m.gguf", extra)]);
+    let expected = "`m.gguf` has the tensor `blk.0.abc.def`, which the network of family qwen3 does not use";
+    assert_eq!(line, expected);
+    // In a part: it counts among the tensors of all parts.
+    let [first, second, third] = parts();
+    let names = ["blk.1.ffn_up.weight", "blk.1.ffn_down.weight", "blk.1.ffn_gate.weight"];
+    let holds =
+        |(_, bytes): &File, name: &str| bytes.windows(name.len()).any(|window| window == name.as_bytes());
+    let name = names.into_iter().find(|name| holds(&third, name)).unwrap();
+    let line = message(&[first, second, (third.0, with_type(third.1, name, IQ4_XS))]);
+    assert!(line.contains(&format!("tensor `{name}` has type IQ4_XS")), "{line}");
+}
+
+#[test]
+fn a_value_of_another_type_is_not_taken_for_an_absent_one() {
+    let good = Tiny::new("qwen3", TensorType::Q8_0).write();
+    for key in ["attention.head_count_kv", "attention.key_length", "context_length"] {
+        let key = format!("qwen3.{key}");
+        let float = with_value_type(good.clone(), &key, 6);
+        assert_eq!(
+            message(&[("m.gguf", float)]),
+            format!("`m.gguf`: metadata `{key}` is malformed: expected an unsigned integer, found a float")
+        );
+        let absent = replaced(good.clone(), key.as_bytes(), key.replace("qwen3.", "other.").as_bytes());
+        let absent = header(&[("m.gguf", absent)]).map(drop).map_err(|error| error.to_string());
+        assert!(!absent.is_err_and(|line| line.contains("metadata")), "{key} has a default");
+    }
+}
+
+/// With another value type under `key`, of as many bytes.
+fn with_value_type(mut bytes: Vec<u8>, key: &str, number: u8) -> Vec<u8> {
+    let at = bytes.windows(key.len()).position(|window| window == key.as_bytes()).expect(key) + key.len();
+    bytes[at] = number;
+    bytes
+}
+
+#[test]
+fn scaled_rope_is_refused() {
+    let good = Tiny::new("llama", TensorType::Q8_0).write();
+    let line = message(&[("m.gguf", replaced(good, b"token_embd.weight", b"rope_freqs.weight"))]);
+    assert_eq!(line, "`m.gguf`: RoPE scaling is malformed: expected none, found rope_freqs.weight");
+}
+
 // --- safetensors shards ---
 
 /// tests/fixtures/tiny-qwen3vl in three bf16 shards, with their index and the configuration.

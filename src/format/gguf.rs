@@ -5,7 +5,7 @@ mod header;
 
 use super::{Source, TensorInfo};
 use crate::error::{Error, Result};
-use header::Header;
+use header::{Found, Header};
 use std::collections::{HashMap, HashSet};
 
 /// Real files have 32; one page of any system is less than this.
@@ -67,6 +67,8 @@ pub struct Gguf {
     pub metadata: HashMap<String, Value>,
     /// In file order.
     pub tensors: Vec<TensorInfo>,
+    /// Names and types of tensors that we don't read: a model may do without them.
+    pub skipped: Vec<(String, String)>,
 }
 
 impl Gguf {
@@ -79,7 +81,7 @@ impl Gguf {
     ///
     /// # Errors
     /// [`Error::NotAModel`], [`Error::GgufVersion`], [`Error::Truncated`], [`Error::Absurd`] (a count or a length
-    /// that no real header has), [`Error::UnknownTensorType`], [`Error::Malformed`] for everything else.
+    /// that no real header has), [`Error::Malformed`] for everything else.
     pub async fn read(source: &dyn Source) -> Result<Self> {
         // 1. Magic, version, counts.
         let mut header = Header::new(source);
@@ -94,17 +96,25 @@ impl Gguf {
                 return Err(header.malformed("one entry of this name", "a second one"));
             }
         }
-        let mut gguf = Self { file: source.name().into(), version, metadata, tensors: Vec::new() };
+        let mut gguf =
+            Self { file: source.name().into(), version, metadata, tensors: Vec::new(), skipped: Vec::new() };
 
         // 3. Tensors: infos, then their places in the file.
         let alignment = gguf.alignment()?;
         let mut names = HashSet::new();
         for index in 0..tensor_count {
             let tensor = header.tensor(index, alignment).await?;
-            if !names.insert(tensor.name.clone()) {
+            let name = match &tensor {
+                Found::Tensor(info) => &info.name,
+                Found::Skipped(name, _) => name,
+            };
+            if !names.insert(name.clone()) {
                 return Err(header.malformed("one tensor of this name", "a second one"));
             }
-            gguf.tensors.push(tensor);
+            match tensor {
+                Found::Tensor(info) => gguf.tensors.push(info),
+                Found::Skipped(name, dtype) => gguf.skipped.push((name, dtype)),
+            }
         }
         gguf.place_tensors(header.len(), alignment, source.size())?;
         Ok(gguf)

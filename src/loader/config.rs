@@ -5,6 +5,10 @@ use crate::format::gguf::Gguf;
 use crate::model::{Config, Family};
 use serde_json::Value;
 
+/// Tensors that hold factors of scaled RoPE.
+pub const ROPE_FACTORS: [&str; 3] =
+    ["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"];
+
 /// From GGUF metadata; `vocab_size` is the token table's height.
 pub fn from_gguf(gguf: &Gguf, vocab_size: usize) -> Result<Config> {
     let file = &gguf.file;
@@ -16,11 +20,11 @@ pub fn from_gguf(gguf: &Gguf, vocab_size: usize) -> Result<Config> {
     let family = Family::parse(file, name)?;
     let key = |suffix: &str| format!("{name}.{suffix}");
     let missing = |key: String| Error::MissingKey { file: file.clone(), key, family: name.into() };
-    let size = |suffix: &str| -> Result<usize> {
-        let key = key(suffix);
-        gguf.u64(&key)?.map(|value| usize::try_from(value).unwrap_or(usize::MAX)).ok_or_else(|| missing(key))
+    let stated = |suffix: &str| -> Result<Option<usize>> {
+        Ok(gguf.u64(&key(suffix))?.map(|value| usize::try_from(value).unwrap_or(usize::MAX)))
     };
-    let or = |suffix: &str, default: usize| size(suffix).or(Ok(default)).map(|value: usize| value);
+    let size = |suffix: &str| stated(suffix)?.ok_or_else(|| missing(key(suffix)));
+    let or = |suffix: &str, default: usize| -> Result<usize> { Ok(stated(suffix)?.unwrap_or(default)) };
     let float = |suffix: &str| -> Result<Option<f64>> { gguf.f64(&key(suffix)) };
 
     let scaling = gguf.str(&key("rope.scaling.type"))?.unwrap_or("none");
@@ -105,7 +109,7 @@ pub fn from_json(file: &str, bytes: &[u8]) -> Result<Config> {
 }
 
 /// Scaled RoPE would give other embeddings without a word.
-fn refuse_scaling(file: &str, found: &str) -> Result<()> {
+pub fn refuse_scaling(file: &str, found: &str) -> Result<()> {
     match found {
         "none" | "default" | "mrope" => Ok(()),
         _ => Err(Error::Malformed {

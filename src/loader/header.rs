@@ -163,6 +163,10 @@ impl Header {
         let mut found = Found::new(gguf_name);
         for (index, gguf) in files.iter_mut().enumerate() {
             found.add(index, std::mem::take(&mut gguf.tensors), |name| name);
+            found.skipped.extend(gguf.skipped.drain(..));
+        }
+        if let Some(factors) = config::ROPE_FACTORS.iter().find(|name| found.has(name)) {
+            config::refuse_scaling(sources[0].name(), factors)?;
         }
         let table = found.tensors.get("token_embd.weight");
         let vocab_size = table.and_then(|(_, table)| table.shape.first().copied()).unwrap_or(0);
@@ -210,7 +214,8 @@ impl Header {
             .into_iter()
             .map(|expected| found.take(&sources, expected, &config))
             .collect::<Result<Vec<_>>>()?;
-        let mut extra: Vec<_> = found.tensors.into_keys().filter(|name| is_text(name)).collect();
+        let names = found.tensors.into_keys().chain(found.skipped.into_keys());
+        let mut extra: Vec<_> = names.filter(|name| is_text(name)).collect();
         extra.sort();
         if let Some(tensor) = extra.into_iter().next() {
             return Err(Error::ExtraTensor { file, tensor, family: config.family.name() });
@@ -303,6 +308,10 @@ impl Found {
                 self.twice.insert(name, first);
             }
         }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name) || self.skipped.contains_key(name)
     }
 
     fn take(&mut self, sources: &[Rc<dyn Source>], expected: Expected, config: &Config) -> Result<Planned> {

@@ -138,7 +138,8 @@ fn check_all_there(parts: &[Placed]) -> Result<()> {
         let missing = name.map_or(format!("part {missing}"), |part| format!("`{}`", part.sibling(missing)));
         return Err(Error::MissingPart { file: file.into(), count: place.count, missing });
     }
-    let tensors: u64 = parts.iter().map(|(_, _, gguf)| gguf.tensors.len() as u64).sum();
+    let tensors: u64 =
+        parts.iter().map(|(_, _, gguf)| (gguf.tensors.len() + gguf.skipped.len()) as u64).sum();
     match place.tensors {
         Some(found) if found != tensors => Err(Error::Malformed {
             file: file.into(),

@@ -19,6 +19,13 @@ const LEAST_TENSOR: u64 = 32;
 /// Key (8 + 0), value type (4), a value of one byte.
 const LEAST_ENTRY: u64 = 13;
 
+/// A tensor info.
+pub(super) enum Found {
+    Tensor(TensorInfo),
+    /// Name and type of one whose type we don't read.
+    Skipped(String, String),
+}
+
 /// The part of the file read so far, and how much of it is understood.
 pub(super) struct Header<'a> {
     source: &'a dyn Source,
@@ -171,7 +178,7 @@ impl<'a> Header<'a> {
     }
 
     /// One tensor info; its range counts from the start of the data.
-    pub(super) async fn tensor(&mut self, index: u64, alignment: u64) -> Result<TensorInfo> {
+    pub(super) async fn tensor(&mut self, index: u64, alignment: u64) -> Result<Found> {
         self.item = format!("the name of tensor {index}");
         let name = self.string().await?;
         self.item = format!("tensor `{name}`");
@@ -189,7 +196,7 @@ impl<'a> Header<'a> {
         let Some(dtype) = tensor_type(dtype) else {
             let found =
                 TYPE_NAMES.get(dtype as usize).map_or(format!("number {dtype}"), |name| name.to_string());
-            return Err(Error::UnknownTensorType { file: self.source.name().into(), tensor: name, found });
+            return Ok(Found::Skipped(name, found));
         };
         let block_len = dtype.block_len() as u64;
         if !row_len.is_multiple_of(block_len) {
@@ -205,7 +212,7 @@ impl<'a> Header<'a> {
             return Err(self.malformed("a size above 0 that fits the memory", format!("{dims:?}")));
         };
         let end = offset.saturating_add(bytes);
-        Ok(TensorInfo { name, dtype, shape, range: offset..end })
+        Ok(Found::Tensor(TensorInfo { name, dtype, shape, range: offset..end }))
     }
 
     /// [`Error::Malformed`] about the item last read.
