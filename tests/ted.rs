@@ -103,6 +103,15 @@ fn unusable_items_are_skipped() {
         ("Adjective", json!({"question": "Q?", "correct_statement": made("a")})),
         ("Temporal", item(made("a"), wrong.clone())),
         ("Unheard of", item(Value::Null, wrong.clone())),
+        // Of an entry without a right statement nothing else is looked at.
+        ("Adjective", json!({"correct_statement": null})),
+        ("Adjective", json!({"question": null, "correct_statement": null, "incorrect_statements": null})),
+        (
+            "Adjective",
+            json!({"question": 3, "correct_statement": {"status": "failed"}, "incorrect_statements": 3}),
+        ),
+        ("Adjective", item(made("a"), Value::Null)),
+        ("Adjective", json!({"correct_statement": made("a"), "incorrect_statements": [null]})),
     ];
     for (question_type, item) in skipped {
         let dataset = parse(&one("image", question_type, item.clone())).unwrap();
@@ -173,7 +182,10 @@ fn bad_items_say_where_they_are() {
             "`k.statements` should be an object of question types, found nothing".into(),
         ),
         (adjective(Value::Null), format!("{at}` should be an object, found null")),
-        (adjective(json!({})), format!("{at}.question` should be a string, found nothing")),
+        (
+            adjective(json!({"correct_statement": made("a"), "incorrect_statements": [made("b")]})),
+            format!("{at}.question` should be a string, found nothing"),
+        ),
         (
             adjective(json!({"question": "Q?"})),
             format!("{at}.correct_statement` should be an object or null, found nothing"),
@@ -187,8 +199,8 @@ fn bad_items_say_where_they_are() {
             format!("{at}.correct_statement.status` should be a string, found a boolean"),
         ),
         (
-            adjective(item(made("a"), Value::Null)),
-            format!("{at}.incorrect_statements` should be an array, found null"),
+            adjective(item(made("a"), json!("b"))),
+            format!("{at}.incorrect_statements` should be an array, found `b`"),
         ),
         (
             adjective(item(made("a"), json!([made("b"), {"status": "success", "statement": {}}]))),

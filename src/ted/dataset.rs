@@ -205,16 +205,19 @@ impl Dataset {
     fn sample(&self, name: &str, item: Item, shuffler: &mut Shuffler) -> Result<Option<Sample>> {
         let unknown = Item { file: item.file, path: item.path.clone(), json: Some(Json::Text(name.into())) };
         let mut item = item.object("an object")?;
-        let question = item.take("question").text()?;
         let Some(correct) = statement(item.take("correct_statement"))? else { return Ok(None) };
         let mut options = vec![(correct, true)];
-        for incorrect in item.take("incorrect_statements").array()? {
-            options.extend(statement(incorrect)?.map(|text| (text, false)));
+        let incorrect = item.take("incorrect_statements");
+        if !incorrect.is_null() {
+            for incorrect in incorrect.array()? {
+                options.extend(statement(incorrect)?.map(|text| (text, false)));
+            }
         }
         options.truncate(1 + MAX_INCORRECT);
         if options.len() < 2 {
             return Ok(None);
         }
+        let question = item.take("question").text()?;
         let question_type = name.parse().map_err(|_| unknown.wrong("one of the nine question types"))?;
 
         // The generator runs through the items that are dropped below as well.
