@@ -82,8 +82,9 @@ test('stopped, the figures so far stay; an error is said, and the next run begin
 test('the chart of time by length draws each report, and tells whether it is flat', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'lengths-'));
   const rows = [64, 256, 1024].map((tokens) => ({ name: 'model', tokens, ms_per_token: 2 + tokens / 500, ms_per_token_without_attention: 2 + tokens / 10_000 }));
+  const skipped = { name: 'model', tokens: 2048, ms_per_token: 6, ms_per_token_without_attention: null };
   const [report, chart] = [join(folder, 'cpu.json'), join(folder, 'lengths.svg')];
-  await writeFile(report, JSON.stringify({ rows }));
+  await writeFile(report, JSON.stringify({ rows: [...rows, skipped] }));
   const { stdout } = await promisify(execFile)(process.execPath, ['tests/peers/lengths.mjs', chart, `CPU & more=${report}`]);
   assert.match(stdout, /slowest 5 % above fastest, flat within 20 %/);
   const svg = await readFile(chart, 'utf8');

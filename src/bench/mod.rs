@@ -15,6 +15,7 @@ mod timing;
 pub use report::{BenchReport, MODEL, OTHER, Peak, Row, Skipped};
 pub use timing::Timing;
 
+use crate::device::{Device, DeviceKind};
 use crate::encoder::{Settings, TextEncoder};
 use crate::error::{Error, Result};
 use crate::kernel;
@@ -77,7 +78,8 @@ enum Task {
 enum Case {
     MultiplyAdds,
     Copy,
-    /// The first pass through the model, with the arithmetic of its parts.
+    /// The first pass through the model, with the arithmetic of its parts. A self-test before it is not counted, and what
+    /// that has compiled is not compiled again.
     WarmUp(usize, f64),
     Part(usize, Part),
     /// The model, with `[flop, bytes]` of its parts.
@@ -86,8 +88,8 @@ enum Case {
 
 /// Elements of the multiply-adds: more than any device has lanes.
 const ELEMENTS: [usize; 2] = [256, 1024];
-/// Rows of 4 KiB that are copied: past the caches of most devices. In the browser they stay in the page's memory.
-const COPIED: [usize; 2] = [if cfg!(target_family = "wasm") { 8192 } else { 16384 }, 1024];
+/// Values of a row that is copied: 4 KiB.
+const COPIED: usize = 1024;
 /// Times that they are copied at once.
 const COPIES: usize = 8;
 /// Milliseconds that the multiply-adds should last at least.
@@ -223,9 +225,10 @@ impl Bench {
     }
 
     async fn copy(&mut self, encoder: &TextEncoder) -> Result<()> {
-        let x = Tensor::<2>::full(COPIED, 0.5, encoder.device().burn());
+        let rows = copied_rows(encoder.device());
+        let x = Tensor::<2>::full([rows, COPIED], 0.5, encoder.device().burn());
         let timing = self.clock.kernel(&|| kernel::copy(x.clone(), COPIES)).await?;
-        let bytes = (2 * COPIES * size_of::<f32>() * COPIED[0] * COPIED[1]) as f64; // read and written
+        let bytes = (2 * COPIES * size_of::<f32>() * rows * COPIED) as f64; // read and written
         self.report.peak.copy_gb_per_second = Some(1e-6 * bytes / timing.min);
         Ok(())
     }
@@ -272,6 +275,20 @@ impl Bench {
             self.report.skipped.push(Skipped { tokens, name, reason });
         }
         skipped
+    }
+}
+
+/// How much is copied: past the caches of a GPU, 128 MiB, as far as it allows; of a CPU, 64 MiB, or 32 in the page's
+/// memory.
+fn copied_rows(device: &Device) -> usize {
+    const MIB: usize = (1 << 20) / (COPIED * size_of::<f32>());
+    match device.kind {
+        DeviceKind::Gpu if !device.software => {
+            let allowed = device.max_buffer_bytes.map_or(128, |bytes| (bytes >> 20) as usize);
+            allowed.clamp(1, 128) * MIB
+        }
+        _ if cfg!(target_family = "wasm") => 32 * MIB,
+        _ => 64 * MIB,
     }
 }
 

@@ -19,7 +19,7 @@ pub struct BenchReport {
     pub peak: Peak,
     /// What reading one number back takes; it is taken off where a kernel is timed.
     pub read_back_ms: f64,
-    /// What the first pass through the model takes more than a later one.
+    /// What the first pass through the model takes more than a later one, behind the self-test, which compiles kernels too.
     pub warm_up_ms: Option<f64>,
     /// Kernels that a layer gives the device.
     pub dispatches_per_layer: Option<usize>,

@@ -47,7 +47,10 @@ fn table(report: &BenchReport) -> String {
         figure(report.peak.copy_gb_per_second),
     );
     text += &format!("read-back           {:.2} ms, taken off\n", report.read_back_ms);
-    text += &format!("warm-up             {} ms more in the first pass\n", figure(report.warm_up_ms));
+    text += &format!(
+        "warm-up             {} ms more in the first pass after the self-test\n",
+        figure(report.warm_up_ms)
+    );
     if let Some(dispatches) = report.dispatches_per_layer {
         text += &format!("kernels a layer     {dispatches}\n");
     }

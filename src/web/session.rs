@@ -290,10 +290,20 @@ impl Session {
         to_js(&run.report(&encoder))
     }
 
-    /// Measures the device and the model for at most `seconds`; stopped early, the report is partial.
-    pub async fn bench(&self, seconds: f64, progress: Function) -> Result<JsValue, JsValue> {
+    /// Measures the device and the model on texts of `tokens`, or of the usual lengths, for at most `seconds`; stopped
+    /// early, the report is partial.
+    pub async fn bench(
+        &self,
+        seconds: f64,
+        tokens: Option<Vec<u32>>,
+        progress: Function,
+    ) -> Result<JsValue, JsValue> {
         let encoder = self.encoder()?;
-        let mut bench = Bench::new(&encoder, &BenchOptions::new(&encoder, seconds)).await?;
+        let mut options = BenchOptions::new(&encoder, seconds);
+        if let Some(tokens) = tokens {
+            options.tokens = tokens.into_iter().map(|tokens| tokens as usize).collect();
+        }
+        let mut bench = Bench::new(&encoder, &options).await?;
         while let Some(of) = bench.step(&encoder).await? {
             if !goes_on(report(&progress, "bench", of).await)? {
                 break;

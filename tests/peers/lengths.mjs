@@ -34,7 +34,8 @@ writeFileSync(out, svg(panels));
 /** @param {BenchReport} report @returns {Point[]} */
 function pointsOf({ rows }) {
   const models = rows.filter(({ name }) => name === 'model');
-  return models.map(({ tokens, ms_per_token, ms_per_token_without_attention }) => ({ tokens, whole: ms_per_token ?? 0, rest: ms_per_token_without_attention ?? 0 }));
+  // What was skipped has no figure: a length without attention's has no rest.
+  return models.flatMap(({ tokens, ms_per_token: whole, ms_per_token_without_attention: rest }) => (whole && rest ? [{ tokens, whole, rest }] : []));
 }
 
 /** @param {{ title: string, points: Point[] }[]} panels */
