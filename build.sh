@@ -41,7 +41,7 @@ main() {
         serve) build; exec node serve.mjs --root dist --port "${2:-8080}" ;;
         build) build ;;
         test) run_tests ;;
-        parity) setup; step 'TED-6K slice against PyTorch' cargo test --release --test ted --test parity -- --ignored --nocapture ;;
+        parity) setup; step 'TED-6K slice against PyTorch' cargo test --release --test ted --test parity --test statistics -- --ignored --nocapture ;;
         bench) build; setup_tests; bench ;;
         peers) build; setup_tests; setup_peers; node tests/peers/run.mjs "${@:2}" ;;
         peers-native) setup; setup_peers; tests/peers/native.sh "$model" ;;

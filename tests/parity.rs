@@ -11,11 +11,13 @@ mod oracle;
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::model::{Feature, Pooling};
-use gran_ted::ted::{Dataset, Report, Run, Subset, predict};
+use gran_ted::ted::{Comparison, Dataset, Evaluation, Report, Run, Subset, predict};
 use oracle::{default_model, fixture, load};
 use pollster::block_on;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 /// Two best scores closer than this may change places between PyTorch and us.
@@ -111,6 +113,15 @@ fn slice_matches(encoder: &TextEncoder, feature: Feature, pooling: Pooling, righ
     );
     compare(&report, oracle["scores"][&name].as_array().unwrap_or_else(|| panic!("no {name}")));
     assert_eq!(statistics.total_correct, right);
+
+    // Beside the reference evaluator's own report: the same items, statements and letters.
+    let reference = Report::import("reference-scores.json", &shared("ted6k/reference-scores.json")).unwrap();
+    let comparison = Comparison::new(&report, &reference).unwrap();
+    let Comparison { shared, only_first, only_second, differing, ref groups, .. } = comparison;
+    assert_eq!([shared, only_first, only_second, differing], [388, 0, 0, 0]);
+    assert_eq!([groups[0].first.correct, groups[0].second.correct], [right, 230]);
+    let letters = report.results.iter().zip(&reference.results);
+    assert!(letters.clone().all(|(ours, theirs)| ours.correct_answer == theirs.correct_answer));
 }
 
 #[test]
@@ -122,6 +133,43 @@ fn the_slice_on_the_cpu_gives_pytorchs_counts() {
     slice_matches(&encoder, Feature::Penultimate, Pooling::Mean, 202);
     slice_matches(&encoder, Feature::Layer(15), Pooling::Mean, 200);
     slice_matches(&encoder, Feature::NormAvg, Pooling::LastToken, 183);
+}
+
+/// Thirteen items of each type, as far as there are: `gran-ted layers` scores all layers and mixes, and reads each text once.
+#[test]
+#[ignore = "needs ../shared/ted6k and a minute: ./build.sh parity"]
+fn layers_of_the_default_model_come_from_one_pass() {
+    const SUBSET: &str = "n=13;seed=7";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/ted6k/ted6k-dev.json");
+    let dataset = Arc::new(Dataset::parse("ted6k-dev.json", &shared("ted6k/ted6k-dev.json")).unwrap());
+    let evaluation = Evaluation::new(dataset, &Subset::parse(SUBSET).unwrap()).unwrap();
+    let encoder = load(&[default_model()], Device::cpu());
+    let tokens: usize = encoder.tokenize(evaluation.texts()).unwrap().iter().map(|text| text.ids.len()).sum();
+    assert_eq!(evaluation.items(), 94);
+
+    let weights = std::env::temp_dir().join(format!("gran-ted-parity-{}.json", std::process::id()));
+    std::fs::write(&weights, format!("{:?}", [0; 30])).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_gran-ted"))
+        .arg("layers")
+        .args([&default_model(), &path])
+        .args(["--subset", SUBSET, "--device", "cpu", "--layer-weights"])
+        .arg(&weights)
+        .output()
+        .unwrap();
+    std::fs::remove_file(&weights).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    println!("{text}");
+    let rows: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once(' ')).collect();
+    let layers = (0..=30).map(|layer| format!("layer({layer})"));
+    for feature in layers.chain(["last", "penultimate", "norm_avg", "weighted"].map(String::from)) {
+        assert!(rows[feature.as_str()].contains(" of 94 "), "{feature}");
+    }
+    for (feature, same) in [("last", "layer(30)"), ("penultimate", "layer(29)"), ("weighted", "norm_avg")] {
+        assert_eq!(rows[feature].trim_start(), rows[same].trim_start(), "{feature} and {same}");
+    }
+    let pass = format!("one pass: {tokens} tokens of {} distinct texts", evaluation.texts().len());
+    assert!(text.contains(&pass), "{pass}");
 }
 
 #[test]
