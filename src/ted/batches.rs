@@ -1,7 +1,6 @@
 //! Texts in batches whose size follows the device's speed, so that a stop is seen soon; a text's vector does not depend
 //! on its batch, so the scores don't.
 
-use crate::encoder::TextEncoder;
 use web_time::Duration;
 
 /// Tokens of the first batch, before the device's speed is known.
@@ -33,10 +32,9 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// All of `ids`, in order, for `encoder`: in batches of its own size where its layers are streamed, for each batch
-    /// brings them all; else at most of that, and as many as its speed lets be encoded in a step.
-    pub fn new(ids: Vec<Vec<u32>>, encoder: &TextEncoder) -> Self {
-        let (most, fixed) = (encoder.batch_tokens(), encoder.is_streamed());
+    /// All of `ids`, in order, in batches of at most `most` tokens, or of that many where `fixed`, whatever the speed:
+    /// where layers are streamed, each batch brings them all.
+    pub fn new(ids: Vec<Vec<u32>>, most: usize, fixed: bool) -> Self {
         Self {
             total: ids.iter().map(Vec::len).sum(),
             done: vec![false; ids.len()],
@@ -88,5 +86,34 @@ impl Batches {
         }
         let fitting = tokens as f64 * STEP.as_secs_f64() / elapsed.as_secs_f64().max(1e-6);
         self.budget = (fitting as usize).max(LEAST_BUDGET).min(self.most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tokens of the batches of a device that takes so many seconds a token, on 200 texts of 8 tokens.
+    fn sizes(most: usize, fixed: bool, seconds: f64) -> Vec<usize> {
+        let mut batches = Batches::new(vec![vec![0; 8]; 200], most, fixed);
+        let mut sizes = Vec::new();
+        loop {
+            let batch = batches.next();
+            if batch.is_empty() {
+                return sizes;
+            }
+            sizes.push(8 * batch.len());
+            batches.finish(&batch, Duration::from_secs_f64(seconds * 8.0 * batch.len() as f64));
+        }
+    }
+
+    #[test]
+    fn batches_follow_the_speed_within_what_was_placed() {
+        assert_eq!(sizes(1024, false, 0.1)[..4], [64, 16, 16, 16]); // 10 tokens a second
+        assert_eq!(sizes(1024, false, 0.01)[..3], [64, 64, 64]);
+        assert_eq!(sizes(1024, false, 1e-5), [64, 1024, 512]);
+        assert_eq!(sizes(40, false, 1e-5)[..3], [40, 40, 40]);
+        assert_eq!(sizes(8, false, 0.1)[..3], [8, 8, 8]);
+        assert_eq!(sizes(800, true, 0.1), [800, 800]);
     }
 }

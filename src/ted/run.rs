@@ -61,6 +61,7 @@ impl Run {
         let evaluation = Evaluation::new(dataset.clone(), subset)?.with_rounded_scores(settings.rounds());
         let encoded = encoder.tokenize(evaluation.texts())?;
         let truncated = encoded.iter().filter(|text| text.truncated).count();
+        let ids = encoded.into_iter().map(|text| text.ids).collect();
         let stored_length = match settings.pooling.adapter() {
             Some(adapter) => adapter.info.dimension,
             None => 2 * encoder.config.hidden_size,
@@ -71,7 +72,7 @@ impl Run {
             subset: subset.clone(),
             settings,
             evaluation,
-            batches: Batches::new(encoded.into_iter().map(|text| text.ids).collect(), encoder),
+            batches: Batches::new(ids, encoder.batch_tokens(), encoder.is_streamed()),
             truncated,
             restored: 0,
             stored_length,

@@ -120,7 +120,7 @@ impl Study {
             pooling,
             layer_weights,
             pending,
-            batches: Batches::new(ids, encoder),
+            batches: Batches::new(ids, encoder.batch_tokens(), encoder.is_streamed()),
             scores: vec![vec![]; items],
             products: (bytes <= PRODUCTS_BYTES).then(|| vec![vec![]; items]),
             scored: 0,
