@@ -29,12 +29,12 @@ pub fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// `e^x` within two units in the last place, for x from -87.3 to 88.7, past which it stays: the library's is a call for each element, and loops with
+/// `e^x` within two units in the last place, for x from -87.3 to 88, past which it stays: the library's is a call for each element, and loops with
 /// calls stay scalar. Cody and Waite's reduction to |r| <= ln 2 / 2, then the series to r^7.
 #[inline(always)]
 pub fn exp<const FMA: bool>(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves the nearest integer in the lowest bits
-    let x = x.clamp(-87.3, 88.7);
+    let x = x.clamp(-87.3, 88.0);
     let shifted = madd::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = madd::<FMA>(n, 2.121_944_4e-4, madd::<FMA>(n, -0.693_359_4, x)); // ln 2 in two parts
