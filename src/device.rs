@@ -71,13 +71,19 @@ impl Device {
     /// The GPU that wgpu prefers, with the adapter's own limits. Once a process (or a worker): later calls fail.
     ///
     /// # Errors
-    /// [`Error::NoGpu`] where there is none.
+    /// [`Error::NoGpu`] where there is none, or none that can be used.
     pub async fn gpu() -> Result<Self> {
         let (burn, setup) = burn::tensor::Device::wgpu_options()
             .init_with_setup_async()
             .await
             .map_err(|e| Error::NoGpu { reason: e.to_string() })?;
         let (info, limits) = (setup.adapter.get_info(), setup.device.limits());
+        // Burn's runtime times itself on a browser's adapters, and panics where it cannot.
+        if cfg!(target_family = "wasm") && !setup.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
+        {
+            let reason = format!("{} has no `timestamp-query`, which the runtime needs", describe(&info));
+            return Err(Error::NoGpu { reason });
+        }
         kernel::set_software(is_software(&info));
         Ok(Self {
             burn,
@@ -98,6 +104,17 @@ impl Device {
             DeviceKind::Cpu => Ok(Self::cpu()),
             DeviceKind::Gpu => Self::gpu().await,
         }
+    }
+
+    /// Under the name that the page knows its adapter by: wgpu sees none in most browsers.
+    #[must_use]
+    pub fn named(self, adapter: Option<String>) -> Self {
+        Self { adapter: adapter.filter(|name| !name.is_empty()).unwrap_or(self.adapter), ..self }
+    }
+
+    /// Whether it has several tiles for a product, of which the fastest is to be measured.
+    pub(crate) fn is_tuned(&self) -> bool {
+        self.kind == DeviceKind::Gpu && !kernel::is_software()
     }
 
     /// Burn's handle.

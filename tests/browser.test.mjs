@@ -87,7 +87,7 @@ for (const device of ['webgpu', 'cpu']) {
     await fillPrompts(page, PROMPTS);
     const cells = await compare(page);
     assert.equal(cells.length, 4);
-    if (device === 'webgpu') await see(page, '#device-reason', /Self-test passed/);
+    if (device === 'webgpu') await see(page, '#device-reason', /compute what the CPU does/);
     await see(page, '#matrix', /tokens\/s/);
 
     const { embeddings } = await last(page);

@@ -13,7 +13,8 @@ use gran_ted::device::Device;
 use gran_ted::format::{DiskFile, Source, TensorType, gguf::Gguf};
 use gran_ted::kernel::quant::{Layout, Packed, Quantize};
 use gran_ted::kernel::{
-    self, AttentionHeads, PackedWeight, RotaryHeads, quant, self_test::self_test, set_software,
+    self, AttentionHeads, GPU_TILES, PackedWeight, RotaryHeads, Tuning, as_class, as_tile, quant,
+    self_test::{check_heads, self_test},
 };
 use half::{bf16, f16};
 use noise::Noise;
@@ -29,10 +30,6 @@ const QUANTIZED: [TensorType; 8] = [
     TensorType::Q5_K,
     TensorType::Q6_K,
 ];
-
-fn devices() -> [Device; 2] {
-    [Device::cpu(), device::gpu()]
-}
 
 fn matrix(values: &[f32], columns: usize, device: &Device) -> Tensor<2> {
     let shape = [values.len() / columns, columns];
@@ -51,11 +48,11 @@ fn pairs(values: &[[u32; 2]], device: &Device) -> Tensor<2, Int> {
     Tensor::from_data(TensorData::new(values.concat(), [values.len(), 2]), (device.burn(), DType::U32))
 }
 
-/// Runs `test` with the kernels for GPUs, then with those for software adapters, which the tests' adapter is.
-fn with_both_classes(test: impl Fn()) {
-    for software in [false, true] {
-        set_software(software);
-        test();
+/// Runs `test` on the CPU, then on the tests' adapter with the kernels for software adapters and with those for GPUs.
+fn each_variant(test: impl Fn(&Device)) {
+    test(&Device::cpu());
+    for software in [true, false] {
+        as_class(software, || test(&device::gpu()));
     }
 }
 
@@ -71,8 +68,8 @@ fn check(what: &str, found: Tensor<2>, expected: &[f64], tolerance: f64) {
 
 #[test]
 fn quant_matmul_is_x_times_w_transposed() {
-    let mut noise = Noise::new(1);
-    for device in devices() {
+    each_variant(|device| {
+        let mut noise = Noise::new(1);
         for dtype in QUANTIZED.into_iter().chain([TensorType::F32, TensorType::F16, TensorType::BF16]) {
             // Ragged in every direction: rows around the tiles' 4, 8 and 16, columns around 64.
             for (m, k, n) in
@@ -88,8 +85,8 @@ fn quant_matmul_is_x_times_w_transposed() {
                         expected[i * n + j] = (0..k).map(|l| x[i * k + l] as f64 * w[j * k + l] as f64).sum();
                     }
                 }
-                let weight = PackedWeight::upload(quant::pack(dtype, &bytes, n, k), &device);
-                let found = kernel::quant_matmul(matrix(&x, k, &device), &weight);
+                let weight = PackedWeight::upload(quant::pack(dtype, &bytes, n, k), device);
+                let found = kernel::quant_matmul(matrix(&x, k, device), &weight);
                 // K-quants' products of two scales are rounded to f16 on the device.
                 let tolerance = if dtype.block_len() == 256 { 5e-4 } else { 5e-6 };
                 check(
@@ -100,14 +97,14 @@ fn quant_matmul_is_x_times_w_transposed() {
                 );
             }
         }
-    }
+    });
 }
 
 /// Every finish of the products, over the same ragged shapes; and weights of one input joined into one.
 #[test]
 fn products_end_with_a_bias_a_residual_or_swiglu() {
-    let mut noise = Noise::new(12);
-    for device in devices() {
+    each_variant(|device| {
+        let mut noise = Noise::new(12);
         for (dtype, m, k, parts) in [
             (TensorType::Q4_1, 1, 64, vec![8, 8]),
             (TensorType::Q4_1, 4, 160, vec![33, 33]),
@@ -121,14 +118,14 @@ fn products_end_with_a_bias_a_residual_or_swiglu() {
             let w: Vec<f32> = bytes.iter().flat_map(|bytes| quant::dequantize(dtype, bytes)).collect();
             let packed: Vec<_> =
                 bytes.iter().zip(&parts).map(|(bytes, n)| quant::pack(dtype, bytes, *n, k)).collect();
-            let weight = PackedWeight::upload(quant::join_outputs(&packed).unwrap(), &device);
+            let weight = PackedWeight::upload(quant::join_outputs(&packed).unwrap(), device);
             let (x, bias, residual) = (noise.values(m * k), noise.values(n), noise.values(m * n));
             let sum =
                 |i: usize, j: usize| (0..k).map(|l| x[i * k + l] as f64 * w[j * k + l] as f64).sum::<f64>();
             let each = |width: usize, value: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
                 (0..m).flat_map(|i| (0..width).map(move |j| value(i, j))).collect()
             };
-            let input = || matrix(&x, k, &device);
+            let input = || matrix(&x, k, device);
             // Two scales multiplied and rounded to f16 on the device; sums are large before the exponential.
             let tolerance = if dtype.block_len() == 256 { 5e-4 } else { 1e-5 };
             let check = |finish: &str, found, expected: &[f64]| {
@@ -136,9 +133,9 @@ fn products_end_with_a_bias_a_residual_or_swiglu() {
                 check(&what, found, expected, tolerance);
             };
             check("plain", kernel::quant_matmul(input(), &weight), &each(n, &sum));
-            let found = kernel::quant_matmul_bias(input(), &weight, vector(&bias, &device));
+            let found = kernel::quant_matmul_bias(input(), &weight, vector(&bias, device));
             check("bias", found, &each(n, &|i, j| sum(i, j) + bias[j] as f64));
-            let found = kernel::quant_matmul_add(input(), &weight, matrix(&residual, n, &device));
+            let found = kernel::quant_matmul_add(input(), &weight, matrix(&residual, n, device));
             check("residual", found, &each(n, &|i, j| sum(i, j) + residual[i * n + j] as f64));
             if n.is_multiple_of(2) {
                 let swiglu = |i: usize, j: usize| {
@@ -149,28 +146,28 @@ fn products_end_with_a_bias_a_residual_or_swiglu() {
                 check("swiglu", found, &each(n / 2, &swiglu));
             }
         }
-    }
+    });
 }
 
 /// Joined weights give their parts' own results, bit for bit.
 #[test]
 fn joining_changes_no_bit() {
     let (k, sizes) = (128, [48, 7, 20]);
-    for device in devices() {
+    each_variant(|device| {
         for dtype in [TensorType::Q4_1, TensorType::Q8_0, TensorType::F16] {
             let mut noise = Noise::new(13);
             let pack =
                 |noise: &mut Noise| sizes.map(|n| quant::pack(dtype, &noise.blocks(dtype, n * k), n, k));
             let joined = quant::join_outputs(&pack(&mut noise)).unwrap();
-            let joined = PackedWeight::upload(joined, &device);
-            let x = matrix(&noise.values(5 * k), k, &device);
-            let parts = pack(&mut Noise::new(13)).map(|part| PackedWeight::upload(part, &device));
+            let joined = PackedWeight::upload(joined, device);
+            let x = matrix(&noise.values(5 * k), k, device);
+            let parts = pack(&mut Noise::new(13)).map(|part| PackedWeight::upload(part, device));
             let each = parts.iter().map(|part| kernel::quant_matmul(x.clone(), part)).collect();
             let [found, expected] = [kernel::quant_matmul(x.clone(), &joined), Tensor::cat(each, 1)]
                 .map(|y| block_on(y.into_data_async()).unwrap().try_into_vec::<f32>().unwrap());
             assert_eq!(found, expected, "{dtype:?} on {}", device.adapter);
         }
-    }
+    });
     let pack = |dtype| quant::pack(dtype, &Noise::new(1).blocks(dtype, 64), 1, 64);
     assert!(quant::join_outputs(&[pack(TensorType::Q4_1), pack(TensorType::Q8_0)]).is_none());
 }
@@ -183,18 +180,18 @@ fn scales_below_the_normal_range_of_f16_survive() {
         block[..2].copy_from_slice(&f16::from_f32(3e-6).to_le_bytes());
     }
     let w = quant::dequantize(TensorType::Q8_0, &bytes);
-    for device in devices() {
-        let weight = PackedWeight::upload(quant::pack(TensorType::Q8_0, &bytes, n, k), &device);
-        let found = kernel::quant_matmul(matrix(&vec![1.0; k], k, &device), &weight);
+    each_variant(|device| {
+        let weight = PackedWeight::upload(quant::pack(TensorType::Q8_0, &bytes, n, k), device);
+        let found = kernel::quant_matmul(matrix(&vec![1.0; k], k, device), &weight);
         let expected: Vec<f64> = w.chunks(k).map(|row| row.iter().map(|w| *w as f64).sum()).collect();
         check("subnormal scales", found, &expected, 1e-5);
-    }
+    });
 }
 
 #[test]
 fn rms_norm_and_layer_mix_are_their_formulas() {
-    let mut noise = Noise::new(3);
-    for device in devices() {
+    each_variant(|device| {
+        let mut noise = Noise::new(3);
         for (rows, width) in [(1, 32), (5, 96), (17, 576), (3, 1000)] {
             let (x, weight, mix) =
                 (noise.values(rows * width), noise.values(width), noise.values(rows * width));
@@ -212,11 +209,11 @@ fn rms_norm_and_layer_mix_are_their_formulas() {
                         .map(|(x, m)| *m as f64 + 0.3 * (*x as f64 - mean) / (variance + 1e-5).sqrt()),
                 );
             }
-            let tensor = |values: &[f32]| matrix(values, width, &device);
-            check("rms_norm", kernel::rms_norm(tensor(&x), vector(&weight, &device), 1e-6), &normed, 1e-5);
+            let tensor = |values: &[f32]| matrix(values, width, device);
+            check("rms_norm", kernel::rms_norm(tensor(&x), vector(&weight, device), 1e-6), &normed, 1e-5);
             check("layer_mix", kernel::layer_mix(tensor(&mix), tensor(&x), 0.3), &mixed, 1e-5);
         }
-    }
+    });
 }
 
 #[test]
@@ -243,21 +240,21 @@ fn rotary_rotates_halves_after_the_norm() {
         output
     };
     let all = RotaryHeads { count: heads, dim: h };
-    for device in devices() {
-        let table = || gran_ted::model::rotary::table(h, 1e4, 50, &device);
-        let input = || matrix(&x, columns, &device);
-        let positions = || integers(&positions, &device);
+    each_variant(|device| {
+        let table = || gran_ted::model::rotary::table(h, 1e4, 50, device);
+        let input = || matrix(&x, columns, device);
+        let positions = || integers(&positions, device);
         check("rotary", kernel::rotary(input(), table(), positions(), all), &rotated(false), 1e-5);
-        let weight = vector(&weight, &device);
+        let weight = vector(&weight, device);
         let found = kernel::norm_rotary(input(), weight, table(), positions(), all, 2, 1e-6);
         check("norm_rotary", found, &rotated(true), 1e-5);
-    }
+    });
 }
 
 #[test]
 fn attention_runs_over_each_query_s_keys() {
-    let mut noise = Noise::new(5);
-    for device in devices() {
+    each_variant(|device| {
+        let mut noise = Noise::new(5);
         for (lengths, heads, kv_heads, h, causal) in [
             (vec![1], 2, 1, 16, true),
             (vec![8, 1, 9], 4, 2, 16, true),
@@ -297,10 +294,10 @@ fn attention_runs_over_each_query_s_keys() {
             }
             let sizes = AttentionHeads { count: heads, kv: kv_heads, dim: h };
             let found = kernel::attention(
-                matrix(&q, heads * h, &device),
-                Some(matrix(&k, kv_heads * h, &device)),
-                matrix(&v, kv_heads * h, &device),
-                pairs(&spans, &device),
+                matrix(&q, heads * h, device),
+                Some(matrix(&k, kv_heads * h, device)),
+                matrix(&v, kv_heads * h, device),
+                pairs(&spans, device),
                 sizes,
             );
             check(&format!("attention {lengths:?} on {}", device.adapter), found, &expected, 1e-5);
@@ -309,24 +306,24 @@ fn attention_runs_over_each_query_s_keys() {
             let joined = |parts: [(&[f32], usize); 2]| -> Tensor<2> {
                 let rows = |t: usize| parts.map(|(x, heads)| &x[t * heads * h..][..heads * h]).concat();
                 let columns = parts.iter().map(|(_, heads)| heads * h).sum();
-                matrix(&(0..tokens).flat_map(rows).collect::<Vec<_>>(), columns, &device)
+                matrix(&(0..tokens).flat_map(rows).collect::<Vec<_>>(), columns, device)
             };
             let qk = joined([(&q, heads), (&k, kv_heads)]);
             let qv = joined([(&q, heads), (&v, kv_heads)]);
-            let found = kernel::attention(qk, None, qv, pairs(&spans, &device), sizes);
+            let found = kernel::attention(qk, None, qv, pairs(&spans, device), sizes);
             check(&format!("joined attention {lengths:?} on {}", device.adapter), found, &expected, 1e-5);
         }
-    }
+    });
 }
 
 #[test]
 fn swiglu_and_segment_mean_are_their_formulas() {
-    let mut noise = Noise::new(6);
-    for device in devices() {
+    each_variant(|device| {
+        let mut noise = Noise::new(6);
         let (gate, up) = (noise.values(7 * 33), noise.values(7 * 33));
         let expected: Vec<f64> =
             gate.iter().zip(&up).map(|(g, u)| *g as f64 / (1.0 + (-*g as f64).exp()) * *u as f64).collect();
-        let tensor = |values: &[f32]| matrix(values, 33, &device);
+        let tensor = |values: &[f32]| matrix(values, 33, device);
         check("swiglu", kernel::swiglu(tensor(&gate), tensor(&up)), &expected, 1e-5);
 
         let segments = [[0, 3], [3, 4], [4, 7], [6, 7]];
@@ -340,20 +337,20 @@ fn swiglu_and_segment_mean_are_their_formulas() {
         let flat: Vec<u32> = segments.iter().flatten().map(|row| *row as u32).collect();
         let segments = Tensor::from_data(TensorData::new(flat, [4, 2]), (device.burn(), DType::U32));
         check("segment_mean", kernel::segment_mean(tensor(&gate), segments), &expected, 1e-5);
-    }
+    });
 }
 
 #[test]
 fn multiply_adds_and_copy_are_their_formulas() {
-    let mut noise = Noise::new(9);
-    for device in devices() {
+    each_variant(|device| {
+        let mut noise = Noise::new(9);
         let x: Vec<f32> = noise.values(5 * 36).iter().map(|x| 0.4 + 0.1 * x).collect();
         let chain = |x: f64, j: usize| (0..7).fold(x + j as f64 / 16.0, |a, _| a * x + x);
         let expected: Vec<f64> = x.iter().map(|x| (0..16).map(|j| chain(*x as f64, j)).sum()).collect();
-        check("multiply_adds", kernel::multiply_adds(matrix(&x, 36, &device), 7), &expected, 1e-5);
+        check("multiply_adds", kernel::multiply_adds(matrix(&x, 36, device), 7), &expected, 1e-5);
         let expected: Vec<f64> = x.iter().map(|x| *x as f64).collect();
-        check("copy", kernel::copy(matrix(&x, 36, &device), 2), &expected, 1e-9);
-    }
+        check("copy", kernel::copy(matrix(&x, 36, device), 2), &expected, 1e-9);
+    });
 }
 
 #[test]
@@ -374,17 +371,79 @@ fn round_bf16_is_half_s_own_rounding() {
     ]);
     x.truncate(x.len() / 3 * 3);
     let expected: Vec<f32> = x.iter().map(|x| bf16::from_f32(*x).to_f32()).collect();
-    for device in devices() {
-        let found = kernel::round_bf16(matrix(&x, 3, &device));
+    each_variant(|device| {
+        let found = kernel::round_bf16(matrix(&x, 3, device));
         let found: Vec<f32> = block_on(found.into_data_async()).unwrap().try_into_vec().unwrap();
         assert_eq!(found, expected, "on {}", device.adapter);
-    }
+    });
 }
 
 #[test]
 fn the_self_test_passes_on_every_device() {
-    let devices = devices();
-    with_both_classes(|| devices.iter().for_each(|device| block_on(self_test(device)).unwrap()));
+    let heads = AttentionHeads { count: 16, kv: 8, dim: 128 };
+    each_variant(|device| {
+        block_on(self_test(device)).unwrap();
+        block_on(check_heads(device, heads)).unwrap();
+    });
+}
+
+/// A choice among the tiles changes no bit, so that it can be measured anew.
+#[test]
+fn every_tile_of_a_gpu_gives_the_same_bits() {
+    let (device, mut noise) = (device::gpu(), Noise::new(13));
+    let read =
+        |found: Tensor<2>| -> Vec<f32> { block_on(found.into_data_async()).unwrap().try_into_vec().unwrap() };
+    for (dtype, m, k, n) in [
+        (TensorType::Q4_1, 3, 64, 70),
+        (TensorType::Q4_1, 67, 160, 130),
+        (TensorType::Q8_0, 33, 96, 66),
+        (TensorType::Q6_K, 70, 256, 258),
+        (TensorType::F32, 65, 32, 6),
+    ] {
+        let bytes = noise.blocks(dtype, n * k);
+        let w = quant::dequantize(dtype, &bytes);
+        let (x, residual) = (noise.values(m * k), noise.values(m * n));
+        let weight = PackedWeight::upload(quant::pack(dtype, &bytes, n, k), &device);
+        let input = || matrix(&x, k, &device);
+        let sum = |i: usize, j: usize| (0..k).map(|l| x[i * k + l] as f64 * w[j * k + l] as f64).sum::<f64>();
+        let expected: Vec<f64> = (0..m * n).map(|at| sum(at / n, at % n) + residual[at] as f64).collect();
+        let mut first = None;
+        for tile in GPU_TILES {
+            let (added, gated) = as_tile(tile, || {
+                let added = kernel::quant_matmul_add(input(), &weight, matrix(&residual, n, &device));
+                (added, kernel::quant_matmul_swiglu(input(), &weight))
+            });
+            let what = format!("{dtype:?} [{m}, {k}] x [{n}, {k}] in {tile}");
+            check(&what, added.clone(), &expected, if dtype.block_len() == 256 { 5e-4 } else { 1e-5 });
+            let found = [read(added), read(gated)];
+            assert!(*first.get_or_insert(found.clone()) == found, "{what}: other bits");
+        }
+    }
+}
+
+#[test]
+fn tiles_are_measured_once_and_remembered() {
+    let device = device::gpu();
+    let layouts = [Layout::Packed8 { group: 16 }, Layout::Packed8 { group: 32 }];
+    let mut tuning = Tuning::new(&device, &layouts, None);
+    assert!(block_on(tuning.step()).unwrap().is_none(), "a software adapter has one tile");
+    assert_eq!(tuning.finish(), None);
+
+    let steps = |remembered: Option<&str>| {
+        as_class(false, || {
+            let mut tuning = Tuning::new(&device, &layouts, remembered);
+            let steps = std::iter::from_fn(|| block_on(tuning.step()).unwrap()).collect::<Vec<_>>();
+            (steps.len(), tuning.finish().unwrap())
+        })
+    };
+    let (measured, found) = steps(None);
+    assert_eq!(measured, 4, "classes of rows");
+    assert_eq!(steps(Some(&found)), (0, found.clone()));
+    // A stranger's file, and a list of an older version.
+    assert_eq!(steps(Some("no JSON")).0, 4);
+    let mut chosen: serde_json::Value = serde_json::from_str(&found).unwrap();
+    chosen["Packed8"][2] = "a tile that was dropped".into();
+    assert_eq!(steps(Some(&chosen.to_string())).0, 1);
 }
 
 /// The values that the device reads from a packed weight, row by row.

@@ -38,12 +38,18 @@ export class App {
   /** @type {Promise<void>} work that is asked for while the page still reads what was kept waits for the start */
   #begun = new Promise((resolve) => (this.#begin = resolve));
 
-  /** @param {{ base: string, spawn: () => WorkerLike, changed: () => void }} options base: the page's address; changed: show the state */
-  constructor({ base, spawn, changed }) {
+  /**
+   * @param {object} options
+   * @param {string} options.base the page's address
+   * @param {() => WorkerLike} options.spawn
+   * @param {() => void} options.changed show the state
+   * @param {'gpu' | 'software' | null} [options.kernels] of another class than the adapter's
+   */
+  constructor({ base, spawn, changed, kernels = null }) {
     this.state = initialState(base);
     this.base = base;
     this.#changed = changed;
-    this.#engine = new Engine(spawn, (message, code) => {
+    this.#engine = new Engine(spawn, kernels, (message, code) => {
       if (code === 'OutOfMemory') return; // whoever asked for the work goes on in a fresh worker
       this.state.panic = message;
       changed();

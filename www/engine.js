@@ -16,12 +16,19 @@ export class Engine {
   /** @type {DeviceKind | null} */
   #wanted = null;
   #spawn;
+  #kernels;
   #onPanic;
   #onNotice;
 
-  /** @param {() => WorkerLike} spawn @param {(message: string, code: string) => void} onPanic @param {(message: string) => void} onNotice */
-  constructor(spawn, onPanic, onNotice) {
+  /**
+   * @param {() => WorkerLike} spawn
+   * @param {'gpu' | 'software' | null} kernels of another class than the adapter's
+   * @param {(message: string, code: string) => void} onPanic
+   * @param {(message: string) => void} onNotice
+   */
+  constructor(spawn, kernels, onPanic, onNotice) {
     this.#spawn = spawn;
+    this.#kernels = kernels;
     this.#onPanic = onPanic;
     this.#onNotice = onNotice;
   }
@@ -45,9 +52,9 @@ export class Engine {
   async #open() {
     const client = this.#client;
     if (!client || !this.#choice) throw new WorkerError('NotStarted', 'The encoder was not started.');
-    const { kind } = await this.#choice;
+    const { kind, adapter } = await this.#choice;
     try {
-      return await client.call('open', { device: kind });
+      return await client.call('open', { device: kind, adapter, kernels: this.#kernels });
     } catch (error) {
       const panicked = error instanceof WorkerError && (error.code === 'Panic' || error.code === 'OutOfMemory');
       if (this.#client === client && !panicked) this.start(this.#wanted);

@@ -20,10 +20,13 @@ import { storedView } from './views/stored.js';
 import { tedView } from './views/ted.js';
 import { weightsView } from './views/weights.js';
 
+const query = new URLSearchParams(location.search);
+const kernels = query.get('kernels'); // to try those for GPUs on a software adapter, or the other way round
 const app = new App({
   base: document.baseURI,
   spawn: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
   changed: show,
+  kernels: kernels === 'gpu' || kernels === 'software' ? kernels : null,
 });
 const keeper = new Keeper(openDatabase, (message) => {
   app.state.unkept = message;
@@ -51,7 +54,6 @@ addEventListener('pagehide', () => keeper.flush());
 show();
 const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (performance.getEntriesByType('navigation')[0]);
 const before = { kept: await keeper.read(), dataset: keeper.dataset.bind(keeper), reloaded: navigation?.type === 'reload' };
-const query = new URLSearchParams(location.search);
 app.start(location.hash, query.get('device'), before);
 if (query.has('bench')) app.benchmark.begin(query.get('bench') ?? '');
 keeper.begin(app.state);

@@ -17,7 +17,7 @@ export type Subset = {
   seed: number;
 };
 
-export type LoadProgress = { stage: 'header' | 'check' | 'weights' | 'ready'; done: number; total: number }; // bytes
+export type LoadProgress = { stage: 'header' | 'check' | 'self_test' | 'tuning' | 'weights' | 'ready'; done: number; total: number }; // bytes; kernels; classes of shapes
 /** The files from the web, before they are read and while they are downloaded. */
 export type DownloadProgress = {
   stage: 'plan' | 'download';
@@ -50,7 +50,6 @@ export type DeviceInfo = {
   adapter: string;
   software: boolean;
   max_buffer_bytes: number | null;
-  self_test_ms: number;
 };
 export type ModelCard = {
   name: string;
@@ -71,6 +70,7 @@ export type ModelCard = {
   sha256: string;
   files: { file: string; sha256: string }[]; // of each weight file
   load_ms: number;
+  tiles: string | null; // the kernels that were chosen for the adapter, to be remembered; null: there is no choice
 };
 export type Quantize = 'q8' | 'q4';
 /** How a model is to be held. */
@@ -274,7 +274,7 @@ export interface Session {
   /** Reads the header of a model, and drops the model before. */
   open_model(files: ByteSource[], options: LoadOptions): Promise<ModelPlan>;
   /** Loads the model that was opened last. */
-  load(progress: OnProgress<LoadProgress>): Promise<ModelCard>;
+  load(progress: OnProgress<LoadProgress>, tiles: string | null): Promise<ModelCard>;
   embed(texts: string[], settings: Settings): Promise<Embeddings>;
   open_dataset(name: string, bytes: Uint8Array): Dataset;
   count(subset: Subset): Count;
@@ -296,7 +296,7 @@ export type Wasm = {
   import_report(name: string, bytes: Uint8Array): Report;
   compare_reports(first: Report, second: Report): Comparison;
   export_report(report: Report, format: 'csv' | 'jsonl'): string;
-  Session: { open(device: DeviceKind): Promise<Session> };
+  Session: { open(device: DeviceKind, adapter: string, kernels: 'gpu' | 'software' | null): Promise<Session> }; // kernels: null: the adapter's own class
 };
 
 /** What the browser offers, looked up before anything is fetched. */
@@ -309,7 +309,7 @@ export type Probe = {
 /** The worker's methods, as the page calls them: name -> parameters, result, progress. */
 export type Methods = {
   probe: { params: {}; result: Probe; progress: never };
-  open: { params: { device: DeviceKind }; result: DeviceInfo; progress: never };
+  open: { params: { device: DeviceKind; adapter: string; kernels: 'gpu' | 'software' | null }; result: DeviceInfo; progress: never };
   /** A download whose size is not `agreed` to, and is large, ends with the code `Agree` before it begins. */
   load: {
     params: { files: ModelFile[]; agreed: boolean; options: LoadOptions };

@@ -5,7 +5,7 @@ import { openDatabase } from './database.js';
 import { formatBytes } from './format.js';
 import { ModelFiles } from './storage/files.js';
 import { openVault } from './storage/vault.js';
-import { vectorStore } from './store.js';
+import { tileStore, vectorStore } from './store.js';
 
 /** @import { Methods, Session, Wasm } from './types' */
 
@@ -19,18 +19,21 @@ let session;
 let modelFiles = null;
 
 const store = vectorStore(openDatabase, (notice) => postMessage({ notice }));
+const tiles = tileStore(openDatabase);
 
 /** @type {{ [M in keyof Methods]: (params: Methods[M]['params'], progress: (value: object) => Promise<boolean>, signal: AbortSignal) => unknown }} */
 const methods = {
   async probe() {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
-    return { secure: isSecureContext, webgpu: 'gpu' in navigator, adapter: adapter ? describe(adapter.info) : null };
+    // What Burn's runtime times itself with: without it, it panics.
+    const usable = adapter?.features.has('timestamp-query');
+    return { secure: isSecureContext, webgpu: 'gpu' in navigator, adapter: adapter && usable ? describe(adapter.info) : null };
   },
-  async open({ device }) {
+  async open({ device, adapter, kernels }) {
     const module = './pkg/gran_ted.js';
     wasm = await import(module);
     await wasm.default({ module_or_path: new URL('./pkg/gran_ted_bg.wasm', import.meta.url) });
-    session = await wasm.Session.open(device);
+    session = await wasm.Session.open(device, adapter, kernels);
     return session.device();
   },
   async load({ files, agreed, options }, progress, signal) {
@@ -46,7 +49,9 @@ const methods = {
       const missing = download.total - download.done;
       if (missing > ASK && !agreed) throw named('Agree', `This model is a download of ${formatBytes(missing)}: begin it under Model.`);
       modelFiles.begin();
-      const card = await session.load(progress);
+      const { adapter } = session.device();
+      const card = await session.load(progress, await tiles.get(adapter));
+      await tiles.put(adapter, card.tiles);
       await modelFiles.finish(card);
       return { card, heap_bytes: wasm.memory_bytes(), note: modelFiles.note };
     } catch (error) {

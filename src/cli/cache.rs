@@ -3,6 +3,7 @@
 //! A cache that can't be used is said and left alone: it is never a reason to lose a run.
 
 use super::CacheOptions;
+use gran_ted::device::Device;
 use gran_ted::ted::Run;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -116,6 +117,26 @@ impl Open {
         }
         self.file.write_all(&bytes)
     }
+}
+
+/// What was measured of the adapter's kernels, if it was.
+pub fn tiles(device: &Device) -> Option<String> {
+    std::fs::read_to_string(tiles_path(device)?).ok()
+}
+
+/// Keeps it. Where that can't be, it is measured again the next time.
+pub fn keep_tiles(device: &Device, tiles: &str) {
+    if let Some(path) = tiles_path(device)
+        && let Some(folder) = path.parent()
+        && std::fs::create_dir_all(folder).is_ok()
+    {
+        let _ = std::fs::write(path, tiles);
+    }
+}
+
+fn tiles_path(device: &Device) -> Option<PathBuf> {
+    let adapter = device.adapter.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    Some(user_cache()?.join(format!("{}-{adapter:.100}.tiles.json", env!("CARGO_PKG_VERSION"))))
 }
 
 /// `gran-ted` in the folder that the system gives a user for caches.

@@ -14,7 +14,11 @@ use gran_ted::device::{Device, DeviceKind};
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::{Error, Result};
 use gran_ted::format::DiskFile;
-use gran_ted::kernel::{quant::Quantize, self_test::self_test};
+use gran_ted::kernel::{
+    Tuning,
+    quant::Quantize,
+    self_test::{check_heads, self_test},
+};
 use gran_ted::loader::{AdapterFile, Header, Limits, Loading};
 use gran_ted::model::{Feature, Pooling, Precision};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -292,6 +296,15 @@ fn load(path: &Path, options: &LoadOptions) -> Result<TextEncoder> {
     let device = open_device(&options.device)?;
     if device.kind == DeviceKind::Gpu {
         block_on(self_test(&device))?;
+        block_on(check_heads(&device, header.config.heads()))?;
+        let mut tuning = Tuning::new(&device, &header.layouts(), cache::tiles(&device).as_deref());
+        let mut measured = false;
+        while block_on(tuning.step())?.is_some() {
+            measured = true;
+        }
+        if let Some(tiles) = tuning.finish().filter(|_| measured) {
+            cache::keep_tiles(&device, &tiles);
+        }
     }
     let bar = bar(header.info.file_bytes, "{msg} {bar:32} {bytes}/{total_bytes}", "loading");
     let budget_bytes = options.budget.map(|megabytes| megabytes.saturating_mul(1_000_000));

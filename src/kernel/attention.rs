@@ -1,7 +1,7 @@
 //! Grouped-query attention over packed texts; contract in [`super::attention`] and attention.wgsl.
 
-use super::launch::{self, Values, Wgsl, dense, from_host, host, rows_columns};
-use super::vector::{axpy, dot, for_rows, simd};
+use super::launch::{self, Values, Wgsl, declare, dense, from_host, host, rows_columns};
+use super::vector::{axpy, dot, exp, for_rows, simd};
 use burn::backend::flex::FlexTensor;
 use burn_wgpu::CubeTensor;
 use std::ops::Range;
@@ -50,11 +50,11 @@ pub fn launch(
     let groups = [shape[0].div_ceil(lanes as usize), count / together, 1];
     match &k {
         Some(k) => kernel
-            .set("declare_k", "@group(0) @binding(3) var<storage, read_write> k: array<vec4<f32>>;")
-            .set("info_binding", 4)
-            .set("y_binding", 5)
+            .set("declare_k", declare(3, "k: array<vec4<f32>>"))
+            .set("y_binding", 4)
+            .set("info_binding", 5)
             .run(&[&q, &v, &spans, k], &info, shape, groups),
-        None => kernel.set("declare_k", "").set("info_binding", 3).set("y_binding", 4).run(
+        None => kernel.set("declare_k", "").set("y_binding", 3).set("info_binding", 4).run(
             &[&q, &v, &spans],
             &info,
             shape,
@@ -200,7 +200,9 @@ fn attend_body<const FMA: bool>(q: &[f32], k: &Columns, v: &Columns, span: Range
     }
     let mut total = 0f32;
     for weight in &mut weights {
-        *weight = (*weight - largest).exp();
+        *weight = exp::<FMA>(*weight - largest);
+    }
+    for weight in &weights {
         total += *weight;
     }
     for (j, weight) in weights.iter().enumerate() {

@@ -7,12 +7,12 @@
 // read. Keys come in blocks of {{ block }}, counted from the range's start (a text's sums don't depend on its neighbours in
 // the batch); the softmax is the online one, rescaled once a block. The {{ quads }} vec4 of a head's output are registers;
 // the query is read again for each block, from the cache, which keeps them below 255 for head_dim 128 and one head.
-@group(0) @binding(0) var<storage, read_write> q: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> v: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> spans: array<u32>;
+@group(0) @binding(0) var<storage, {{ read }}> q: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, {{ read }}> v: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, {{ read }}> spans: array<u32>;
 {{ declare_k }}
-@group(0) @binding({{ info_binding }}) var<storage, read_write> info: array<u32>;
 @group(0) @binding({{ y_binding }}) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding({{ info_binding }}) var<storage, read> info: array<u32>;
 
 const LOWEST: f32 = -3.4e38;
 

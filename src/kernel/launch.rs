@@ -4,22 +4,60 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Shape, TensorData};
 use burn_wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
 use cubecl::prelude::*;
-use cubecl::server::KernelArguments;
+use cubecl::server::{KernelArguments, MetadataBindingInfo};
+use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the adapter is a CPU in disguise, which wants other tiles; a process has one wgpu device.
+/// Whether the adapter is a CPU in disguise, which wants other kernels; a process has one wgpu device.
 static SOFTWARE: AtomicBool = AtomicBool::new(false);
 
-/// Says of which class the process's adapter is: [`Device::gpu`](crate::device::Device::gpu) does, and tests that run
-/// the kernels of both.
+thread_local! {
+    /// What [`as_class`] asks for.
+    static CLASS: Cell<Option<bool>> = const { Cell::new(None) };
+    /// Kernels launched by this thread.
+    static LAUNCHES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Says of which class the process's adapter is: [`Device::gpu`](crate::device::Device::gpu) does.
 pub fn set_software(software: bool) {
     SOFTWARE.store(software, Ordering::Relaxed);
 }
 
 /// Whether kernels are launched for a software adapter.
 pub fn is_software() -> bool {
-    SOFTWARE.load(Ordering::Relaxed)
+    CLASS.get().unwrap_or_else(|| SOFTWARE.load(Ordering::Relaxed))
 }
+
+/// Runs `work` with the kernels of the other class or of this one, whatever the adapter: each computes the same.
+pub fn as_class<R>(software: bool, work: impl FnOnce() -> R) -> R {
+    with(&CLASS, software, work)
+}
+
+/// Runs `work` with `cell` set on this thread, also where `work` panics.
+pub fn with<T: Copy + 'static, R>(
+    cell: &'static std::thread::LocalKey<Cell<Option<T>>>,
+    value: T,
+    work: impl FnOnce() -> R,
+) -> R {
+    struct Reset<T: Copy + 'static>(&'static std::thread::LocalKey<Cell<Option<T>>>, Option<T>);
+    impl<T: Copy + 'static> Drop for Reset<T> {
+        fn drop(&mut self) {
+            self.0.set(self.1);
+        }
+    }
+    let _reset = Reset(cell, cell.replace(Some(value)));
+    work()
+}
+
+/// Kernels that this thread has launched so far.
+pub fn launches() -> usize {
+    LAUNCHES.get()
+}
+
+/// How a kernel declares what it only reads. A browser's tensors have buffers of their own, and a GPU may read faster
+/// what nothing writes; natively tensors share buffers, which must not be bound both to be read and to be written.
+const READ: &str = if cfg!(target_family = "wasm") { "read" } else { "read_write" };
 
 /// A WGSL source whose `{{ name }}` places are filled with `values`.
 ///
@@ -37,10 +75,14 @@ pub struct Wgsl {
 pub type Values = Vec<(&'static str, String)>;
 
 impl Wgsl {
-    /// `source` with workgroups of `workgroup` invocations, registered as `workgroup_x` and `workgroup_y`.
+    /// `source` with workgroups of `workgroup` invocations, registered as `workgroup_x` and `workgroup_y`; `read` is the
+    /// access of its inputs.
     pub fn new(name: &'static str, source: &'static str, workgroup: [u32; 2]) -> Self {
-        let values =
-            vec![("workgroup_x", workgroup[0].to_string()), ("workgroup_y", workgroup[1].to_string())];
+        let values = vec![
+            ("workgroup_x", workgroup[0].to_string()),
+            ("workgroup_y", workgroup[1].to_string()),
+            ("read", READ.to_string()),
+        ];
         Self { name, source, values, unroll: None, workgroup }
     }
 
@@ -57,9 +99,10 @@ impl Wgsl {
         self
     }
 
-    /// Runs the kernel on `inputs` with `info` as the last input; gives a new f32 tensor of `shape`.
+    /// Runs the kernel on `inputs`; gives a new f32 tensor of `shape`.
     ///
-    /// Bindings are numbered in the order inputs, info, output.
+    /// Bindings are numbered in the order inputs, output, info. The last travels with the launch and is kept by its
+    /// content: a buffer written for it would end the pass, and each kernel would be a submission of its own.
     pub fn run(
         self,
         inputs: &[&CubeTensor],
@@ -69,7 +112,6 @@ impl Wgsl {
     ) -> CubeTensor {
         let first = inputs[0];
         let client = &first.client;
-        let info = client.create_from_slice(bytemuck::cast_slice(info));
         let buffer = client.empty(shape[0] * shape[1] * size_of::<f32>());
         let output = CubeTensor::new_contiguous(
             client.clone(),
@@ -79,15 +121,15 @@ impl Wgsl {
             DType::F32,
         );
         let mut buffers: Vec<_> = inputs.iter().map(|input| input.handle.clone().binding()).collect();
-        buffers.push(info.binding());
         buffers.push(output.handle.clone().binding());
         let dim = CubeDim::new_2d(self.workgroup[0], self.workgroup[1]);
         let [x, y, z] = groups.map(|count| count as u32);
         client.launch(
             Box::new(SourceKernel::new(self, dim)),
             CubeCount::Static(x, y, z),
-            KernelArguments::new().with_buffers(buffers),
+            KernelArguments::new().with_buffers(buffers).with_info(words(info)),
         );
+        LAUNCHES.set(LAUNCHES.get() + 1);
         output
     }
 }
@@ -109,22 +151,37 @@ impl KernelSource for Wgsl {
     }
 }
 
+/// Sizes as the runtime takes them, two to a word.
+fn words(info: &[u32]) -> MetadataBindingInfo {
+    let word = |pair: &[u32]| u64::from(pair[0]) | u64::from(pair.get(1).copied().unwrap_or(0)) << 32;
+    MetadataBindingInfo::custom(info.chunks(2).map(word).collect())
+}
+
+/// The declaration of an input that not every variant of a kernel has.
+pub fn declare(binding: usize, name_and_type: &str) -> String {
+    format!("@group(0) @binding({binding}) var<storage, {READ}> {name_and_type};")
+}
+
 /// Workgroups for `count` rows, folded into two dimensions: one alone ends at 65,535.
 pub fn fold(count: usize) -> [usize; 2] {
     let x = count.clamp(1, 32_768);
     [x, count.div_ceil(x)]
 }
 
-/// `[0.0]` on the device of `like`: fills a binding that nothing is read from.
+/// `[0.0]` on the device of `like`, made once: fills a binding that nothing is read from.
 pub fn zero(like: &CubeTensor) -> CubeTensor {
-    let buffer = like.client.create_from_slice(bytemuck::bytes_of(&0f32));
-    CubeTensor::new_contiguous(
-        like.client.clone(),
-        like.device.clone(),
-        Shape::from(vec![1]),
-        buffer,
-        DType::F32,
-    )
+    static ZERO: OnceLock<CubeTensor> = OnceLock::new();
+    let make = || {
+        let buffer = like.client.create_from_slice(bytemuck::bytes_of(&0f32));
+        CubeTensor::new_contiguous(
+            like.client.clone(),
+            like.device.clone(),
+            Shape::from(vec![1]),
+            buffer,
+            DType::F32,
+        )
+    };
+    ZERO.get_or_init(make).clone()
 }
 
 /// The tensor with its elements in row-major order.

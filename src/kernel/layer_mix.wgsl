@@ -2,10 +2,10 @@
 // mix, hidden, y [T, D] row-major; info = T, D, bits of alpha.
 // {{ lanes }} invocations a row as in rms_norm.wgsl. The variance is taken around the mean in a second pass: hidden states
 // have a few huge entries, where E[x²] - E[x]² would lose digits.
-@group(0) @binding(0) var<storage, read_write> mix: array<f32>;
-@group(0) @binding(1) var<storage, read_write> hidden: array<f32>;
-@group(0) @binding(2) var<storage, read_write> info: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, {{ read }}> mix: array<f32>;
+@group(0) @binding(1) var<storage, {{ read }}> hidden: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> info: array<u32>;
 
 {{ shared }}
 

@@ -18,6 +18,7 @@ mod rows;
 mod segment_mean;
 pub mod self_test;
 mod swiglu;
+mod tuning;
 mod vector;
 
 use crate::device::Device;
@@ -25,10 +26,12 @@ pub use attention::Heads as AttentionHeads;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Dispatch, DispatchTensor, backend_extension};
 use burn::tensor::{DType, Int, Tensor, TensorData};
-pub use launch::set_software;
+pub use launch::{as_class, is_software, launches, set_software};
 use quant::Layout;
 use quant_matmul::Product;
+pub use quant_matmul::tile::{GPU as GPU_TILES, Tile, as_tile};
 pub use rotary::Heads as RotaryHeads;
+pub use tuning::{Tuning, TuningProgress};
 
 /// The operations that each backend implements: `Cube` launches WGSL, `Flex` runs on the CPU.
 #[backend_extension(Cube, Flex)]

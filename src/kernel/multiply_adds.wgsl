@@ -2,9 +2,9 @@
 // a_j = a_j * x[i] + x[i]. info = length, rounds.
 // Sixteen chains an invocation: enough to hide the latency of one on GPUs, and measured fastest on SwiftShader (13
 // GFLOP/s; four vec4 reach 9).
-@group(0) @binding(0) var<storage, read_write> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> info: array<u32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, {{ read }}> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> info: array<u32>;
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(

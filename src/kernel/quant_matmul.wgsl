@@ -6,12 +6,12 @@
 // of an invocation's columns, row stride and step of the addend, gated, width.
 // An invocation owns {{ tile_m }} rows and {{ tile_n }} columns, {{ workgroup_x }} apart: neighbouring lanes read neighbouring
 // words. Sums are in the order of k whatever the tile. Why it is written so is told beside `Tile` in quant_matmul.rs.
-@group(0) @binding(0) var<storage, read_write> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> words: array<u32>;
-@group(0) @binding(2) var<storage, read_write> scales: array<u32>;
-@group(0) @binding(3) var<storage, read_write> addend: array<f32>;
-@group(0) @binding(4) var<storage, read_write> info: array<u32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, {{ read }}> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, {{ read }}> words: array<u32>;
+@group(0) @binding(2) var<storage, {{ read }}> scales: array<u32>;
+@group(0) @binding(3) var<storage, {{ read }}> addend: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(5) var<storage, read> info: array<u32>;
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {

@@ -1,10 +1,10 @@
 // RMS norm: y[t, d] = x[t, d] / sqrt(mean_d(x²) + epsilon) * weight[d]
 // x, y [T, D] row-major; weight [D]; info = T, D, bits of epsilon.
 // {{ lanes }} invocations a row stride over it; how they add their sums is told in rows.rs.
-@group(0) @binding(0) var<storage, read_write> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> info: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, {{ read }}> x: array<f32>;
+@group(0) @binding(1) var<storage, {{ read }}> weight: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> info: array<u32>;
 
 {{ shared }}
 

@@ -1,7 +1,7 @@
 //! Rotary position embedding, with or without the norm over each head before it; contract in [`super::rotary`],
 //! [`super::norm_rotary`] and rotary.wgsl.
 
-use super::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use super::launch::{Wgsl, declare, dense, fold, from_host, host, rows_columns};
 use super::rms_norm::normalize;
 use super::vector::for_rows;
 use burn::backend::flex::FlexTensor;
@@ -47,17 +47,17 @@ pub fn launch(
     let groups = [columns, rows, 1];
     match &norm {
         Some(norm) => kernel
-            .set("declare_weight", "@group(0) @binding(3) var<storage, read_write> weight: array<f32>;")
-            .set("info_binding", 4)
-            .set("y_binding", 5)
+            .set("declare_weight", declare(3, "weight: array<f32>"))
+            .set("y_binding", 4)
+            .set("info_binding", 5)
             .set("measure", MEASURE)
             .set("weight_low", " * weight[weights + i]")
             .set("weight_high", " * weight[weights + half + i]")
             .run(&[&x, &table, &positions, &norm.weight], &info, shape, groups),
         None => kernel
             .set("declare_weight", "")
-            .set("info_binding", 3)
-            .set("y_binding", 4)
+            .set("y_binding", 3)
+            .set("info_binding", 4)
             .set("measure", "")
             .set("weight_low", "")
             .set("weight_high", "")

@@ -3,12 +3,12 @@
 // x [T, W], of which the first H * head_dim columns are rotated; y [T, H * head_dim]; table [P, head_dim]: h/2 cosines, then h/2 sines (made on the host in f64: WGSL's own
 // sine is not exact for large angles); positions [T]; weight [head_dim] or, for the heads from `other` on, another [head_dim] after it;
 // info = T, H, head_dim, bits of epsilon, W, other. One invocation a (token, head).
-@group(0) @binding(0) var<storage, read_write> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> table: array<f32>;
-@group(0) @binding(2) var<storage, read_write> positions: array<u32>;
+@group(0) @binding(0) var<storage, {{ read }}> x: array<f32>;
+@group(0) @binding(1) var<storage, {{ read }}> table: array<f32>;
+@group(0) @binding(2) var<storage, {{ read }}> positions: array<u32>;
 {{ declare_weight }}
-@group(0) @binding({{ info_binding }}) var<storage, read_write> info: array<u32>;
 @group(0) @binding({{ y_binding }}) var<storage, read_write> y: array<f32>;
+@group(0) @binding({{ info_binding }}) var<storage, read> info: array<u32>;
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(

@@ -1,8 +1,8 @@
 // bfloat16 rounding, to nearest, ties to even: the upper 16 bits of the f32, rounded by adding half of the lower 16.
 //   y[i] = bits(x[i]) + 0x7fff + (bit 16), lower 16 bits cleared;   info = length. Finite x only.
-@group(0) @binding(0) var<storage, read_write> x: array<u32>;
-@group(0) @binding(1) var<storage, read_write> info: array<u32>;
-@group(0) @binding(2) var<storage, read_write> y: array<u32>;
+@group(0) @binding(0) var<storage, {{ read }}> x: array<u32>;
+@group(0) @binding(1) var<storage, read_write> y: array<u32>;
+@group(0) @binding(2) var<storage, read> info: array<u32>;
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(

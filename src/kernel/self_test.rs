@@ -2,40 +2,101 @@
 //!
 //! A broken WGSL source is only logged by the browser and leaves zeros behind; this makes it an error.
 
+use super::quant::Layout;
+use super::quant_matmul::tile::{Tile, as_tile};
 use super::{AttentionHeads, PackedWeight, RotaryHeads, quant};
 use crate::device::{Device, read_back};
 use crate::error::{Error, Result};
 use crate::format::TensorType;
 use burn::tensor::{DType, Int, Tensor, TensorData};
+use serde::Serialize;
 
 /// Largest accepted difference, relative to the largest value.
 const LIMIT: f32 = 1e-4;
 
-/// Runs every kernel variant on `device` and on the CPU.
+/// A test under way: each step is one kernel.
+pub struct SelfTest {
+    device: Device,
+    done: usize,
+}
+
+/// How far a self-test is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SelfTestProgress {
+    pub done: usize,
+    pub total: usize,
+}
+
+impl SelfTest {
+    /// Of the kernels that every model uses.
+    pub fn new(device: &Device) -> Self {
+        Self { device: device.clone(), done: 0 }
+    }
+
+    /// Compares the next kernel; `None` when all are compared.
+    ///
+    /// # Errors
+    /// [`Error::SelfTest`] names the kernel that differs.
+    pub async fn step(&mut self) -> Result<Option<SelfTestProgress>> {
+        let Some((kernel, run)) = CASES.get(self.done) else {
+            return Ok(None);
+        };
+        compare(kernel, &self.device, run).await?;
+        self.done += 1;
+        Ok(Some(SelfTestProgress { done: self.done, total: CASES.len() }))
+    }
+}
+
+/// The same at once.
 ///
 /// # Errors
-/// [`Error::SelfTest`] names the first kernel that differs.
+/// As [`SelfTest::step`].
 pub async fn self_test(device: &Device) -> Result<()> {
-    let cpu = Device::cpu();
-    for (kernel, run) in CASES {
-        let found = read_back(run(device)).await?;
-        let expected = read_back(run(&cpu)).await?;
-        let largest = expected.iter().fold(0f32, |all, x| all.max(x.abs()));
-        let difference = found
-            .iter()
-            .zip(&expected)
-            .map(|(a, b)| (a - b).abs() / largest)
-            .fold(0f32, |all, x| if x.is_nan() { f32::INFINITY } else { all.max(x) });
-        if difference > LIMIT || found.len() != expected.len() {
-            return Err(Error::SelfTest { kernel, found: difference, limit: LIMIT });
-        }
+    let mut test = SelfTest::new(device);
+    while test.step().await?.is_some() {}
+    Ok(())
+}
+
+/// The attention of a model, whose kernel depends on its heads.
+///
+/// # Errors
+/// [`Error::SelfTest`], [`Error::Device`].
+pub async fn check_heads(device: &Device, heads: AttentionHeads) -> Result<()> {
+    compare("attention with the model's heads", device, |device| attention(device, heads, true)).await
+}
+
+/// A tile of the product, with weights of `layout`: its plain and its gated end, over ragged edges.
+///
+/// # Errors
+/// [`Error::SelfTest`], [`Error::Device`].
+pub(super) async fn check_tile(device: &Device, layout: Layout, tile: Tile) -> Result<()> {
+    let run = |device: &Device| {
+        let (x, weight) = (normal(device, 21, K), weight_of(device, layout, [N, K]));
+        let plain = super::quant_matmul(x.clone(), &weight);
+        Tensor::cat(vec![plain, super::quant_matmul_swiglu(x, &weight)], 1)
+    };
+    compare("quant_matmul in a chosen tile", device, |device| as_tile(tile, || run(device))).await
+}
+
+/// Compares what `run` gives on `device` with what it gives on the CPU.
+async fn compare(kernel: &'static str, device: &Device, run: impl Fn(&Device) -> Tensor<2>) -> Result<()> {
+    let found = read_back(run(device)).await?;
+    let expected = read_back(run(&Device::cpu())).await?;
+    let largest = expected.iter().fold(0f32, |all, x| all.max(x.abs()));
+    let difference = found
+        .iter()
+        .zip(&expected)
+        .map(|(a, b)| (a - b).abs() / largest)
+        .fold(0f32, |all, x| if x.is_nan() { f32::INFINITY } else { all.max(x) });
+    if difference > LIMIT || found.len() != expected.len() {
+        return Err(Error::SelfTest { kernel, found: difference, limit: LIMIT });
     }
     Ok(())
 }
 
 type Case = fn(&Device) -> Tensor<2>;
 // Row counts choose the tiles: 21, 7 and 3 rows are one each on a GPU, and the same on a software adapter.
-const CASES: [(&str, Case); 19] = [
+const CASES: [(&str, Case); 18] = [
     ("quant_matmul Packed4, 21 rows", |device| product(device, TensorType::Q4_1, 21)),
     ("quant_matmul Packed4, 7 rows", |device| product(device, TensorType::Q4_0, 7)),
     ("quant_matmul Packed4, 3 rows", |device| product(device, TensorType::Q4_1, 3)),
@@ -62,9 +123,10 @@ const CASES: [(&str, Case); 19] = [
         let (x, heads) = (normal(device, 5, 56), RotaryHeads { count: 3, dim: 16 });
         super::norm_rotary(x, row(device, 32), table(device), positions(device), heads, 2, 1e-6)
     }),
-    ("attention", |device| attention(device, 16, false)),
-    ("attention, head_dim 64", |device| attention(device, 64, false)),
-    ("attention of joined heads, head_dim 64", |device| attention(device, 64, true)),
+    ("attention", |device| attention(device, AttentionHeads { count: 6, kv: 2, dim: 16 }, false)),
+    ("attention, head_dim 64", |device| {
+        attention(device, AttentionHeads { count: 6, kv: 2, dim: 64 }, false)
+    }),
     ("swiglu and layer_mix", |device| {
         super::layer_mix(
             super::swiglu(normal(device, 5, 72), normal(device, 5, 72)),
@@ -81,16 +143,34 @@ const CASES: [(&str, Case); 19] = [
 const K: usize = 96;
 const N: usize = 70;
 
+/// A random weight of `[out, in]` in `layout`.
+pub(super) fn weight_of(
+    device: &Device,
+    layout: Layout,
+    [out_features, in_features]: [usize; 2],
+) -> PackedWeight {
+    let dtype = match layout {
+        Layout::Packed4 => TensorType::Q4_1,
+        Layout::Packed8 { .. } => TensorType::Q8_0,
+        Layout::Dense => TensorType::F32,
+    };
+    random_weight(device, dtype, out_features, in_features)
+}
+
 fn product(device: &Device, dtype: TensorType, rows: usize) -> Tensor<2> {
     super::quant_matmul(normal(device, rows, K), &weight(device, dtype))
 }
 
 fn weight(device: &Device, dtype: TensorType) -> PackedWeight {
+    random_weight(device, dtype, N, K)
+}
+
+fn random_weight(device: &Device, dtype: TensorType, n: usize, k: usize) -> PackedWeight {
     let bytes = match dtype {
-        TensorType::F32 => noise(N * K).iter().flat_map(|x| x.to_le_bytes()).collect(),
-        _ => blocks(dtype, N * K / dtype.block_len()),
+        TensorType::F32 => noise(n * k).iter().flat_map(|x| x.to_le_bytes()).collect(),
+        _ => blocks(dtype, n * k / dtype.block_len()),
     };
-    PackedWeight::upload(quant::pack(dtype, &bytes, N, K), device)
+    PackedWeight::upload(quant::pack(dtype, &bytes, n, k), &device.transient())
 }
 
 /// Blocks of random codes with scales and minima of both signs.
@@ -107,27 +187,21 @@ fn blocks(dtype: TensorType, count: usize) -> Vec<u8> {
     bytes
 }
 
-fn attention(device: &Device, dim: usize, joined: bool) -> Tensor<2> {
+fn attention(device: &Device, heads: AttentionHeads, joined: bool) -> Tensor<2> {
     let starts = [0, 0, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 13];
     let tokens = starts.len();
     let spans: Vec<u32> = (1..).zip(starts).flat_map(|(end, start)| [start, end]).collect();
     let spans = integers(device, &spans, [tokens, 2]);
-    let heads = AttentionHeads { count: 6, kv: 2, dim };
-    let [q, k, v] = [6, 2, 2].map(|heads| normal(device, tokens, heads * dim));
+    let AttentionHeads { count, kv, dim } = heads;
     if joined {
-        super::attention(
-            normal(device, tokens, 8 * dim),
-            None,
-            normal(device, tokens, 10 * dim),
-            spans,
-            heads,
-        )
-    } else {
-        super::attention(q, Some(k), v, spans, heads)
+        let qk = normal(device, tokens, (count + kv) * dim);
+        return super::attention(qk, None, normal(device, tokens, (count + 2 * kv) * dim), spans, heads);
     }
+    let [q, k, v] = [count, kv, kv].map(|heads| normal(device, tokens, heads * dim));
+    super::attention(q, Some(k), v, spans, heads)
 }
 
-fn normal(device: &Device, rows: usize, columns: usize) -> Tensor<2> {
+pub(super) fn normal(device: &Device, rows: usize, columns: usize) -> Tensor<2> {
     Tensor::from_data(TensorData::new(noise(rows * columns), [rows, columns]), device.burn())
 }
 

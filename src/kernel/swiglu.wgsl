@@ -1,8 +1,8 @@
 // SwiGLU: y[i] = gate[i] / (1 + exp(-gate[i])) * up[i], element by element; info = length.
-@group(0) @binding(0) var<storage, read_write> gate: array<f32>;
-@group(0) @binding(1) var<storage, read_write> up: array<f32>;
-@group(0) @binding(2) var<storage, read_write> info: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, {{ read }}> gate: array<f32>;
+@group(0) @binding(1) var<storage, {{ read }}> up: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> info: array<u32>;
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(

@@ -274,6 +274,17 @@ impl Header {
         Ok(())
     }
 
+    /// How its matrices will lie on the device: what the products are tuned for.
+    pub fn layouts(&self) -> Vec<Layout> {
+        let mut layouts = Vec::new();
+        for planned in self.tensors.iter().filter(|planned| planned.role == Role::Matrix) {
+            if !layouts.contains(&planned.layout) {
+                layouts.push(planned.layout);
+            }
+        }
+        layouts
+    }
+
     /// Whether the token table is kept in memory while the model is loaded.
     pub(super) fn keeps_token_table(&self) -> bool {
         let range = &self.token_table.info.range;

@@ -1,6 +1,7 @@
 //! A model's sizes, from whichever file states them, and the tensors that follow from them.
 
 use crate::error::{Error, Result};
+use crate::kernel::AttentionHeads;
 
 /// The architectures that the one decoder covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,12 @@ pub struct Expected {
 }
 
 impl Config {
+    /// The heads of its attention.
+    pub fn heads(&self) -> AttentionHeads {
+        let Self { num_attention_heads: count, num_key_value_heads: kv, head_dim: dim, .. } = *self;
+        AttentionHeads { count, kv, dim }
+    }
+
     /// Checks what the kernels rely on.
     ///
     /// # Errors

@@ -196,11 +196,7 @@ impl Attention {
             qkv_proj: Linear::load_joined(weights, prefix, &parts, config.attention_bias)?,
             o_proj: Linear::load(weights, &format!("{prefix}.o_proj"), false)?,
             qk_norm,
-            heads: AttentionHeads {
-                count: config.num_attention_heads,
-                kv: config.num_key_value_heads,
-                dim: config.head_dim,
-            },
+            heads: config.heads(),
             rms_norm_eps: config.rms_norm_eps,
         })
     }

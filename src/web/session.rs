@@ -7,7 +7,8 @@ use crate::device::{Device, DeviceKind};
 use crate::encoder::{Settings, TOKEN_BUDGET, TextEncoder};
 use crate::error::{Error, Result};
 use crate::kernel::quant::Quantize;
-use crate::kernel::self_test::self_test;
+use crate::kernel::self_test::{SelfTest, check_heads};
+use crate::kernel::{self, Tuning};
 use crate::loader::{AdapterFile, Header, Limits, Loading, Placement, SLOTS};
 use crate::model::adapter::AdapterKind;
 use crate::model::{Adapter, Feature, Pooling, Precision};
@@ -15,7 +16,7 @@ use crate::ted::{Dataset, Evaluation, Run, Study, Subset, layer_products, letter
 use js_sys::{Array, Float32Array, Function, Promise, Reflect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
@@ -26,7 +27,8 @@ use web_time::Instant;
 #[wasm_bindgen]
 pub struct Session {
     device: Device,
-    self_test_ms: f64,
+    /// Whether the device has shown that it computes what the CPU does.
+    tested: Cell<bool>,
     /// A model that was looked at, and is loaded next.
     opened: RefCell<Option<(Header, Placement)>>,
     encoder: RefCell<Option<Rc<TextEncoder>>>,
@@ -90,17 +92,20 @@ struct Progress<T> {
 
 #[wasm_bindgen]
 impl Session {
-    /// Opens `webgpu` or `cpu` and compares its kernels with the CPU's.
-    pub async fn open(device: String) -> Result<Session, JsValue> {
-        let device = Device::open(device.parse::<DeviceKind>()?).await?;
-        let start = Instant::now();
-        if device.kind == DeviceKind::Gpu {
-            self_test(&device).await?;
+    /// Opens `webgpu` or `cpu`. `adapter` is its name; `kernels` is `gpu` or `software`, where they are to be those of that
+    /// class and not of the adapter's own.
+    pub async fn open(
+        device: String,
+        adapter: Option<String>,
+        kernels: Option<String>,
+    ) -> Result<Session, JsValue> {
+        let device = Device::open(device.parse::<DeviceKind>()?).await?.named(adapter);
+        if let Some(class) = kernels {
+            kernel::set_software(class == "software");
         }
-        let self_test_ms = milliseconds(start);
         Ok(Self {
             device,
-            self_test_ms,
+            tested: Cell::new(false),
             opened: RefCell::default(),
             encoder: RefCell::default(),
             adapter: RefCell::default(),
@@ -115,7 +120,6 @@ impl Session {
             "adapter": self.device.adapter,
             "software": self.device.software,
             "max_buffer_bytes": self.device.max_buffer_bytes,
-            "self_test_ms": self.self_test_ms,
         }))
     }
 
@@ -147,17 +151,19 @@ impl Session {
         to_js(&plan)
     }
 
-    /// Loads the model that was opened last.
-    pub async fn load(&self, progress: Function) -> Result<JsValue, JsValue> {
+    /// Loads the model that was opened last. While its weights are on their way, the kernels are made, compared with the
+    /// CPU's and, on a GPU, measured, save what `tiles` remembers of this adapter; the card tells it anew.
+    pub async fn load(&self, progress: Function, tiles: Option<String>) -> Result<JsValue, JsValue> {
         let start = Instant::now();
         let (header, placement) = self.opened.take().ok_or(Error::NotLoaded { what: "model" })?;
+        let tiles = self.prepare(&header, &progress, tiles.as_deref()).await?;
         let mut loading = Loading::new(header, self.device.clone())?.placed(placement);
         while let Some(of) = loading.step().await? {
             report(&progress, "weights", json!({ "done": of.done, "total": of.total })).await?;
         }
         self.device.wait().await?;
         let encoder = loading.finish()?;
-        let card = card(&encoder, milliseconds(start));
+        let card = card(&encoder, milliseconds(start), tiles);
         self.encoder.replace(Some(Rc::new(encoder)));
         to_js(&card)
     }
@@ -362,6 +368,31 @@ async fn restore(run: &mut Run, store: &VectorStore, scope: &str) -> Result<(), 
 }
 
 impl Session {
+    /// Makes and tests the kernels; gives the tiles that were chosen, where there was a choice.
+    async fn prepare(
+        &self,
+        header: &Header,
+        progress: &Function,
+        tiles: Option<&str>,
+    ) -> Result<Option<String>> {
+        if self.device.kind == DeviceKind::Cpu {
+            return Ok(None);
+        }
+        if !self.tested.get() {
+            let mut test = SelfTest::new(&self.device);
+            while let Some(of) = test.step().await? {
+                report(progress, "self_test", of).await?;
+            }
+            self.tested.set(true);
+        }
+        check_heads(&self.device, header.config.heads()).await?;
+        let mut tuning = Tuning::new(&self.device, &header.layouts(), tiles);
+        while let Some(of) = tuning.step().await? {
+            report(progress, "tuning", of).await?;
+        }
+        Ok(tuning.finish())
+    }
+
     fn encoder(&self) -> Result<Rc<TextEncoder>> {
         self.encoder.borrow().clone().ok_or(Error::NotLoaded { what: "model" })
     }
@@ -463,7 +494,7 @@ fn plan(header: &Header, placement: Placement) -> serde_json::Value {
     })
 }
 
-fn card(encoder: &TextEncoder, load_ms: f64) -> serde_json::Value {
+fn card(encoder: &TextEncoder, load_ms: f64, tiles: Option<String>) -> serde_json::Value {
     let (config, info) = (&encoder.config, &encoder.info);
     let types = info.tensor_types.iter().map(|(dtype, count)| (format!("{dtype:?}"), json!(count)));
     json!({
@@ -485,6 +516,7 @@ fn card(encoder: &TextEncoder, load_ms: f64) -> serde_json::Value {
         "sha256": info.sha256.first().map_or("", |(_, digits)| digits),
         "files": info.sha256.iter().map(|(file, sha256)| json!({ "file": file, "sha256": sha256 })).collect::<Vec<_>>(),
         "load_ms": load_ms,
+        "tiles": tiles,
     })
 }
 

@@ -24,7 +24,7 @@ export function setUp(methods = {}) {
   /** @type {Record<string, Method>} */
   const table = {
     probe: () => ({ secure: true, webgpu: true, adapter: ADAPTER }),
-    open: ({ device }) => ({ kind: device, adapter: '', software: false, max_buffer_bytes: null, self_test_ms: 1 }),
+    open: ({ device }) => ({ kind: device, adapter: '', software: false, max_buffer_bytes: null }),
     load: () => ({ card: CARD, heap_bytes: 1 }),
     embed: () => EMBEDDINGS,
     open_dataset: () => DATASET,

@@ -1,6 +1,6 @@
 // Header: the device, why it was chosen, and the list that overrules it.
 import { byId, showText } from '../dom.js';
-import { formatBytes, formatDuration } from '../format.js';
+import { formatBytes } from '../format.js';
 import { readDevice } from '../share.js';
 
 /** @import { App } from '../app.js' */
@@ -16,18 +16,17 @@ export function deviceView(app) {
   const wanted = byId('device-wanted', HTMLSelectElement);
   wanted.addEventListener('change', () => app.useDevice(wanted.value ? readDevice(wanted.value) : null));
 
-  return (/** @type {State} */ { choice, device, wanted: chosen, errors }) => {
+  return (/** @type {State} */ { choice, device, model, wanted: chosen, errors }) => {
     showText(kind, choice ? RUNS[choice.kind] : 'Looking for WebGPU…');
     kind.dataset.kind = choice?.kind ?? '';
-    showText(reason, [choice?.reason, device && opened(device)].filter(Boolean).join(' '));
+    showText(reason, [choice?.reason, device && opened(device, model.card !== null)].filter(Boolean).join(' '));
     wanted.value = chosen ?? '';
     showText(error, errors.device);
   };
 }
 
-/** @param {NonNullable<State['device']>} device */
-function opened({ kind, self_test_ms, max_buffer_bytes }) {
+/** @param {NonNullable<State['device']>} device @param {boolean} tested its kernels are compared with the CPU's before a model is loaded */
+function opened({ kind, max_buffer_bytes }, tested) {
   if (kind === 'cpu') return ''; // the CPU is what a device is compared with
-  const buffers = max_buffer_bytes ? ` Buffers up to ${formatBytes(max_buffer_bytes)}.` : '';
-  return `Self-test passed in ${formatDuration(self_test_ms)}.${buffers}`;
+  return [tested ? 'Its kernels compute what the CPU does.' : '', max_buffer_bytes ? `Buffers up to ${formatBytes(max_buffer_bytes)}.` : ''].filter(Boolean).join(' ');
 }

@@ -1,0 +1,151 @@
+//! Which tile of the product an adapter runs fastest, for each layout and class of rows: each candidate is checked against
+//! the CPU, then timed. Driven step by step; what it found can be remembered for the adapter.
+//!
+//! Software adapters have one tile, and nothing is measured. A choice changes no result (see `tile`), only its speed.
+
+use super::quant::Layout;
+use super::quant_matmul::tile::{self, CANDIDATES, GPU, ROWS};
+use super::self_test;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use burn::tensor::Tensor;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use web_time::Instant;
+
+/// Inputs and outputs of the timed product: a layer's projection of middle size.
+const FEATURES: [usize; 2] = [1024, 1024];
+/// Seconds that a sample should last at least: several times its read-back.
+const LASTING: f64 = 0.02;
+/// Samples of a candidate, of which the fastest counts; one where it lasts so many seconds.
+const SAMPLES: usize = 3;
+const LONG: f64 = 0.2;
+/// Runs in a sample at most.
+const MOST_RUNS: usize = 1024;
+
+/// How far a measurement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TuningProgress {
+    /// Classes of rows whose tile is chosen, over all layouts.
+    pub done: usize,
+    pub total: usize,
+}
+
+/// A measurement under way.
+pub struct Tuning {
+    device: Device,
+    /// What is not known yet: layout and class of rows.
+    open: Vec<(Layout, usize)>,
+    done: usize,
+    /// Names of the chosen tiles by layout.
+    chosen: BTreeMap<&'static str, [String; ROWS.len()]>,
+}
+
+impl Tuning {
+    /// For products with weights of `layouts`; what `remembered` (a former [`Self::finish`]) knows is taken over, and
+    /// what it doesn't, or names otherwise, is measured.
+    pub fn new(device: &Device, layouts: &[Layout], remembered: Option<&str>) -> Self {
+        let known: BTreeMap<String, Vec<String>> =
+            remembered.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let mut tuning = Self { device: device.clone(), open: Vec::new(), done: 0, chosen: BTreeMap::new() };
+        if !device.is_tuned() {
+            return tuning;
+        }
+        for layout in layouts {
+            if tuning.chosen.contains_key(name(*layout)) {
+                continue; // groups of 16 and 32 share their pipelines
+            }
+            tuning.chosen.insert(name(*layout), Default::default());
+            let names = known.get(name(*layout)).map_or(&[][..], Vec::as_slice);
+            for (class, candidates) in CANDIDATES.iter().enumerate() {
+                let remembered = names
+                    .get(class)
+                    .and_then(|name| candidates.iter().copied().find(|tile| GPU[*tile].to_string() == *name));
+                match remembered {
+                    Some(tile) => tuning.choose(*layout, class, tile),
+                    None => tuning.open.push((*layout, class)),
+                }
+            }
+        }
+        tuning.open.reverse();
+        tuning
+    }
+
+    /// Chooses the next class's tile; `None` when all are chosen.
+    ///
+    /// # Errors
+    /// [`Error::SelfTest`] where a layout has no tile that computes what the CPU does, [`Error::Device`].
+    pub async fn step(&mut self) -> Result<Option<TuningProgress>> {
+        let Some((layout, class)) = self.open.pop() else {
+            return Ok(None);
+        };
+        let mut best = None;
+        let mut wrong = None;
+        let weight = self_test::weight_of(&self.device, layout, FEATURES);
+        let x = self_test::normal(&self.device, ROWS[class], FEATURES[1]);
+        for index in CANDIDATES[class] {
+            let tile = GPU[*index];
+            match self_test::check_tile(&self.device, layout, tile).await {
+                Err(error @ Error::SelfTest { .. }) => {
+                    wrong = Some(error);
+                    continue;
+                }
+                checked => checked?,
+            }
+            let run = || tile::as_tile(tile, || super::quant_matmul(x.clone(), &weight));
+            let seconds = self.time(run).await?;
+            if best.is_none_or(|(fastest, _)| seconds < fastest) {
+                best = Some((seconds, *index));
+            }
+        }
+        match (best, wrong) {
+            (Some((_, tile)), _) => self.choose(layout, class, tile),
+            (None, Some(error)) => return Err(error),
+            (None, None) => {}
+        }
+        self.done += 1;
+        Ok(Some(TuningProgress { done: self.done, total: self.done + self.open.len() }))
+    }
+
+    /// The choices, to be remembered for this adapter; `None` where there was nothing to choose.
+    pub fn finish(self) -> Option<String> {
+        if self.chosen.is_empty() { None } else { serde_json::to_string(&self.chosen).ok() }
+    }
+
+    fn choose(&mut self, layout: Layout, class: usize, tile: usize) {
+        tile::choose(layout, class, tile);
+        if let Some(names) = self.chosen.get_mut(name(layout)) {
+            names[class] = GPU[tile].to_string();
+        }
+    }
+
+    /// Seconds of one run, in the fastest sample.
+    async fn time(&self, run: impl Fn() -> Tensor<2>) -> Result<f64> {
+        let sample = async |runs: usize| -> Result<f64> {
+            let start = Instant::now();
+            (0..runs).for_each(|_| drop(run()));
+            self.device.wait().await?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        let mut runs = 1;
+        let mut fastest = sample(runs).await?;
+        while fastest < LASTING && runs < MOST_RUNS {
+            runs *= 4;
+            fastest = sample(runs).await?;
+        }
+        if fastest < LONG {
+            for _ in 1..SAMPLES {
+                fastest = fastest.min(sample(runs).await?);
+            }
+        }
+        Ok(fastest / runs as f64)
+    }
+}
+
+fn name(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Packed4 => "Packed4",
+        Layout::Packed8 { .. } => "Packed8",
+        Layout::Dense => "Dense",
+    }
+}
