@@ -127,7 +127,7 @@ function unfinishedText({ texts, total_texts, settings, data, model, adapter, de
   return `${paused ? 'Paused' : 'An unfinished run'}: ${formatCount(texts)} of ${plural(total_texts, 'text')} are done, ${what}. ${device === now ? 'Finished texts are not encoded again.' : `They were encoded on ${DEVICES[device]}; on ${DEVICES[now]} each is encoded again.`}`;
 }
 
-/** Types to tick, items per type, seed. @param {App} app */
+/** Types to tick, items per type, captions, seed. @param {App} app */
 function subsetView(app) {
   const fieldset = byId('ted-subset', HTMLFieldSetElement);
   const groups = {
@@ -135,15 +135,18 @@ function subsetView(app) {
     question_types: byId('ted-question-types', HTMLElement),
   };
   const perType = byId('ted-per-type', HTMLInputElement);
+  const captions = byId('ted-captions', HTMLInputElement);
   const seed = byId('ted-seed', HTMLInputElement);
+  const amount = (/** @type {HTMLInputElement} */ { value }) => (value === '' ? null : Number(value));
 
   const read = () => {
-    if (!perType.reportValidity() || !seed.reportValidity()) return;
+    if (![perType, captions, seed].every((field) => field.reportValidity())) return;
     app.setSubset({
       ...app.state.subset,
       caption_types: ticked(groups.caption_types),
       question_types: ticked(groups.question_types),
-      per_type: perType.value === '' ? null : Number(perType.value),
+      per_type: amount(perType),
+      captions: amount(captions),
       seed: Number(seed.value),
     });
   };
@@ -162,6 +165,7 @@ function subsetView(app) {
     tick(groups.caption_types, subset.caption_types);
     tick(groups.question_types, subset.question_types);
     if (document.activeElement !== perType) perType.value = String(subset.per_type ?? '');
+    if (document.activeElement !== captions) captions.value = String(subset.captions ?? '');
     if (document.activeElement !== seed) seed.value = String(subset.seed);
   };
 }
