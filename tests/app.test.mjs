@@ -1,6 +1,7 @@
 // What the page does, without a page: www/app.js on a worker whose methods the test gives.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decodeState } from '../www/share.js';
 import { CARD, DATASET, EMBEDDINGS, failure, REPORT, setUp } from './support/app.mjs';
 
 const tedFile = () => new File(['{}'], 'ted.json');
@@ -227,8 +228,38 @@ test('Stop keeps the partial report', async () => {
   assert.equal(state.run, null);
 });
 
+/** @param {boolean} [complete] */
+const scored = (complete = true) => ({ summary: { accuracy_statistics: { total_correct: 3, total_samples: 4 }, complete }, results: [], provenance: { subset: { id: '0123456789' } } });
+
+/** What the link claims after a run of the sample and then a change. @param {(page: ReturnType<typeof setUp>) => unknown} change @param {boolean} [complete] */
+async function claimed(change, complete) {
+  const page = setUp({ evaluate: () => scored(complete), count: ({ subset }) => ({ items: 4, texts: 9, id: subset.question_types.length ? 'ffffffffff' : '0123456789' }) });
+  const { app, state } = page;
+  await app.start('', null);
+  state.datasetSource = { name: 'ted-sample.json', sample: true, read: async () => new Uint8Array() };
+  await app.openDataset();
+  await app.evaluate();
+  await change(page);
+  await app.share('https://example.org/demo/', async () => {});
+  return decodeState(new URL(state.sharing?.url ?? '').hash).state.result;
+}
+
+test('a link claims a result only of what it holds', async () => {
+  const result = { correct: 3, total: 4, feature: 'norm_avg', pooling: 'mean' };
+  assert.deepEqual(await claimed(() => {}), result);
+  assert.equal(await claimed(() => {}, false), null);
+  for (const change of /** @type {((page: ReturnType<typeof setUp>) => unknown)[]} */ ([
+    ({ app, state }) => app.setSettings({ ...state.settings, feature: 'last' }),
+    ({ app, state }) => app.setSubset({ ...state.subset, question_types: ['OCR'] }),
+    ({ app }) => app.openFile(tedFile()),
+    ({ app }) => app.loadUrl('https://example.org/other.gguf'),
+    ({ app }) => app.loadFiles([new File([''], 'mine.gguf')]),
+    ({ app }) => app.setLoadOptions({ quantize: 'q8', budget_mb: null }),
+  ])) assert.equal(await claimed(change), null, String(change));
+});
+
 test('a link brings back another page\'s state, and what its data set lacks is said', async () => {
-  const sender = setUp();
+  const sender = setUp({ evaluate: () => scored() });
   await sender.app.start('', null);
   sender.app.useExample({ prompts: ['a', ' ', 'b'], hint: '' });
   sender.app.setSettings({ feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });

@@ -17,7 +17,7 @@ const PAGE = /** @type {KeptPage} */ ({
 });
 const UNFINISHED = /** @type {const} */ ({
   subset: { ...CHOSEN }, settings: { ...SETTINGS, feature: 'layer(1)' }, texts: 3, total_texts: 9, data: { name: 'ted.json', sample: false, sha256: 'ab' },
-  model: { kind: 'url', name: 'https://example.org/a.gguf', card: 'Tiny' }, adapter: null, device: 'cpu',
+  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, card: 'Tiny' }, adapter: null, device: 'cpu',
 });
 const ADAPTER = { name: 'epoch_1.pt', sha256: 'cd', kind: 'attention', dimension: 4, rope: true, parameters: 9, layer_weights: [1, 2] };
 const PRODUCTS = { prompts: 3, num_hidden_layers: 2, products: Float32Array.from({ length: 36 }, (_, at) => (at % 7 === 0 ? 1 : 0.2)), tokens: [1, 1, 1], milliseconds: 1 };
@@ -158,9 +158,19 @@ test('after a reload, Resume loads the model, opens the data set and goes on', a
   assert.ok(state.outcome?.report.summary.complete);
 });
 
+test('Resume packs the model as the run had it', async () => {
+  const run = longRun();
+  const { app, state, calls } = setUp({ evaluate: run.evaluate, open_dataset: () => ({ ...DATASET, sha256: 'ab' }) });
+  await app.start('', null, before({ page: PAGE, unfinished: { ...UNFINISHED, model: { ...UNFINISHED.model, quantize: 'q4' } } }));
+  await app.loadModel();
+  await app.resume();
+  assert.deepEqual(calls.filter(([name]) => name === 'load').map(([, { options }]) => options.quantize), ['q8', 'q4']);
+  assert.equal(state.outcome?.source.quantize, 'q4');
+});
+
 test('what a reload cannot bring back is asked for before the run goes on', async () => {
   for (const [unfinished, words] of /** @type {const} */ ([
-    [{ ...UNFINISHED, model: { kind: 'files', name: 'mine.gguf', card: 'Mine' } }, /Pick `mine\.gguf`/],
+    [{ ...UNFINISHED, model: { kind: 'files', name: 'mine.gguf', quantize: null, card: 'Mine' } }, /Pick `mine\.gguf`/],
     [{ ...UNFINISHED, adapter: { name: 'epoch_1.pt', sha256: 'cd' } }, /Pick the adapter `epoch_1\.pt`/],
     [{ ...UNFINISHED, data: { name: 'other.json', sample: false, sha256: '' } }, /Open `other\.json`/],
     [{ ...UNFINISHED, data: { ...UNFINISHED.data, sha256: 'ff'.repeat(32) } }, /is another file than the one of the unfinished run/],

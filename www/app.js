@@ -5,9 +5,10 @@ import { Engine } from './engine.js';
 import { restore } from './keep.js';
 import { Models } from './models.js';
 import { Layers, wholeSettings, withoutAdapter } from './layers.js';
-import { dataOf, advance, modelOf, obstacle, unfinishedRun } from './resume.js';
+import { advance, dataOf, heldSource, modelOf, obstacle, unfinishedRun } from './resume.js';
 import { Review } from './review.js';
 import { decodeState, encodeState, MAX_PROMPTS, readDevice } from './share.js';
+import { sharedState } from './sharing.js';
 import { fileSource, modelAddress, sameSource, urlSource, defaultSource } from './source.js';
 import { initialState } from './state.js';
 import { fileDataset, sampleDataset, subsetOf } from './dataset.js';
@@ -15,7 +16,7 @@ import { fileDataset, sampleDataset, subsetOf } from './dataset.js';
 /** @import { Dataset, DeviceKind, DownloadProgress, LoadOptions, Methods, Settings, Subset } from './types' */
 /** @import { WorkerLike } from './client.js' */
 /** @import { Kept } from './keep.js' */
-/** @import { DatasetSource, Outcome, Section, State } from './state.js' */
+/** @import { DatasetSource, Outcome, Section } from './state.js' */
 /** @import { ModelSource } from './source.js' */
 
 const PATIENCE = 700; // ms that cancelled work may take to end by itself
@@ -188,8 +189,14 @@ export class App {
 
   /** How models are held from the next load on; the loaded one is loaded again when it is needed. @param {Omit<LoadOptions, 'streamed'>} options */
   setLoadOptions(options) {
-    Object.assign(this.state.model, { options: { ...options, streamed: false }, card: null, plan: null, note: '' });
+    this.#holdAs({ ...options, streamed: false });
     this.#changed();
+  }
+
+  /** @param {Partial<LoadOptions>} options */
+  #holdAs(options) {
+    const { model } = this.state;
+    Object.assign(model, { options: { ...model.options, ...options }, card: null, plan: null, note: '' });
   }
 
   loadDefault() {
@@ -442,6 +449,7 @@ export class App {
     await this.#work('ted', async (signal) => {
       const source = modelOf(model, this.base);
       if (source) this.#useSource(source);
+      if (state.model.options.quantize !== model.quantize) this.#holdAs({ quantize: model.quantize });
       if (data.sample && !state.datasetSource?.sample) Object.assign(state, { dataset: null, datasetSource: sampleDataset(this.base) });
       Object.assign(state, { settings, subset: state.dataset ? withTicks(subset, state.dataset) : subset });
       if (state.dataset) await this.#count();
@@ -473,7 +481,7 @@ export class App {
       });
       const { sample, name } = dataOf(state);
       /** @type {Outcome} */
-      const outcome = { report, settings, sample, file: name, model: state.model.card?.name ?? '' };
+      const outcome = { report, settings, sample, file: name, model: state.model.card?.name ?? '', source: heldSource(state.model) };
       const paused = this.#pausing && !report.summary.complete;
       Object.assign(state, paused ? { partial: outcome } : { outcome, unfinished: null, partial: null });
     } finally {
@@ -499,26 +507,9 @@ export class App {
   /** The link to this state. @param {string} page its address without query and fragment @param {(url: string) => Promise<void>} copy */
   async share(page, copy) {
     const { state } = this;
-    const { report, settings } = state.outcome ?? {};
-    const statistics = report?.summary.accuracy_statistics;
     state.errors.share = '';
     try {
-      const fragment = encodeState({
-        prompts: state.prompts.filter((prompt) => prompt.trim() !== ''),
-        feature: state.settings.feature,
-        pooling: state.settings.pooling,
-        weights: wholeSettings(state).layer_weights,
-        reference_precision: state.settings.reference_precision,
-        device: state.wanted,
-        model: state.model.source.kind === 'url' ? state.model.source.name : null,
-        sha256: sharedSha256(state.model),
-        quantize: state.model.options.quantize,
-        data: state.datasetSource?.sample ? 'sample' : null,
-        subset: this.#subset(),
-        subset_id: state.count?.id || null,
-        item: null,
-        result: statistics?.total_samples && settings ? { correct: statistics.total_correct, total: statistics.total_samples, ...settings } : null,
-      });
+      const fragment = encodeState(sharedState(state, this.#subset()));
       const url = `${page}#${fragment}`;
       const copied = await copy(url).then(() => 'Copied.', () => 'Copy it from the field below.');
       const local = state.model.source.kind === 'files' ? ' Your model file is not in it: it opens with the default model.' : '';
@@ -572,12 +563,6 @@ export class App {
       this.#changed();
     }
   }
-}
-
-/** Of a model in one GGUF file: so that the link's reader gets the same bytes, or is told. @param {State['model']} model */
-function sharedSha256({ source, card }) {
-  const { kind, files, sha256 } = source;
-  return kind !== 'url' || files.length > 1 ? null : (sha256 ?? (/\.gguf$/.test(new URL(source.name).pathname) && card?.sha256)) || null;
 }
 
 /** The subset as its boxes show it. @param {Subset} subset @param {Dataset} dataset @returns {Subset} */

@@ -48,6 +48,7 @@ const settings = record({
 });
 const subset = record({ caption_types: strings, question_types: strings, per_type: maybe(amount), captions: maybe(amount), seed: amount });
 const model = record({ kind: one('default', 'url', 'files'), name: word }); // and a link's sha256
+const held = (/** @type {any} */ value) => model(value) && maybe(readable(readQuantize))(value.quantize);
 const accuracy = record({ accuracy: number, correct: amount, total: amount, interval: list(number, 2), chance: number });
 const report = record({
   summary: record({
@@ -74,9 +75,9 @@ const SHAPES = {
     (value.model.sha256 === undefined || isSha256(value.model.sha256)),
   unfinished: record({
     device: readable(readDevice), subset, settings, texts: amount, total_texts: amount, data: record({ name: word, sample: flag, sha256: word }),
-    model: (value) => model(value) && word(value.card) && (value.kind !== 'url' || readable(modelUrl)(value.name)), adapter: maybe(record({ name: word, sha256: word })),
+    model: (value) => held(value) && word(value.card) && (value.kind !== 'url' || readable(modelUrl)(value.name)), adapter: maybe(record({ name: word, sha256: word })),
   }),
-  outcome: record({ report, settings, sample: flag, file: text, model: text }),
+  outcome: record({ report, settings, sample: flag, file: text, model: text, source: held }),
   imported: list(record({ name: text, report, sample: flag }), MAX_REPORTS),
   comparison: (value) => record({ texts: list(text, MAX_PROMPTS), settings, embeddings, model: text, mixed: flag })(value) &&
     value.texts.length > 0 && value.embeddings.similarity.length === value.texts.length ** 2 && value.embeddings.tokens.length === value.texts.length,

@@ -5,7 +5,7 @@ import { RUN } from './reports.js';
 import { emptyState } from './share.js';
 import { defaultSource } from './source.js';
 
-/** @import { Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, ModelCard, Report, Settings, Subset } from './types' */
+/** @import { Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, ModelCard, Quantize, Report, Settings, Subset } from './types' */
 /** @import { DownloadProgress, LoadOptions, ModelPlan, StoredModel } from './types' */
 /** @import { Catalogue } from './catalogue.js' */
 /** @import { Comparison as ReportComparison, Item } from './types' */
@@ -21,7 +21,8 @@ import { defaultSource } from './source.js';
  * @typedef {{ texts: string[], settings: Settings, embeddings: Embeddings, model: string, mixed: boolean }} Comparison mixed: by the
  *   sliders, from the layers' products; vectors are empty then
  * @typedef {{ name: string, sample: boolean, read: () => Promise<Uint8Array> }} DatasetSource
- * @typedef {{ report: Report, settings: Settings, sample: boolean, file: string, model: string }} Outcome
+ * @typedef {{ report: Report, settings: Settings, sample: boolean, file: string, model: string, source: HeldSource }} Outcome
+ * @typedef {{ kind: ModelSource['kind'], name: string, quantize: Quantize | null }} HeldSource where a model came from, and how it was packed
  * @typedef {{ progress: EvaluateProgress, elapsed: number, from: { done: number, elapsed: number } }} Run from: where the encoding
  *   began, after what was restored
  * @typedef {object} Unfinished a run that was paused, or that a reload or a fault ended
@@ -30,7 +31,7 @@ import { defaultSource } from './source.js';
  * @property {number} texts done
  * @property {number} total_texts
  * @property {{ name: string, sample: boolean, sha256: string }} data
- * @property {{ kind: ModelSource['kind'], name: string, card: string }} model card: its name in the model card
+ * @property {HeldSource & { card: string }} model card: its name in the model card
  * @property {{ name: string, sha256: string } | null} adapter where the settings need it
  * @property {DeviceKind} device on another one every text is encoded again
  *
