@@ -166,6 +166,16 @@ test('work that does not end within a second of Cancel ends with its worker', as
   assert.ok(state.comparison);
 });
 
+test('a click on Cancel just as the work ends leaves the worker alone', async () => {
+  const { app, state, workers } = setUp();
+  await app.start('', null);
+  await app.compare();
+  app.stop();
+  await new Promise((resolve) => setTimeout(resolve, 900));
+  assert.equal(workers.length, 1);
+  assert.ok(state.model.card);
+});
+
 test('an empty prompt is marked', async () => {
   const { app, state } = setUp({ embed: failure('EmptyPrompt', 'prompt 4 is empty') });
   await app.start('', null);

@@ -3,9 +3,10 @@ import { Benchmark } from './bench.js';
 import { WorkerError } from './client.js';
 import { Engine } from './engine.js';
 import { restore } from './keep.js';
-import { Models } from './models.js';
 import { Layers, wholeSettings, withoutAdapter } from './layers.js';
-import { advance, dataOf, heldSource, modelOf, obstacle, unfinishedRun } from './resume.js';
+import { Models } from './models.js';
+import { Pace } from './pace.js';
+import { advance, dataOf, heldSource, modelOf, obstacle, unfinishedRun, whatStays } from './resume.js';
 import { Review } from './review.js';
 import { decodeState, encodeState, MAX_PROMPTS, readDevice } from './share.js';
 import { sharedState } from './sharing.js';
@@ -19,8 +20,12 @@ import { fileDataset, sampleDataset, subsetOf } from './dataset.js';
 /** @import { DatasetSource, Outcome, Section } from './state.js' */
 /** @import { ModelSource } from './source.js' */
 
-const PATIENCE = 700; // ms that cancelled work may take to end by itself
-const LONG_PATIENCE = 10_000; // the same for an evaluation, which ends with its batch and then has a partial report
+/** Work that ends with a step of its own, and what is lost where it can't. @type {Partial<Record<Section, string>>} */
+const STEPWISE = {
+  ted: 'The batch did not end in time, and the encoder was ended with it. ',
+  layers: 'The batch did not end in time, and the encoder was ended with it: what the study had is lost.',
+  bench: 'The measurement did not end in time, and the encoder was ended with it: its figures are lost.',
+};
 
 export class App {
   state;
@@ -34,6 +39,7 @@ export class App {
   #abort = new AbortController();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #impatience;
+  #pace = new Pace();
   #pausing = false;
   #begin = () => {};
   /** @type {Promise<void>} work that is asked for while the page still reads what was kept waits for the start */
@@ -72,14 +78,14 @@ export class App {
       state: this.state,
       changed,
       work: (section, work) => this.#work(section, work),
-      call: (method, params, options) => this.#engine.call(method, params, options),
+      call: (method, params, options) => this.#paced(method, params, options),
       ensureModel: (signal) => this.#ensureModel(signal),
     });
     this.layers = new Layers({
       state: this.state,
       changed,
       work: (section, work) => this.#work(section, work),
-      call: (method, params, options) => this.#engine.call(method, params, options),
+      call: (method, params, options) => this.#paced(method, params, options),
       ensureModel: (signal) => this.#ensureModel(signal),
       ensureDataset: () => this.#ensureDataset(),
       subset: () => this.#subset(),
@@ -471,7 +477,7 @@ export class App {
       const settings = wholeSettings(state);
       const subset = this.#subset();
       const started = performance.now();
-      const report = await this.#engine.call('evaluate', { subset, settings }, {
+      const report = await this.#paced('evaluate', { subset, settings }, {
         signal,
         progress: (progress) => {
           state.run = advance(state.run, progress, performance.now() - started);
@@ -526,12 +532,30 @@ export class App {
   /** Ask the running task to stop; a worker that does not in time is ended. What is stored of its work stays. */
   stop() {
     const { task, model } = this.state;
+    if (!task) return;
     this.#abort.abort();
-    const long = (task === 'ted' || task === 'layers') && !model.loading && !model.card?.streamed;
-    this.#impatience ??= setTimeout(() => {
-      model.note = 'The encoder did not stop in time and was ended: the model is loaded again with the next action.';
-      this.#startEngine();
-    }, long ? LONG_PATIENCE : PATIENCE);
+    const stepwise = task in STEPWISE && !model.loading;
+    this.#impatience ??= setTimeout(() => this.#endWorker(stepwise ? task : null), this.#pace.patience(stepwise && !model.card?.streamed));
+  }
+
+  /** @param {Section | null} stepwise the section whose step did not end */
+  #endWorker(stepwise) {
+    const { state } = this;
+    state.model.note = 'The encoder did not stop in time and was ended: the model is loaded again with the next action.';
+    if (stepwise) state.errors[stepwise] = STEPWISE[stepwise] + (stepwise === 'ted' ? whatStays(state) : '');
+    this.#startEngine();
+  }
+
+  /** A call whose progress comes step by step. @template {keyof Methods} M @param {M} method @param {Methods[M]['params']} params @param {{ progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }} [options] */
+  #paced(method, params, options) {
+    this.#pace.begin();
+    return this.#engine.call(method, params, {
+      ...options,
+      progress: (progress) => {
+        this.#pace.step();
+        options?.progress?.(progress);
+      },
+    });
   }
 
   /** A fresh worker where this one's device can't go on; then the message, and what to do. @param {unknown} error */

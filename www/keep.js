@@ -74,7 +74,7 @@ const SHAPES = {
   })(value) && value.prompts.length > 0 && (value.model.kind !== 'url' || readable(modelUrl)(value.model.name)) &&
     (value.model.sha256 === undefined || isSha256(value.model.sha256)),
   unfinished: record({
-    device: readable(readDevice), subset, settings, texts: amount, total_texts: amount, data: record({ name: word, sample: flag, sha256: word }),
+    device: readable(readDevice), subset, settings, texts: amount, total_texts: amount, items: amount, correct: amount, data: record({ name: word, sample: flag, sha256: word }),
     model: (value) => held(value) && word(value.card) && (value.kind !== 'url' || readable(modelUrl)(value.name)), adapter: maybe(record({ name: word, sha256: word })),
   }),
   outcome: record({ report, settings, sample: flag, file: text, model: text, source: held }),

@@ -30,6 +30,8 @@ import { defaultSource } from './source.js';
  * @property {Settings} settings
  * @property {number} texts done
  * @property {number} total_texts
+ * @property {number} items scored
+ * @property {number} correct
  * @property {{ name: string, sample: boolean, sha256: string }} data
  * @property {HeldSource & { card: string }} model card: its name in the model card
  * @property {{ name: string, sha256: string } | null} adapter where the settings need it

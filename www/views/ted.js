@@ -122,9 +122,10 @@ function unfinishedView(app) {
 }
 
 /** @param {Unfinished} unfinished @param {boolean} paused on this page; else it is one of before @param {DeviceKind} now */
-function unfinishedText({ texts, total_texts, settings, data, model, adapter, device }, paused, now) {
+function unfinishedText({ texts, total_texts, items, correct, settings, data, model, adapter, device }, paused, now) {
   const what = `${settings.feature} + ${settings.pooling}${adapter ? ` (${adapter.name})` : ''} of ${model.card || model.name} on ${data.name}`;
-  return `${paused ? 'Paused' : 'An unfinished run'}: ${formatCount(texts)} of ${plural(total_texts, 'text')} are done, ${what}. ${device === now ? 'Finished texts are not encoded again.' : `They were encoded on ${DEVICES[device]}; on ${DEVICES[now]} each is encoded again.`}`;
+  const score = items ? `; ${correct} of ${plural(items, 'item')} right so far` : '';
+  return `${paused ? 'Paused' : 'An unfinished run'}: ${formatCount(texts)} of ${plural(total_texts, 'text')} are done, ${what}${score}. ${device === now ? 'Finished texts are not encoded again.' : `They were encoded on ${DEVICES[device]}; on ${DEVICES[now]} each is encoded again.`}`;
 }
 
 /** Types to tick, items per type, captions, seed. @param {App} app */
