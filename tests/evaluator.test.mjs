@@ -211,9 +211,9 @@ test('a slider moves the matrix within 100 ms, to what the encoder gives for tho
   await page.screenshot({ path: `${SHOTS}/study.png`, fullPage: true });
 
   // The page's own mix of the study's products gives the encoder's score.
-  await see(page, '#weights-study', new RegExp(`: ${right('weighted')} of 6 right with these weights`));
+  await see(page, '#weights-study', new RegExp(`: ${right('weighted')} of 6 right with these weights .*\\[\\d+\\.\\d, `));
   await page.locator('#weights-equal').click();
-  await see(page, '#weights-study', new RegExp(`: ${right('norm_avg')} of 6 right with these weights`));
+  await see(page, '#weights-study', new RegExp(`: ${right('norm_avg')} of 6 right with these weights .*\\[\\d+\\.\\d, `));
   assert.deepEqual(errors, []);
   await close();
 });

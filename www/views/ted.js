@@ -1,6 +1,7 @@
 // TED-6K: the file, the subset, the run with its progress, the result and its download.
 import { byId, element, showText } from '../dom.js';
-import { formatCount, formatDuration, formatPercent, formatSpeed, plural } from '../format.js';
+import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../format.js';
+import { readFigures, wilson } from '../leaderboard.js';
 import { timeLeft } from '../ted.js';
 import { loadStage } from './model.js';
 import { saveReport } from './save.js';
@@ -8,7 +9,7 @@ import { scores } from './scores.js';
 
 /** @import { App } from '../app.js' */
 /** @import { Count, Dataset, DeviceKind, Subset } from '../types' */
-/** @import { Outcome, Run, State, Unfinished } from '../state.js' */
+/** @import { Run, State, Unfinished } from '../state.js' */
 
 const DEVICES = { webgpu: 'WebGPU', cpu: 'the CPU' };
 
@@ -49,8 +50,8 @@ export function tedView(app) {
     });
   }
 
-  /** @type {Outcome | null} */
-  let shown = null;
+  /** @type {unknown[]} */
+  let shown = [];
   return (/** @type {State} */ state) => {
     const { dataset, datasetSource, model, task, run: running, outcome } = state;
     sample.disabled = file.disabled = task !== null;
@@ -74,8 +75,11 @@ export function tedView(app) {
 
     result.hidden = downloads.hidden = outcome === null;
     for (const button of downloads.querySelectorAll('button')) button.disabled = task !== null;
-    if (outcome && outcome !== shown) result.replaceChildren(...scores(outcome));
-    shown = outcome;
+    const now = [outcome, state.board.figures];
+    if (!outcome || now.every((value, at) => value === shown[at])) return;
+    if (outcome !== shown[0]) app.review.openLeaderboard(readFigures);
+    shown = now;
+    result.replaceChildren(...scores(outcome, state.board.figures));
   };
 }
 
@@ -99,7 +103,7 @@ function stageText({ progress, elapsed, from }) {
     `${formatCount(done)} of ${plural(total, 'token')}`,
     restored ? `${formatCount(texts)} of ${plural(total_texts, 'text')}, ${formatCount(restored)} of them restored` : '',
     left === null ? '' : `${formatSpeed(encoded, time)}, ${formatDuration(left)} left`,
-    items ? `${correct} of ${items} right so far (${formatPercent(correct / items)})` : '',
+    items ? `${correct} of ${items} right so far, ${formatPercent(correct / items)} ${formatInterval(wilson(correct / items, items))}` : '',
   ].filter(Boolean).join(' · ');
 }
 
