@@ -125,10 +125,36 @@ test('where the device runs out of memory in a load, a fresh worker streams the 
   await app.loadModel();
   const tries = () => calls.filter(([name]) => name === 'load').map(([, { options }]) => options.streamed);
   assert.deepEqual(tries(), [false, true, true]);
-  app.setLoadOptions({ quantize: 'q8', budget_mb: 900 });
+  app.setLoadOptions({ quantize: 'q8', budget_mb: 900, streamed: false });
   assert.equal(state.model.card, null);
   await app.compare();
-  assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, { quantize: 'q8', budget_mb: 900, streamed: false });
+  assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, { quantize: 'q8', budget_mb: 900, streamed: false, out_of_memory: false });
+});
+
+test('streaming that was chosen holds for the next model, streaming for want of memory does not', async () => {
+  const { app, state, workers, calls } = setUp({
+    async load({ options }, progress) {
+      await progress({ plan: { streamed: options.streamed } });
+      if (!options.streamed) return workers[workers.length - 1].panic('wgpu error: Out of Memory', 'OutOfMemory'), hang();
+      return { card: { ...CARD, streamed: true }, heap_bytes: 1, note: '' };
+    },
+  });
+  await app.start('', null);
+  await app.loadModel();
+  await app.loadUrl('https://example.org/a.gguf');
+  app.setLoadOptions({ ...state.model.options, streamed: true });
+  await app.loadUrl('https://example.org/b.gguf');
+  const tries = calls.filter(([name]) => name === 'load').map(([, { options }]) => [options.streamed, options.out_of_memory]);
+  assert.deepEqual(tries, [[false, false], [true, true], [false, false], [true, true], [true, false]]);
+});
+
+test('a model that is refused leaves the figures that it needs', async () => {
+  const plan = { refused: { code: 'BudgetTooSmall', message: 'the budget is 20.0 MB' } };
+  const { app, state } = setUp({ load: async (_, progress) => (await progress({ plan }), failure(plan.refused.code, plan.refused.message)()) });
+  await app.start('', null);
+  await app.loadModel();
+  assert.equal(state.errors.model, 'the budget is 20.0 MB');
+  assert.deepEqual([state.model.plan, state.model.card], [plan, null]);
 });
 
 test('a lost device and one out of memory are said, and the next action has a fresh worker', async () => {
@@ -264,7 +290,7 @@ test('a link claims a result only of what it holds', async () => {
     ({ app }) => app.openFile(tedFile()),
     ({ app }) => app.loadUrl('https://example.org/other.gguf'),
     ({ app }) => app.loadFiles([new File([''], 'mine.gguf')]),
-    ({ app }) => app.setLoadOptions({ quantize: 'q8', budget_mb: null }),
+    ({ app }) => app.setLoadOptions({ quantize: 'q8', budget_mb: null, streamed: false }),
   ])) assert.equal(await claimed(change), null, String(change));
 });
 

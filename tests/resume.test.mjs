@@ -13,7 +13,7 @@ const CHOSEN = { caption_types: [], question_types: ['OCR'], per_type: null, cap
 const NOTHING = /** @type {Kept} */ ({ page: null, unfinished: null, outcome: null, imported: null, comparison: null, study: null });
 const PAGE = /** @type {KeptPage} */ ({
   prompts: ['kept'], hint: '', settings: { ...SETTINGS, feature: 'last' }, subset: CHOSEN, wanted: 'cpu', model: { kind: 'default', name: 'x' }, adapter: null,
-  data: { name: 'ted.json', sample: false }, item: null, fragment: '', options: { quantize: 'q8', budget_mb: 500 },
+  data: { name: 'ted.json', sample: false }, item: null, fragment: '', options: { quantize: 'q8', budget_mb: 500, streamed: false },
 });
 const UNFINISHED = /** @type {const} */ ({
   subset: { ...CHOSEN }, settings: { ...SETTINGS, feature: 'layer(1)' }, texts: 3, total_texts: 9, items: 2, correct: 1, data: { name: 'ted.json', sample: false, sha256: 'ab' },

@@ -186,16 +186,18 @@ export class App {
     const { state, layers } = this;
     const { file, card } = state.adapter;
     if (!sameSource(source, state.model.source)) {
-      Object.assign(state.model, { source, card: null, plan: null, options: { ...state.model.options, streamed: false } });
+      const { options } = state.model;
+      const { streamed, out_of_memory } = options;
+      Object.assign(state.model, { source, card: null, plan: null, options: { ...options, streamed: streamed && !out_of_memory, out_of_memory: false } });
       Object.assign(state, { comparison: null, mixing: null });
       if (file) layers.forget(`The adapter \`${card?.name ?? file.name}\` belonged to the model before: it was dropped.`);
     }
     Object.assign(state.model, { source, missing: '', download: null, note: '' });
   }
 
-  /** How models are held from the next load on; the loaded one is loaded again when it is needed. @param {Omit<LoadOptions, 'streamed'>} options */
+  /** How models are held from the next load on; the loaded one is loaded again when it is needed. @param {Omit<LoadOptions, 'out_of_memory'>} options */
   setLoadOptions(options) {
-    this.#holdAs({ ...options, streamed: false });
+    this.#holdAs({ ...options, out_of_memory: false });
     this.#changed();
   }
 
@@ -265,7 +267,7 @@ export class App {
       return await load();
     } catch (error) {
       if (codeOf(error) !== 'OutOfMemory' || !model.plan || model.plan.streamed) throw error;
-      model.options = { ...model.options, streamed: true };
+      model.options = { ...model.options, streamed: true, out_of_memory: true };
       await this.#startEngine();
       await this.#ensureOpen();
       const loaded = await load();

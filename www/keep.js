@@ -23,7 +23,7 @@ import { reason } from './store.js';
  * @property {Subset} subset empty lists where every type is ticked
  * @property {DeviceKind | null} wanted
  * @property {{ kind: 'default' | 'url' | 'files', name: string, sha256?: string }} model
- * @property {Omit<LoadOptions, 'streamed'>} options
+ * @property {Omit<LoadOptions, 'out_of_memory'>} options
  * @property {string | null} adapter the name of its file
  * @property {{ name: string, sample: boolean } | null} data
  * @property {ItemId | null} item
@@ -70,7 +70,7 @@ const embeddings = record({ dimension: amount, vectors: floats, similarity: floa
 const SHAPES = {
   page: (value) => record({
     prompts: list((prompt) => text(prompt) && prompt.length <= MAX_PROMPT, MAX_PROMPTS), hint: word, settings, subset, wanted: maybe(readable(readDevice)), model,
-    options: record({ quantize: maybe(readable(readQuantize)), budget_mb: maybe(amount) }), adapter: maybe(word), data: maybe(record({ name: word, sample: flag })), item: maybe(record({ caption_key: word, question_type: word })), fragment: text,
+    options: record({ quantize: maybe(readable(readQuantize)), budget_mb: maybe(amount), streamed: flag }), adapter: maybe(word), data: maybe(record({ name: word, sample: flag })), item: maybe(record({ caption_key: word, question_type: word })), fragment: text,
   })(value) && value.prompts.length > 0 && (value.model.kind !== 'url' || readable(modelUrl)(value.model.name)) &&
     (value.model.sha256 === undefined || isSha256(value.model.sha256)),
   unfinished: record({
@@ -231,7 +231,7 @@ function pageOf(state) {
     subset: subsetOf(state),
     wanted: state.forced ? null : state.wanted,
     model: model.missing ? { kind: 'files', name: model.missing } : keptSource(model.source),
-    options: { quantize: model.options.quantize, budget_mb: model.options.budget_mb },
+    options: { quantize: model.options.quantize, budget_mb: model.options.budget_mb, streamed: model.options.streamed && !model.options.out_of_memory },
     adapter: (adapter.file?.name ?? adapter.missing) || null,
     data: datasetSource && { name: datasetSource.name, sample: datasetSource.sample },
     item: item && { caption_key: item.caption_key, question_type: item.question_type },
@@ -268,7 +268,7 @@ export function restore(state, kept, { base, linked, dataset }) {
   if (!page || linked || touched) return;
   const { prompts, hint, settings, subset, wanted, model, options, adapter, item } = page;
   Object.assign(state, { prompts, hint, subset, wanted, comparison, settings: withoutAdapter(settings, null), item: item && { ...item, item: null, from: [], called: false } });
-  state.model.options = { ...options, streamed: false };
+  state.model.options = { ...options, out_of_memory: false };
   if (model.kind === 'url') state.model.source = urlSource(model.name, model.sha256);
   if (model.kind === 'files') state.model.missing = model.name;
   if (adapter) state.adapter.missing = adapter;

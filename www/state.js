@@ -67,8 +67,7 @@ import { defaultSource } from './source.js';
  * @property {boolean} forced the device is the address's choice, which is not kept
  * @property {{ source: ModelSource, card: ModelCard | null, heap: number, loading: boolean, progress: LoadProgress | null,
  *   download: DownloadProgress | null, plan: ModelPlan | null, options: LoadOptions, note: string, missing: string }} model download: or what
- *   it will be, until its size is agreed to; plan: what it takes, once its header is read; options: of the next load, `streamed` after the
- *   device ran out of memory; note: what is not as it should be; missing: the names of files that were picked before a reload
+ *   it will be, until its size is agreed to; plan: what it takes, once its header is read; options: of the next load; note: what is not as it should be; missing: the names of files that were picked before a reload
  * @property {Stored} stored
  * @property {Catalogue | null} catalogue
  * @property {Adapter} adapter
@@ -115,7 +114,7 @@ export function initialState(base) {
     panic: '',
     task: null,
     errors: { device: '', model: '', stored: '', catalogue: '', adapter: '', prompts: '', ted: '', layers: '', items: '', compare: '', leaderboard: '', bench: '', share: '' },
-    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, download: null, plan: null, options: { quantize: null, budget_mb: null, streamed: false }, note: '', missing: '' },
+    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, download: null, plan: null, options: { quantize: null, budget_mb: null, streamed: false, out_of_memory: false }, note: '', missing: '' },
     stored: { models: [], usage: null, quota: null, persisted: false, refused: '', checking: null, verdicts: {} },
     catalogue: null,
     adapter: { file: null, card: null, missing: '', note: '' },

@@ -78,6 +78,7 @@ export type LoadOptions = {
   quantize: Quantize | null; // of dense weights (F32, F16, BF16); null: kept as f32
   budget_mb: number | null; // device memory it may take; null: as much as there is
   streamed: boolean; // layer by layer, even where the whole model is within the budget
+  out_of_memory: boolean; // the device has just been too small: batches are no larger than a whole model's
 };
 /** What a model will take, told from its header; bytes. */
 export type ModelPlan = {
@@ -85,9 +86,14 @@ export type ModelPlan = {
   batch_tokens: number; // of a packed batch
   download_bytes: number;
   weight_bytes: number; // on the device
+  activation_bytes: number; // on the device, of a batch
   whole_bytes: number; // device: weights and the largest batch
   streamed_bytes: number; // device: two layers and the largest batch
   host_bytes: number; // in the page
+  largest_buffer_bytes: number;
+  max_buffer_bytes: number | null; // what the device allows in one buffer; null: it sets no limit
+  budget_bytes: number | null;
+  refused: { code: string; message: string } | null; // why it can't be held at all
 };
 export type Embeddings = {
   dimension: number;

@@ -42,6 +42,7 @@ const methods = {
       if (download.total) await progress(download);
       const plan = await session.open_model(modelFiles.sources, options);
       await progress({ plan });
+      if (plan.refused) throw named(plan.refused.code, plan.refused.message);
       if (plan.streamed) modelFiles.refuseUnlessStored();
       const missing = download.total - download.done;
       if (missing > ASK && !agreed) throw named('Agree', `This model is a download of ${formatBytes(missing)}: begin it under Model.`);
