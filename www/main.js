@@ -53,6 +53,6 @@ const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (perfo
 const before = { kept: await keeper.read(), dataset: keeper.dataset.bind(keeper), reloaded: navigation?.type === 'reload' };
 const query = new URLSearchParams(location.search);
 app.start(location.hash, query.get('device'), before);
-if (query.has('bench')) app.benchmark.begin(query.get('bench') ?? '');
+if (query.has('bench')) app.benchmark.begin(query.get('bench') ?? '', query.get('tokens') ?? '');
 keeper.begin(app.state);
 app.models.refresh();

@@ -99,7 +99,8 @@ import { defaultSource } from './source.js';
  * @property {{ name: string, url: string, note: string } | null} itemLink
  * @property {{ first: string, second: string }} pair ids of the reports to compare
  * @property {{ first: NamedReport, second: NamedReport, comparison: ReportComparison } | null} compared
- * @property {{ seconds: number, progress: BenchProgress | null, report: BenchReport | null }} bench seconds: its budget
+ * @property {{ seconds: number, tokens: number[] | null, progress: BenchProgress | null, report: BenchReport | null }} bench seconds: its budget;
+ *   tokens: lengths of texts, null: the usual ones
  * @property {{ figures: Leaderboard | null, column: Column, key: Column | 'model' | 'kind', descending: boolean }} board
  */
 
@@ -145,7 +146,7 @@ export function initialState(base) {
     itemLink: null,
     pair: { first: RUN, second: '' },
     compared: null,
-    bench: { seconds: SECONDS, progress: null, report: null },
+    bench: { seconds: SECONDS, tokens: null, progress: null, report: null },
     board: { figures: null, column: 'norm_avg', key: 'norm_avg', descending: true },
   };
 }

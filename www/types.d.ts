@@ -289,7 +289,8 @@ export interface Session {
   layer_products(texts: string[], pooling: 'mean' | 'last_token'): Promise<LayerProducts>;
   item(caption_key: string, question_type: string): Item;
   evaluate(subset: Subset, settings: Settings, progress: OnProgress<EvaluateProgress>, store: VectorStore | null): Promise<Report>;
-  bench(seconds: number, progress: OnProgress<BenchProgress>): Promise<BenchReport>;
+  /** `tokens`: lengths of texts, in place of the usual ones. */
+  bench(seconds: number, tokens: Uint32Array | undefined, progress: OnProgress<BenchProgress>): Promise<BenchReport>;
   study(subset: Subset, pooling: 'mean' | 'last_token', layer_weights: number[] | null, progress: OnProgress<StudyProgress>): Promise<LayerStudy>;
 }
 
@@ -333,7 +334,7 @@ export type Methods = {
   item: { params: { caption_key: string; question_type: string }; result: Item; progress: never };
   evaluate: { params: { subset: Subset; settings: Settings }; result: Report; progress: EvaluateProgress };
   study: { params: { subset: Subset; pooling: 'mean' | 'last_token'; layer_weights: number[] | null }; result: LayerStudy; progress: StudyProgress };
-  bench: { params: { seconds: number }; result: BenchReport; progress: BenchProgress };
+  bench: { params: { seconds: number; tokens: number[] | null }; result: BenchReport; progress: BenchProgress };
   import_report: { params: { name: string; bytes: Uint8Array }; result: Report; progress: never };
   compare_reports: { params: { first: Report; second: Report }; result: Comparison; progress: never };
   export_report: { params: { report: Report; format: 'csv' | 'jsonl' }; result: string; progress: never };

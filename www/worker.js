@@ -71,7 +71,7 @@ const methods = {
   compare_reports: ({ first, second }) => wasm.compare_reports(first, second),
   export_report: ({ report, format }) => wasm.export_report(report, format),
   evaluate: ({ subset, settings }, progress, signal) => reading(signal, () => session.evaluate(subset, settings, progress, store)),
-  bench: ({ seconds }, progress, signal) => reading(signal, () => session.bench(seconds, progress)),
+  bench: ({ seconds, tokens }, progress, signal) => reading(signal, () => session.bench(seconds, tokens ? Uint32Array.from(tokens) : undefined, progress)),
   study: ({ subset, pooling, layer_weights }, progress, signal) => reading(signal, () => session.study(subset, pooling, layer_weights, progress)),
 };
 
