@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { serve } from '../serve.mjs';
 import { badServer } from './support/bad-server.mjs';
 import { freshPage, launch, see } from './support/chromium.mjs';
+import { ggufFile } from './support/gguf.mjs';
 
 /** @import { Browser, Page } from 'playwright-core' */
 /** @import { Embeddings, Report } from '../www/types' */
@@ -294,6 +295,35 @@ test('each bad input has its message, and the page works on', async () => {
   assert.deepEqual(errors.filter((error) => !error.startsWith('Failed to load resource')), []);
   await close();
   host.close();
+});
+
+test('each fault of a GGUF file has its message, and a right one loads', async () => {
+  const { page, errors, close } = await freshPage(browser);
+  await page.goto(`${site.url}?device=cpu`);
+  await page.locator('#model summary').first().click();
+  /** @param {string} name @param {Parameters<typeof ggufFile>[0]} [options] */
+  const pick = (name, options) => page.locator('#model-files').setInputFiles({ name, mimeType: 'application/octet-stream', buffer: ggufFile(options) });
+  const changed = (/** @type {string} */ part, /** @type {object} */ change) => ({
+    change: (/** @type {import('./support/gguf.mjs').Tensor[]} */ tensors) => tensors.map((tensor) => (tensor.name.includes(part) ? { ...tensor, ...change } : tensor)),
+  });
+  for (const [name, options, message] of /** @type {[string, Parameters<typeof ggufFile>[0], RegExp][]} */ ([
+    ['family.gguf', { architecture: 'mamba' }, /`family\.gguf`: model family `mamba` is not supported, expected llama, qwen2, qwen3 or qwen3vl/],
+    ['tokenizer.gguf', { tokenizer: 'bert' }, /`tokenizer\.gguf`: tokenizer `bert, smollm` is not supported, expected/],
+    ['type.gguf', changed('ffn_up', { type: 20 }), /`type\.gguf`: tensor `blk\.0\.ffn_up\.weight` has type .*, expected one of F32, F16/],
+    ['missing.gguf', { change: (tensors) => tensors.filter((tensor) => !tensor.name.includes('attn_v')) }, /`missing\.gguf` has no tensor `blk\.0\.attn_v\.weight`/],
+    ['shape.gguf', changed('ffn_down', { shape: [32, 64] }), /`shape\.gguf`: tensor `blk\.0\.ffn_down\.weight` has shape \[32, 64\], expected \[32, 32\]/],
+    ['tensors.gguf', { counts: [1e12, 9] }, /`tensors\.gguf`: .* is 1000000000000, expected at most/],
+    ['entries.gguf', { counts: [11, 1e15] }, /`entries\.gguf`: .* is 1000000000000000, expected at most/],
+  ])) {
+    await pick(name, options);
+    await see(page, '#model-error', message);
+    await idle(page);
+    assert.ok(await page.locator('#model-progress').isHidden(), `${name}: the progress goes on`);
+  }
+  await pick('right.gguf');
+  await see(page, '#model-facts', /Familyllama.*Layers1Hidden size32/);
+  assert.deepEqual(errors, []);
+  await close();
 });
 
 test('a hostile link is refused in words and reaches nothing', async () => {
