@@ -41,7 +41,7 @@ function show() {
 Object.assign(globalThis, {
   granTed: {
     get last() {
-      return { embeddings: app.state.comparison?.embeddings ?? null, report: app.state.outcome?.report ?? null, compared: app.state.compared?.comparison ?? null, bench: app.state.bench.report };
+      return { model: app.state.model.card, embeddings: app.state.comparison?.embeddings ?? null, report: app.state.outcome?.report ?? null, compared: app.state.compared?.comparison ?? null, bench: app.state.bench.report };
     },
   },
 });

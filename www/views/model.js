@@ -113,7 +113,7 @@ export function planFacts(plan) {
     fact('Weights', formatBytes(plan.weight_bytes)),
     fact(`A batch of ${plural(plan.batch_tokens, 'token')}`, formatBytes(plan.activation_bytes)),
     fact('Device memory, whole', formatBytes(plan.whole_bytes)),
-    fact('Layer by layer', formatBytes(plan.streamed_bytes), 'device memory, two layers at a time'),
+    fact('Device, layer by layer', formatBytes(plan.streamed_bytes), 'device memory, two layers at a time'),
     ...(budget === null ? [] : [fact('Budget', formatBytes(budget))]),
     fact('Page memory', formatBytes(plan.host_bytes)),
     fact('Largest buffer', `${formatBytes(plan.largest_buffer_bytes)}${most === null ? '' : ` of ${formatBytes(most)} allowed`}`),

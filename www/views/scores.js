@@ -66,7 +66,7 @@ function row(name, { accuracy, correct, total, interval, chance }, published) {
   const bar = element('div', { className: 'bar whisker', ariaHidden: 'true' }, element('span', {}));
   for (const [property, value] of Object.entries({ accuracy, chance, low, high })) bar.style.setProperty(`--${property}`, `${100 * value}%`);
   const number = (/** @type {(string | HTMLElement)[]} */ ...parts) => element('td', { className: 'number' }, ...parts);
-  return element('tr', {}, element('th', { scope: 'row' }, name),
-    number(total ? `${correct} / ${total}` : 'published'), number(formatPercent(accuracy), element('small', {}, ` ${formatInterval(interval)}`)), element('td', {}, bar), number(formatPercent(chance)),
+  return element('tr', {}, element('th', { scope: 'row' }, name, ...(total ? [] : [' ', element('small', {}, 'published')])),
+    number(total ? `${correct} / ${total}` : ''), number(formatPercent(accuracy), element('small', {}, ` ${formatInterval(interval)}`)), element('td', {}, bar), number(formatPercent(chance)),
     number(published === undefined ? '' : formatPercent(published)));
 }
