@@ -148,7 +148,7 @@ test('a batch that does not end in time ends with its worker; its counts stay, a
   assert.deepEqual(run.encoded, [4, 5]);
 });
 
-test('a stopped run is waited for twice as long as its last step took', async () => {
+test('a stopped run is waited for twice as long as a step took', async () => {
   const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const step = { stage: 'evaluate', done: 1, total: 9, texts: 1, total_texts: 9, items: 0, correct: 0, restored: 0 };
   const page = setUp({
