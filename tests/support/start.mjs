@@ -7,7 +7,7 @@ import { launchStored } from './chromium.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
-/** @param {string} url the page's @param {number} rounds @returns {Promise<{ plain: number, start: number }[]>} ms */
+/** @param {string} url the page's @param {number} rounds @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed: parts of start, as the worker tells them */
 export async function startTimes(url, rounds) {
   const profile = await mkdtemp(join(tmpdir(), 'gran-ted-start-'));
   const { page, close } = await launchStored(profile);
@@ -21,7 +21,7 @@ export async function startTimes(url, rounds) {
       await page.reload();
       await page.locator('#ted-sample').click(); // opens the encoder, without the model
       await page.locator('#ted-count', { hasText: /items/ }).waitFor();
-      times.push({ plain: await plainLoop(page, bytes), start: await firstVector(page) });
+      times.push({ plain: await plainLoop(page, bytes), ...(await firstVector(page)) });
     }
     return times;
   } finally {
@@ -40,7 +40,9 @@ async function firstVector(page) {
     button.click();
     do await new Promise(requestAnimationFrame);
     while (button.disabled);
-    return performance.now() - start;
+    const took = performance.now() - start;
+    const { model, embeddings } = /** @type {any} */ (globalThis).granTed.last;
+    return { start: took, load: model.load_ms, embed: embeddings.milliseconds };
   });
 }
 
