@@ -212,6 +212,21 @@ test('a share link opened in a fresh profile shows the same matrix; the TED samp
   await close();
 });
 
+test('a subset of the command line has the same id on the page and in its link', async () => {
+  const { page, errors, close } = await freshPage(browser);
+  await page.goto(`${site.url}?device=cpu`);
+  await page.locator('#ted-sample').click();
+  await page.locator('#ted-count', { hasText: '46 items' }).waitFor();
+  await page.getByLabel('First captions').fill('2');
+  await page.getByLabel('First captions').press('Tab');
+  await page.locator('#ted-count', { hasText: '8 items' }).waitFor();
+  await page.locator('#share-copy').click();
+  // provenance.subset.id of `gran-ted evaluate MODEL www/ted-sample.json --subset captions=2 --out report.json`
+  await page.waitForFunction(() => /[#&]captions=2&seed=42&id=d989ba63ec(&|$)/.test(/** @type {HTMLInputElement} */ (document.getElementById('share-link')).value));
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test('under a sub-path and 360 pixels wide the page works the same', async () => {
   const mounted = await serve({ root: 'dist', prefix: '/demo/app/' });
   const { page, errors, requests, close } = await freshPage(browser, { viewport: { width: 360, height: 740 } });
