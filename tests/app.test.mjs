@@ -1,6 +1,7 @@
 // What the page does, without a page: www/app.js on a worker whose methods the test gives.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decodeState } from '../www/share.js';
 import { CARD, DATASET, EMBEDDINGS, failure, REPORT, setUp } from './support/app.mjs';
 
 const tedFile = () => new File(['{}'], 'ted.json');
@@ -124,10 +125,36 @@ test('where the device runs out of memory in a load, a fresh worker streams the 
   await app.loadModel();
   const tries = () => calls.filter(([name]) => name === 'load').map(([, { options }]) => options.streamed);
   assert.deepEqual(tries(), [false, true, true]);
-  app.setLoadOptions({ quantize: 'q8', budget_mb: 900 });
+  app.setLoadOptions({ quantize: 'q8', budget_mb: 900, streamed: false });
   assert.equal(state.model.card, null);
   await app.compare();
-  assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, { quantize: 'q8', budget_mb: 900, streamed: false });
+  assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, { quantize: 'q8', budget_mb: 900, streamed: false, out_of_memory: false });
+});
+
+test('streaming that was chosen holds for the next model, streaming for want of memory does not', async () => {
+  const { app, state, workers, calls } = setUp({
+    async load({ options }, progress) {
+      await progress({ plan: { streamed: options.streamed } });
+      if (!options.streamed) return workers[workers.length - 1].panic('wgpu error: Out of Memory', 'OutOfMemory'), hang();
+      return { card: { ...CARD, streamed: true }, heap_bytes: 1, note: '' };
+    },
+  });
+  await app.start('', null);
+  await app.loadModel();
+  await app.loadUrl('https://example.org/a.gguf');
+  app.setLoadOptions({ ...state.model.options, streamed: true });
+  await app.loadUrl('https://example.org/b.gguf');
+  const tries = calls.filter(([name]) => name === 'load').map(([, { options }]) => [options.streamed, options.out_of_memory]);
+  assert.deepEqual(tries, [[false, false], [true, true], [false, false], [true, true], [true, false]]);
+});
+
+test('a model that is refused leaves the figures that it needs', async () => {
+  const plan = { refused: { code: 'BudgetTooSmall', message: 'the budget is 20.0 MB' } };
+  const { app, state } = setUp({ load: async (_, progress) => (await progress({ plan }), failure(plan.refused.code, plan.refused.message)()) });
+  await app.start('', null);
+  await app.loadModel();
+  assert.equal(state.errors.model, 'the budget is 20.0 MB');
+  assert.deepEqual([state.model.plan, state.model.card], [plan, null]);
 });
 
 test('a lost device and one out of memory are said, and the next action has a fresh worker', async () => {
@@ -163,6 +190,16 @@ test('work that does not end within a second of Cancel ends with its worker', as
   assert.equal(workers.length, 2);
   await app.compare();
   assert.ok(state.comparison);
+});
+
+test('a click on Cancel just as the work ends leaves the worker alone', async () => {
+  const { app, state, workers } = setUp();
+  await app.start('', null);
+  await app.compare();
+  app.stop();
+  await new Promise((resolve) => setTimeout(resolve, 900));
+  assert.equal(workers.length, 1);
+  assert.ok(state.model.card);
 });
 
 test('an empty prompt is marked', async () => {
@@ -227,8 +264,38 @@ test('Stop keeps the partial report', async () => {
   assert.equal(state.run, null);
 });
 
+/** @param {boolean} [complete] */
+const scored = (complete = true) => ({ summary: { accuracy_statistics: { total_correct: 3, total_samples: 4 }, complete }, results: [], provenance: { subset: { id: '0123456789' } } });
+
+/** What the link claims after a run of the sample and then a change. @param {(page: ReturnType<typeof setUp>) => unknown} change @param {boolean} [complete] */
+async function claimed(change, complete) {
+  const page = setUp({ evaluate: () => scored(complete), count: ({ subset }) => ({ items: 4, texts: 9, id: subset.question_types.length ? 'ffffffffff' : '0123456789' }) });
+  const { app, state } = page;
+  await app.start('', null);
+  state.datasetSource = { name: 'ted-sample.json', sample: true, read: async () => new Uint8Array() };
+  await app.openDataset();
+  await app.evaluate();
+  await change(page);
+  await app.share('https://example.org/demo/', async () => {});
+  return decodeState(new URL(state.sharing?.url ?? '').hash).state.result;
+}
+
+test('a link claims a result only of what it holds', async () => {
+  const result = { correct: 3, total: 4, feature: 'norm_avg', pooling: 'mean' };
+  assert.deepEqual(await claimed(() => {}), result);
+  assert.equal(await claimed(() => {}, false), null);
+  for (const change of /** @type {((page: ReturnType<typeof setUp>) => unknown)[]} */ ([
+    ({ app, state }) => app.setSettings({ ...state.settings, feature: 'last' }),
+    ({ app, state }) => app.setSubset({ ...state.subset, question_types: ['OCR'] }),
+    ({ app }) => app.openFile(tedFile()),
+    ({ app }) => app.loadUrl('https://example.org/other.gguf'),
+    ({ app }) => app.loadFiles([new File([''], 'mine.gguf')]),
+    ({ app }) => app.setLoadOptions({ quantize: 'q8', budget_mb: null, streamed: false }),
+  ])) assert.equal(await claimed(change), null, String(change));
+});
+
 test('a link brings back another page\'s state, and what its data set lacks is said', async () => {
-  const sender = setUp();
+  const sender = setUp({ evaluate: () => scored() });
   await sender.app.start('', null);
   sender.app.useExample({ prompts: ['a', ' ', 'b'], hint: '' });
   sender.app.setSettings({ feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });

@@ -6,16 +6,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { readSeconds } from '../www/bench.js';
+import { readSeconds, readTokens } from '../www/bench.js';
 import { failure, setUp } from './support/app.mjs';
 
 const REPORT = { complete: true, rows: [], skipped: [], peak: { gflops: 1, copy_gb_per_second: 1 } };
-const STEP = { stage: 'bench', done: 1, total: 9, name: 'q_proj', tokens: 16 };
+const STEP = { stage: 'bench', done: 1, total: 9, name: 'qkv_proj', tokens: 16 };
 
 test('a budget is a number of seconds from 1 to 3600', () => {
   assert.equal(readSeconds('20'), 20);
   assert.equal(readSeconds('1.5'), 1.5);
   for (const bad of ['', ' ', '0', '-3', '3601', 'soon', 'Infinity', '1e9']) assert.throws(() => readSeconds(bad), /expected 1 to 3600 seconds/);
+});
+
+test('lengths are a short list of numbers of tokens, or none', () => {
+  assert.deepEqual(readTokens('64, 2048,64'), [64, 2048]);
+  assert.equal(readTokens(' '), null);
+  for (const bad of ['0', '64,', '6e2', '-1', '40000', 'long', '1.5', '1,2,3,4,5,6,7,8,9']) assert.throws(() => readTokens(bad), /expected at most 8 numbers of tokens from 1 to 32768/);
 });
 
 test('the address begins it: the model is loaded, then measured within the seconds it names', async () => {
@@ -30,9 +36,9 @@ test('the address begins it: the model is loaded, then measured within the secon
     },
   });
   app.start('', null);
-  await app.benchmark.begin('20');
+  await app.benchmark.begin('20', '64,2048');
   assert.deepEqual(names().filter((name) => ['load', 'bench'].includes(name)), ['load', 'bench']);
-  assert.deepEqual(calls.at(-1), ['bench', { seconds: 20 }]);
+  assert.deepEqual(calls.at(-1), ['bench', { seconds: 20, tokens: [64, 2048] }]);
   assert.deepEqual(seen, [STEP, 'bench']);
   assert.deepEqual([state.bench.report, state.bench.progress, state.task, state.errors.bench], [REPORT, null, null, '']);
 });
@@ -42,9 +48,12 @@ test('an address that names no budget measures within the one on the page, a wro
   app.start('', null);
   await app.benchmark.begin('soon');
   assert.match(state.errors.bench, /`soon` is no budget/);
+  await app.benchmark.begin('20', 'short');
+  assert.match(state.errors.bench, /`short` is no list of lengths/);
   assert.ok(calls.every(([name]) => name !== 'bench'));
+  app.benchmark.setSeconds('60');
   await app.benchmark.begin('');
-  assert.deepEqual(calls.at(-1), ['bench', { seconds: 60 }]);
+  assert.deepEqual(calls.at(-1), ['bench', { seconds: 60, tokens: null }]);
   assert.equal(state.errors.bench, '');
 });
 

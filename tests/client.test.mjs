@@ -56,6 +56,12 @@ test('progress reaches the page while the call runs; typed arrays are moved', as
   assert.deepEqual([...vectors], [1, 2]);
 });
 
+test('a text of 20 MB, as JSONL of a full run is, comes through', async () => {
+  const client = clientOf(fakeWorker({ export_report: () => 'x'.repeat(20e6), remove: () => null }), ignore);
+  assert.equal((await client.call('export_report')).length, 20e6);
+  assert.equal(await client.call('remove'), null);
+});
+
 test('abort stops a running call at its next progress, and a waiting one before it begins', async () => {
   let rounds = 0;
   const client = clientOf(fakeWorker({

@@ -211,9 +211,9 @@ test('a slider moves the matrix within 100 ms, to what the encoder gives for tho
   await page.screenshot({ path: `${SHOTS}/study.png`, fullPage: true });
 
   // The page's own mix of the study's products gives the encoder's score.
-  await see(page, '#weights-study', new RegExp(`: ${right('weighted')} of 6 right with these weights`));
+  await see(page, '#weights-study', new RegExp(`: ${right('weighted')} of 6 right with these weights .*\\[\\d+\\.\\d, `));
   await page.locator('#weights-equal').click();
-  await see(page, '#weights-study', new RegExp(`: ${right('norm_avg')} of 6 right with these weights`));
+  await see(page, '#weights-study', new RegExp(`: ${right('norm_avg')} of 6 right with these weights .*\\[\\d+\\.\\d, `));
   assert.deepEqual(errors, []);
   await close();
 });
@@ -429,7 +429,7 @@ test('the benchmark begins by itself, stays within its budget, and its figures c
   await page.goto(`${address}&bench=8`);
   await page.locator('#bench-stage', { hasText: /\d+ of \d+: / }).waitFor({ timeout: LONG });
   await idle(page);
-  await see(page, '#bench-result', /GFLOP\/s.*The model by length of the text.*16 tokens.*q_proj.*attention.*model/s);
+  await see(page, '#bench-result', /GFLOP\/s.*The model by length of the text.*16 tokens.*qkv_proj.*attention.*model/s);
   const report = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.bench);
   assert.equal(report.complete, true);
   assert.ok(report.seconds < 60, `${report.seconds} s`); // a busy machine's single step may be long

@@ -158,16 +158,26 @@ test('the memory that a model takes is told before its weights are read, and a b
   await unfold(page, '#own');
   await page.locator('#model-files').setInputFiles(MODEL);
   await see(page, '#model-error', /^the model needs [\d.]+ MB of device memory with 2 layers at a time, but the budget is 20\.0 MB$/);
+  await see(page, '#model-plan', /^On the deviceDoes not fit.*Weights[\d.]+ MBA batch of [\d,]+ tokens[\d.]+ MB.*Budget20\.0 MBPage memory.*Largest buffer[\d.]+ MB/);
   await hold(page, BUDGET);
   await page.locator('#model-load').click();
-  await page.locator('#model-plan', { hasText: /up to 111 MB of device memory whole, 4\d(\.\d)? MB layer by layer.*Its layers are brought/ }).waitFor();
+  await page.locator('#model-plan', { hasText: /^On the deviceLayer by layer, for each batch.*Device memory, whole111 MBDevice, layer by layer4\d(\.\d)? MB/ }).waitFor();
   await loaded(page);
   await embed(page);
+
+  // Streamed because a person wants it so, without a budget.
+  await hold(page, '');
+  await page.locator('#held').selectOption('streamed');
+  await page.locator('#model-load').click();
+  await loaded(page);
+  await see(page, '#model-facts', /Device memoryup to .* layer by layer/);
+  await hold(page, BUDGET);
 
   // The choice outlives a reload; a picked file does not, and the page says so.
   await page.reload();
   await page.locator('#device-reason', { hasText: 'As asked for' }).waitFor();
   await see(page, '#budget', BUDGET);
+  await see(page, '#held', 'streamed');
   await see(page, '#model-note', /You had `generated-small\.gguf`/);
   assert.deepEqual(errors, []);
 });

@@ -13,11 +13,11 @@ const CHOSEN = { caption_types: [], question_types: ['OCR'], per_type: null, cap
 const NOTHING = /** @type {Kept} */ ({ page: null, unfinished: null, outcome: null, imported: null, comparison: null, study: null });
 const PAGE = /** @type {KeptPage} */ ({
   prompts: ['kept'], hint: '', settings: { ...SETTINGS, feature: 'last' }, subset: CHOSEN, wanted: 'cpu', model: { kind: 'default', name: 'x' }, adapter: null,
-  data: { name: 'ted.json', sample: false }, item: null, fragment: '', options: { quantize: 'q8', budget_mb: 500 },
+  data: { name: 'ted.json', sample: false }, item: null, fragment: '', options: { quantize: 'q8', budget_mb: 500, streamed: false },
 });
 const UNFINISHED = /** @type {const} */ ({
-  subset: { ...CHOSEN }, settings: { ...SETTINGS, feature: 'layer(1)' }, texts: 3, total_texts: 9, data: { name: 'ted.json', sample: false, sha256: 'ab' },
-  model: { kind: 'url', name: 'https://example.org/a.gguf', card: 'Tiny' }, adapter: null, device: 'cpu',
+  subset: { ...CHOSEN }, settings: { ...SETTINGS, feature: 'layer(1)' }, texts: 3, total_texts: 9, items: 2, correct: 1, data: { name: 'ted.json', sample: false, sha256: 'ab' },
+  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, card: 'Tiny' }, adapter: null, device: 'cpu',
 });
 const ADAPTER = { name: 'epoch_1.pt', sha256: 'cd', kind: 'attention', dimension: 4, rope: true, parameters: 9, layer_weights: [1, 2] };
 const PRODUCTS = { prompts: 3, num_hidden_layers: 2, products: Float32Array.from({ length: 36 }, (_, at) => (at % 7 === 0 ? 1 : 0.2)), tokens: [1, 1, 1], milliseconds: 1 };
@@ -122,6 +122,52 @@ test('Stop shows what is done and leaves nothing to resume; so does giving up a 
   assert.deepEqual([state.unfinished, state.partial], [null, null]);
 });
 
+test('a batch that does not end in time ends with its worker; its counts stay, and Resume goes on', async () => {
+  const run = longRun();
+  const page = setUp({
+    async evaluate(params, progress) {
+      if (page.workers.length > 1) return run.evaluate(params, progress);
+      await run.evaluate(params, async (value) => (await progress({ ...value, items: 2, correct: 1 })) && /** @type {EvaluateProgress} */ (value).texts < 4);
+      return new Promise(() => {});
+    },
+  });
+  const { app, state } = page;
+  await opened(page);
+  const running = app.evaluate();
+  await until(page, 4, () => {});
+  const start = performance.now();
+  app.stop();
+  await running;
+  const waited = performance.now() - start;
+  assert.ok(waited > 950 && waited < 1300, `${waited} ms`);
+  assert.match(state.errors.ted, /did not end in time.*finished texts are stored, and Resume goes on/);
+  assert.deepEqual([state.unfinished?.texts, state.unfinished?.items, state.unfinished?.correct], [4, 2, 1]);
+  await app.resume();
+  assert.equal(state.errors.ted, '');
+  assert.equal(state.outcome?.report.summary.complete, true);
+  assert.deepEqual(run.encoded, [4, 5]);
+});
+
+test('a stopped run is waited for twice as long as a step took', async () => {
+  const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const step = { stage: 'evaluate', done: 1, total: 9, texts: 1, total_texts: 9, items: 0, correct: 0, restored: 0 };
+  const page = setUp({
+    async evaluate(_, progress) {
+      await pause(900);
+      await progress(step);
+      await pause(1400);
+      return { summary: { accuracy_statistics: { total_correct: 0, total_samples: 1 }, complete: await progress(step) } };
+    },
+  });
+  const { app, state, workers } = page;
+  await opened(page);
+  const running = app.evaluate();
+  await until(page, 1, () => app.stop());
+  await running;
+  assert.equal(state.outcome?.report.summary.complete, false);
+  assert.equal(workers.length, 1);
+});
+
 test('a run that a fault ends can be resumed after the restart', async () => {
   const run = longRun();
   const page = setUp({
@@ -158,9 +204,19 @@ test('after a reload, Resume loads the model, opens the data set and goes on', a
   assert.ok(state.outcome?.report.summary.complete);
 });
 
+test('Resume packs the model as the run had it', async () => {
+  const run = longRun();
+  const { app, state, calls } = setUp({ evaluate: run.evaluate, open_dataset: () => ({ ...DATASET, sha256: 'ab' }) });
+  await app.start('', null, before({ page: PAGE, unfinished: { ...UNFINISHED, model: { ...UNFINISHED.model, quantize: 'q4' } } }));
+  await app.loadModel();
+  await app.resume();
+  assert.deepEqual(calls.filter(([name]) => name === 'load').map(([, { options }]) => options.quantize), ['q8', 'q4']);
+  assert.equal(state.outcome?.source.quantize, 'q4');
+});
+
 test('what a reload cannot bring back is asked for before the run goes on', async () => {
   for (const [unfinished, words] of /** @type {const} */ ([
-    [{ ...UNFINISHED, model: { kind: 'files', name: 'mine.gguf', card: 'Mine' } }, /Pick `mine\.gguf`/],
+    [{ ...UNFINISHED, model: { kind: 'files', name: 'mine.gguf', quantize: null, card: 'Mine' } }, /Pick `mine\.gguf`/],
     [{ ...UNFINISHED, adapter: { name: 'epoch_1.pt', sha256: 'cd' } }, /Pick the adapter `epoch_1\.pt`/],
     [{ ...UNFINISHED, data: { name: 'other.json', sample: false, sha256: '' } }, /Open `other\.json`/],
     [{ ...UNFINISHED, data: { ...UNFINISHED.data, sha256: 'ff'.repeat(32) } }, /is another file than the one of the unfinished run/],

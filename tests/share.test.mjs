@@ -23,7 +23,7 @@ test('a state survives the link', () => {
     sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
     quantize: 'q4',
     data: 'sample',
-    subset: { caption_types: ['image'], question_types: ['OCR', 'Spatial Relationship'], per_type: 2, captions: null, seed: 7 },
+    subset: { caption_types: ['image'], question_types: ['OCR', 'Spatial Relationship'], per_type: 2, captions: 5, seed: 7 },
     subset_id: '8f1b2c3d4e',
     item: { caption_key: 'видео_1 | a&b=c', question_type: 'Spatial Relationship' },
     result: { correct: 21, total: 40, feature: 'norm_avg', pooling: 'mean' },
@@ -32,6 +32,13 @@ test('a state survives the link', () => {
   assert.match(fragment, /^[\w.~*+%&=-]+$/);
   assert.deepEqual(decodeState(`#${fragment}`), { state, problems: [] });
   assert.deepEqual(decodeState(encodeState(emptyState())), { state: emptyState(), problems: [] });
+});
+
+test('the key of an item is taken by both ends of a link or by neither', () => {
+  const linked = (/** @type {string} */ caption_key) => encodeState({ ...emptyState(), item: { caption_key, question_type: 'OCR' } });
+  for (const key of ['x'.repeat(121), 'x'.repeat(1000), 'a|b|c']) assert.equal(decodeState(linked(key)).state.item?.caption_key, key);
+  for (const key of ['x'.repeat(1001), 'a\nb', '']) assert.throws(() => linked(key), /at most 1000/);
+  assert.equal(decodeState(`v=1&item=${'x'.repeat(900)}|OCR${'x'.repeat(200)}|OCR`).state.item, null);
 });
 
 test('no fragment is no state and no problem', () => {
@@ -63,6 +70,8 @@ test('each value out of its range is refused by name, and the rest is kept', () 
     ['data=https://evil.example/x.json', /data set .*sample/],
     ['per_type=0', /per_type "0".*whole number/],
     ['per_type=-1', /per_type/],
+    ['captions=0', /captions "0".*whole number/],
+    ['captions=1e3', /captions/],
     ['seed=4294967296', /seed.*4294967295/],
     ['seed=1e3', /seed/],
     ['seed=', /seed/],
@@ -77,7 +86,7 @@ test('each value out of its range is refused by name, and the rest is kept', () 
     ['item=image_0|<b>', /item "image_0\|<b>"/],
     ['item=image%00|OCR', /item/],
     ['item=image%0A|OCR', /item/],
-    [`item=${'x'.repeat(121)}|OCR`, /item "x{40}…"/],
+    [`item=${'x'.repeat(1001)}|OCR`, /item "x{40}…"/],
     [`item=image_0|${'x'.repeat(41)}`, /item/],
     [`item=${'|'.repeat(10_000)}OCR`, /item/],
     ['result=41/40,norm_avg,mean', /result/],

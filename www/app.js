@@ -3,11 +3,13 @@ import { Benchmark } from './bench.js';
 import { WorkerError } from './client.js';
 import { Engine } from './engine.js';
 import { restore } from './keep.js';
-import { Models } from './models.js';
 import { Layers, wholeSettings, withoutAdapter } from './layers.js';
-import { dataOf, advance, modelOf, obstacle, unfinishedRun } from './resume.js';
+import { Models } from './models.js';
+import { Pace } from './pace.js';
+import { advance, dataOf, heldSource, modelOf, obstacle, unfinishedRun, whatStays } from './resume.js';
 import { Review } from './review.js';
 import { decodeState, encodeState, MAX_PROMPTS, readDevice } from './share.js';
+import { sharedState } from './sharing.js';
 import { fileSource, modelAddress, sameSource, urlSource, defaultSource } from './source.js';
 import { initialState } from './state.js';
 import { fileDataset, sampleDataset, subsetOf } from './dataset.js';
@@ -15,11 +17,15 @@ import { fileDataset, sampleDataset, subsetOf } from './dataset.js';
 /** @import { Dataset, DeviceKind, DownloadProgress, LoadOptions, Methods, Settings, Subset } from './types' */
 /** @import { WorkerLike } from './client.js' */
 /** @import { Kept } from './keep.js' */
-/** @import { DatasetSource, Outcome, Section, State } from './state.js' */
+/** @import { DatasetSource, Outcome, Section } from './state.js' */
 /** @import { ModelSource } from './source.js' */
 
-const PATIENCE = 700; // ms that cancelled work may take to end by itself
-const LONG_PATIENCE = 10_000; // the same for an evaluation, which ends with its batch and then has a partial report
+/** Work that ends with a step of its own, and what is lost where it can't. @type {Partial<Record<Section, string>>} */
+const STEPWISE = {
+  ted: 'The batch did not end in time, and the encoder was ended with it. ',
+  layers: 'The batch did not end in time, and the encoder was ended with it: what the study had is lost.',
+  bench: 'The measurement did not end in time, and the encoder was ended with it: its figures are lost.',
+};
 
 export class App {
   state;
@@ -33,6 +39,7 @@ export class App {
   #abort = new AbortController();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #impatience;
+  #pace = new Pace();
   #pausing = false;
   #begin = () => {};
   /** @type {Promise<void>} work that is asked for while the page still reads what was kept waits for the start */
@@ -77,14 +84,14 @@ export class App {
       state: this.state,
       changed,
       work: (section, work) => this.#work(section, work),
-      call: (method, params, options) => this.#engine.call(method, params, options),
+      call: (method, params, options) => this.#paced(method, params, options),
       ensureModel: (signal) => this.#ensureModel(signal),
     });
     this.layers = new Layers({
       state: this.state,
       changed,
       work: (section, work) => this.#work(section, work),
-      call: (method, params, options) => this.#engine.call(method, params, options),
+      call: (method, params, options) => this.#paced(method, params, options),
       ensureModel: (signal) => this.#ensureModel(signal),
       ensureDataset: () => this.#ensureDataset(),
       subset: () => this.#subset(),
@@ -185,17 +192,25 @@ export class App {
     const { state, layers } = this;
     const { file, card } = state.adapter;
     if (!sameSource(source, state.model.source)) {
-      Object.assign(state.model, { source, card: null, plan: null, options: { ...state.model.options, streamed: false } });
+      const { options } = state.model;
+      const { streamed, out_of_memory } = options;
+      Object.assign(state.model, { source, card: null, plan: null, options: { ...options, streamed: streamed && !out_of_memory, out_of_memory: false } });
       Object.assign(state, { comparison: null, mixing: null });
       if (file) layers.forget(`The adapter \`${card?.name ?? file.name}\` belonged to the model before: it was dropped.`);
     }
     Object.assign(state.model, { source, missing: '', download: null, note: '' });
   }
 
-  /** How models are held from the next load on; the loaded one is loaded again when it is needed. @param {Omit<LoadOptions, 'streamed'>} options */
+  /** How models are held from the next load on; the loaded one is loaded again when it is needed. @param {Omit<LoadOptions, 'out_of_memory'>} options */
   setLoadOptions(options) {
-    Object.assign(this.state.model, { options: { ...options, streamed: false }, card: null, plan: null, note: '' });
+    this.#holdAs({ ...options, out_of_memory: false });
     this.#changed();
+  }
+
+  /** @param {Partial<LoadOptions>} options */
+  #holdAs(options) {
+    const { model } = this.state;
+    Object.assign(model, { options: { ...model.options, ...options }, card: null, plan: null, note: '' });
   }
 
   loadDefault() {
@@ -258,7 +273,7 @@ export class App {
       return await load();
     } catch (error) {
       if (codeOf(error) !== 'OutOfMemory' || !model.plan || model.plan.streamed) throw error;
-      model.options = { ...model.options, streamed: true };
+      model.options = { ...model.options, streamed: true, out_of_memory: true };
       await this.#startEngine();
       await this.#ensureOpen();
       const loaded = await load();
@@ -448,6 +463,7 @@ export class App {
     await this.#work('ted', async (signal) => {
       const source = modelOf(model, this.base);
       if (source) this.#useSource(source);
+      if (state.model.options.quantize !== model.quantize) this.#holdAs({ quantize: model.quantize });
       if (data.sample && !state.datasetSource?.sample) Object.assign(state, { dataset: null, datasetSource: sampleDataset(this.base) });
       Object.assign(state, { settings, subset: state.dataset ? withTicks(subset, state.dataset) : subset });
       if (state.dataset) await this.#count();
@@ -469,7 +485,7 @@ export class App {
       const settings = wholeSettings(state);
       const subset = this.#subset();
       const started = performance.now();
-      const report = await this.#engine.call('evaluate', { subset, settings }, {
+      const report = await this.#paced('evaluate', { subset, settings }, {
         signal,
         progress: (progress) => {
           state.run = advance(state.run, progress, performance.now() - started);
@@ -479,7 +495,7 @@ export class App {
       });
       const { sample, name } = dataOf(state);
       /** @type {Outcome} */
-      const outcome = { report, settings, sample, file: name, model: state.model.card?.name ?? '' };
+      const outcome = { report, settings, sample, file: name, model: state.model.card?.name ?? '', source: heldSource(state.model) };
       const paused = this.#pausing && !report.summary.complete;
       Object.assign(state, paused ? { partial: outcome } : { outcome, unfinished: null, partial: null });
     } finally {
@@ -505,26 +521,9 @@ export class App {
   /** The link to this state. @param {string} page its address without query and fragment @param {(url: string) => Promise<void>} copy */
   async share(page, copy) {
     const { state } = this;
-    const { report, settings } = state.outcome ?? {};
-    const statistics = report?.summary.accuracy_statistics;
     state.errors.share = '';
     try {
-      const fragment = encodeState({
-        prompts: state.prompts.filter((prompt) => prompt.trim() !== ''),
-        feature: state.settings.feature,
-        pooling: state.settings.pooling,
-        weights: wholeSettings(state).layer_weights,
-        reference_precision: state.settings.reference_precision,
-        device: state.wanted,
-        model: state.model.source.kind === 'url' ? state.model.source.name : null,
-        sha256: sharedSha256(state.model),
-        quantize: state.model.options.quantize,
-        data: state.datasetSource?.sample ? 'sample' : null,
-        subset: this.#subset(),
-        subset_id: state.count?.id || null,
-        item: null,
-        result: statistics?.total_samples && settings ? { correct: statistics.total_correct, total: statistics.total_samples, ...settings } : null,
-      });
+      const fragment = encodeState(sharedState(state, this.#subset()));
       const url = `${page}#${fragment}`;
       const copied = await copy(url).then(() => 'Copied.', () => 'Copy it from the field below.');
       const local = state.model.source.kind === 'files' ? ' Your model file is not in it: it opens with the default model.' : '';
@@ -541,12 +540,30 @@ export class App {
   /** Ask the running task to stop; a worker that does not in time is ended. What is stored of its work stays. */
   stop() {
     const { task, model } = this.state;
+    if (!task) return;
     this.#abort.abort();
-    const long = (task === 'ted' || task === 'layers') && !model.loading && !model.card?.streamed;
-    this.#impatience ??= setTimeout(() => {
-      model.note = 'The encoder did not stop in time and was ended: the model is loaded again with the next action.';
-      this.#startEngine();
-    }, long ? LONG_PATIENCE : PATIENCE);
+    const stepwise = task in STEPWISE && !model.loading;
+    this.#impatience ??= setTimeout(() => this.#endWorker(stepwise ? task : null), this.#pace.patience(stepwise && !model.card?.streamed));
+  }
+
+  /** @param {Section | null} stepwise the section whose step did not end */
+  #endWorker(stepwise) {
+    const { state } = this;
+    state.model.note = 'The encoder did not stop in time and was ended: the model is loaded again with the next action.';
+    if (stepwise) state.errors[stepwise] = STEPWISE[stepwise] + (stepwise === 'ted' ? whatStays(state) : '');
+    this.#startEngine();
+  }
+
+  /** A call whose progress comes step by step. @template {keyof Methods} M @param {M} method @param {Methods[M]['params']} params @param {{ progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }} [options] */
+  #paced(method, params, options) {
+    this.#pace.begin();
+    return this.#engine.call(method, params, {
+      ...options,
+      progress: (progress) => {
+        this.#pace.step();
+        options?.progress?.(progress);
+      },
+    });
   }
 
   /** A fresh worker where this one's device can't go on; then the message, and what to do. @param {unknown} error */
@@ -578,12 +595,6 @@ export class App {
       this.#changed();
     }
   }
-}
-
-/** Of a model in one GGUF file: so that the link's reader gets the same bytes, or is told. @param {State['model']} model */
-function sharedSha256({ source, card }) {
-  const { kind, files, sha256 } = source;
-  return kind !== 'url' || files.length > 1 ? null : (sha256 ?? (/\.gguf$/.test(new URL(source.name).pathname) && card?.sha256)) || null;
 }
 
 /** The subset as its boxes show it. @param {Subset} subset @param {Dataset} dataset @returns {Subset} */

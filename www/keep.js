@@ -23,7 +23,7 @@ import { reason } from './store.js';
  * @property {Subset} subset empty lists where every type is ticked
  * @property {DeviceKind | null} wanted
  * @property {{ kind: 'default' | 'url' | 'files', name: string, sha256?: string }} model
- * @property {Omit<LoadOptions, 'streamed'>} options
+ * @property {Omit<LoadOptions, 'out_of_memory'>} options
  * @property {string | null} adapter the name of its file
  * @property {{ name: string, sample: boolean } | null} data
  * @property {ItemId | null} item
@@ -48,6 +48,7 @@ const settings = record({
 });
 const subset = record({ caption_types: strings, question_types: strings, per_type: maybe(amount), captions: maybe(amount), seed: amount });
 const model = record({ kind: one('default', 'url', 'files'), name: word }); // and a link's sha256
+const held = (/** @type {any} */ value) => model(value) && maybe(readable(readQuantize))(value.quantize);
 const accuracy = record({ accuracy: number, correct: amount, total: amount, interval: list(number, 2), chance: number });
 const report = record({
   summary: record({
@@ -69,14 +70,14 @@ const embeddings = record({ dimension: amount, vectors: floats, similarity: floa
 const SHAPES = {
   page: (value) => record({
     prompts: list((prompt) => text(prompt) && prompt.length <= MAX_PROMPT, MAX_PROMPTS), hint: word, settings, subset, wanted: maybe(readable(readDevice)), model,
-    options: record({ quantize: maybe(readable(readQuantize)), budget_mb: maybe(amount) }), adapter: maybe(word), data: maybe(record({ name: word, sample: flag })), item: maybe(record({ caption_key: word, question_type: word })), fragment: text,
+    options: record({ quantize: maybe(readable(readQuantize)), budget_mb: maybe(amount), streamed: flag }), adapter: maybe(word), data: maybe(record({ name: word, sample: flag })), item: maybe(record({ caption_key: word, question_type: word })), fragment: text,
   })(value) && value.prompts.length > 0 && (value.model.kind !== 'url' || readable(modelUrl)(value.model.name)) &&
     (value.model.sha256 === undefined || isSha256(value.model.sha256)),
   unfinished: record({
-    device: readable(readDevice), subset, settings, texts: amount, total_texts: amount, data: record({ name: word, sample: flag, sha256: word }),
-    model: (value) => model(value) && word(value.card) && (value.kind !== 'url' || readable(modelUrl)(value.name)), adapter: maybe(record({ name: word, sha256: word })),
+    device: readable(readDevice), subset, settings, texts: amount, total_texts: amount, items: amount, correct: amount, data: record({ name: word, sample: flag, sha256: word }),
+    model: (value) => held(value) && word(value.card) && (value.kind !== 'url' || readable(modelUrl)(value.name)), adapter: maybe(record({ name: word, sha256: word })),
   }),
-  outcome: record({ report, settings, sample: flag, file: text, model: text }),
+  outcome: record({ report, settings, sample: flag, file: text, model: text, source: held }),
   imported: list(record({ name: text, report, sample: flag }), MAX_REPORTS),
   comparison: (value) => record({ texts: list(text, MAX_PROMPTS), settings, embeddings, model: text, mixed: flag })(value) &&
     value.texts.length > 0 && value.embeddings.similarity.length === value.texts.length ** 2 && value.embeddings.tokens.length === value.texts.length,
@@ -230,7 +231,7 @@ function pageOf(state) {
     subset: subsetOf(state),
     wanted: state.forced ? null : state.wanted,
     model: model.missing ? { kind: 'files', name: model.missing } : keptSource(model.source),
-    options: { quantize: model.options.quantize, budget_mb: model.options.budget_mb },
+    options: { quantize: model.options.quantize, budget_mb: model.options.budget_mb, streamed: model.options.streamed && !model.options.out_of_memory },
     adapter: (adapter.file?.name ?? adapter.missing) || null,
     data: datasetSource && { name: datasetSource.name, sample: datasetSource.sample },
     item: item && { caption_key: item.caption_key, question_type: item.question_type },
@@ -267,7 +268,7 @@ export function restore(state, kept, { base, linked, dataset }) {
   if (!page || linked || touched) return;
   const { prompts, hint, settings, subset, wanted, model, options, adapter, item } = page;
   Object.assign(state, { prompts, hint, subset, wanted, comparison, settings: withoutAdapter(settings, null), item: item && { ...item, item: null, from: [], called: false } });
-  state.model.options = { ...options, streamed: false };
+  state.model.options = { ...options, out_of_memory: false };
   if (model.kind === 'url') state.model.source = urlSource(model.name, model.sha256);
   if (model.kind === 'files') state.model.missing = model.name;
   if (adapter) state.adapter.missing = adapter;

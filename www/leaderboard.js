@@ -9,12 +9,20 @@ import { origin } from './reports.js';
  * @typedef {{ model: string, kind: string, provenance?: string } & Partial<Record<Column, number>>} Row accuracies in percent
  * @typedef {[model: string, layers: string, score: number]} Downstream
  * @typedef {{ benchmark: string, source: string, unit: string, columns: Record<Column, string>, rows: Row[],
+ *   per_question_type: Record<string, Record<string, number> | string>,
  *   downstream: { metric: string, pearson_r: { T2I: number, T2V: number, note: string }, T2I: Downstream[], T2V: Downstream[] } }} Leaderboard
  */
 
 export const PUBLISHED_ITEMS = 6641;
 export const COLUMNS = /** @type {const} */ (['last', 'penultimate', 'norm_avg', 'weighted', 'mean_pool']);
 const Z = 1.959963984540054; // the normal distribution's 97.5 % point
+
+/** @returns {Promise<Leaderboard>} */
+export async function readFigures() {
+  const response = await fetch(new URL('leaderboard.json', import.meta.url));
+  if (!response.ok) throw new Error(`The server answered ${response.status} for \`leaderboard.json\`.`);
+  return response.json();
+}
 
 /** Wilson's 95 % interval of an accuracy over n items; reports of this page carry their own. @param {number} accuracy @param {number} n @returns {[number, number]} */
 export function wilson(accuracy, n) {
@@ -31,7 +39,7 @@ export function pearson(pairs) {
   return product((dx, dy) => dx * dy) / Math.sqrt(product((dx) => dx * dx) * product((_, dy) => dy * dy));
 }
 
-/** Why a report's accuracy cannot stand beside a column's figures; none: it can. @param {NamedReport} named @param {Column} column @returns {string[]} */
+/** Why a report's accuracy cannot stand beside a column's figures; none: it can. @param {Pick<NamedReport, 'report' | 'sample'>} named @param {Column} column @returns {string[]} */
 export function differences({ report, sample }, column) {
   const { total } = report.summary.accuracy_statistics.overall;
   const [feature, pooling] = [origin(report, 'feature'), origin(report, 'pooling')];

@@ -44,7 +44,7 @@ function show() {
 Object.assign(globalThis, {
   granTed: {
     get last() {
-      return { embeddings: app.state.comparison?.embeddings ?? null, report: app.state.outcome?.report ?? null, compared: app.state.compared?.comparison ?? null, bench: app.state.bench.report };
+      return { model: app.state.model.card, embeddings: app.state.comparison?.embeddings ?? null, report: app.state.outcome?.report ?? null, compared: app.state.compared?.comparison ?? null, bench: app.state.bench.report };
     },
   },
 });
@@ -55,6 +55,6 @@ show();
 const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (performance.getEntriesByType('navigation')[0]);
 const before = { kept: await keeper.read(), dataset: keeper.dataset.bind(keeper), reloaded: navigation?.type === 'reload' };
 app.start(location.hash, query.get('device'), before);
-if (query.has('bench')) app.benchmark.begin(query.get('bench') ?? '');
+if (query.has('bench')) app.benchmark.begin(query.get('bench') ?? '', query.get('tokens') ?? '');
 keeper.begin(app.state);
 app.models.refresh();

@@ -63,7 +63,8 @@ export function turn() {
 
 /** The buffers of a result's typed arrays: moved to the page, not copied. @param {unknown} result */
 function buffers(result) {
-  return Object.values(result ?? {})
+  if (typeof result !== 'object' || result === null) return []; // a long string would be walked letter by letter
+  return Object.values(result)
     .filter((value) => value instanceof Float32Array)
     .map((value) => value.buffer);
 }

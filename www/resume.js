@@ -2,8 +2,13 @@
 import { defaultSource, urlSource, modelUrl } from './source.js';
 
 /** @import { EvaluateProgress, Settings, Subset } from './types' */
-/** @import { Run, State, Unfinished } from './state.js' */
+/** @import { HeldSource, Run, State, Unfinished } from './state.js' */
 /** @import { ModelSource } from './source.js' */
+
+/** Where the model comes from and how it is packed: what a run depends on. @param {State['model']} model @returns {HeldSource} */
+export function heldSource({ source: { kind, name }, options: { quantize } }) {
+  return { kind, name, quantize };
+}
 
 /** The run as it stands. The pace is that of encoding: what was restored took no time. @param {Run | null} run @param {EvaluateProgress} progress @param {number} elapsed ms @returns {Run} */
 export function advance(run, progress, elapsed) {
@@ -13,17 +18,23 @@ export function advance(run, progress, elapsed) {
 }
 
 /** @param {State} state @param {Subset} subset @param {Settings} settings @param {EvaluateProgress} progress @returns {Unfinished} */
-export function unfinishedRun(state, subset, settings, { texts, total_texts }) {
-  const { source, card } = state.model;
+export function unfinishedRun(state, subset, settings, { texts, total_texts, items, correct }) {
+  const { card } = state.model;
   const { name, sample } = dataOf(state);
   const { card: adapter } = state.adapter;
   return {
-    subset, settings, texts, total_texts,
+    subset, settings, texts, total_texts, items, correct,
     device: state.device?.kind ?? 'cpu',
     data: { name, sample, sha256: state.dataset?.sha256 ?? '' },
-    model: { kind: source.kind, name: source.name, card: card?.name ?? '' },
+    model: { ...heldSource(state.model), card: card?.name ?? '' },
     adapter: settings.pooling === 'adapter' && adapter ? { name: adapter.name, sha256: adapter.sha256 } : null,
   };
+}
+
+/** Of a run whose worker was ended. @param {State} state */
+export function whatStays({ unfinished, unstored }) {
+  if (!unfinished?.texts) return 'No text was done yet.';
+  return unstored ? 'Its partial report is lost.' : 'Its partial report is lost; finished texts are stored, and Resume goes on from them.';
 }
 
 /** What has to be picked before the run can go on; '' where nothing. @param {Unfinished} unfinished @param {State} state */

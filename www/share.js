@@ -1,7 +1,7 @@
 // The share link. State in the URL fragment, which never reaches a server:
 //   #v=1&p=a+red+cube&p=a+blue+ball&feature=norm_avg&pooling=mean&device=cpu&model=https://...&sha256=... (of the model's one file)&quantize=q8
 //    &weights=0,0.5,-1.25 (before softmax; with feature=weighted)&reference_precision=1
-//    &data=sample&caption_type=image&question_type=OCR&per_type=2&seed=42&id=8f1b2c3d4e&item=image_0|OCR&result=21/40,norm_avg,mean
+//    &data=sample&caption_type=image&question_type=OCR&per_type=2&captions=5&seed=42&id=8f1b2c3d4e&item=image_0|OCR&result=21/40,norm_avg,mean
 // Read as a stranger's text: every length bounded, every value checked; what is refused is left out and said.
 import { modelUrl } from './source.js';
 
@@ -21,7 +21,7 @@ const MAX_TYPES = 32;
 const MAX_TYPE = 40;
 const MAX_SEED = 2 ** 32 - 1;
 const MAX_ITEMS = 1_000_000;
-const MAX_KEY = 120;
+const MAX_KEY = 1000;
 const MAX_WEIGHTS = 128;
 
 /** @returns {SharedState} */
@@ -50,9 +50,10 @@ export function encodeState(state) {
   for (const type of subset.caption_types) add('caption_type', type);
   for (const type of subset.question_types) add('question_type', type);
   add('per_type', subset.per_type);
+  add('captions', subset.captions);
   add('seed', subset.seed);
   add('id', state.subset_id);
-  add('item', state.item && `${state.item.caption_key}|${state.item.question_type}`);
+  add('item', state.item && writeItem(state.item));
   if (result) add('result', `${result.correct}/${result.total},${result.feature},${result.pooling}`);
 
   const fragment = fields.toString();
@@ -126,6 +127,7 @@ const READERS = new Map([
   ['caption_type', (state, value) => readType(state.subset.caption_types, value)],
   ['question_type', (state, value) => readType(state.subset.question_types, value)],
   ['per_type', (state, value) => void (state.subset.per_type = readInteger('per_type', value, 1, MAX_ITEMS))],
+  ['captions', (state, value) => void (state.subset.captions = readInteger('captions', value, 1, MAX_ITEMS))],
   ['seed', (state, value) => void (state.subset.seed = readInteger('seed', value, 0, MAX_SEED))],
   ['id', (state, value) => {
     if (!/^[0-9a-f]{10}$/.test(value)) throw unknown('subset id', value, 'ten hexadecimal digits');
@@ -182,11 +184,25 @@ function readType(types, value) {
   if (!types.includes(value)) types.push(value);
 }
 
+/** @param {ItemId} item */
+function writeItem({ caption_key, question_type }) {
+  const text = `${caption_key}|${question_type}`;
+  if (!parseItem(text)) throw new Error(`The key of this item's caption is too long for a link, or holds control characters: it has ${caption_key.length} characters, at most ${MAX_KEY} are taken.`);
+  return text;
+}
+
 /** @param {string} value @returns {ItemId} */
 function readItem(value) {
-  const [, caption_key, question_type] = /^([^\p{Cc}]+)\|([\w \-]+)$/u.exec(value.slice(0, MAX_KEY + MAX_TYPE + 2)) ?? [];
-  if (!caption_key || caption_key.length > MAX_KEY || question_type.length > MAX_TYPE) throw unknown('item', value, 'such as image_0|OCR');
-  return { caption_key, question_type };
+  const item = parseItem(value);
+  if (!item) throw unknown('item', value, 'such as image_0|OCR');
+  return item;
+}
+
+/** @param {string} value @returns {ItemId | null} */
+function parseItem(value) {
+  if (value.length > MAX_KEY + MAX_TYPE + 1) return null;
+  const [, caption_key, question_type] = /^([^\p{Cc}]+)\|([\w \-]+)$/u.exec(value) ?? [];
+  return caption_key && caption_key.length <= MAX_KEY && question_type.length <= MAX_TYPE ? { caption_key, question_type } : null;
 }
 
 /** @param {string} name @param {string} value @param {number} least @param {number} most */

@@ -5,7 +5,7 @@ import { RUN } from './reports.js';
 import { emptyState } from './share.js';
 import { defaultSource } from './source.js';
 
-/** @import { Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, ModelCard, Report, Settings, Subset } from './types' */
+/** @import { Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, ModelCard, Quantize, Report, Settings, Subset } from './types' */
 /** @import { DownloadProgress, LoadOptions, ModelPlan, StoredModel } from './types' */
 /** @import { Catalogue } from './catalogue.js' */
 /** @import { Comparison as ReportComparison, Item } from './types' */
@@ -21,7 +21,8 @@ import { defaultSource } from './source.js';
  * @typedef {{ texts: string[], settings: Settings, embeddings: Embeddings, model: string, mixed: boolean }} Comparison mixed: by the
  *   sliders, from the layers' products; vectors are empty then
  * @typedef {{ name: string, sample: boolean, read: () => Promise<Uint8Array> }} DatasetSource
- * @typedef {{ report: Report, settings: Settings, sample: boolean, file: string, model: string }} Outcome
+ * @typedef {{ report: Report, settings: Settings, sample: boolean, file: string, model: string, source: HeldSource }} Outcome
+ * @typedef {{ kind: ModelSource['kind'], name: string, quantize: Quantize | null }} HeldSource where a model came from, and how it was packed
  * @typedef {{ progress: EvaluateProgress, elapsed: number, from: { done: number, elapsed: number } }} Run from: where the encoding
  *   began, after what was restored
  * @typedef {object} Unfinished a run that was paused, or that a reload or a fault ended
@@ -29,8 +30,10 @@ import { defaultSource } from './source.js';
  * @property {Settings} settings
  * @property {number} texts done
  * @property {number} total_texts
+ * @property {number} items scored
+ * @property {number} correct
  * @property {{ name: string, sample: boolean, sha256: string }} data
- * @property {{ kind: ModelSource['kind'], name: string, card: string }} model card: its name in the model card
+ * @property {HeldSource & { card: string }} model card: its name in the model card
  * @property {{ name: string, sha256: string } | null} adapter where the settings need it
  * @property {DeviceKind} device on another one every text is encoded again
  *
@@ -64,8 +67,7 @@ import { defaultSource } from './source.js';
  * @property {boolean} forced the device is the address's choice, which is not kept
  * @property {{ source: ModelSource, card: ModelCard | null, heap: number, loading: boolean, progress: LoadProgress | null,
  *   download: DownloadProgress | null, plan: ModelPlan | null, options: LoadOptions, note: string, missing: string }} model download: or what
- *   it will be, until its size is agreed to; plan: what it takes, once its header is read; options: of the next load, `streamed` after the
- *   device ran out of memory; note: what is not as it should be; missing: the names of files that were picked before a reload
+ *   it will be, until its size is agreed to; plan: what it takes, once its header is read; options: of the next load; note: what is not as it should be; missing: the names of files that were picked before a reload
  * @property {Stored} stored
  * @property {Catalogue | null} catalogue
  * @property {Adapter} adapter
@@ -97,7 +99,8 @@ import { defaultSource } from './source.js';
  * @property {{ name: string, url: string, note: string } | null} itemLink
  * @property {{ first: string, second: string }} pair ids of the reports to compare
  * @property {{ first: NamedReport, second: NamedReport, comparison: ReportComparison } | null} compared
- * @property {{ seconds: number, progress: BenchProgress | null, report: BenchReport | null }} bench seconds: its budget
+ * @property {{ seconds: number, tokens: number[] | null, progress: BenchProgress | null, report: BenchReport | null }} bench seconds: its budget;
+ *   tokens: lengths of texts, null: the usual ones
  * @property {{ figures: Leaderboard | null, column: Column, key: Column | 'model' | 'kind', descending: boolean }} board
  */
 
@@ -112,7 +115,7 @@ export function initialState(base) {
     panic: '',
     task: null,
     errors: { device: '', model: '', stored: '', catalogue: '', adapter: '', prompts: '', ted: '', layers: '', items: '', compare: '', leaderboard: '', bench: '', share: '' },
-    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, download: null, plan: null, options: { quantize: null, budget_mb: null, streamed: false }, note: '', missing: '' },
+    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, download: null, plan: null, options: { quantize: null, budget_mb: null, streamed: false, out_of_memory: false }, note: '', missing: '' },
     stored: { models: [], usage: null, quota: null, persisted: false, refused: '', checking: null, verdicts: {} },
     catalogue: null,
     adapter: { file: null, card: null, missing: '', note: '' },
@@ -143,7 +146,7 @@ export function initialState(base) {
     itemLink: null,
     pair: { first: RUN, second: '' },
     compared: null,
-    bench: { seconds: SECONDS, progress: null, report: null },
+    bench: { seconds: SECONDS, tokens: null, progress: null, report: null },
     board: { figures: null, column: 'norm_avg', key: 'norm_avg', descending: true },
   };
 }

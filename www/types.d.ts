@@ -78,6 +78,7 @@ export type LoadOptions = {
   quantize: Quantize | null; // of dense weights (F32, F16, BF16); null: kept as f32
   budget_mb: number | null; // device memory it may take; null: as much as there is
   streamed: boolean; // layer by layer, even where the whole model is within the budget
+  out_of_memory: boolean; // the device has just been too small: batches are no larger than a whole model's
 };
 /** What a model will take, told from its header; bytes. */
 export type ModelPlan = {
@@ -85,9 +86,14 @@ export type ModelPlan = {
   batch_tokens: number; // of a packed batch
   download_bytes: number;
   weight_bytes: number; // on the device
+  activation_bytes: number; // on the device, of a batch
   whole_bytes: number; // device: weights and the largest batch
   streamed_bytes: number; // device: two layers and the largest batch
   host_bytes: number; // in the page
+  largest_buffer_bytes: number;
+  max_buffer_bytes: number | null; // what the device allows in one buffer; null: it sets no limit
+  budget_bytes: number | null;
+  refused: { code: string; message: string } | null; // why it can't be held at all
 };
 export type Embeddings = {
   dimension: number;
@@ -284,7 +290,8 @@ export interface Session {
   layer_products(texts: string[], pooling: 'mean' | 'last_token'): Promise<LayerProducts>;
   item(caption_key: string, question_type: string): Item;
   evaluate(subset: Subset, settings: Settings, progress: OnProgress<EvaluateProgress>, store: VectorStore | null): Promise<Report>;
-  bench(seconds: number, progress: OnProgress<BenchProgress>): Promise<BenchReport>;
+  /** `tokens`: lengths of texts, in place of the usual ones. */
+  bench(seconds: number, tokens: Uint32Array | undefined, progress: OnProgress<BenchProgress>): Promise<BenchReport>;
   study(subset: Subset, pooling: 'mean' | 'last_token', layer_weights: number[] | null, progress: OnProgress<StudyProgress>): Promise<LayerStudy>;
 }
 
@@ -328,7 +335,7 @@ export type Methods = {
   item: { params: { caption_key: string; question_type: string }; result: Item; progress: never };
   evaluate: { params: { subset: Subset; settings: Settings }; result: Report; progress: EvaluateProgress };
   study: { params: { subset: Subset; pooling: 'mean' | 'last_token'; layer_weights: number[] | null }; result: LayerStudy; progress: StudyProgress };
-  bench: { params: { seconds: number }; result: BenchReport; progress: BenchProgress };
+  bench: { params: { seconds: number; tokens: number[] | null }; result: BenchReport; progress: BenchProgress };
   import_report: { params: { name: string; bytes: Uint8Array }; result: Report; progress: never };
   compare_reports: { params: { first: Report; second: Report }; result: Comparison; progress: never };
   export_report: { params: { report: Report; format: 'csv' | 'jsonl' }; result: string; progress: never };

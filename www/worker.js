@@ -45,6 +45,7 @@ const methods = {
       if (download.total) await progress(download);
       const plan = await session.open_model(modelFiles.sources, options);
       await progress({ plan });
+      if (plan.refused) throw named(plan.refused.code, plan.refused.message);
       if (plan.streamed) modelFiles.refuseUnlessStored();
       const missing = download.total - download.done;
       if (missing > ASK && !agreed) throw named('Agree', `This model is a download of ${formatBytes(missing)}: begin it under Model.`);
@@ -75,7 +76,7 @@ const methods = {
   compare_reports: ({ first, second }) => wasm.compare_reports(first, second),
   export_report: ({ report, format }) => wasm.export_report(report, format),
   evaluate: ({ subset, settings }, progress, signal) => reading(signal, () => session.evaluate(subset, settings, progress, store)),
-  bench: ({ seconds }, progress, signal) => reading(signal, () => session.bench(seconds, progress)),
+  bench: ({ seconds, tokens }, progress, signal) => reading(signal, () => session.bench(seconds, tokens ? Uint32Array.from(tokens) : undefined, progress)),
   study: ({ subset, pooling, layer_weights }, progress, signal) => reading(signal, () => session.study(subset, pooling, layer_weights, progress)),
 };
 

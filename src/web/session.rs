@@ -81,6 +81,8 @@ struct LoadOptions {
     budget_mb: Option<f64>,
     /// Streamed, even where the whole model is within the limits.
     streamed: bool,
+    /// The device has just been too small: batches are no larger than a whole model's.
+    out_of_memory: bool,
 }
 
 #[derive(Serialize)]
@@ -124,7 +126,8 @@ impl Session {
     }
 
     /// Reads the header of a model from its files and tells what it will take and how it will be held; the model before it
-    /// is dropped first. One that needs more device memory than the limits of `options` will be streamed layer by layer.
+    /// is dropped first. One that needs more device memory than the limits of `options` will be streamed layer by layer; one
+    /// that does not fit even so is `refused`, and the plan tells why.
     pub async fn open_model(&self, files: Array, options: JsValue) -> Result<JsValue, JsValue> {
         let options: LoadOptions = from_js("options", options)?;
         self.encoder.take();
@@ -142,12 +145,16 @@ impl Session {
             max_buffer_bytes: self.device.max_buffer_bytes,
             budget_bytes: asked.into_iter().chain(own).min(),
         };
-        let mut placement = header.place(limits, options.streamed)?;
-        if options.streamed {
-            placement.batch_tokens = placement.batch_tokens.min(TOKEN_BUDGET); // the device has just been too small
+        let placed = header.place(limits, options.streamed);
+        let mut placement = placed.as_ref().copied().unwrap_or(Placement::new(options.streamed));
+        if options.out_of_memory {
+            placement.batch_tokens = placement.batch_tokens.min(TOKEN_BUDGET);
         }
-        let plan = plan(&header, placement);
-        self.opened.replace(Some((header, placement)));
+        let mut plan = plan(&header, placement, limits);
+        match placed {
+            Ok(_) => drop(self.opened.replace(Some((header, placement)))),
+            Err(error) => plan["refused"] = json!({ "code": error.code(), "message": error.to_string() }),
+        }
         to_js(&plan)
     }
 
@@ -478,7 +485,7 @@ fn adapter_card(file: &AdapterFile, adapter: Option<&Adapter>) -> serde_json::Va
 }
 
 /// What the model takes, whole and streamed, and which of both it will be.
-fn plan(header: &Header, placement: Placement) -> serde_json::Value {
+fn plan(header: &Header, placement: Placement, limits: Limits) -> serde_json::Value {
     let fit = |placement: Placement| header.fit(placement.batch_tokens, Limits::default());
     let placed = fit(placement);
     let other = |streamed| Placement { streamed, batch_tokens: placement.batch_tokens.min(TOKEN_BUDGET) };
@@ -488,9 +495,14 @@ fn plan(header: &Header, placement: Placement) -> serde_json::Value {
         "batch_tokens": placement.batch_tokens,
         "download_bytes": placed.download_bytes,
         "weight_bytes": header.info.device_bytes,
+        "activation_bytes": placed.activation_bytes,
         "whole_bytes": fit(most(false)).device_bytes,
         "streamed_bytes": fit(most(true)).streamed_bytes(SLOTS),
         "host_bytes": placed.host_bytes,
+        "largest_buffer_bytes": placed.largest_buffer_bytes,
+        "max_buffer_bytes": limits.max_buffer_bytes,
+        "budget_bytes": limits.budget_bytes,
+        "refused": null,
     })
 }
 

@@ -39,6 +39,18 @@ export async function launchProfile(profile) {
   };
 }
 
+/** A page with WebGPU on a profile on disk; workers of its own script are let through. @param {string} profile a folder */
+export async function launchStored(profile) {
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [...COMMON, ...SWIFTSHADER],
+    bypassCSP: true,
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(120_000);
+  return { page, close: () => context.close() };
+}
+
 /**
  * A page of a fresh profile, with the errors it logged and the requests it made.
  * @param {import('playwright-core').Browser} browser

@@ -1,10 +1,11 @@
 // Start and speed of the page in dist/ on each device, in one browser: `./build.sh bench`. Two captions of the sample,
 // embedded once to compile the pipelines and three times more; the median counts. Long tasks are those over 50 ms on the
 // page's own thread, from its start to the first comparison.
-import { readFile, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
 import { serve } from '../../serve.mjs';
 import { freshPage, launch } from './chromium.mjs';
+import { startTimes } from './start.mjs';
+import { pageBytes, watchLongTasks } from './visit.mjs';
 
 const captions = Object.values(JSON.parse(await readFile('dist/ted-sample.json', 'utf8')))
   .slice(0, 2)
@@ -15,14 +16,7 @@ const browser = await launch({ webgpu: true });
 for (const device of ['webgpu', 'cpu']) {
   const { page, close } = await freshPage(browser);
   page.setDefaultTimeout(300_000);
-  await page.addInitScript(() => {
-    /** @type {{ at: number, milliseconds: number }[]} */
-    const tasks = [];
-    Object.assign(globalThis, { longTasks: tasks });
-    new PerformanceObserver((list) => {
-      for (const { startTime, duration } of list.getEntries()) tasks.push({ at: Math.round(startTime), milliseconds: Math.round(duration) });
-    }).observe({ type: 'longtask', buffered: true });
-  });
+  const longTasks = await watchLongTasks(page);
   await page.goto(`${site.url}?device=${device}`);
   await page.locator('#model-load').click();
   await page.locator('#model-facts').waitFor();
@@ -40,8 +34,8 @@ for (const device of ['webgpu', 'cpu']) {
     times.push(milliseconds);
     tokens = counts.reduce((/** @type {number} */ sum, /** @type {number} */ count) => sum + count, 0);
   }
-  const tasks = await page.evaluate(() => /** @type {any} */ (globalThis).longTasks);
-  console.log(`${device}: ${tasks.length} long tasks${tasks.map((/** @type {any} */ { at, milliseconds }) => `, ${milliseconds} ms at ${at} ms`).join('')}`);
+  const tasks = await longTasks();
+  console.log(`${device}: ${tasks.length} long tasks${tasks.map(({ at, milliseconds }) => `, ${milliseconds} ms at ${at} ms`).join('')}`);
   const [first, ...rest] = times;
   const median = rest.sort((a, b) => a - b)[1];
   const facts = await page.locator('#model-facts').textContent();
@@ -55,12 +49,10 @@ for (const device of ['webgpu', 'cpu']) {
 for (const name of ['gran_ted_bg.wasm', 'gran_ted_bg.wasm.br']) {
   console.log(`${name}: ${(await stat(`dist/pkg/${name}`)).size} bytes`);
 }
-/** What a first visit fetches, without model and report files: each file in brotli where there is one. */
-let visit = 0;
-for (const name of await readdir('dist', { recursive: true })) {
-  if (/^models|\.(br|gz)$/.test(name) || !(await stat(join('dist', name))).isFile()) continue;
-  visit += (await stat(join('dist', `${name}.br`)).catch(() => stat(join('dist', name)))).size;
+console.log(`whole page without the model, in brotli: ${(await pageBytes('dist') / 1e6).toFixed(2)} MB`);
+for (const { plain, start, load, embed } of await startTimes(site.url, 3)) {
+  const parts = [plain, start, load, embed].map(Math.round);
+  console.log(`stored model: read and uploaded plainly in ${parts[0]} ms, loaded with one prompt embedded in ${parts[1]} ms (${parts[2]} and ${parts[3]} of it), ${(start / plain).toFixed(1)} times`);
 }
-console.log(`whole page without the model, in brotli: ${(visit / 1e6).toFixed(2)} MB`);
 await browser.close();
 site.close();

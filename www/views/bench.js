@@ -14,6 +14,7 @@ const MODELS = ['Tokens', 'Tokens/s', 'ms a token', 'Less attention', 'Moved a t
 /** @param {App} app */
 export function benchView(app) {
   const seconds = byId('bench-seconds', HTMLInputElement);
+  const tokens = byId('bench-tokens', HTMLInputElement);
   const run = byId('bench-run', HTMLButtonElement);
   const error = byId('bench-error', HTMLParagraphElement);
   const progressArea = byId('bench-progress', HTMLElement);
@@ -24,6 +25,7 @@ export function benchView(app) {
   const download = byId('bench-download', HTMLButtonElement);
 
   seconds.addEventListener('change', () => app.benchmark.setSeconds(seconds.value));
+  tokens.addEventListener('change', () => app.benchmark.setTokens(tokens.value));
   run.addEventListener('click', () => app.benchmark.run());
   stop.addEventListener('click', () => app.stop());
   download.addEventListener('click', () => app.state.bench.report && save(app.state.bench.report));
@@ -33,7 +35,8 @@ export function benchView(app) {
   return (/** @type {State} */ { bench, task, errors, model }) => {
     const { progress, report } = bench;
     if (document.activeElement !== seconds) seconds.value = String(bench.seconds);
-    seconds.disabled = run.disabled = task !== null;
+    if (document.activeElement !== tokens && !errors.bench) tokens.value = bench.tokens?.join(', ') ?? '';
+    seconds.disabled = tokens.disabled = run.disabled = task !== null;
     run.ariaBusy = String(task === 'bench');
     showText(error, errors.bench);
     progressArea.hidden = task !== 'bench';

@@ -2,7 +2,7 @@
 // has to do with pictures: its accuracy against downstream scores.
 import { byId, element, showText } from '../dom.js';
 import { formatInterval } from '../format.js';
-import { COLUMNS, differences, downstream, pearson, PUBLISHED_ITEMS, wilson } from '../leaderboard.js';
+import { COLUMNS, differences, downstream, pearson, PUBLISHED_ITEMS, readFigures, wilson } from '../leaderboard.js';
 import { chart } from '../plot.js';
 import { reportsOf } from '../reports.js';
 
@@ -62,13 +62,6 @@ export function leaderboardView(app) {
     showText(source, `Published: ${figures.source}. Unit: ${figures.unit}. Their intervals are Wilson's over ${PUBLISHED_ITEMS.toLocaleString('en-US')} items. TED-6K itself is not on this page: open your copy above to measure on it.`);
     scatters.replaceChildren(...downstreamParts(figures));
   };
-}
-
-/** @returns {Promise<Leaderboard>} */
-async function readFigures() {
-  const response = await fetch(new URL('../leaderboard.json', import.meta.url));
-  if (!response.ok) throw new Error(`The server answered ${response.status} for \`leaderboard.json\`.`);
-  return response.json();
 }
 
 /** @param {Leaderboard} figures @param {NamedReport[]} reports @param {Column} column @returns {Entry[]} */

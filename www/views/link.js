@@ -1,6 +1,7 @@
 // What a shared link brought: a summary, what was refused in it, and the button that does what it is for.
 import { byId, showText } from '../dom.js';
-import { plural } from '../format.js';
+import { formatInterval, formatPercent, plural } from '../format.js';
+import { wilson } from '../leaderboard.js';
 
 /** @import { App } from '../app.js' */
 /** @import { SharedState } from '../share.js' */
@@ -39,5 +40,6 @@ function headline({ result, data }) {
   if (!result) return '';
   const { correct, total, feature, pooling } = result;
   const file = data ? 'the TED sample' : 'a TED file of their own';
-  return `The sender reports ${correct} of ${total} right on ${file} (${feature} + ${pooling}). Run it below to check.`;
+  const accuracy = correct / total;
+  return `The sender reports ${correct} of ${total} right, ${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, total))}, on ${file} (${feature} + ${pooling}). Run it below to check.`;
 }

@@ -1,7 +1,7 @@
 // Model card: load with progress in bytes, the facts of the loaded model, and other sources.
 import { byId, element, showText } from '../dom.js';
 import { readQuantize } from '../share.js';
-import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent } from '../format.js';
+import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent, plural } from '../format.js';
 
 /** @import { App } from '../app.js' */
 /** @import { DownloadProgress, LoadOptions, ModelCard, ModelPlan } from '../types' */
@@ -18,7 +18,7 @@ export function modelView(app) {
   const cancel = byId('model-cancel', HTMLButtonElement);
   const error = byId('model-error', HTMLParagraphElement);
   const download = byId('model-download', HTMLParagraphElement);
-  const plan = byId('model-plan', HTMLParagraphElement);
+  const plan = byId('model-plan', HTMLDListElement);
   const storage = byId('model-storage', HTMLParagraphElement);
   const facts = byId('model-facts', HTMLDListElement);
   const files = byId('model-files', HTMLInputElement);
@@ -41,6 +41,8 @@ export function modelView(app) {
   const showOptions = optionsView(app);
   /** @type {ModelCard | null} */
   let shown = null;
+  /** @type {ModelPlan | null} */
+  let planned = null;
   return (/** @type {State} */ { model, task, errors }) => {
     const { source, card, progress } = model;
     showText(name, card?.name ?? source.name);
@@ -58,7 +60,9 @@ export function modelView(app) {
     else bar.removeAttribute('value');
     showText(stage, loadStage(model));
     showText(download, model.download ? (model.loading ? downloadText(model.download) : planText(model.download)) : '');
-    showText(plan, model.plan && !card ? memoryText(model.plan) : '');
+    plan.hidden = !model.plan || card !== null;
+    if (model.plan && model.plan !== planned) plan.replaceChildren(...planFacts(model.plan));
+    planned = model.plan;
     showText(storage, model.note);
     showOptions(model.options, task !== null);
 
@@ -101,26 +105,39 @@ function planText({ done, total, room, note }) {
   return `${rest} ${place} Load begins it.`;
 }
 
-/** What it will take. @param {ModelPlan} plan */
-export function memoryText({ streamed, whole_bytes, streamed_bytes, host_bytes }) {
-  const whole = `It takes up to ${formatBytes(whole_bytes)} of device memory whole, ${formatBytes(streamed_bytes)} layer by layer, and ${formatBytes(host_bytes)} of the page's own.`;
-  return `${whole} ${streamed ? 'Its layers are brought to the device for each batch.' : 'It will be loaded whole.'}`;
+/** What it takes, known from its header. @param {ModelPlan} plan */
+export function planFacts(plan) {
+  const { max_buffer_bytes: most, budget_bytes: budget } = plan;
+  const held = plan.refused ? 'Does not fit' : plan.streamed ? 'Layer by layer, for each batch' : 'Whole';
+  return [
+    fact('On the device', held, plan.refused?.message),
+    fact('Download', formatBytes(plan.download_bytes)),
+    fact('Weights', formatBytes(plan.weight_bytes)),
+    fact(`A batch of ${plural(plan.batch_tokens, 'token')}`, formatBytes(plan.activation_bytes)),
+    fact('Device memory, whole', formatBytes(plan.whole_bytes)),
+    fact('Device, layer by layer', formatBytes(plan.streamed_bytes), 'device memory, two layers at a time'),
+    ...(budget === null ? [] : [fact('Budget', formatBytes(budget))]),
+    fact('Page memory', formatBytes(plan.host_bytes)),
+    fact('Largest buffer', `${formatBytes(plan.largest_buffer_bytes)}${most === null ? '' : ` of ${formatBytes(most)} allowed`}`),
+  ];
 }
 
-/** The budget and the packing, which hold for the next load. @param {App} app */
+/** Budget, placement and packing, which hold for the next load. @param {App} app */
 function optionsView(app) {
   const budget = byId('budget', HTMLInputElement);
+  const held = byId('held', HTMLSelectElement);
   const quantize = byId('quantize', HTMLSelectElement);
   const read = () => {
     if (!budget.checkValidity()) return void budget.reportValidity();
-    app.setLoadOptions({ budget_mb: budget.value ? Number(budget.value) : null, quantize: quantize.value ? readQuantize(quantize.value) : null });
+    app.setLoadOptions({ budget_mb: budget.value ? Number(budget.value) : null, streamed: held.value === 'streamed', quantize: quantize.value ? readQuantize(quantize.value) : null });
   };
-  for (const control of [budget, quantize]) control.addEventListener('change', read);
+  for (const control of [budget, held, quantize]) control.addEventListener('change', read);
 
   return (/** @type {LoadOptions} */ options, /** @type {boolean} */ busy) => {
     if (document.activeElement !== budget) budget.value = String(options.budget_mb ?? '');
+    held.value = options.streamed ? 'streamed' : '';
     quantize.value = options.quantize ?? '';
-    budget.disabled = quantize.disabled = busy;
+    budget.disabled = held.disabled = quantize.disabled = busy;
   };
 }
 

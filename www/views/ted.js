@@ -1,6 +1,7 @@
 // TED-6K: the file, the subset, the run with its progress, the result and its download.
 import { byId, element, showText } from '../dom.js';
-import { formatCount, formatDuration, formatPercent, formatSpeed, plural } from '../format.js';
+import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../format.js';
+import { readFigures, wilson } from '../leaderboard.js';
 import { timeLeft } from '../ted.js';
 import { loadStage } from './model.js';
 import { saveReport } from './save.js';
@@ -8,7 +9,7 @@ import { scores } from './scores.js';
 
 /** @import { App } from '../app.js' */
 /** @import { Count, Dataset, DeviceKind, Subset } from '../types' */
-/** @import { Outcome, Run, State, Unfinished } from '../state.js' */
+/** @import { Run, State, Unfinished } from '../state.js' */
 
 const DEVICES = { webgpu: 'WebGPU', cpu: 'the CPU' };
 
@@ -49,8 +50,8 @@ export function tedView(app) {
     });
   }
 
-  /** @type {Outcome | null} */
-  let shown = null;
+  /** @type {unknown[]} */
+  let shown = [];
   return (/** @type {State} */ state) => {
     const { dataset, datasetSource, model, task, run: running, outcome } = state;
     sample.disabled = file.disabled = task !== null;
@@ -74,8 +75,11 @@ export function tedView(app) {
 
     result.hidden = downloads.hidden = outcome === null;
     for (const button of downloads.querySelectorAll('button')) button.disabled = task !== null;
-    if (outcome && outcome !== shown) result.replaceChildren(...scores(outcome));
-    shown = outcome;
+    const now = [outcome, state.board.figures];
+    if (!outcome || now.every((value, at) => value === shown[at])) return;
+    if (outcome !== shown[0]) app.review.openLeaderboard(readFigures);
+    shown = now;
+    result.replaceChildren(...scores(outcome, state.board.figures));
   };
 }
 
@@ -99,7 +103,7 @@ function stageText({ progress, elapsed, from }) {
     `${formatCount(done)} of ${plural(total, 'token')}`,
     restored ? `${formatCount(texts)} of ${plural(total_texts, 'text')}, ${formatCount(restored)} of them restored` : '',
     left === null ? '' : `${formatSpeed(encoded, time)}, ${formatDuration(left)} left`,
-    items ? `${correct} of ${items} right so far (${formatPercent(correct / items)})` : '',
+    items ? `${correct} of ${items} right so far, ${formatPercent(correct / items)} ${formatInterval(wilson(correct / items, items))}` : '',
   ].filter(Boolean).join(' · ');
 }
 
@@ -122,12 +126,13 @@ function unfinishedView(app) {
 }
 
 /** @param {Unfinished} unfinished @param {boolean} paused on this page; else it is one of before @param {DeviceKind} now */
-function unfinishedText({ texts, total_texts, settings, data, model, adapter, device }, paused, now) {
+function unfinishedText({ texts, total_texts, items, correct, settings, data, model, adapter, device }, paused, now) {
   const what = `${settings.feature} + ${settings.pooling}${adapter ? ` (${adapter.name})` : ''} of ${model.card || model.name} on ${data.name}`;
-  return `${paused ? 'Paused' : 'An unfinished run'}: ${formatCount(texts)} of ${plural(total_texts, 'text')} are done, ${what}. ${device === now ? 'Finished texts are not encoded again.' : `They were encoded on ${DEVICES[device]}; on ${DEVICES[now]} each is encoded again.`}`;
+  const score = items ? `; ${correct} of ${plural(items, 'item')} right so far` : '';
+  return `${paused ? 'Paused' : 'An unfinished run'}: ${formatCount(texts)} of ${plural(total_texts, 'text')} are done, ${what}${score}. ${device === now ? 'Finished texts are not encoded again.' : `They were encoded on ${DEVICES[device]}; on ${DEVICES[now]} each is encoded again.`}`;
 }
 
-/** Types to tick, items per type, seed. @param {App} app */
+/** Types to tick, items per type, captions, seed. @param {App} app */
 function subsetView(app) {
   const fieldset = byId('ted-subset', HTMLFieldSetElement);
   const groups = {
@@ -135,15 +140,18 @@ function subsetView(app) {
     question_types: byId('ted-question-types', HTMLElement),
   };
   const perType = byId('ted-per-type', HTMLInputElement);
+  const captions = byId('ted-captions', HTMLInputElement);
   const seed = byId('ted-seed', HTMLInputElement);
+  const amount = (/** @type {HTMLInputElement} */ { value }) => (value === '' ? null : Number(value));
 
   const read = () => {
-    if (!perType.reportValidity() || !seed.reportValidity()) return;
+    if (![perType, captions, seed].every((field) => field.reportValidity())) return;
     app.setSubset({
       ...app.state.subset,
       caption_types: ticked(groups.caption_types),
       question_types: ticked(groups.question_types),
-      per_type: perType.value === '' ? null : Number(perType.value),
+      per_type: amount(perType),
+      captions: amount(captions),
       seed: Number(seed.value),
     });
   };
@@ -162,6 +170,7 @@ function subsetView(app) {
     tick(groups.caption_types, subset.caption_types);
     tick(groups.question_types, subset.question_types);
     if (document.activeElement !== perType) perType.value = String(subset.per_type ?? '');
+    if (document.activeElement !== captions) captions.value = String(subset.captions ?? '');
     if (document.activeElement !== seed) seed.value = String(subset.seed);
   };
 }

@@ -1,6 +1,7 @@
 // A slider for the weight of each layer. The matrix above and the score of the last study follow it at once.
 import { byId, element, showText } from '../dom.js';
-import { formatPercent, plural } from '../format.js';
+import { formatInterval, formatPercent, plural } from '../format.js';
+import { wilson } from '../leaderboard.js';
 import { canMix, mixes, weightsOf } from '../layers.js';
 import { softmax } from '../mix.js';
 
@@ -81,9 +82,10 @@ function noteText(state) {
 /** @param {NonNullable<State['study']>} study @param {boolean} weighted */
 function studyText({ result, mixed }, weighted) {
   const average = result.features.find(({ feature }) => feature === 'norm_avg')?.accuracy;
-  const best = average ? `; norm_avg has ${average.correct}` : '';
+  const best = average ? `; norm_avg has ${average.correct}, ${formatPercent(average.accuracy)} ${formatInterval(average.interval)}` : '';
   if (!weighted || !mixed) return result.products ? '' : 'The last layer study was too large for its score to follow the sliders.';
-  return `Last layer study, ${result.pooling} pooling: ${mixed.correct} of ${mixed.total} right with these weights (${formatPercent(mixed.correct / mixed.total)}${mixed.ties ? `, ${plural(mixed.ties, 'tie')}` : ''})${best}.`;
+  const accuracy = mixed.correct / mixed.total;
+  return `Last layer study, ${result.pooling} pooling: ${mixed.correct} of ${mixed.total} right with these weights (${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, mixed.total))}${mixed.ties ? `, ${plural(mixed.ties, 'tie')}` : ''})${best}.`;
 }
 
 /** @param {number} layer from 1 on */
