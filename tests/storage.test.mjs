@@ -283,6 +283,58 @@ test('a file with another SHA-256 than the link\'s is refused with both, and sta
   }
 });
 
+test('a refused file is refused again by every later load, until it is deleted', async (t) => {
+  const { model, options } = await host(t, { plan: ({ start }) => (start === 4 * CHUNK ? { alter: 77 } : {}) });
+  const opfs = fakeOpfs();
+  await assert.rejects(load([{ ...model, sha256: SHA256 }], { opfs }), { name: 'WrongHash' });
+  const { vault, id, entry, data } = await stored(opfs, model.url);
+  assert.equal(entry.sha256, SHA256); // what the panel's Load and Resume ask for
+  for (const sha256 of ['', SHA256, '']) {
+    await assert.rejects(load([{ ...model, sha256 }], { opfs }), { name: 'WrongHash', message: new RegExp(`expected ${SHA256}.*Delete it under Stored models`) });
+  }
+  const own = hash(data?.now ?? new Uint8Array());
+  await load([{ ...model, sha256: own }], { opfs }); // whom that very file was promised
+  await load([model], { opfs });
+  assert.equal((await stored(opfs, model.url)).entry.sha256, own);
+  options.plan = () => {};
+  await vault.remove(id);
+  await load([{ ...model, sha256: SHA256 }], { opfs });
+  await load([model], { opfs });
+});
+
+test('the Hub\'s hash of a file is kept with it, and asked for where a stored file has none', async (t) => {
+  const { model, url } = await host(t);
+  const hub = 'https://huggingface.co/a/b/resolve/main/model.gguf';
+  const opfs = fakeOpfs();
+  const { fetch } = globalThis;
+  t.after(() => void (globalThis.fetch = fetch));
+  const announced = '1'.repeat(64);
+  globalThis.fetch = async (input, init) => {
+    if (!String(input).startsWith('https://huggingface.co/')) return fetch(input, init);
+    return String(input).includes('/raw/') ? new Response(`oid sha256:${announced}`) : fetch(`${url}model.gguf`, init);
+  };
+  await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
+  globalThis.fetch = fetch; // no Hub any more
+  await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
+
+  const { journal } = await stored(opfs, hub);
+  Object.assign(journal ?? {}, { now: new TextEncoder().encode(new TextDecoder().decode(journal?.now).split('\n').filter((line) => !/"(expect|bad)"/.test(line)).join('\n')) }); // as a page of before left it
+  globalThis.fetch = async (input) => new Response(String(input).includes('/raw/') ? `oid sha256:${announced}` : '', { status: String(input).includes('/raw/') ? 200 : 503 });
+  await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
+});
+
+test('a flipped byte of a stored file whose hash nobody knows is found too', async (t) => {
+  const { model } = await host(t);
+  const opfs = fakeOpfs();
+  await load([model], { opfs });
+  const { data, journal } = await stored(opfs, model.url);
+  Object.assign(journal ?? {}, { now: new TextEncoder().encode(new TextDecoder().decode(journal?.now).replace(/\S+ \{"sha256".*\n/, '')) });
+  assert.equal((await stored(opfs, model.url)).entry.sha256, '');
+  /** @type {NonNullable<typeof data>} */ (data).now[7 * CHUNK + 99] ^= 1;
+  await assert.rejects(load([model], { opfs }), { name: 'Damaged', message: new RegExp(`bytes ${7 * CHUNK} to ${8 * CHUNK - 1}`) });
+  assert.equal(hash((await load([model], { opfs })).read[0].bytes), SHA256);
+});
+
 test('without storage, with a full one and with a locked one the model is streamed, and that is said', async (t) => {
   const { model, repeated, requests } = await host(t, { plan: cuts(7, 5) });
   const none = await load([model]);

@@ -21,7 +21,7 @@ export function unfinishedRun(state, subset, settings, { texts, total_texts }) {
     subset, settings, texts, total_texts,
     device: state.device?.kind ?? 'cpu',
     data: { name, sample, sha256: state.dataset?.sha256 ?? '' },
-    model: { kind: source.kind, name: source.name, card: card?.name ?? '' },
+    model: { kind: source.kind, name: source.name, card: card?.name ?? '', ...(source.sha256 ? { sha256: source.sha256 } : {}) },
     adapter: settings.pooling === 'adapter' && adapter ? { name: adapter.name, sha256: adapter.sha256 } : null,
   };
 }
@@ -40,9 +40,9 @@ export function obstacle({ model, adapter, data }, state) {
 }
 
 /** The source of its model, where the page can open that by itself. @param {Unfinished['model']} model @param {string} base @returns {ModelSource | null} */
-export function modelOf({ kind, name }, base) {
+export function modelOf({ kind, name, sha256 }, base) {
   if (kind === 'files') return null;
-  return kind === 'default' ? defaultSource(base) : urlSource(modelUrl(name));
+  return kind === 'default' ? defaultSource(base) : urlSource(modelUrl(name), sha256);
 }
 
 /** @param {State} state */

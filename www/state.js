@@ -30,7 +30,7 @@ import { defaultSource } from './source.js';
  * @property {number} texts done
  * @property {number} total_texts
  * @property {{ name: string, sample: boolean, sha256: string }} data
- * @property {{ kind: ModelSource['kind'], name: string, card: string }} model card: its name in the model card
+ * @property {{ kind: ModelSource['kind'], name: string, card: string, sha256?: string }} model card: its name in the model card; sha256: that it should have
  * @property {{ name: string, sha256: string } | null} adapter where the settings need it
  * @property {DeviceKind} device on another one every text is encoded again
  *

@@ -265,7 +265,7 @@ export type StoredModel = {
   stored: number;
   complete: boolean;
   used: number; // the last load, ms since 1970
-  sha256: string; // '' before it was read to its end
+  sha256: string; // that it should have, else that it has; '' where neither is known
 };
 
 export interface Session {

@@ -21,10 +21,12 @@ import { damagedChunks, idOf } from './vault.js';
  * @property {number} size
  * @property {string} id its name in the vault
  * @property {string} sha256 that it should have; '' where that is not known
+ * @property {string} noted what of that is in the journal
+ * @property {string} hashed the SHA-256 that the stored whole file had when it was read before; '' where that is not known
  * @property {Remote} remote as its server describes it, or did when it was stored
  * @property {StoredFile | null} store while it is filled
  * @property {{ read: ByteSource['read'], close: () => void } | null} reader of a stored whole file
- * @property {CheckedReader | null} checked the reader as the load reads, where the hash of the whole file is known
+ * @property {CheckedReader | null} checked the reader as the load reads
  * @property {Download | null} download without a reader
  *
  * @typedef {object} Settings
@@ -142,23 +144,39 @@ export class ModelFiles {
     const { vault, refused } = this.#settings;
     const id = await idOf(url);
     const journal = await vault?.look(id).catch(() => null); // what is wrong with it is said when it is written to
+    const noted = journal?.expect ?? '';
+    const expected = sha256 || noted;
+    if (journal?.bad && journal.bad !== expected) throw wrongHash(url, journal.bad, expected, true);
     if (vault && journal && isComplete(journal)) {
-      if (sha256 && journal.sha256 && sha256 !== journal.sha256) throw wrongHash(url, journal.sha256, sha256, true);
+      const { header: remote, sha256: hashed } = journal;
+      if (sha256 && hashed && sha256 !== hashed) throw wrongHash(url, hashed, sha256, true);
       const reader = await vault.read(id);
-      const checked = journal.sha256 ? new CheckedReader(journal, reader.read) : null;
-      const place = { url, id, size: journal.header.size, sha256: sha256 || journal.sha256, remote: journal.header, store: null, reader, checked, download: null };
+      const checked = new CheckedReader(journal, reader.read);
+      /** @type {Place} */
+      const place = { url, id, size: remote.size, sha256: expected || hashed, noted, hashed, remote, store: null, reader, checked, download: null };
       this.#places.push(place);
+      if (!place.sha256) place.sha256 = await announcedSha256(url, this.#options);
       this.#compare(url, journal.header);
       return place;
     }
     const remote = await openRemote(url, this.#options);
     /** @type {Place} */
-    const place = { url, id, size: remote.size, sha256, remote, store: null, reader: null, checked: null, download: null };
+    const place = { url, id, size: remote.size, sha256: expected, noted, hashed: '', remote, store: null, reader: null, checked: null, download: null };
     this.#places.push(place);
-    if (!sha256) announcedSha256(url, this.#options).then((announced) => (place.sha256 ||= announced));
     if (vault) await this.#store(place, vault);
     else this.#say(`This browser keeps no files for this page (${refused}): the model is streamed and not stored, and a reload downloads it again.`);
+    if (expected) this.#expect(place, expected);
+    else announcedSha256(url, this.#options).then((announced) => this.#expect(place, announced));
     return place;
+  }
+
+  /** The SHA-256 that the file should have: kept beside it, for loads that nobody tells it. @param {Place} place @param {string} sha256 '' where none is known */
+  #expect(place, sha256) {
+    const { store, noted } = place;
+    place.sha256 ||= sha256;
+    if (!place.sha256 || place.sha256 === noted || !store?.journal) return;
+    this.#try(() => store.note([{ expect: place.sha256 }]));
+    place.noted = place.sha256;
   }
 
   /** Take up what was stored of it, or begin. @param {Place} place @param {Vault} vault */
@@ -234,7 +252,7 @@ export class ModelFiles {
     return this.#guarded({
       name: place.url,
       size: place.size,
-      ...(place.checked ? { sha256: place.sha256 } : {}),
+      ...(place.hashed ? { sha256: place.hashed } : {}),
       read: (start, end) => place.checked?.read(start, end).catch((error) => this.#drop(place, error)) ?? plain(start, end),
     });
   }
@@ -289,6 +307,7 @@ export class ModelFiles {
       this.close(); // the journal may still be held by the download
       const damaged = await vault.verify(id, async () => true);
       if (damaged.length) throw named('Damaged', damagedText(nameOf(url), damaged));
+      await vault.note(id, [{ expect: sha256 }, { bad: found }]).catch(() => {}); // another tab writes there now: it is compared again at the next load
     }
     throw wrongHash(url, found, sha256, Boolean(stored));
   }
@@ -296,8 +315,8 @@ export class ModelFiles {
   /** From filling to reading. @param {Place} place @param {string} found its SHA-256, where that is known */
   async #settle(place, found) {
     const { vault } = this.#settings;
-    const lines = [...(found ? [{ sha256: found }] : []), { used: Date.now() }];
-    const { store } = place;
+    const { store, sha256, noted } = place;
+    const lines = [...(sha256 && sha256 !== noted && sha256 !== place.hashed ? [{ expect: sha256 }] : []), ...(found ? [{ sha256: found }] : []), { used: Date.now() }];
     place.checked = null; // what is read from here on are layers, again and again
     if (store?.journal && isComplete(store.journal)) {
       this.#try(() => store.note(lines));

@@ -2,7 +2,7 @@
 // A chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never something wrong.
 // Looking needs no lock and works on the page too; writing and reading fast take handles that only a worker has.
 import { named } from '../requests.js';
-import { chunkCount, chunkRange, isComplete, readJournal, storedBytes, writeLine } from './journal.js';
+import { chunkCount, chunkRange, freshJournal, isComplete, readJournal, storedBytes, take, writeLine } from './journal.js';
 
 /** @import { Header, Journal, Line } from './journal.js' */
 /** @import { StoredModel, SyncHandle } from '../types' */
@@ -182,7 +182,7 @@ export class StoredFile {
     this.#journal.flush();
     this.#data.truncate(0);
     append(this.#journal, [header]);
-    this.#known = { header, chunks: new Map(), used: header.created, sha256: '' };
+    this.#known = freshJournal(header);
   }
 
   /** Leave nothing. */
@@ -200,18 +200,20 @@ export class StoredFile {
 
   /** Throws what the browser throws where its storage is full; the chunk is then not there. @param {number} index @param {Uint8Array} bytes @param {string} digest */
   put(index, bytes, digest) {
-    const { header, chunks } = /** @type {Journal} */ (this.#known);
+    const known = /** @type {Journal} */ (this.#known);
+    const { header } = known;
     const written = this.#data.write(bytes, { at: chunkRange(header, index)[0] });
     if (written !== bytes.length) throw named('QuotaExceededError', 'the file could not be written to its end');
     this.#data.flush();
-    append(this.#journal, [{ chunk: index, sha256: digest }]);
-    chunks.set(index, digest);
+    const line = { chunk: index, sha256: digest };
+    append(this.#journal, [line]);
+    take(known, line);
   }
 
   /** @param {Line[]} lines */
   note(lines) {
     append(this.#journal, lines);
-    for (const line of lines) if ('drop' in line) this.#known?.chunks.delete(line.drop);
+    for (const line of lines) if (this.#known) take(this.#known, line);
   }
 
   /** @param {number} start @param {number} end */
@@ -248,7 +250,7 @@ export async function damagedChunks({ header, chunks }, read, progress) {
 /** @param {string} id @param {Journal} journal @returns {StoredModel} */
 function describe(id, journal) {
   const { url, name, size } = journal.header;
-  return { id, url, name, size, stored: storedBytes(journal), complete: isComplete(journal), used: journal.used, sha256: journal.sha256 };
+  return { id, url, name, size, stored: storedBytes(journal), complete: isComplete(journal), used: journal.used, sha256: journal.expect || journal.sha256 };
 }
 
 /** A chunk beyond the file's end was never written, whatever its line says. @param {Journal} journal @param {number} size the data file's */

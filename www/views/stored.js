@@ -78,9 +78,9 @@ function buttons(app, model, busy) {
 }
 
 /** @param {App} app @param {StoredModel} model */
-function load(app, { url, size }) {
+function load(app, { url, size, sha256 }) {
   const isDefault = app.defaultModel.files.some((file) => 'url' in file && file.url === url);
-  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url), bytes: size });
+  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url, sha256), bytes: size });
 }
 
 /** @param {File} file @param {string} name */
