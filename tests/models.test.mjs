@@ -121,6 +121,17 @@ test('verifying and deleting need no model, and say what they found', async () =
   assert.equal(state.errors.stored, 'The file is in use by another tab.');
 });
 
+test('where the page has no storage, the panel says why', async () => {
+  const { app, state } = setUp();
+  const { navigator } = globalThis;
+  for (const none of [{}, { storage: {} }, { storage: { getDirectory: () => Promise.reject(new Error('Security error.')) } }]) {
+    Object.defineProperty(globalThis, 'navigator', { value: none, configurable: true });
+    await app.models.refresh();
+    assert.match(state.stored.refused, /^(it has no private file system, or the page did not come by https|Security error)$/);
+  }
+  Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
+});
+
 test('the Hugging Face Hub\'s hash of a file is taken from its pointer, or not at all', async () => {
   const options = { signal: new AbortController().signal, timing: TIMING };
   /** @type {string[]} */

@@ -303,7 +303,7 @@ test('a refused file is refused again by every later load, until it is deleted',
 });
 
 test('the Hub\'s hash of a file is kept with it, and asked for where a stored file has none', async (t) => {
-  const { model, url } = await host(t);
+  const { url } = await host(t);
   const hub = 'https://huggingface.co/a/b/resolve/main/model.gguf';
   const opfs = fakeOpfs();
   const { fetch } = globalThis;
@@ -362,6 +362,15 @@ test('without storage, with a full one and with a locked one the model is stream
   assert.match(second.note, /Another tab is downloading this model/);
   await assert.rejects(vault.remove(id), { name: 'InUse' });
   tab.close();
+});
+
+test('on an insecure page, which has neither storage nor hashes, a model is streamed', async (t) => {
+  const { model } = await host(t);
+  Object.defineProperty(crypto, 'subtle', { value: undefined, configurable: true });
+  t.after(() => Reflect.deleteProperty(crypto, 'subtle'));
+  const { read, note } = await load([model]);
+  assert.equal(hash(read[0].bytes), SHA256);
+  assert.match(note, /streamed and not stored/);
 });
 
 test('what of a streamed file is read again later comes from its server, by itself', async (t) => {

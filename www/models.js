@@ -28,9 +28,9 @@ export class Models {
     const { state, changed } = this.#needs;
     const stored = state.stored;
     try {
+      const models = await (await openVault()).list(); // first: it tells why there is no storage
       const { usage = null, quota = null } = await navigator.storage.estimate();
       const persisted = (await navigator.storage.persisted?.()) ?? false;
-      const models = await (await openVault()).list();
       const kept = Object.fromEntries(Object.entries(stored.verdicts).filter(([id]) => models.some((model) => model.id === id)));
       Object.assign(stored, { models, usage, quota, persisted, refused: '', verdicts: kept });
     } catch (error) {

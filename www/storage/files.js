@@ -19,7 +19,7 @@ import { damagedChunks, idOf } from './vault.js';
  * @typedef {object} Place of a file from the web
  * @property {string} url
  * @property {number} size
- * @property {string} id its name in the vault
+ * @property {string} id its name in the vault; '' without one
  * @property {string} sha256 that it should have; '' where that is not known
  * @property {string} noted what of that is in the journal
  * @property {string} hashed the SHA-256 that the stored whole file had when it was read before; '' where that is not known
@@ -142,7 +142,7 @@ export class ModelFiles {
   /** @param {WebFile} file @returns {Promise<Place>} */
   async #place({ url, sha256 }) {
     const { vault, refused } = this.#settings;
-    const id = await idOf(url);
+    const id = vault ? await idOf(url) : ''; // an insecure page has no storage, and nothing to make ids with either
     const journal = await vault?.look(id).catch(() => null); // what is wrong with it is said when it is written to
     const noted = journal?.expect ?? '';
     const expected = sha256 || noted;
