@@ -23,8 +23,8 @@ function hash(bytes) {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Load a model as the worker and the wasm do: headers, then from front to back. @param {ModelFile[]} files @param {{ opfs?: ReturnType<typeof fakeOpfs>, signal?: AbortSignal, chunk?: number, keep?: boolean, timing?: typeof TIMING }} [options] */
-async function load(files, { opfs, signal = new AbortController().signal, chunk = CHUNK, keep = false, timing = TIMING } = {}) {
+/** Load a model as the worker and the wasm do: headers, then from front to back. @param {ModelFile[]} files @param {{ opfs?: ReturnType<typeof fakeOpfs>, signal?: AbortSignal, chunk?: number, keep?: boolean, streamed?: boolean, timing?: typeof TIMING }} [options] */
+async function load(files, { opfs, signal = new AbortController().signal, chunk = CHUNK, keep = false, streamed = false, timing = TIMING } = {}) {
   /** @type {DownloadProgress[]} */
   const told = [];
   const model = new ModelFiles({
@@ -33,6 +33,7 @@ async function load(files, { opfs, signal = new AbortController().signal, chunk 
   });
   try {
     await model.open(files);
+    if (streamed) model.refuseUnlessStored();
     model.begin();
     const read = [];
     for (const source of /** @type {ByteSource[]} */ (model.sources)) {
@@ -393,6 +394,61 @@ test('a stored model that is deleted while it is loaded is read from its server'
     assert.equal(entry.complete, true);
     if (kind === 'stored') await vault.remove(id);
     assert.deepEqual(await /** @type {ByteSource} */ (files.sources[0]).read(1000, 1100), FILE.slice(1000, 1100));
+    files.close();
+  }
+});
+
+test('layers that are read for each batch need all of the file stored: else the load is refused, and Delete of it too', async (t) => {
+  const { model, requests } = await host(t);
+  await assert.rejects(load([model], { streamed: true }), { name: 'NotStored', message: /keeps no files for this page \(a test\)/ });
+
+  const opfs = fakeOpfs();
+  const { vault, id } = await stored(opfs, model.url);
+  const tab = await vault.write(id);
+  await assert.rejects(load([model], { opfs, streamed: true }), { name: 'NotStored', message: /all of it has to be stored here\. Another tab is downloading/ });
+  tab.close();
+
+  const none = fakeOpfs();
+  none.quota = 10;
+  await assert.rejects(load([model], { opfs: none, streamed: true }), { name: 'NotStored', message: /storage refuses more/ });
+  const { navigator } = globalThis;
+  t.after(() => Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true }));
+  Object.defineProperty(globalThis, 'navigator', { value: { storage: { estimate: async () => ({ quota: 8 * CHUNK, usage: 0 }) } }, configurable: true });
+  await assert.rejects(load([model], { opfs: fakeOpfs(), streamed: true }), { name: 'NotStored', message: /room for 524 kB more here, and 1\.3 MB are missing/ });
+  Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
+  assert.ok(requests.every(({ end, start }) => end - start <= 8), 'nothing was downloaded for it');
+
+  const full = fakeOpfs();
+  full.quota = 8 * CHUNK; // and the browser did not tell
+  await assert.rejects(load([model], { opfs: full, streamed: true }), { name: 'NotStored', message: /storage for this page is full: \d+ % of the model are stored/ });
+  full.quota = Infinity;
+  const { model: files } = await load([model], { opfs: full, streamed: true, keep: true });
+  assert.throws(() => files.release(id), { name: 'InUse', message: /layer by layer, for each batch: load another one first/ });
+  assert.deepEqual(await /** @type {ByteSource} */ (files.sources[0]).read(1000, 1100), FILE.slice(1000, 1100));
+  files.close();
+  files.release(id);
+});
+
+test('a model that is stored in part is read from there once it is loaded; when it lets go, it can be deleted or gone on with', async (t) => {
+  const { model, requests } = await host(t);
+  for (const then of ['delete', 'go on']) {
+    const opfs = fakeOpfs();
+    opfs.quota = 8 * CHUNK;
+    const { model: files } = await load([model], { opfs, keep: true });
+    const before = requests.length;
+    const [source] = /** @type {ByteSource[]} */ (files.sources);
+    assert.deepEqual(await source.read(1000, 1100), FILE.slice(1000, 1100));
+    assert.equal(requests.length, before);
+    assert.deepEqual(await source.read(FILE.length - 100, FILE.length), FILE.slice(FILE.length - 100));
+    const { vault, id, journal } = await stored(opfs, model.url);
+    assert.match(new TextDecoder().decode(journal?.now), /"used"/);
+    await assert.rejects(vault.remove(id), { name: 'InUse' });
+    files.release(id);
+    opfs.quota = Infinity;
+    if (then === 'delete') await vault.remove(id);
+    else await load([model], { opfs });
+    assert.equal((await stored(opfs, model.url)).entry?.complete, then === 'delete' ? undefined : true);
+    assert.deepEqual(await source.read(1000, 1100), FILE.slice(1000, 1100));
     files.close();
   }
 });

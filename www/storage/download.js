@@ -10,6 +10,7 @@ import { sha256 } from './vault.js';
 /**
  * @typedef {{ bytes: Uint8Array, start: number, received: number }} Piece a chunk that is under way, or held
  * @typedef {{ file: Download, index: number }} Job
+ * @typedef {{ read: (start: number, end: number) => Promise<Uint8Array>, close: () => void }} Reader
  */
 
 export const CHUNK = 8 << 20;
@@ -72,7 +73,10 @@ export class Pool {
 
 export class Download {
   #remote;
+  /** @type {StoredFile | null} where chunks are put */
   #store;
+  /** @type {(Reader & { has: (index: number) => boolean }) | null} where they are read */
+  #stored;
   #pool;
   #chunk;
   #options;
@@ -100,7 +104,7 @@ export class Download {
    */
   constructor(remote, store, pool, { chunk, storing, timing, signal, full }) {
     this.#remote = remote;
-    this.#store = store;
+    this.#store = this.#stored = store;
     this.#pool = pool;
     this.#chunk = store?.journal?.header.chunk ?? chunk;
     this.#told = full;
@@ -124,7 +128,7 @@ export class Download {
     let bytes = 0;
     for (let index = 0; index < this.#count; index++) {
       const [start, end] = this.#range(index);
-      bytes += this.#store?.has(index) ? end - start : (this.#pieces.get(index)?.received ?? 0);
+      bytes += this.#stored?.has(index) ? end - start : (this.#pieces.get(index)?.received ?? 0);
     }
     return bytes;
   }
@@ -194,8 +198,24 @@ export class Download {
     if (this.#failed) throw this.#failed;
   }
 
+  /** What is stored is whole or takes no more: from here on it is only read, and the rest asked for. @param {Reader | null} reader of what `store` has filled, which is closed */
+  readOn(reader) {
+    const journal = this.#store?.journal;
+    this.#stored = !reader || !journal ? null : { has: (index) => journal.chunks.has(index), ...reader };
+    this.#store = null;
+    this.storing = false;
+  }
+
+  /** What is stored is no longer read. */
+  letGo() {
+    if (this.#store) return; // being filled
+    this.#stored?.close();
+    this.#stored = null;
+  }
+
   /** Stop. What is stored stays. */
   close() {
+    this.letGo();
     this.#failed ??= named('Cancelled', 'cancelled');
     this.#ended.abort();
     this.#pieces.clear();
@@ -215,11 +235,11 @@ export class Download {
 
   /** @param {number} index */
   #isOpen(index) {
-    return !this.#pieces.has(index) && !this.#store?.has(index);
+    return !this.#pieces.has(index) && !this.#stored?.has(index);
   }
 
   #missing() {
-    for (let index = 0; index < this.#count; index++) if (!this.#store?.has(index)) return true;
+    for (let index = 0; index < this.#count; index++) if (!this.#stored?.has(index)) return true;
     return false;
   }
 
@@ -227,7 +247,7 @@ export class Download {
   #isNear(start, end) {
     const first = Math.floor(this.#position / this.#chunk);
     const [from, to] = [Math.floor(start / this.#chunk), Math.floor((end - 1) / this.#chunk)];
-    const held = (/** @type {number} */ index) => this.#pieces.has(index) || this.#store?.has(index);
+    const held = (/** @type {number} */ index) => this.#pieces.has(index) || this.#stored?.has(index);
     return (from >= first && to < first + HELD) || (held(from) && held(to));
   }
 
@@ -236,7 +256,7 @@ export class Download {
     this.#wanted.add(index);
     try {
       for (;;) {
-        if (this.#store?.has(index)) return await this.#store.read(start, end);
+        if (this.#stored?.has(index)) return await this.#stored.read(start, end);
         const piece = this.#pieces.get(index);
         if (piece && piece.start + piece.received >= end) return piece.bytes.subarray(start - piece.start, end - piece.start);
         if (this.#failed) throw this.#failed;
@@ -277,8 +297,9 @@ export class Download {
   #fail(error) {
     if (this.#failed) return;
     if (error.name === 'Changed') {
+      this.letGo();
       this.#store?.discard();
-      this.#store = null;
+      this.#store = this.#stored = null;
       this.storing = false;
     }
     if (error.passing && this.storing) error.message += ' What has come is stored: load it again to go on from there.';

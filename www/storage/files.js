@@ -60,6 +60,10 @@ export class ModelFiles {
   /** @type {{ at: number, received: number }[]} */
   #pace = [];
   #full = false;
+  /** Whether what is to be stored is more than there is room for, as the browser guesses. */
+  #short = false;
+  /** Whether the model's layers stay in their files, and are read again for each batch. */
+  #reread = false;
   /** @type {AbortSignal | null} of the call that reads on after the load */
   #until = null;
   /** @type {number | null} */
@@ -121,6 +125,7 @@ export class ModelFiles {
       if (found && place.sha256 && found !== place.sha256) await this.#refuse(place, found);
       await this.#settle(place, found);
     }
+    if (this.#reread && this.#places.some(({ reader }) => !reader)) throw this.#notStored();
   }
 
   /** Let go of everything. What is stored stays. */
@@ -220,7 +225,8 @@ export class ModelFiles {
     const { quota, usage = 0 } = await estimate();
     if (quota === undefined) return;
     this.#room = Math.max(0, quota - usage);
-    if (needed > this.#room) {
+    this.#short = needed > this.#room;
+    if (this.#short) {
       this.#say(`The browser has room for ${formatBytes(this.#room)} more here, and ${formatBytes(needed)} are missing: what does not fit is streamed and not stored.`);
     }
   }
@@ -281,19 +287,24 @@ export class ModelFiles {
     this.#until = signal;
   }
 
-  /** Layers that stay in their file are read again for each batch: that can't be from the web. */
+  /** Layers that stay in their file are read again for each batch: that can't be from the web. Throws where not all of it can be stored, as far as that is known before. */
   refuseUnlessStored() {
-    const { vault, refused } = this.#settings;
-    if (vault || !this.#places.length) return;
-    throw named('NotStored', `This model would be read again for each batch, layer by layer, and this browser keeps no files for this page (${refused}): download it, and pick the file from your disk.`);
+    this.#reread = true;
+    if (this.#short || this.#full || this.#places.some(({ reader, store }) => !reader && !store?.journal)) throw this.#notStored();
+  }
+
+  #notStored() {
+    return named('NotStored', `This model would be read again for each batch, layer by layer, so all of it has to be stored here. ${this.note} Or download it, and pick the file from your disk.`);
   }
 
   /** Let go of a stored file, so that it can be deleted; what is read of it later comes from its server. @param {string} id */
   release(id) {
-    for (const place of this.#places) {
-      if (place.id !== id) continue;
+    const places = this.#places.filter((place) => place.id === id);
+    if (this.#reread && places.length) throw named('InUse', 'The loaded model is read from this file, layer by layer, for each batch: load another one first.');
+    for (const place of places) {
       place.reader?.close();
       place.reader = place.checked = null;
+      place.download?.letGo();
     }
   }
 
@@ -312,17 +323,22 @@ export class ModelFiles {
     throw wrongHash(url, found, sha256, Boolean(stored));
   }
 
-  /** From filling to reading. @param {Place} place @param {string} found its SHA-256, where that is known */
+  /** From filling to reading, of a part too: others may read it then, and delete it. @param {Place} place @param {string} found its SHA-256, where that is known */
   async #settle(place, found) {
     const { vault } = this.#settings;
     const { store, sha256, noted } = place;
     const lines = [...(sha256 && sha256 !== noted && sha256 !== place.hashed ? [{ expect: sha256 }] : []), ...(found ? [{ sha256: found }] : []), { used: Date.now() }];
     place.checked = null; // what is read from here on are layers, again and again
-    if (store?.journal && isComplete(store.journal)) {
-      this.#try(() => store.note(lines));
+    if (store && vault) {
+      const { journal } = store;
+      const whole = journal !== null && isComplete(journal);
+      if (journal) this.#try(() => store.note(whole ? lines : [{ used: Date.now() }]));
       store.close();
-      place.reader = await /** @type {Vault} */ (vault).read(place.id);
-      place.store = place.download = null;
+      place.store = null;
+      if (!journal) await vault.remove(place.id).catch(() => {}); // nothing of it could be stored
+      const reader = journal && (await vault.read(place.id));
+      if (whole) [place.reader, place.download] = [reader, null];
+      else place.download?.readOn(reader);
     } else if (place.reader) {
       await vault?.note(place.id, lines).catch(() => {}); // another tab writes there now
     }
