@@ -33,10 +33,12 @@ test('what a person types becomes an address, or is refused', () => {
     ['Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf', 'https://huggingface.co/Qwen/Qwen3-8B-GGUF/resolve/main/Qwen3-8B-Q4_K_M.gguf'],
     ['a-b/c.d/e/f/g_h.gguf@v1.0', 'https://huggingface.co/a-b/c.d/resolve/v1.0/e/f/g_h.gguf'],
     ['a/b/model.safetensors.index.json@0123abc', 'https://huggingface.co/a/b/resolve/0123abc/model.safetensors.index.json'],
+    ['a/b/e/f.gguf@refs/pr/1', 'https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/e/f.gguf'],
+    ['https://huggingface.co/a/b/blob/refs%2Fpr%2F1/c.gguf', 'https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/c.gguf'],
     ['https://huggingface.co/a/b/blob/main/c.gguf', 'https://huggingface.co/a/b/resolve/main/c.gguf'],
     ['https://example.org/a/b/blob/main/c.gguf', 'https://example.org/a/b/blob/main/c.gguf'],
   ]) assert.equal(modelAddress(text), url);
-  for (const text of ['', 'model.gguf', 'a/b.gguf', 'a/b/c.bin', '../b/c.gguf', 'a/../c.gguf', 'a/b/../c.gguf', 'a/b/c.gguf@../x', 'a//c.gguf', '/a/b/c.gguf', 'a/b/c d.gguf', 'javascript:alert(1)/a/b.gguf']) {
+  for (const text of ['', 'model.gguf', 'a/b.gguf', 'a/b/c.bin', '../b/c.gguf', 'a/../c.gguf', 'a/b/../c.gguf', 'a/b/c.gguf@../x', 'a/b/c.gguf@x/../y', 'a/b/c.gguf@x/', 'a/b/c.gguf@x//y', 'a//c.gguf', '/a/b/c.gguf', 'a/b/c d.gguf', 'javascript:alert(1)/a/b.gguf']) {
     assert.throws(() => modelAddress(text), /address/, text);
   }
 });
@@ -79,6 +81,18 @@ test('a large download waits until its size was seen; then Load begins it', asyn
   await app.loadModel();
   assert.deepEqual([state.model.card, state.model.download, state.model.note], [CARD, null, 'streamed']);
   assert.deepEqual(calls.filter(([name]) => name === 'load').map(([, params]) => params.agreed), [false, true]);
+});
+
+test('an address that is typed again begins the download whose size was seen', async () => {
+  const { app, state, calls } = setUp({ load: loadLarge });
+  await app.start('', null);
+  await app.loadUrl(URL_);
+  assert.equal(state.model.card, null);
+  await app.loadUrl(URL_);
+  assert.deepEqual(state.model.card, CARD);
+  await app.loadUrl('https://example.org/other.gguf');
+  assert.equal(state.model.card, null);
+  assert.deepEqual(calls.filter(([name]) => name === 'load').map(([, params]) => params.agreed), [false, true, false]);
 });
 
 test('a link to a large model is not followed before its size was seen', async () => {

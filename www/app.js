@@ -178,7 +178,8 @@ export class App {
   #useSource(source) {
     const { state, layers } = this;
     const { file, card } = state.adapter;
-    if (!sameSource(source, state.model.source)) {
+    if (sameSource(source, state.model.source)) source = { ...source, bytes: source.bytes ?? state.model.source.bytes }; // seen before, and so agreed to
+    else {
       Object.assign(state.model, { source, card: null, plan: null, options: { ...state.model.options, streamed: false } });
       Object.assign(state, { comparison: null, mixing: null });
       if (file) layers.forget(`The adapter \`${card?.name ?? file.name}\` belonged to the model before: it was dropped.`);
