@@ -453,6 +453,51 @@ test('a model that is stored in part is read from there once it is loaded; when 
   }
 });
 
+test('a file that another tab reads is not deleted, and nothing of it is lost', async (t) => {
+  const { model } = await host(t);
+  const opfs = fakeOpfs();
+  const { model: tab } = await load([model], { opfs, keep: true });
+  const { vault, id } = await stored(opfs, model.url);
+  await assert.rejects(vault.remove(id), { name: 'InUse' });
+  assert.equal((await stored(opfs, model.url)).entry.complete, true);
+  tab.close();
+  await vault.remove(id);
+  assert.equal(opfs.disks.size, 0);
+});
+
+test('a damaged piece is not read, though a full storage takes no note of it', async (t) => {
+  const { model, options } = await host(t, { plan: ({ start }) => (start > 9 * CHUNK ? { status: 404 } : {}) });
+  const opfs = fakeOpfs();
+  await assert.rejects(load([model], { opfs }), { name: 'NotFound' });
+  options.plan = () => {};
+  /** @type {any} */ ((await stored(opfs, model.url)).data).now[5] ^= 1;
+  opfs.quota = 0;
+  const { read, note } = await load([model], { opfs });
+  assert.equal(hash(read[0].bytes), SHA256);
+  assert.match(note, /1 of the stored pieces.*storage refuses more/);
+});
+
+test('a damaged piece is told, though another tab holds the journal', async (t) => {
+  const { model } = await host(t);
+  const opfs = fakeOpfs();
+  await load([model], { opfs });
+  const { data, journal } = await stored(opfs, model.url);
+  /** @type {any} */ (data).now[5] ^= 1;
+  Object.assign(journal ?? {}, { locks: 1, exclusive: true });
+  await assert.rejects(load([model], { opfs }), { name: 'Damaged', message: /bytes 0 to 65535 are no longer what was downloaded\. They can't be dropped now \(The file is in use by another tab\.\)/ });
+});
+
+test('one file that can\'t be read leaves the others in the list', async (t) => {
+  const { model } = await host(t);
+  const opfs = fakeOpfs();
+  await load([model], { opfs });
+  const disk = () => ({ durable: new Uint8Array(5), now: new Uint8Array(5), locks: 0, exclusive: false });
+  for (const name of ['0123.data', '0123.journal']) opfs.disks.set(name, disk());
+  Object.defineProperty(opfs.disks.get('0123.journal'), 'now', { get() { throw Object.assign(new Error('it is busy'), { name: 'NotReadableError' }); } });
+  const [whole, busy] = await new Vault(opfs.directory).list();
+  assert.deepEqual([whole.name, whole.complete, busy.name, busy.stored], ['model.gguf', true, 'a file that can\'t be read now (it is busy)', 5]);
+});
+
 test('memory stays at a few chunks, whatever the file and however slow its reader', async (t) => {
   const { model, server } = await host(t);
   const files = new ModelFiles({ vault: null, refused: '', signal: new AbortController().signal, chunk: CHUNK, timing: TIMING, progress: async () => true });

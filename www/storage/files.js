@@ -41,6 +41,7 @@ import { damagedChunks, idOf } from './vault.js';
 const TICK = 250; // ms between two reports
 const PATIENCE = 300; // ms that a loaded model waits to hear whether its server has another one by now
 const PACE = 8; // seconds over which the speed is taken
+const DROPPED = ' They are dropped; loading the model fetches them again.';
 
 export class ModelFiles {
   /** @type {ByteSource[]} */
@@ -266,8 +267,11 @@ export class ModelFiles {
   /** What a chunk that is damaged ends in. @param {Place} place @param {any} error @returns {Promise<never>} */
   async #drop({ url, id, remote }, error) {
     if (error.name !== 'DamagedChunk') throw error;
-    await this.#settings.vault?.note(id, [{ drop: error.index }]);
-    throw named('Damaged', damagedText(nameOf(url), [chunkRange(/** @type {Header} */ (remote), error.index)]));
+    const text = damagedText(nameOf(url), [chunkRange(/** @type {Header} */ (remote), error.index)]);
+    await this.#settings.vault?.note(id, [{ drop: error.index }]).catch(({ message }) => {
+      throw named('Damaged', `${text.replace(DROPPED, '')} They can't be dropped now (${message}): verify the file under Stored models.`);
+    });
+    throw named('Damaged', text);
   }
 
   /** A source whose reads after the load end where the call that makes them is cancelled. @param {ByteSource} source @returns {ByteSource} */
@@ -388,7 +392,7 @@ function wrongHash(url, found, expected, stored) {
 export function damagedText(name, ranges) {
   const [[start, end], ...rest] = ranges;
   const more = rest.length ? ` and ${rest.length} more pieces` : '';
-  return `\`${name}\` is damaged in the browser's storage: bytes ${start} to ${end - 1}${more} are no longer what was downloaded. They are dropped; loading the model fetches them again.`;
+  return `\`${name}\` is damaged in the browser's storage: bytes ${start} to ${end - 1}${more} are no longer what was downloaded.${DROPPED}`;
 }
 
 /** The last part of its path. @param {string} url */

@@ -57,10 +57,15 @@ export class Vault {
     const ids = new Set();
     for await (const name of this.#directory.keys()) ids.add(name.replace(/\.(data|journal)$/, ''));
     const models = await Promise.all([...ids].map(async (id) => {
-      const journal = await this.look(id);
-      if (journal) return describe(id, journal);
-      const rest = await this.#file(`${id}.data`).catch(() => null); // its journal is gone: good for nothing but to be deleted
-      return { id, name: 'a file without its journal', url: '', size: rest?.size ?? 0, stored: rest?.size ?? 0, complete: false, used: 0, sha256: '' };
+      let name = 'a file without its journal';
+      try {
+        const journal = await this.look(id);
+        if (journal) return describe(id, journal);
+      } catch (error) {
+        name = `a file that can't be read now (${/** @type {Error} */ (error).message})`;
+      }
+      const { size } = await this.#file(`${id}.data`).catch(() => ({ size: 0 })); // good for nothing but to be deleted
+      return { id, name, url: '', size, stored: size, complete: false, used: 0, sha256: '' };
     }));
     return models.sort((a, b) => b.used - a.used);
   }
@@ -126,13 +131,22 @@ export class Vault {
 
   /** Throws `InUse` where a tab has it open. @param {string} id */
   async remove(id) {
-    for (const name of [`${id}.journal`, `${id}.data`]) {
-      try {
-        await this.#directory.removeEntry(name);
-      } catch (error) {
-        if (isNamed(error, 'NoModificationAllowedError')) throw inUse();
-        if (!isNamed(error, 'NotFoundError')) throw error;
-      }
+    const data = await this.#lock(`${id}.data`); // first: nothing of it is gone where another tab reads it
+    try {
+      await this.#removeEntry(`${id}.journal`);
+    } finally {
+      data.close();
+    }
+    await this.#removeEntry(`${id}.data`);
+  }
+
+  /** @param {string} name */
+  async #removeEntry(name) {
+    try {
+      await this.#directory.removeEntry(name);
+    } catch (error) {
+      if (isNamed(error, 'NoModificationAllowedError')) throw inUse();
+      if (!isNamed(error, 'NotFoundError')) throw error;
     }
   }
 
@@ -212,8 +226,8 @@ export class StoredFile {
 
   /** @param {Line[]} lines */
   note(lines) {
+    for (const line of lines) if (this.#known) take(this.#known, line); // first: a damaged chunk is not read, even where the storage is full
     append(this.#journal, lines);
-    for (const line of lines) if (this.#known) take(this.#known, line);
   }
 
   /** @param {number} start @param {number} end */
