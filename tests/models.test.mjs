@@ -161,6 +161,8 @@ test('the Hugging Face Hub\'s hash of a file is taken from its pointer, or not a
   for (const [text, status] of /** @type {const} */ ([['GGUF'.repeat(1000), 200], ['', 404], ['oid sha256:12', 200]])) {
     answer(text, status);
     assert.equal(await announcedSha256('https://huggingface.co/a/b/resolve/main/d.gguf', options), '');
+    answer('', 503);
+    assert.equal(await announcedSha256('https://huggingface.co/a/b/resolve/main/d.gguf', options), null);
   }
 });
 

@@ -318,10 +318,27 @@ test('the Hub\'s hash of a file is kept with it, and asked for where a stored fi
   globalThis.fetch = fetch; // no Hub any more
   await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
 
-  const { journal } = await stored(opfs, hub);
+  const { journal, vault, id } = await stored(opfs, hub);
   Object.assign(journal ?? {}, { now: new TextEncoder().encode(new TextDecoder().decode(journal?.now).split('\n').filter((line) => !/"(expect|bad)"/.test(line)).join('\n')) }); // as a page of before left it
   globalThis.fetch = async (input) => new Response(String(input).includes('/raw/') ? `oid sha256:${announced}` : '', { status: String(input).includes('/raw/') ? 200 : 503 });
   await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
+  await vault.remove(id);
+
+  for (const answer of [() => new Response('', { status: 503 }), () => new Promise(() => {})]) { // a Hub that does not tell is waited for, a little
+    globalThis.fetch = async (input, init) => (String(input).includes('/raw/') ? answer() : fetch(`${url}model.gguf`, init));
+    const { note } = await load([{ url: hub }], { opfs });
+    assert.match(note, /`model\.gguf` is not verified/);
+    assert.equal((await stored(opfs, hub)).entry.sha256, '');
+  }
+  let answered = false;
+  globalThis.fetch = async (input, init) => {
+    if (!String(input).includes('/raw/')) return fetch(`${url}model.gguf`, init);
+    await new Promise((resolve) => setTimeout(resolve, 500)); // later than the file
+    answered = true;
+    return new Response(`oid sha256:${announced}`);
+  };
+  await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
+  assert.ok(answered);
 });
 
 test('a flipped byte of a stored file whose hash nobody knows is found too', async (t) => {

@@ -55,14 +55,14 @@ async function shardNames(url, options) {
   return names;
 }
 
-/** The SHA-256 that the Hugging Face Hub announces for a file, '' where it announces none: in the pointer that stands for it in git. @param {string} url @param {Options} options */
+/** The SHA-256 that the Hugging Face Hub announces for a file, in the pointer that stands for it in git: '' where it announces none, null where it did not answer. @param {string} url @param {Options} options */
 export async function announcedSha256(url, options) {
   const [, repository, rest] = /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/resolve\/([^?#]+)$/.exec(url) ?? [];
   if (!rest) return '';
   try {
     const pointer = await fetchSmall(`https://huggingface.co/${repository}/raw/${rest}`, { most: 1024 }, { ...options, timing: { ...options.timing, tries: 1 } });
     return /^oid sha256:([0-9a-f]{64})$/m.exec(new TextDecoder().decode(pointer ?? new Uint8Array()))?.[1] ?? '';
-  } catch {
-    return '';
+  } catch (error) {
+    return ['NotFound', 'TooLarge'].includes(/** @type {Error} */ (error).name) ? '' : null;
   }
 }

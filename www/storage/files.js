@@ -21,6 +21,8 @@ import { damagedChunks, idOf } from './vault.js';
  * @property {number} size
  * @property {string} id its name in the vault; '' without one
  * @property {string} sha256 that it should have; '' where that is not known
+ * @property {Promise<void> | null} announced resolved when its server was asked for that; null: there is no need
+ * @property {boolean} unverified it has not told yet
  * @property {string} noted what of that is in the journal
  * @property {string} hashed the SHA-256 that the stored whole file had when it was read before; '' where that is not known
  * @property {Remote} remote as its server describes it, or did when it was stored
@@ -40,6 +42,7 @@ import { damagedChunks, idOf } from './vault.js';
 
 const TICK = 250; // ms between two reports
 const PATIENCE = 300; // ms that a loaded model waits to hear whether its server has another one by now
+const ANNOUNCED = 4000; // ms that a loaded model waits for the SHA-256 it should have
 const PACE = 8; // seconds over which the speed is taken
 const DROPPED = ' They are dropped; loading the model fetches them again.';
 
@@ -120,11 +123,13 @@ export class ModelFiles {
   async finish(card) {
     for (const { download } of this.#places) await download?.finish();
     this.#stopTelling();
-    await Promise.race([Promise.all(this.#comparing), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+    await within(PATIENCE, this.#comparing);
+    await within(ANNOUNCED, this.#places.map(({ announced }) => announced));
     for (const place of this.#places) {
       const found = sha256Of(card, place.url, this.#places.length);
       if (found && place.sha256 && found !== place.sha256) await this.#refuse(place, found);
-      await this.#settle(place, found);
+      if (place.unverified) this.#say(`\`${nameOf(place.url)}\` is not verified: the Hugging Face Hub did not tell the SHA-256 that it should have.`);
+      await this.#settle(place, place.unverified ? '' : found); // '': it is asked for again at the next load
     }
     if (this.#reread && this.#places.some(({ reader }) => !reader)) throw this.#notStored();
   }
@@ -159,21 +164,30 @@ export class ModelFiles {
       const reader = await vault.read(id);
       const checked = new CheckedReader(journal, reader.read);
       /** @type {Place} */
-      const place = { url, id, size: remote.size, sha256: expected || hashed, noted, hashed, remote, store: null, reader, checked, download: null };
+      const place = { url, id, size: remote.size, sha256: expected || hashed, announced: null, unverified: false, noted, hashed, remote, store: null, reader, checked, download: null };
       this.#places.push(place);
-      if (!place.sha256) place.sha256 = await announcedSha256(url, this.#options);
+      if (!place.sha256) this.#ask(place);
       this.#compare(url, journal.header);
       return place;
     }
     const remote = await openRemote(url, this.#options);
     /** @type {Place} */
-    const place = { url, id, size: remote.size, sha256: expected, noted, hashed: '', remote, store: null, reader: null, checked: null, download: null };
+    const place = { url, id, size: remote.size, sha256: expected, announced: null, unverified: false, noted, hashed: '', remote, store: null, reader: null, checked: null, download: null };
     this.#places.push(place);
     if (vault) await this.#store(place, vault);
     else this.#say(`This browser keeps no files for this page (${refused}): the model is streamed and not stored, and a reload downloads it again.`);
     if (expected) this.#expect(place, expected);
-    else announcedSha256(url, this.#options).then((announced) => this.#expect(place, announced));
+    else this.#ask(place);
     return place;
+  }
+
+  /** Nobody has said which SHA-256 the file should have: perhaps its server does. @param {Place} place */
+  #ask(place) {
+    place.unverified = true;
+    place.announced = announcedSha256(place.url, this.#options).then((sha256) => {
+      place.unverified = sha256 === null;
+      this.#expect(place, sha256 ?? '');
+    });
   }
 
   /** The SHA-256 that the file should have: kept beside it, for loads that nobody tells it. @param {Place} place @param {string} sha256 '' where none is known */
@@ -434,6 +448,14 @@ function sha256Of({ sha256, files }, url, count) {
 /** @returns {Promise<StorageEstimate>} */
 async function estimate() {
   return globalThis.navigator?.storage?.estimate?.().catch(() => ({})) ?? {};
+}
+
+/** Wait for all of them, so long at most. @param {number} milliseconds @param {(Promise<void> | null)[]} promises */
+async function within(milliseconds, promises) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  await Promise.race([Promise.all(promises), new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)))]);
+  clearTimeout(timer);
 }
 
 /** @param {number} part @param {number} whole */
