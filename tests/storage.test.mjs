@@ -231,6 +231,34 @@ test('a file that changed since a part of it was stored is begun anew, at the se
   assert.match(again.note, /has changed since it was stored here/);
 });
 
+test('another ETag than before is asked about once more, and overlooked where the SHA-256 decides', async (t) => {
+  const asked = new Set();
+  const { model, options, requests } = await host(t, { plan: ({ start }) => (start > 2 * CHUNK && !asked.has(start) ? (asked.add(start), { mirror: 'b' }) : {}) });
+  const opfs = fakeOpfs();
+  assert.equal(hash((await load([model], { opfs })).read[0].bytes), SHA256);
+
+  const part = fakeOpfs();
+  options.plan = ({ start }) => (start > 9 * CHUNK ? { status: 404 } : {});
+  await assert.rejects(load([{ ...model, sha256: SHA256 }], { opfs: part }), { name: 'NotFound' });
+  const { entry } = await stored(part, model.url);
+  const before = requests.length;
+  options.plan = () => ({ mirror: 'b' });
+  const { read, resumed } = await load([model], { opfs: part }); // the hash is known from before
+  assert.deepEqual([hash(read[0].bytes), resumed], [SHA256, entry.stored]);
+  assert.ok(requests.slice(before).every(({ start, end }) => end - start <= 16 || start >= 5 * CHUNK));
+
+  options.plan = ({ start }) => (start > 2 * CHUNK ? { mirror: 'b' } : {});
+  assert.equal(hash((await load([{ ...model, sha256: SHA256 }], { opfs: fakeOpfs() })).read[0].bytes), SHA256);
+  await assert.rejects(load([model], { opfs: fakeOpfs() }), { name: 'Changed' });
+
+  let first = true;
+  const lagging = fakeOpfs();
+  options.plan = ({ start }) => (start > 9 * CHUNK ? { status: 404 } : {});
+  await assert.rejects(load([model], { opfs: lagging }), { name: 'NotFound' });
+  options.plan = () => (first ? ((first = false), { mirror: 'b' }) : {});
+  assert.ok((await load([model], { opfs: lagging })).resumed > 0);
+});
+
 test('a flipped byte is found by verify, which tells where; the next load fetches that piece alone', async (t) => {
   const { model, requests } = await host(t);
   const opfs = fakeOpfs();

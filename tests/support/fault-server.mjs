@@ -14,6 +14,7 @@ import { createServer } from 'node:http';
  * @property {number} [shift] answer with bytes from so much further on
  * @property {Uint8Array} [swap] from now on the file is this one
  * @property {boolean} [bare] without CORS
+ * @property {string} [mirror] the name of another host of the same file, whose ETag and date differ
  *
  * @typedef {{ method: string, path: string, start: number, end: number, sent: number, fault: Fault }} Request sent: bytes of the body
  */
@@ -58,8 +59,8 @@ export async function faultServer(file, { plan = () => {}, others = {}, pace = I
     const status = fault.status ?? (from === undefined ? 200 : start >= content.length ? 416 : 206);
     response.writeHead(status, {
       ...(fault.bare ? {} : cors),
-      etag: `"version-${version}"`,
-      'last-modified': modified.toUTCString(),
+      etag: `"${fault.mirror ?? ''}version-${version}"`,
+      'last-modified': (fault.mirror ? new Date(0) : modified).toUTCString(),
       'accept-ranges': 'bytes',
       ...(fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter }),
       ...(status === 206 ? { 'content-range': `bytes ${start}-${end - 1}/${(other === null ? current : content).length}` } : {}),

@@ -81,6 +81,7 @@ export class Download {
   #chunk;
   #options;
   #told;
+  #vouched;
   #ended = new AbortController();
   /** @type {Map<number, Piece>} */
   #pieces = new Map();
@@ -99,15 +100,17 @@ export class Download {
    * @param {Remote} remote
    * @param {StoredFile | null} store begun for this very file
    * @param {Pool} pool
-   * @param {{ chunk: number, storing: boolean, timing: Timing, signal: AbortSignal, full: (error: unknown) => void }} options
-   *   storing: false where only what is stored already is taken from there; full: told once, why the storage takes no more
+   * @param {{ chunk: number, storing: boolean, timing: Timing, signal: AbortSignal, full: (error: unknown) => void, vouched: () => boolean }} options
+   *   storing: false where only what is stored already is taken from there; full: told once, why the storage takes no more;
+   *   vouched: whether the SHA-256 of the whole file will tell if these are its bytes
    */
-  constructor(remote, store, pool, { chunk, storing, timing, signal, full }) {
+  constructor(remote, store, pool, { chunk, storing, timing, signal, full, vouched }) {
     this.#remote = remote;
     this.#store = this.#stored = store;
     this.#pool = pool;
     this.#chunk = store?.journal?.header.chunk ?? chunk;
     this.#told = full;
+    this.#vouched = vouched;
     this.storing = storing && store !== null;
     /** @type {Options} */
     this.#options = { signal: AbortSignal.any([signal, this.#ended.signal]), timing, trouble: (sentence) => (pool.trouble = sentence) };
@@ -137,7 +140,7 @@ export class Download {
   async read(start, end) {
     const bytes = new Uint8Array(end - start);
     if (!this.storing && end - start <= SMALL && !this.#isNear(start, end)) {
-      await fetchRange(this.#remote, start, end, (part, at) => bytes.set(part, at - start), this.#options);
+      await this.#fetch(start, end, (part, at) => bytes.set(part, at - start));
       return bytes;
     }
     this.#moveTo(start);
@@ -175,12 +178,12 @@ export class Download {
     const piece = { bytes: new Uint8Array(end - start), start, received: 0 };
     this.#pieces.set(index, piece);
     try {
-      await fetchRange(this.#remote, start, end, (part, at) => {
+      await this.#fetch(start, end, (part, at) => {
         piece.bytes.set(part, at - start);
-        piece.received += part.length;
+        piece.received = at - start + part.length;
         this.#pool.received += part.length;
         this.#renew();
-      }, this.#options);
+      });
       await this.#keep(index, piece);
     } catch (error) {
       this.#pieces.delete(index);
@@ -223,6 +226,21 @@ export class Download {
   }
 
   // ---
+
+  /**
+   * Mirrors and the nodes of a network call one file by several versions. Another one is asked about once more, and taken for
+   * the same file where its SHA-256 will be compared.
+   * @param {number} start @param {number} end @param {(bytes: Uint8Array, at: number) => void} take
+   */
+  async #fetch(start, end, take) {
+    try {
+      await fetchRange(this.#remote, start, end, take, this.#options);
+    } catch (error) {
+      if (/** @type {Error} */ (error).name !== 'Changed') throw error;
+      const any = this.#vouched() ? { etag: '', modified: '' } : {};
+      await fetchRange({ ...this.#remote, ...any }, start, end, take, this.#options);
+    }
+  }
 
   get #count() {
     return Math.ceil(this.#remote.size / this.#chunk);

@@ -11,7 +11,7 @@ import { damagedChunks, idOf } from './vault.js';
 
 /** @import { ByteSource, DownloadProgress, LoadProgress, ModelCard, ModelFile } from '../types' */
 /** @import { WebFile } from './expand.js' */
-/** @import { Header } from './journal.js' */
+/** @import { Header, Journal } from './journal.js' */
 /** @import { Remote, Timing } from './http.js' */
 /** @import { StoredFile, Vault } from './vault.js' */
 
@@ -199,9 +199,19 @@ export class ModelFiles {
     place.noted = place.sha256;
   }
 
+  /** Whether what is stored is of the file that the server has. Where it is called otherwise, it is asked once more; and the SHA-256 outweighs names. @param {Place} place @param {Journal} journal */
+  async #isOf(place, { header, expect }) {
+    const isSame = () => sameVersion(place.remote, header);
+    if (isSame()) return true;
+    place.remote = await openRemote(place.url, this.#options);
+    place.size = place.remote.size;
+    if (isSame()) return true;
+    const announced = await announcedSha256(place.url, this.#options);
+    return place.size === header.size && expect !== '' && expect === place.sha256 && (!announced || announced === expect);
+  }
+
   /** Take up what was stored of it, or begin. @param {Place} place @param {Vault} vault */
   async #store(place, vault) {
-    const { remote } = place;
     let store;
     try {
       store = await vault.write(place.id);
@@ -213,13 +223,13 @@ export class ModelFiles {
     }
     place.store = store;
     const { journal } = store;
-    if (journal?.chunks.size && !sameVersion(remote, journal.header)) {
+    if (journal?.chunks.size && !(await this.#isOf(place, journal))) {
       const part = percent(storedBytes(journal), journal.header.size);
       store.discard();
       throw named('Changed', `The file at \`${place.url}\` has changed on its server since ${part} of it were stored here. That part is dropped: load it again to get the new one.`);
     }
     if (journal?.chunks.size) return this.#check(place, store);
-    const { url, size, etag, modified } = remote;
+    const { url, size, etag, modified } = place.remote;
     this.#try(() => store.begin({ version: 1, url, name: nameOf(url), size, etag, modified, chunk: this.#settings.chunk, created: Date.now() }));
   }
 
@@ -252,6 +262,7 @@ export class ModelFiles {
     return new Download(place.remote, place.store, this.#pool, {
       chunk, timing, signal: this.#options.signal,
       storing: !this.#full && Boolean(place.store?.journal),
+      vouched: () => place.sha256 !== '',
       full: (error) => {
         const part = percent(place.store?.journal ? storedBytes(place.store.journal) : 0, place.size);
         const why = /** @type {Error} */ (error).name === 'QuotaExceededError' ? 'is full' : `refuses more (${/** @type {Error} */ (error).message})`;
