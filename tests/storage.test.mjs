@@ -570,7 +570,7 @@ test('an index of shards gives its files, and a stranger\'s one nothing else', a
   const { read } = await load([{ url: `${url}m/model.safetensors.index.json` }], { opfs });
   assert.deepEqual(read.map(({ name }) => name.slice(url.length)), ['m/config.json', 'm/tokenizer.json', 'm/a-00001-of-00002.safetensors', 'm/a-00002-of-00002.safetensors']);
   assert.equal(hash(Buffer.concat(read.slice(2).map(({ bytes }) => bytes))), hash(FILE.subarray(0, 7 * CHUNK)));
-  assert.equal((await new Vault(opfs.directory).list()).filter(({ complete }) => complete).length, 2);
+  assert.equal((await new Vault(opfs.directory).list()).filter(({ complete }) => complete).length, 5);
 
   const single = await load([{ url: `${url}bare/model.safetensors` }], { opfs });
   assert.deepEqual(single.read.map(({ name }) => name.slice(url.length)), ['bare/config.json', 'bare/model.safetensors']);
@@ -580,6 +580,36 @@ test('an index of shards gives its files, and a stranger\'s one nothing else', a
     assert.equal(requests.length, before + 1, `index ${at}`);
   }
   await assert.rejects(load([{ url: `${url}none/model.safetensors.index.json` }]), { name: 'NotFound' });
+});
+
+test('a stored safetensors model loads without its server; a small file that has changed is told', async (t) => {
+  const others = /** @type {Record<string, Uint8Array | string>} */ ({
+    '/m/config.json': '{"a":1}', '/m/tokenizer.json': '{}', '/m/a.safetensors': FILE.subarray(0, 3 * CHUNK), '/m/model.safetensors.index.json': JSON.stringify({ weight_map: { x: 'a.safetensors' } }),
+  });
+  const { url, requests, options, close } = await host(t, { others, plan: ({ start }) => (start > CHUNK ? { status: 404 } : {}) });
+  const index = { url: `${url}m/model.safetensors.index.json` };
+  const opfs = fakeOpfs();
+  const names = async () => (await new Vault(opfs.directory).list()).map(({ name }) => name).sort();
+  await assert.rejects(load([index], { opfs }), { name: 'NotFound' });
+  assert.deepEqual(await names(), ['a.safetensors']); // the others may be what was wrong
+  options.plan = () => {};
+  const first = await load([index], { opfs });
+  assert.deepEqual(await names(), ['a.safetensors', 'config.json', 'model.safetensors.index.json', 'tokenizer.json']);
+
+  const before = requests.length;
+  assert.equal((await load([index], { opfs })).note, '');
+  assert.ok(requests.slice(before).every(({ method, end, start }) => method === 'HEAD' || end - start <= 8));
+  options.plan = () => ({ mirror: 'b' });
+  others['/m/config.json'] = '{"a":2}';
+  const { read, note } = await load([index], { opfs });
+  assert.equal(String(read[0].bytes), '{"a":1}');
+  assert.match(note, /m\/config\.json has changed since it was stored here\. Delete it under Stored models/);
+
+  close();
+  assert.deepEqual((await load([index], { opfs })).read, first.read);
+  const config = [...opfs.disks.values()].find(({ now }) => String.fromCharCode(...now.subarray(0, 7)) === '{"a":1}');
+  Object.assign(config ?? {}, { now: new TextEncoder().encode('{"a":3}') });
+  await assert.rejects(load([index], { opfs }), { name: 'Read' }); // damaged: asked for again
 });
 
 test('the list of stored models tells name, size, what is there and the last use', async (t) => {

@@ -1,5 +1,6 @@
 // A host of one model file, with ranges, CORS and an ETag, that does to each request what a plan says: cut the connection,
 // stall, answer otherwise, send short, long or altered bytes, become another file. It keeps account of what it sent.
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 
 /**
@@ -59,7 +60,7 @@ export async function faultServer(file, { plan = () => {}, others = {}, pace = I
     const status = fault.status ?? (from === undefined ? 200 : start >= content.length ? 416 : 206);
     response.writeHead(status, {
       ...(fault.bare ? {} : cors),
-      etag: `"${fault.mirror ?? ''}version-${version}"`,
+      etag: `"${fault.mirror ?? ''}version-${other === null || pathname.endsWith('.safetensors') ? version : createHash('sha256').update(other).digest('hex')}"`,
       'last-modified': (fault.mirror ? new Date(0) : modified).toUTCString(),
       'accept-ranges': 'bytes',
       ...(fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter }),

@@ -5,8 +5,9 @@ import { named, turn } from '../requests.js';
 import { CheckedReader } from './checked.js';
 import { CHUNK, Download, Pool } from './download.js';
 import { announcedSha256, expand } from './expand.js';
-import { openRemote, sameVersion, TIMING } from './http.js';
+import { openRemote, sameVersion, TIMING, versionOfSmall } from './http.js';
 import { chunkRange, isComplete, storedBytes } from './journal.js';
+import { SmallFiles } from './small.js';
 import { damagedChunks, idOf } from './vault.js';
 
 /** @import { ByteSource, DownloadProgress, LoadProgress, ModelCard, ModelFile } from '../types' */
@@ -55,6 +56,7 @@ export class ModelFiles {
   resumed = 0;
   /** @type {Place[]} */
   #places = [];
+  #small;
   #pool = new Pool();
   #settings;
   #options;
@@ -79,11 +81,13 @@ export class ModelFiles {
   constructor(settings) {
     this.#settings = { chunk: CHUNK, timing: TIMING, ...settings };
     this.#options = { signal: AbortSignal.any([settings.signal, this.#ended.signal]), timing: this.#settings.timing };
+    const { signal } = this.#options;
+    this.#small = new SmallFiles(settings.vault, this.#options, (url, header) => this.#compare(url, header, versionOfSmall(url, signal).then((version) => ({ ...header, ...version }))));
   }
 
   /** Find out where each file is and how large. Rejects with what is wrong with a file; `close` is still to be called. @param {ModelFile[]} files */
   async open(files) {
-    for (const file of await expand(files, this.#options)) {
+    for (const file of await expand(files, this.#small)) {
       if (file instanceof File) this.sources.push(this.#guarded(picked(file)));
       else if (file.content) this.sources.push(inMemory(file.url, file.content));
       else this.sources.push(this.#source(await this.#place(file)));
@@ -132,6 +136,9 @@ export class ModelFiles {
       await this.#settle(place, place.unverified ? '' : found); // '': it is asked for again at the next load
     }
     if (this.#reread && this.#places.some(({ reader }) => !reader)) throw this.#notStored();
+    await this.#small.keep().catch(({ name, message }) => {
+      if (name !== 'InUse') this.#say(`The model's small files can't be stored (${message}): it does not load without its server.`);
+    });
   }
 
   /** Let go of everything. What is stored stays. */
@@ -167,7 +174,7 @@ export class ModelFiles {
       const place = { url, id, size: remote.size, sha256: expected || hashed, announced: null, unverified: false, noted, hashed, remote, store: null, reader, checked, download: null };
       this.#places.push(place);
       if (!place.sha256) this.#ask(place);
-      this.#compare(url, journal.header);
+      this.#compare(url, remote, openRemote(url, { ...this.#options, timing: { ...this.#options.timing, tries: 1 } }));
       return place;
     }
     const remote = await openRemote(url, this.#options);
@@ -271,10 +278,10 @@ export class ModelFiles {
     });
   }
 
-  /** A stored file is used without asking; that its server has another one by now is said. @param {string} url @param {{ size: number, etag: string, modified: string }} stored */
-  #compare(url, stored) {
-    this.#comparing.push(openRemote(url, { ...this.#options, timing: { ...this.#options.timing, tries: 1 } }).then((remote) => {
-      if (!sameVersion(remote, stored)) this.#say(`The file at ${url} has changed since it was stored here. Delete it under Stored models to get the new one.`);
+  /** A stored file is used without asking; that its server has another one by now is said. @param {string} url @param {Header} stored @param {Promise<Pick<Remote, 'size' | 'etag' | 'modified'>>} remote */
+  #compare(url, stored, remote) {
+    this.#comparing.push(remote.then((now) => {
+      if (!sameVersion(now, stored)) this.#say(`The file at ${url} has changed since it was stored here. Delete it under Stored models to get the new one.`);
     }, () => {}));
   }
 

@@ -68,7 +68,7 @@ function buttons(app, model, busy) {
     node.addEventListener('click', click);
     return node;
   };
-  const loadable = model.url !== '' && !/\.safetensors$|-of-\d{5}\.gguf$/.test(model.name); // a part is loaded with the others, by the first address
+  const loadable = model.url !== '' && !/-of-\d{5}\.(gguf|safetensors)$|^(config|tokenizer)\.json$/.test(model.name); // a part is loaded with the others, by the first address or the index
   return [
     ...(loadable ? [button(model.complete ? 'Load' : 'Go on', () => load(app, model))] : []),
     ...(model.stored && model.url ? [button('Verify', () => app.models.verify(model))] : []),
@@ -80,7 +80,7 @@ function buttons(app, model, busy) {
 /** @param {App} app @param {StoredModel} model */
 function load(app, { url, size, sha256 }) {
   const isDefault = app.defaultModel.files.some((file) => 'url' in file && file.url === url);
-  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url, sha256), bytes: size });
+  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url, sha256), bytes: url.endsWith('.json') ? null : size });
 }
 
 /** @param {File} file @param {string} name */
