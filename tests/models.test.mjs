@@ -7,7 +7,9 @@ import { decodeState, emptyState, encodeState } from '../www/share.js';
 import { modelAddress, modelUrl, urlSource } from '../www/source.js';
 import { announcedSha256 } from '../www/storage/expand.js';
 import { TIMING } from '../www/storage/http.js';
+import { takeDrops } from '../www/drop.js';
 import { downloadText } from '../www/views/model.js';
+import { shortageText } from '../www/views/stored.js';
 import { CARD, setUp } from './support/app.mjs';
 
 /** @import { Catalogue } from '../www/catalogue.js' */
@@ -144,6 +146,43 @@ test('where the page has no storage, the panel says why', async () => {
     assert.match(state.stored.refused, /^(it has no private file system, or the page did not come by https|Security error)$/);
   }
   Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
+});
+
+test('a download that does not fit is told before it begins', () => {
+  const { state } = setUp();
+  assert.equal(shortageText(state.stored, 5e9), ''); // the browser has not told
+  Object.assign(state.stored, { quota: 4e9, usage: 1e9 });
+  assert.equal(shortageText(state.stored, 3e9), '');
+  assert.equal(shortageText(state.stored, 5e9), 'There is room for 3.0 GB of 5.0 GB here: the rest would not be stored.');
+  state.stored.usage = 5e9;
+  assert.match(shortageText(state.stored, 5e9), /^There is room for 0 B/);
+});
+
+test('model files that are dropped on the page are loaded, others refused, and neither replaces the page', async () => {
+  const { app, state, names } = setUp();
+  await app.start('', null);
+  const page = new EventTarget();
+  takeDrops(app, page);
+  /** @param {string} type @param {string[]} names @param {string} [kind] */
+  const drag = (type, names, kind = 'Files') => {
+    const dataTransfer = { types: [kind], files: names.map((name) => new File(['x'], name)), dropEffect: 'copy' };
+    const event = Object.assign(new Event(type, { cancelable: true }), { dataTransfer });
+    page.dispatchEvent(event);
+    return { taken: event.defaultPrevented, effect: dataTransfer.dropEffect };
+  };
+  assert.deepEqual(drag('dragover', []), { taken: true, effect: 'copy' });
+  assert.equal(drag('drop', ['a.pdf', 'a.json']).taken, true);
+  assert.match(state.errors.model, /^No model was dropped/);
+  assert.equal(drag('drop', ['config.json', 'a.safetensors', 'notes.txt']).taken, true);
+  assert.deepEqual(drag('dragover', []), { taken: true, effect: 'none' }); // one thing at a time
+  while (state.task) await new Promise(setImmediate);
+  assert.equal(state.errors.model, '');
+  assert.deepEqual([state.model.source.name, names().filter((name) => name === 'load').length], ['config.json, a.safetensors', 1]);
+  assert.equal(drag('drop', [], 'text/plain').taken, false);
+  Object.assign(page, { type: 'file', disabled: false });
+  assert.equal(drag('drop', ['a.gguf']).taken, false); // the field takes it
+  Object.assign(page, { disabled: true });
+  assert.equal(drag('dragover', ['a.gguf']).taken, true);
 });
 
 test('the Hugging Face Hub\'s hash of a file is taken from its pointer, or not at all', async () => {

@@ -410,6 +410,18 @@ test('without storage, with a full one and with a locked one the model is stream
   tab.close();
 });
 
+test('the room in the browser\'s storage is told with each download, however small', async (t) => {
+  const { model } = await host(t);
+  const { navigator } = globalThis;
+  t.after(() => Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true }));
+  Object.defineProperty(globalThis, 'navigator', { value: { storage: { estimate: async () => ({ quota: 3e9, usage: 1e9 }) } }, configurable: true });
+  const opfs = fakeOpfs();
+  const { told, note } = await load([model], { opfs });
+  assert.equal(told[0].note, 'It is kept in this browser, which has room for 2.0 GB.');
+  assert.equal(note, '');
+  assert.deepEqual((await load([model], { opfs })).told, []);
+});
+
 test('on an insecure page, which has neither storage nor hashes, a model is streamed', async (t) => {
   const { model } = await host(t);
   Object.defineProperty(crypto, 'subtle', { value: undefined, configurable: true });

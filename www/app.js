@@ -206,6 +206,15 @@ export class App {
     return this.loadModel(fileSource(files));
   }
 
+  /** @param {File[]} files dropped on the page */
+  async dropFiles(files) {
+    const weights = /\.(gguf|safetensors)$/i;
+    const parts = files.filter(({ name }) => weights.test(name) || /\.json$/i.test(name));
+    if (parts.some(({ name }) => weights.test(name))) return this.loadFiles(parts);
+    this.state.errors.model = 'No model was dropped: it would be one .gguf file, or config.json, tokenizer.json and .safetensors together.';
+    this.#changed();
+  }
+
   /** @param {string} text */
   async loadUrl(text) {
     let source;

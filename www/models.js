@@ -15,6 +15,11 @@ import { openVault } from './storage/vault.js';
  *   options?: { signal?: AbortSignal, progress?: (value: Methods[M]['progress']) => void }) => Promise<Methods[M]['result']>} ask the worker, whether or not the wasm is there
  */
 
+/** Bytes that the browser still grants; null where it does not tell, or keeps nothing. @param {State['stored']} stored */
+export function roomOf({ quota, usage, refused }) {
+  return refused || quota === null || usage === null ? null : Math.max(0, quota - usage);
+}
+
 export class Models {
   #needs;
 

@@ -28,7 +28,7 @@ export type DownloadProgress = {
   room: number | null; // bytes that the browser still grants for storing; null: it does not tell
   storing: boolean;
   trouble: string; // what the download waits for; '' while bytes come
-  note: string; // what is not stored, and why
+  note: string; // where it is kept, or what is not stored, and why
 };
 export type EvaluateProgress = {
   stage: 'evaluate';

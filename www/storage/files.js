@@ -100,9 +100,14 @@ export class ModelFiles {
   /** How it stands. @param {DownloadProgress['stage']} stage @returns {DownloadProgress} */
   state(stage) {
     return {
-      stage, done: this.here, total: this.bytes, resumed: this.resumed, speed: this.#speed(), room: this.#room, note: this.note,
+      stage, done: this.here, total: this.bytes, resumed: this.resumed, speed: this.#speed(), room: this.#room, note: this.note || this.#keeping(),
       storing: this.#places.every(({ download }) => download?.storing !== false), trouble: this.#pool.trouble,
     };
+  }
+
+  /** Where what is missing will be. */
+  #keeping() {
+    return this.#room === null || this.resumed === this.bytes ? '' : `It is kept in this browser, which has room for ${formatBytes(this.#room)}.`;
   }
 
   /** Bytes of the files from the web. */
