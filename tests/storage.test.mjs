@@ -325,8 +325,22 @@ test('a refused file is refused again by every later load, until it is deleted',
   await load([{ ...model, sha256: own }], { opfs }); // whom that very file was promised
   await load([model], { opfs });
   assert.equal((await stored(opfs, model.url)).entry.sha256, own);
+  await assert.rejects(load([{ ...model, sha256: SHA256 }], { opfs }), { name: 'WrongHash' });
+  await load([model], { opfs });
   options.plan = () => {};
   await vault.remove(id);
+  await load([{ ...model, sha256: SHA256 }], { opfs });
+  await load([model], { opfs });
+});
+
+test('a file that was refused for one link is what another asked for', async (t) => {
+  const { model } = await host(t);
+  const opfs = fakeOpfs();
+  await load([model], { opfs });
+  const { vault, id } = await stored(opfs, model.url);
+  await vault.note(id, [{ drop: 3 }]);
+  await assert.rejects(load([{ ...model, sha256: '0'.repeat(64) }], { opfs }), { name: 'WrongHash' });
+  await assert.rejects(load([model], { opfs }), { name: 'WrongHash' });
   await load([{ ...model, sha256: SHA256 }], { opfs });
   await load([model], { opfs });
 });
@@ -442,15 +456,17 @@ test('what of a streamed file is read again later comes from its server, by itse
 });
 
 test('a stored model that is deleted while it is loaded is read from its server', async (t) => {
-  const { model } = await host(t);
+  const { model, options } = await host(t);
   const opfs = fakeOpfs();
   for (const kind of ['downloaded', 'stored']) {
-    const { model: files } = await load([model], { opfs, keep: true });
+    const { model: files } = await load([{ ...model, sha256: SHA256 }], { opfs, keep: true });
     const { vault, id, entry } = await stored(opfs, model.url);
     files.release(id);
     assert.equal(entry.complete, true);
     if (kind === 'stored') await vault.remove(id);
     assert.deepEqual(await /** @type {ByteSource} */ (files.sources[0]).read(1000, 1100), FILE.slice(1000, 1100));
+    if (kind === 'stored') options.plan = () => ({ swap: randomBytes(3, FILE.length) }); // nothing compares the whole any more
+    if (kind === 'stored') await assert.rejects(async () => files.sources[0].read(FILE.length - 100, FILE.length), { name: 'Changed' });
     files.close();
   }
 });
@@ -462,7 +478,7 @@ test('layers that are read for each batch need all of the file stored: else the 
   const opfs = fakeOpfs();
   const { vault, id } = await stored(opfs, model.url);
   const tab = await vault.write(id);
-  await assert.rejects(load([model], { opfs, streamed: true }), { name: 'NotStored', message: /all of it has to be stored here\. Another tab is downloading/ });
+  await assert.rejects(load([model], { opfs, streamed: true }), { name: 'NotStored', message: /all of it has to be stored here, and can't be\. Another tab is downloading/ });
   tab.close();
 
   const none = fakeOpfs();

@@ -1,6 +1,6 @@
 // The models that can be had: those stored in this browser, and the catalogue. Looking works on the page, without the worker.
 import { readCatalogue } from './catalogue.js';
-import { damagedText } from './storage/files.js';
+import { damagedText } from './storage/faults.js';
 import { openVault } from './storage/vault.js';
 
 /** @import { Methods, StoredModel } from './types' */

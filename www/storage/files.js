@@ -5,6 +5,7 @@ import { named, turn } from '../requests.js';
 import { CheckedReader } from './checked.js';
 import { CHUNK, Download, Pool } from './download.js';
 import { announcedSha256, expand } from './expand.js';
+import { damagedText, nameOf, wrongHash } from './faults.js';
 import { openRemote, sameVersion, TIMING, versionOfSmall } from './http.js';
 import { chunkRange, isComplete, storedBytes } from './journal.js';
 import { SmallFiles } from './small.js';
@@ -45,7 +46,6 @@ const TICK = 250; // ms between two reports
 const PATIENCE = 300; // ms that a loaded model waits to hear whether its server has another one by now
 const ANNOUNCED = 4000; // ms that a loaded model waits for the SHA-256 it should have
 const PACE = 8; // seconds over which the speed is taken
-const DROPPED = ' They are dropped; loading the model fetches them again.';
 
 export class ModelFiles {
   /** @type {ByteSource[]} */
@@ -66,6 +66,7 @@ export class ModelFiles {
   /** @type {{ at: number, received: number }[]} */
   #pace = [];
   #full = false;
+  #loaded = false;
   /** Whether what is to be stored is more than there is room for, as the browser guesses. */
   #short = false;
   /** Whether the model's layers stay in their files, and are read again for each batch. */
@@ -132,6 +133,7 @@ export class ModelFiles {
   async finish(card) {
     for (const { download } of this.#places) await download?.finish();
     this.#stopTelling();
+    this.#loaded = true;
     await within(PATIENCE, this.#comparing);
     await within(ANNOUNCED, this.#places.map(({ announced }) => announced));
     for (const place of this.#places) {
@@ -207,8 +209,10 @@ export class ModelFiles {
     const { store, noted } = place;
     place.sha256 ||= sha256;
     if (!place.sha256 || place.sha256 === noted || !store?.journal) return;
-    this.#try(() => store.note([{ expect: place.sha256 }]));
-    place.noted = place.sha256;
+    this.#try(() => {
+      store.note([{ expect: place.sha256 }]);
+      place.noted = place.sha256;
+    });
   }
 
   /** Whether what is stored is of the file that the server has. Where it is called otherwise, it is asked once more; and the SHA-256 outweighs names. @param {Place} place @param {Journal} journal */
@@ -274,7 +278,7 @@ export class ModelFiles {
     return new Download(place.remote, place.store, this.#pool, {
       chunk, timing, signal: this.#options.signal,
       storing: !this.#full && Boolean(place.store?.journal),
-      vouched: () => place.sha256 !== '',
+      vouched: () => !this.#loaded && place.sha256 !== '',
       full: (error) => {
         const part = percent(place.store?.journal ? storedBytes(place.store.journal) : 0, place.size);
         const why = /** @type {Error} */ (error).name === 'QuotaExceededError' ? 'is full' : `refuses more (${/** @type {Error} */ (error).message})`;
@@ -304,11 +308,8 @@ export class ModelFiles {
   /** What a chunk that is damaged ends in. @param {Place} place @param {any} error @returns {Promise<never>} */
   async #drop({ url, id, remote }, error) {
     if (error.name !== 'DamagedChunk') throw error;
-    const text = damagedText(nameOf(url), [chunkRange(/** @type {Header} */ (remote), error.index)]);
-    await this.#settings.vault?.note(id, [{ drop: error.index }]).catch(({ message }) => {
-      throw named('Damaged', `${text.replace(DROPPED, '')} They can't be dropped now (${message}): verify the file under Stored models.`);
-    });
-    throw named('Damaged', text);
+    const held = await this.#settings.vault?.note(id, [{ drop: error.index }]).then(() => '', ({ message }) => message);
+    throw named('Damaged', damagedText(nameOf(url), [chunkRange(/** @type {Header} */ (remote), error.index)], held));
   }
 
   /** A source whose reads after the load end where the call that makes them is cancelled. @param {ByteSource} source @returns {ByteSource} */
@@ -335,7 +336,7 @@ export class ModelFiles {
   }
 
   #notStored() {
-    return named('NotStored', `This model would be read again for each batch, layer by layer, so all of it has to be stored here. ${this.note} Or download it, and pick the file from your disk.`);
+    return named('NotStored', `This model would be read again for each batch, layer by layer, so all of it has to be stored here, and can't be. ${this.note} Or download it, and pick the file from your disk.`);
   }
 
   /** Let go of a stored file, so that it can be deleted; what is read of it later comes from its server. @param {string} id */
@@ -352,14 +353,14 @@ export class ModelFiles {
   // --- the end ---
 
   /** Which bytes are wrong, where that can be told. @param {Place} place @param {string} found @returns {Promise<never>} */
-  async #refuse({ url, id, sha256 }, found) {
+  async #refuse({ url, id, sha256, store, reader }, found) {
     const { vault } = this.#settings;
     const stored = await vault?.look(id);
     if (vault && stored) {
       this.close(); // the journal may still be held by the download
       const damaged = await vault.verify(id, async () => true);
       if (damaged.length) throw named('Damaged', damagedText(nameOf(url), damaged));
-      await vault.note(id, [{ expect: sha256 }, { bad: found }]).catch(() => {}); // another tab writes there now: it is compared again at the next load
+      if (store || reader) await vault.note(id, [{ expect: sha256 }, { bad: found }]).catch(() => {}); // another tab writes there now: it is compared again at the next load
     }
     throw wrongHash(url, found, sha256, Boolean(stored));
   }
@@ -367,8 +368,9 @@ export class ModelFiles {
   /** From filling to reading, of a part too: others may read it then, and delete it. @param {Place} place @param {string} found its SHA-256, where that is known */
   async #settle(place, found) {
     const { vault } = this.#settings;
-    const { store, sha256, noted } = place;
-    const lines = [...(sha256 && sha256 !== noted && sha256 !== place.hashed ? [{ expect: sha256 }] : []), ...(found ? [{ sha256: found }] : []), { used: Date.now() }];
+    const { store, sha256, noted, hashed } = place;
+    const isNew = sha256 !== noted && (noted !== '' || sha256 !== hashed);
+    const lines = [...(isNew ? [{ expect: sha256 }] : []), ...(found ? [{ sha256: found }] : []), { used: Date.now() }];
     place.checked = null; // what is read from here on are layers, again and again
     if (store && vault) {
       const { journal } = store;
@@ -416,29 +418,6 @@ export class ModelFiles {
       this.#full = true;
       this.#say(`The browser's storage refuses more (${/** @type {Error} */ (error).message}): the model is streamed and not stored.`);
     }
-  }
-}
-
-/** @param {string} url @param {string} found @param {string} expected @param {boolean} stored */
-function wrongHash(url, found, expected, stored) {
-  const advice = stored ? ' Delete it under Stored models, or load it from another place.' : '';
-  return named('WrongHash', `\`${url}\` is not the file that was expected: its SHA-256 is ${found}, expected ${expected}.${advice}`);
-}
-
-/** @param {string} name @param {[number, number][]} ranges bytes */
-export function damagedText(name, ranges) {
-  const [[start, end], ...rest] = ranges;
-  const more = rest.length ? ` and ${rest.length} more pieces` : '';
-  return `\`${name}\` is damaged in the browser's storage: bytes ${start} to ${end - 1}${more} are no longer what was downloaded.${DROPPED}`;
-}
-
-/** The last part of its path. @param {string} url */
-export function nameOf(url) {
-  const [name] = new URL(url).pathname.split('/').slice(-1);
-  try {
-    return decodeURIComponent(name) || url;
-  } catch {
-    return name;
   }
 }
 

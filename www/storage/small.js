@@ -1,5 +1,6 @@
 // A model's small files (config.json, tokenizer.json, an index of shards), each whole: from the browser's storage, else from the
 // web. Once the model is loaded they are stored as one chunk each, so that a stored model needs no server.
+import { nameOf } from './faults.js';
 import { fetchSmall } from './http.js';
 import { isComplete } from './journal.js';
 import { idOf, sha256 } from './vault.js';
@@ -58,8 +59,7 @@ export class SmallFiles {
     const id = await idOf(url);
     const store = await this.#vault.write(id);
     try {
-      const name = new URL(url).pathname.split('/').at(-1) ?? url;
-      store.begin({ version: 1, url, name, size: bytes.length, etag, modified, chunk: bytes.length, created: Date.now() });
+      store.begin({ version: 1, url, name: nameOf(url), size: bytes.length, etag, modified, chunk: bytes.length, created: Date.now() });
       store.put(0, bytes, await sha256(bytes));
     } finally {
       const whole = store.has(0);
