@@ -32,7 +32,7 @@ export function catalogueView(app) {
   return (/** @type {State} */ { catalogue, stored, task, errors }) => {
     showText(error, errors.catalogue);
     const room = roomOf(stored);
-    showText(source, catalogue ? `${catalogue.source}${room === null ? '' : ` Downloads are kept in this browser, which has room for ${formatBytes(room)}.`}` : '');
+    showText(source, catalogue ? `${catalogue.source}${room === null ? '' : ` Downloads are kept in this browser, which has room for ${formatBytes(room)}: what does not fit is streamed and not stored.`}` : '');
     const now = [catalogue, stored.models, room];
     if (catalogue && now.some((value, at) => value !== shown[at])) table.replaceChildren(tableOf(app, catalogue, stored, copy));
     shown = now;

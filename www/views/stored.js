@@ -95,7 +95,7 @@ function save(file, name) {
 /** What is told beside a download that does not fit. @param {Stored} stored @param {number} bytes */
 export function shortageText(stored, bytes) {
   const room = roomOf(stored);
-  return room === null || bytes <= room ? '' : `There is room for ${formatBytes(room)} of ${formatBytes(bytes)} here: the rest would not be stored.`;
+  return room === null || bytes <= room ? '' : `room here: ${formatBytes(room)}`;
 }
 
 /** @param {Stored} stored @param {number} bytes */
