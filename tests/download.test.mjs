@@ -215,6 +215,32 @@ test('without storage, from a server that hides its headers, and from one withou
   server.options.plan = () => ({ bare: true });
   await ask(page, server.model);
   await page.locator('#model-error', { hasText: /its server is there, but does not let pages of other sites read the file \(CORS\)/ }).waitFor();
+  await idle(page);
+
+  const drop = (/** @type {string} */ name) => page.evaluate((name) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(['GGUF'], name));
+    const event = new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true });
+    document.querySelector('#prompts')?.dispatchEvent(event);
+    return event.defaultPrevented; // else the browser shows the file in the page's place
+  }, name);
+  assert.ok(await drop('notes.txt'));
+  await page.locator('#model-error', { hasText: 'No model was dropped' }).waitFor();
+  assert.ok(await drop('dropped.gguf'));
+  await page.locator('#model-error', { hasText: '`dropped.gguf`' }).waitFor();
+});
+
+test('on an insecure page a model is streamed, and why it is not stored is said', async (t) => {
+  const server = await host(t, { pace: Infinity });
+  const insecure = await launch({ webgpu: false, args: ['--host-resolver-rules=MAP insecure.example 127.0.0.1'] });
+  t.after(() => insecure.close());
+  const { page } = await freshPage(insecure);
+  await page.goto(`${site.url.replace('127.0.0.1', 'insecure.example')}?device=cpu`);
+  assert.equal(await page.evaluate(() => isSecureContext || crypto.subtle), undefined);
+  await load(page, server.model.replace('127.0.0.1', 'insecure.example'));
+  assert.match((await page.locator('#model-storage').textContent()) ?? '', /the page did not come by https\): the model is streamed and not stored/);
+  await row(page);
+  await page.locator('#stored-total', { hasText: 'the page did not come by https' }).waitFor();
 });
 
 test('a storage that gets full is foretold and said, the load goes on, and the next one stores the rest', async (t) => {
@@ -230,6 +256,9 @@ test('a storage that gets full is foretold and said, the load goes on, and the n
   assert.match(note, /storage for this page is full: \d+ % of the model are stored, the rest is streamed/);
   assert.match((await (await row(page)).textContent()) ?? '', /[3-6]\d % of 98\.4 MB/);
   assert.equal(server.repeated(CHUNK), 0);
+  await (await row(page)).locator('button', { hasText: 'Delete' }).click(); // in the tab that loaded it
+  await page.locator('#stored-total', { hasText: 'Nothing is stored' }).waitFor();
+  await load(page, server.model);
 
   await session.send('Storage.overrideQuotaForOrigin', { origin });
   const before = server.requests.length;
@@ -253,4 +282,7 @@ test('two tabs load the same model: the second streams while the first downloads
   await load(other, server.model);
   assert.equal(await other.locator('#model-storage').textContent(), '');
   assert.deepEqual(asked(server, before), []);
+  await (await row(page)).locator('button', { hasText: 'Delete' }).click();
+  await page.locator('#stored-error', { hasText: 'in use by another tab' }).waitFor();
+  assert.match((await (await row(page)).textContent()) ?? '', /98\.4 MB.*Load/); // nothing of it is lost
 });

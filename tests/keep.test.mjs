@@ -204,6 +204,7 @@ test('values that are old, corrupt or hostile are left out, one by one', async (
     ['page', (page) => ({ ...page, model: { kind: 'url', name: 'javascript:alert(1)' } })],
     ['page', (page) => ({ ...page, subset: null })],
     ['unfinished', (run) => ({ ...run, model: { ...run.model, name: 'file:///etc/passwd' } })],
+    ['unfinished', (run) => ({ ...run, model: { ...run.model, sha256: 'ab' } })],
     ['unfinished', (run) => ({ ...run, texts: -1 })],
     ['outcome', (outcome) => ({ ...outcome, report: { ...outcome.report, results: [{}] } })],
     ['outcome', (outcome) => ({ ...outcome, report: { ...outcome.report, summary: {} } })],

@@ -7,7 +7,9 @@ import { decodeState, emptyState, encodeState } from '../www/share.js';
 import { modelAddress, modelUrl, urlSource } from '../www/source.js';
 import { announcedSha256 } from '../www/storage/expand.js';
 import { TIMING } from '../www/storage/http.js';
+import { takeDrops } from '../www/drop.js';
 import { downloadText } from '../www/views/model.js';
+import { shortageText } from '../www/views/stored.js';
 import { CARD, setUp } from './support/app.mjs';
 
 /** @import { Catalogue } from '../www/catalogue.js' */
@@ -33,10 +35,12 @@ test('what a person types becomes an address, or is refused', () => {
     ['Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf', 'https://huggingface.co/Qwen/Qwen3-8B-GGUF/resolve/main/Qwen3-8B-Q4_K_M.gguf'],
     ['a-b/c.d/e/f/g_h.gguf@v1.0', 'https://huggingface.co/a-b/c.d/resolve/v1.0/e/f/g_h.gguf'],
     ['a/b/model.safetensors.index.json@0123abc', 'https://huggingface.co/a/b/resolve/0123abc/model.safetensors.index.json'],
+    ['a/b/e/f.gguf@refs/pr/1', 'https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/e/f.gguf'],
+    ['https://huggingface.co/a/b/blob/refs%2Fpr%2F1/c.gguf', 'https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/c.gguf'],
     ['https://huggingface.co/a/b/blob/main/c.gguf', 'https://huggingface.co/a/b/resolve/main/c.gguf'],
     ['https://example.org/a/b/blob/main/c.gguf', 'https://example.org/a/b/blob/main/c.gguf'],
   ]) assert.equal(modelAddress(text), url);
-  for (const text of ['', 'model.gguf', 'a/b.gguf', 'a/b/c.bin', '../b/c.gguf', 'a/../c.gguf', 'a/b/../c.gguf', 'a/b/c.gguf@../x', 'a//c.gguf', '/a/b/c.gguf', 'a/b/c d.gguf', 'javascript:alert(1)/a/b.gguf']) {
+  for (const text of ['', 'model.gguf', 'a/b.gguf', 'a/b/c.bin', '../b/c.gguf', 'a/../c.gguf', 'a/b/../c.gguf', 'a/b/c.gguf@../x', 'a/b/c.gguf@x/../y', 'a/b/c.gguf@x/', 'a/b/c.gguf@x//y', 'a//c.gguf', '/a/b/c.gguf', 'a/b/c d.gguf', 'javascript:alert(1)/a/b.gguf']) {
     assert.throws(() => modelAddress(text), /address/, text);
   }
 });
@@ -81,6 +85,18 @@ test('a large download waits until its size was seen; then Load begins it', asyn
   assert.deepEqual(calls.filter(([name]) => name === 'load').map(([, params]) => params.agreed), [false, true]);
 });
 
+test('an address that is typed again begins the download whose size was seen', async () => {
+  const { app, state, calls } = setUp({ load: loadLarge });
+  await app.start('', null);
+  await app.loadUrl(URL_);
+  assert.equal(state.model.card, null);
+  await app.loadUrl(URL_);
+  assert.deepEqual(state.model.card, CARD);
+  await app.loadUrl('https://example.org/other.gguf');
+  assert.equal(state.model.card, null);
+  assert.deepEqual(calls.filter(([name]) => name === 'load').map(([, params]) => params.agreed), [false, true, false]);
+});
+
 test('a link to a large model is not followed before its size was seen', async () => {
   const { app, state, names } = setUp({ load: loadLarge });
   await app.start(`#v=1&p=a&model=${URL_}&sha256=${SHA256}`, null);
@@ -121,6 +137,54 @@ test('verifying and deleting need no model, and say what they found', async () =
   assert.equal(state.errors.stored, 'The file is in use by another tab.');
 });
 
+test('where the page has no storage, the panel says why', async () => {
+  const { app, state } = setUp();
+  const { navigator } = globalThis;
+  for (const none of [{}, { storage: {} }, { storage: { getDirectory: () => Promise.reject(new Error('Security error.')) } }]) {
+    Object.defineProperty(globalThis, 'navigator', { value: none, configurable: true });
+    await app.models.refresh();
+    assert.match(state.stored.refused, /^(it has no private file system, or the page did not come by https|Security error)$/);
+  }
+  Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
+});
+
+test('a download that does not fit is told before it begins', () => {
+  const { state } = setUp();
+  assert.equal(shortageText(state.stored, 5e9), ''); // the browser has not told
+  Object.assign(state.stored, { quota: 4e9, usage: 1e9 });
+  assert.equal(shortageText(state.stored, 3e9), '');
+  assert.equal(shortageText(state.stored, 5e9), 'room here: 3.0 GB');
+  state.stored.usage = 5e9;
+  assert.match(shortageText(state.stored, 5e9), /^room here: 0 B/);
+});
+
+test('model files that are dropped on the page are loaded, others refused, and neither replaces the page', async () => {
+  const { app, state, names } = setUp();
+  await app.start('', null);
+  const page = new EventTarget();
+  takeDrops(app, page);
+  /** @param {string} type @param {string[]} names @param {string} [kind] */
+  const drag = (type, names, kind = 'Files') => {
+    const dataTransfer = { types: [kind], files: names.map((name) => new File(['x'], name)), dropEffect: 'copy' };
+    const event = Object.assign(new Event(type, { cancelable: true }), { dataTransfer });
+    page.dispatchEvent(event);
+    return { taken: event.defaultPrevented, effect: dataTransfer.dropEffect };
+  };
+  assert.deepEqual(drag('dragover', []), { taken: true, effect: 'copy' });
+  assert.equal(drag('drop', ['a.pdf', 'a.json']).taken, true);
+  assert.match(state.errors.model, /^No model was dropped/);
+  assert.equal(drag('drop', ['config.json', 'a.safetensors', 'notes.txt']).taken, true);
+  assert.deepEqual(drag('dragover', []), { taken: true, effect: 'none' }); // one thing at a time
+  while (state.task) await new Promise(setImmediate);
+  assert.equal(state.errors.model, '');
+  assert.deepEqual([state.model.source.name, names().filter((name) => name === 'load').length], ['config.json, a.safetensors', 1]);
+  assert.equal(drag('drop', [], 'text/plain').taken, false);
+  Object.assign(page, { type: 'file', disabled: false });
+  assert.equal(drag('drop', ['a.gguf']).taken, false); // the field takes it
+  Object.assign(page, { disabled: true });
+  assert.equal(drag('dragover', ['a.gguf']).taken, true);
+});
+
 test('the Hugging Face Hub\'s hash of a file is taken from its pointer, or not at all', async () => {
   const options = { signal: new AbortController().signal, timing: TIMING };
   /** @type {string[]} */
@@ -136,6 +200,8 @@ test('the Hugging Face Hub\'s hash of a file is taken from its pointer, or not a
   for (const [text, status] of /** @type {const} */ ([['GGUF'.repeat(1000), 200], ['', 404], ['oid sha256:12', 200]])) {
     answer(text, status);
     assert.equal(await announcedSha256('https://huggingface.co/a/b/resolve/main/d.gguf', options), '');
+    answer('', 503);
+    assert.equal(await announcedSha256('https://huggingface.co/a/b/resolve/main/d.gguf', options), null);
   }
 });
 

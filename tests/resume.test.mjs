@@ -58,6 +58,22 @@ async function until({ state }, texts, then) {
   then();
 }
 
+test('the model of an unfinished run keeps the hash that it should have', async () => {
+  const run = longRun();
+  const page = setUp({ evaluate: run.evaluate });
+  const { app, state, calls } = page;
+  const sha256 = 'ab'.repeat(32);
+  await app.start(`#v=1&p=a&model=https://example.org/a.gguf&sha256=${sha256}`, null);
+  await app.openFile(tedFile());
+  const running = app.evaluate();
+  await until(page, 3, () => app.pause());
+  await running;
+  assert.equal(state.unfinished?.model.sha256, sha256);
+  await app.loadDefault();
+  await app.resume();
+  assert.deepEqual(calls.filter(([name]) => name === 'load').at(-1)?.[1].files, [{ url: 'https://example.org/a.gguf', sha256 }]);
+});
+
 /** @param {Partial<Kept>} kept @param {boolean} [reloaded] */
 const before = (kept, reloaded = true) => ({
   kept: { ...NOTHING, ...kept }, reloaded, dataset: (/** @type {string} */ name) => ({ name, sample: false, read: async () => new Uint8Array([1]) }),

@@ -23,8 +23,8 @@ function hash(bytes) {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Load a model as the worker and the wasm do: headers, then from front to back. @param {ModelFile[]} files @param {{ opfs?: ReturnType<typeof fakeOpfs>, signal?: AbortSignal, chunk?: number, keep?: boolean, timing?: typeof TIMING }} [options] */
-async function load(files, { opfs, signal = new AbortController().signal, chunk = CHUNK, keep = false, timing = TIMING } = {}) {
+/** Load a model as the worker and the wasm do: headers, then from front to back. @param {ModelFile[]} files @param {{ opfs?: ReturnType<typeof fakeOpfs>, signal?: AbortSignal, chunk?: number, keep?: boolean, streamed?: boolean, timing?: typeof TIMING }} [options] */
+async function load(files, { opfs, signal = new AbortController().signal, chunk = CHUNK, keep = false, streamed = false, timing = TIMING } = {}) {
   /** @type {DownloadProgress[]} */
   const told = [];
   const model = new ModelFiles({
@@ -33,6 +33,7 @@ async function load(files, { opfs, signal = new AbortController().signal, chunk 
   });
   try {
     await model.open(files);
+    if (streamed) model.refuseUnlessStored();
     model.begin();
     const read = [];
     for (const source of /** @type {ByteSource[]} */ (model.sources)) {
@@ -230,6 +231,34 @@ test('a file that changed since a part of it was stored is begun anew, at the se
   assert.match(again.note, /has changed since it was stored here/);
 });
 
+test('another ETag than before is asked about once more, and overlooked where the SHA-256 decides', async (t) => {
+  const asked = new Set();
+  const { model, options, requests } = await host(t, { plan: ({ start }) => (start > 2 * CHUNK && !asked.has(start) ? (asked.add(start), { mirror: 'b' }) : {}) });
+  const opfs = fakeOpfs();
+  assert.equal(hash((await load([model], { opfs })).read[0].bytes), SHA256);
+
+  const part = fakeOpfs();
+  options.plan = ({ start }) => (start > 9 * CHUNK ? { status: 404 } : {});
+  await assert.rejects(load([{ ...model, sha256: SHA256 }], { opfs: part }), { name: 'NotFound' });
+  const { entry } = await stored(part, model.url);
+  const before = requests.length;
+  options.plan = () => ({ mirror: 'b' });
+  const { read, resumed } = await load([model], { opfs: part }); // the hash is known from before
+  assert.deepEqual([hash(read[0].bytes), resumed], [SHA256, entry.stored]);
+  assert.ok(requests.slice(before).every(({ start, end }) => end - start <= 16 || start >= 5 * CHUNK));
+
+  options.plan = ({ start }) => (start > 2 * CHUNK ? { mirror: 'b' } : {});
+  assert.equal(hash((await load([{ ...model, sha256: SHA256 }], { opfs: fakeOpfs() })).read[0].bytes), SHA256);
+  await assert.rejects(load([model], { opfs: fakeOpfs() }), { name: 'Changed' });
+
+  let first = true;
+  const lagging = fakeOpfs();
+  options.plan = ({ start }) => (start > 9 * CHUNK ? { status: 404 } : {});
+  await assert.rejects(load([model], { opfs: lagging }), { name: 'NotFound' });
+  options.plan = () => (first ? ((first = false), { mirror: 'b' }) : {});
+  assert.ok((await load([model], { opfs: lagging })).resumed > 0);
+});
+
 test('a flipped byte is found by verify, which tells where; the next load fetches that piece alone', async (t) => {
   const { model, requests } = await host(t);
   const opfs = fakeOpfs();
@@ -283,6 +312,89 @@ test('a file with another SHA-256 than the link\'s is refused with both, and sta
   }
 });
 
+test('a refused file is refused again by every later load, until it is deleted', async (t) => {
+  const { model, options } = await host(t, { plan: ({ start }) => (start === 4 * CHUNK ? { alter: 77 } : {}) });
+  const opfs = fakeOpfs();
+  await assert.rejects(load([{ ...model, sha256: SHA256 }], { opfs }), { name: 'WrongHash' });
+  const { vault, id, entry, data } = await stored(opfs, model.url);
+  assert.equal(entry.sha256, SHA256); // what the panel's Load and Resume ask for
+  for (const sha256 of ['', SHA256, '']) {
+    await assert.rejects(load([{ ...model, sha256 }], { opfs }), { name: 'WrongHash', message: new RegExp(`expected ${SHA256}.*Delete it under Stored models`) });
+  }
+  const own = hash(data?.now ?? new Uint8Array());
+  await load([{ ...model, sha256: own }], { opfs }); // whom that very file was promised
+  await load([model], { opfs });
+  assert.equal((await stored(opfs, model.url)).entry.sha256, own);
+  await assert.rejects(load([{ ...model, sha256: SHA256 }], { opfs }), { name: 'WrongHash' });
+  await load([model], { opfs });
+  options.plan = () => {};
+  await vault.remove(id);
+  await load([{ ...model, sha256: SHA256 }], { opfs });
+  await load([model], { opfs });
+});
+
+test('a file that was refused for one link is what another asked for', async (t) => {
+  const { model } = await host(t);
+  const opfs = fakeOpfs();
+  await load([model], { opfs });
+  const { vault, id } = await stored(opfs, model.url);
+  await vault.note(id, [{ drop: 3 }]);
+  await assert.rejects(load([{ ...model, sha256: '0'.repeat(64) }], { opfs }), { name: 'WrongHash' });
+  await assert.rejects(load([model], { opfs }), { name: 'WrongHash' });
+  await load([{ ...model, sha256: SHA256 }], { opfs });
+  await load([model], { opfs });
+});
+
+test('the Hub\'s hash of a file is kept with it, and asked for where a stored file has none', async (t) => {
+  const { url } = await host(t);
+  const hub = 'https://huggingface.co/a/b/resolve/main/model.gguf';
+  const opfs = fakeOpfs();
+  const { fetch } = globalThis;
+  t.after(() => void (globalThis.fetch = fetch));
+  const announced = '1'.repeat(64);
+  globalThis.fetch = async (input, init) => {
+    if (!String(input).startsWith('https://huggingface.co/')) return fetch(input, init);
+    return String(input).includes('/raw/') ? new Response(`oid sha256:${announced}`) : fetch(`${url}model.gguf`, init);
+  };
+  await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
+  globalThis.fetch = fetch; // no Hub any more
+  await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
+
+  const { journal, vault, id } = await stored(opfs, hub);
+  Object.assign(journal ?? {}, { now: new TextEncoder().encode(new TextDecoder().decode(journal?.now).split('\n').filter((line) => !/"(expect|bad)"/.test(line)).join('\n')) }); // as a page of before left it
+  globalThis.fetch = async (input) => new Response(String(input).includes('/raw/') ? `oid sha256:${announced}` : '', { status: String(input).includes('/raw/') ? 200 : 503 });
+  await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
+  await vault.remove(id);
+
+  for (const answer of [() => new Response('', { status: 503 }), () => new Promise(() => {})]) { // a Hub that does not tell is waited for, a little
+    globalThis.fetch = async (input, init) => (String(input).includes('/raw/') ? answer() : fetch(`${url}model.gguf`, init));
+    const { note } = await load([{ url: hub }], { opfs });
+    assert.match(note, /`model\.gguf` is not verified/);
+    assert.equal((await stored(opfs, hub)).entry.sha256, '');
+  }
+  let answered = false;
+  globalThis.fetch = async (input, init) => {
+    if (!String(input).includes('/raw/')) return fetch(`${url}model.gguf`, init);
+    await new Promise((resolve) => setTimeout(resolve, 500)); // later than the file
+    answered = true;
+    return new Response(`oid sha256:${announced}`);
+  };
+  await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
+  assert.ok(answered);
+});
+
+test('a flipped byte of a stored file whose hash nobody knows is found too', async (t) => {
+  const { model } = await host(t);
+  const opfs = fakeOpfs();
+  await load([model], { opfs });
+  const { data, journal } = await stored(opfs, model.url);
+  Object.assign(journal ?? {}, { now: new TextEncoder().encode(new TextDecoder().decode(journal?.now).replace(/\S+ \{"sha256".*\n/, '')) });
+  assert.equal((await stored(opfs, model.url)).entry.sha256, '');
+  /** @type {NonNullable<typeof data>} */ (data).now[7 * CHUNK + 99] ^= 1;
+  await assert.rejects(load([model], { opfs }), { name: 'Damaged', message: new RegExp(`bytes ${7 * CHUNK} to ${8 * CHUNK - 1}`) });
+  assert.equal(hash((await load([model], { opfs })).read[0].bytes), SHA256);
+});
+
 test('without storage, with a full one and with a locked one the model is streamed, and that is said', async (t) => {
   const { model, repeated, requests } = await host(t, { plan: cuts(7, 5) });
   const none = await load([model]);
@@ -312,6 +424,27 @@ test('without storage, with a full one and with a locked one the model is stream
   tab.close();
 });
 
+test('the room in the browser\'s storage is told with each download, however small', async (t) => {
+  const { model } = await host(t);
+  const { navigator } = globalThis;
+  t.after(() => Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true }));
+  Object.defineProperty(globalThis, 'navigator', { value: { storage: { estimate: async () => ({ quota: 3e9, usage: 1e9 }) } }, configurable: true });
+  const opfs = fakeOpfs();
+  const { told, note } = await load([model], { opfs });
+  assert.equal(told[0].note, 'It is kept in this browser, which has room for 2.0 GB.');
+  assert.equal(note, '');
+  assert.deepEqual((await load([model], { opfs })).told, []);
+});
+
+test('on an insecure page, which has neither storage nor hashes, a model is streamed', async (t) => {
+  const { model } = await host(t);
+  Object.defineProperty(crypto, 'subtle', { value: undefined, configurable: true });
+  t.after(() => Reflect.deleteProperty(crypto, 'subtle'));
+  const { read, note } = await load([model]);
+  assert.equal(hash(read[0].bytes), SHA256);
+  assert.match(note, /streamed and not stored/);
+});
+
 test('what of a streamed file is read again later comes from its server, by itself', async (t) => {
   const { model, requests } = await host(t);
   const { model: files } = await load([model], { keep: true });
@@ -323,17 +456,119 @@ test('what of a streamed file is read again later comes from its server, by itse
 });
 
 test('a stored model that is deleted while it is loaded is read from its server', async (t) => {
-  const { model } = await host(t);
+  const { model, options } = await host(t);
   const opfs = fakeOpfs();
   for (const kind of ['downloaded', 'stored']) {
-    const { model: files } = await load([model], { opfs, keep: true });
+    const { model: files } = await load([{ ...model, sha256: SHA256 }], { opfs, keep: true });
     const { vault, id, entry } = await stored(opfs, model.url);
     files.release(id);
     assert.equal(entry.complete, true);
     if (kind === 'stored') await vault.remove(id);
     assert.deepEqual(await /** @type {ByteSource} */ (files.sources[0]).read(1000, 1100), FILE.slice(1000, 1100));
+    if (kind === 'stored') options.plan = () => ({ swap: randomBytes(3, FILE.length) }); // nothing compares the whole any more
+    if (kind === 'stored') await assert.rejects(async () => files.sources[0].read(FILE.length - 100, FILE.length), { name: 'Changed' });
     files.close();
   }
+});
+
+test('layers that are read for each batch need all of the file stored: else the load is refused, and Delete of it too', async (t) => {
+  const { model, requests } = await host(t);
+  await assert.rejects(load([model], { streamed: true }), { name: 'NotStored', message: /keeps no files for this page \(a test\)/ });
+
+  const opfs = fakeOpfs();
+  const { vault, id } = await stored(opfs, model.url);
+  const tab = await vault.write(id);
+  await assert.rejects(load([model], { opfs, streamed: true }), { name: 'NotStored', message: /all of it has to be stored here, and can't be\. Another tab is downloading/ });
+  tab.close();
+
+  const none = fakeOpfs();
+  none.quota = 10;
+  await assert.rejects(load([model], { opfs: none, streamed: true }), { name: 'NotStored', message: /storage refuses more/ });
+  const { navigator } = globalThis;
+  t.after(() => Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true }));
+  Object.defineProperty(globalThis, 'navigator', { value: { storage: { estimate: async () => ({ quota: 8 * CHUNK, usage: 0 }) } }, configurable: true });
+  await assert.rejects(load([model], { opfs: fakeOpfs(), streamed: true }), { name: 'NotStored', message: /room for 524 kB more here, and 1\.3 MB are missing/ });
+  Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
+  assert.ok(requests.every(({ end, start }) => end - start <= 8), 'nothing was downloaded for it');
+
+  const full = fakeOpfs();
+  full.quota = 8 * CHUNK; // and the browser did not tell
+  await assert.rejects(load([model], { opfs: full, streamed: true }), { name: 'NotStored', message: /storage for this page is full: \d+ % of the model are stored/ });
+  full.quota = Infinity;
+  const { model: files } = await load([model], { opfs: full, streamed: true, keep: true });
+  assert.throws(() => files.release(id), { name: 'InUse', message: /layer by layer, for each batch: load another one first/ });
+  assert.deepEqual(await /** @type {ByteSource} */ (files.sources[0]).read(1000, 1100), FILE.slice(1000, 1100));
+  files.close();
+  files.release(id);
+});
+
+test('a model that is stored in part is read from there once it is loaded; when it lets go, it can be deleted or gone on with', async (t) => {
+  const { model, requests } = await host(t);
+  for (const then of ['delete', 'go on']) {
+    const opfs = fakeOpfs();
+    opfs.quota = 8 * CHUNK;
+    const { model: files } = await load([model], { opfs, keep: true });
+    const before = requests.length;
+    const [source] = /** @type {ByteSource[]} */ (files.sources);
+    assert.deepEqual(await source.read(1000, 1100), FILE.slice(1000, 1100));
+    assert.equal(requests.length, before);
+    assert.deepEqual(await source.read(FILE.length - 100, FILE.length), FILE.slice(FILE.length - 100));
+    const { vault, id, journal } = await stored(opfs, model.url);
+    assert.match(new TextDecoder().decode(journal?.now), /"used"/);
+    await assert.rejects(vault.remove(id), { name: 'InUse' });
+    files.release(id);
+    opfs.quota = Infinity;
+    if (then === 'delete') await vault.remove(id);
+    else await load([model], { opfs });
+    assert.equal((await stored(opfs, model.url)).entry?.complete, then === 'delete' ? undefined : true);
+    assert.deepEqual(await source.read(1000, 1100), FILE.slice(1000, 1100));
+    files.close();
+  }
+});
+
+test('a file that another tab reads is not deleted, and nothing of it is lost', async (t) => {
+  const { model } = await host(t);
+  const opfs = fakeOpfs();
+  const { model: tab } = await load([model], { opfs, keep: true });
+  const { vault, id } = await stored(opfs, model.url);
+  await assert.rejects(vault.remove(id), { name: 'InUse' });
+  assert.equal((await stored(opfs, model.url)).entry.complete, true);
+  tab.close();
+  await vault.remove(id);
+  assert.equal(opfs.disks.size, 0);
+});
+
+test('a damaged piece is not read, though a full storage takes no note of it', async (t) => {
+  const { model, options } = await host(t, { plan: ({ start }) => (start > 9 * CHUNK ? { status: 404 } : {}) });
+  const opfs = fakeOpfs();
+  await assert.rejects(load([model], { opfs }), { name: 'NotFound' });
+  options.plan = () => {};
+  /** @type {any} */ ((await stored(opfs, model.url)).data).now[5] ^= 1;
+  opfs.quota = 0;
+  const { read, note } = await load([model], { opfs });
+  assert.equal(hash(read[0].bytes), SHA256);
+  assert.match(note, /1 of the stored pieces.*storage refuses more/);
+});
+
+test('a damaged piece is told, though another tab holds the journal', async (t) => {
+  const { model } = await host(t);
+  const opfs = fakeOpfs();
+  await load([model], { opfs });
+  const { data, journal } = await stored(opfs, model.url);
+  /** @type {any} */ (data).now[5] ^= 1;
+  Object.assign(journal ?? {}, { locks: 1, exclusive: true });
+  await assert.rejects(load([model], { opfs }), { name: 'Damaged', message: /bytes 0 to 65535 are no longer what was downloaded\. They can't be dropped now \(The file is in use by another tab\.\)/ });
+});
+
+test('one file that can\'t be read leaves the others in the list', async (t) => {
+  const { model } = await host(t);
+  const opfs = fakeOpfs();
+  await load([model], { opfs });
+  const disk = () => ({ durable: new Uint8Array(5), now: new Uint8Array(5), locks: 0, exclusive: false });
+  for (const name of ['0123.data', '0123.journal']) opfs.disks.set(name, disk());
+  Object.defineProperty(opfs.disks.get('0123.journal'), 'now', { get() { throw Object.assign(new Error('it is busy'), { name: 'NotReadableError' }); } });
+  const [whole, busy] = await new Vault(opfs.directory).list();
+  assert.deepEqual([whole.name, whole.complete, busy.name, busy.stored], ['model.gguf', true, 'a file that can\'t be read now (it is busy)', 5]);
 });
 
 test('memory stays at a few chunks, whatever the file and however slow its reader', async (t) => {
@@ -363,7 +598,7 @@ test('an index of shards gives its files, and a stranger\'s one nothing else', a
   const { read } = await load([{ url: `${url}m/model.safetensors.index.json` }], { opfs });
   assert.deepEqual(read.map(({ name }) => name.slice(url.length)), ['m/config.json', 'm/tokenizer.json', 'm/a-00001-of-00002.safetensors', 'm/a-00002-of-00002.safetensors']);
   assert.equal(hash(Buffer.concat(read.slice(2).map(({ bytes }) => bytes))), hash(FILE.subarray(0, 7 * CHUNK)));
-  assert.equal((await new Vault(opfs.directory).list()).filter(({ complete }) => complete).length, 2);
+  assert.equal((await new Vault(opfs.directory).list()).filter(({ complete }) => complete).length, 5);
 
   const single = await load([{ url: `${url}bare/model.safetensors` }], { opfs });
   assert.deepEqual(single.read.map(({ name }) => name.slice(url.length)), ['bare/config.json', 'bare/model.safetensors']);
@@ -373,6 +608,36 @@ test('an index of shards gives its files, and a stranger\'s one nothing else', a
     assert.equal(requests.length, before + 1, `index ${at}`);
   }
   await assert.rejects(load([{ url: `${url}none/model.safetensors.index.json` }]), { name: 'NotFound' });
+});
+
+test('a stored safetensors model loads without its server; a small file that has changed is told', async (t) => {
+  const others = /** @type {Record<string, Uint8Array | string>} */ ({
+    '/m/config.json': '{"a":1}', '/m/tokenizer.json': '{}', '/m/a.safetensors': FILE.subarray(0, 3 * CHUNK), '/m/model.safetensors.index.json': JSON.stringify({ weight_map: { x: 'a.safetensors' } }),
+  });
+  const { url, requests, options, close } = await host(t, { others, plan: ({ start }) => (start > CHUNK ? { status: 404 } : {}) });
+  const index = { url: `${url}m/model.safetensors.index.json` };
+  const opfs = fakeOpfs();
+  const names = async () => (await new Vault(opfs.directory).list()).map(({ name }) => name).sort();
+  await assert.rejects(load([index], { opfs }), { name: 'NotFound' });
+  assert.deepEqual(await names(), ['a.safetensors']); // the others may be what was wrong
+  options.plan = () => {};
+  const first = await load([index], { opfs });
+  assert.deepEqual(await names(), ['a.safetensors', 'config.json', 'model.safetensors.index.json', 'tokenizer.json']);
+
+  const before = requests.length;
+  assert.equal((await load([index], { opfs })).note, '');
+  assert.ok(requests.slice(before).every(({ method, end, start }) => method === 'HEAD' || end - start <= 8));
+  options.plan = () => ({ mirror: 'b' });
+  others['/m/config.json'] = '{"a":2}';
+  const { read, note } = await load([index], { opfs });
+  assert.equal(String(read[0].bytes), '{"a":1}');
+  assert.match(note, /m\/config\.json has changed since it was stored here\. Delete it under Stored models/);
+
+  close();
+  assert.deepEqual((await load([index], { opfs })).read, first.read);
+  const config = [...opfs.disks.values()].find(({ now }) => String.fromCharCode(...now.subarray(0, 7)) === '{"a":1}');
+  Object.assign(config ?? {}, { now: new TextEncoder().encode('{"a":3}') });
+  await assert.rejects(load([index], { opfs }), { name: 'Read' }); // damaged: asked for again
 });
 
 test('the list of stored models tells name, size, what is there and the last use', async (t) => {

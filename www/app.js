@@ -191,7 +191,8 @@ export class App {
   #useSource(source) {
     const { state, layers } = this;
     const { file, card } = state.adapter;
-    if (!sameSource(source, state.model.source)) {
+    if (sameSource(source, state.model.source)) source = { ...source, bytes: source.bytes ?? state.model.source.bytes }; // seen before, and so agreed to
+    else {
       const { options } = state.model;
       const { streamed, out_of_memory } = options;
       Object.assign(state.model, { source, card: null, plan: null, options: { ...options, streamed: streamed && !out_of_memory, out_of_memory: false } });
@@ -224,6 +225,15 @@ export class App {
   /** @param {File[]} files */
   loadFiles(files) {
     return this.loadModel(fileSource(files));
+  }
+
+  /** @param {File[]} files dropped on the page */
+  async dropFiles(files) {
+    const weights = /\.(gguf|safetensors)$/i;
+    const parts = files.filter(({ name }) => weights.test(name) || /\.json$/i.test(name));
+    if (parts.some(({ name }) => weights.test(name))) return this.loadFiles(parts);
+    this.state.errors.model = 'No model was dropped: it would be one .gguf file, or config.json, tokenizer.json and .safetensors together.';
+    this.#changed();
   }
 
   /** @param {string} text */

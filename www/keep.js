@@ -75,7 +75,7 @@ const SHAPES = {
     (value.model.sha256 === undefined || isSha256(value.model.sha256)),
   unfinished: record({
     device: readable(readDevice), subset, settings, texts: amount, total_texts: amount, items: amount, correct: amount, data: record({ name: word, sample: flag, sha256: word }),
-    model: (value) => held(value) && word(value.card) && (value.kind !== 'url' || readable(modelUrl)(value.name)), adapter: maybe(record({ name: word, sha256: word })),
+    model: (value) => held(value) && word(value.card) && (value.kind !== 'url' || readable(modelUrl)(value.name)) && (value.sha256 === undefined || isSha256(value.sha256)), adapter: maybe(record({ name: word, sha256: word })),
   }),
   outcome: record({ report, settings, sample: flag, file: text, model: text, source: held }),
   imported: list(record({ name: text, report, sample: flag }), MAX_REPORTS),

@@ -1,6 +1,7 @@
 // Joins the page's parts: the app's state, the worker, the views.
 import { App } from './app.js';
 import { openDatabase } from './database.js';
+import { takeDrops } from './drop.js';
 import { Keeper } from './keep.js';
 import { benchView } from './views/bench.js';
 import { compareView } from './views/compare.js';
@@ -50,6 +51,7 @@ Object.assign(globalThis, {
 });
 
 addEventListener('hashchange', () => location.reload()); // a link pasted into an open page
+takeDrops(app, globalThis);
 addEventListener('pagehide', () => keeper.flush());
 show();
 const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (performance.getEntriesByType('navigation')[0]);

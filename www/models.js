@@ -1,6 +1,6 @@
 // The models that can be had: those stored in this browser, and the catalogue. Looking works on the page, without the worker.
 import { readCatalogue } from './catalogue.js';
-import { damagedText } from './storage/files.js';
+import { damagedText } from './storage/faults.js';
 import { openVault } from './storage/vault.js';
 
 /** @import { Methods, StoredModel } from './types' */
@@ -15,6 +15,11 @@ import { openVault } from './storage/vault.js';
  *   options?: { signal?: AbortSignal, progress?: (value: Methods[M]['progress']) => void }) => Promise<Methods[M]['result']>} ask the worker, whether or not the wasm is there
  */
 
+/** Bytes that the browser still grants; null where it does not tell, or keeps nothing. @param {State['stored']} stored */
+export function roomOf({ quota, usage, refused }) {
+  return refused || quota === null || usage === null ? null : Math.max(0, quota - usage);
+}
+
 export class Models {
   #needs;
 
@@ -28,9 +33,9 @@ export class Models {
     const { state, changed } = this.#needs;
     const stored = state.stored;
     try {
+      const models = await (await openVault()).list(); // first: it tells why there is no storage
       const { usage = null, quota = null } = await navigator.storage.estimate();
       const persisted = (await navigator.storage.persisted?.()) ?? false;
-      const models = await (await openVault()).list();
       const kept = Object.fromEntries(Object.entries(stored.verdicts).filter(([id]) => models.some((model) => model.id === id)));
       Object.assign(stored, { models, usage, quota, persisted, refused: '', verdicts: kept });
     } catch (error) {

@@ -19,14 +19,14 @@ export function advance(run, progress, elapsed) {
 
 /** @param {State} state @param {Subset} subset @param {Settings} settings @param {EvaluateProgress} progress @returns {Unfinished} */
 export function unfinishedRun(state, subset, settings, { texts, total_texts, items, correct }) {
-  const { card } = state.model;
+  const { source, card } = state.model;
   const { name, sample } = dataOf(state);
   const { card: adapter } = state.adapter;
   return {
     subset, settings, texts, total_texts, items, correct,
     device: state.device?.kind ?? 'cpu',
     data: { name, sample, sha256: state.dataset?.sha256 ?? '' },
-    model: { ...heldSource(state.model), card: card?.name ?? '' },
+    model: { ...heldSource(state.model), card: card?.name ?? '', ...(source.sha256 ? { sha256: source.sha256 } : {}) },
     adapter: settings.pooling === 'adapter' && adapter ? { name: adapter.name, sha256: adapter.sha256 } : null,
   };
 }
@@ -51,9 +51,9 @@ export function obstacle({ model, adapter, data }, state) {
 }
 
 /** The source of its model, where the page can open that by itself. @param {Unfinished['model']} model @param {string} base @returns {ModelSource | null} */
-export function modelOf({ kind, name }, base) {
+export function modelOf({ kind, name, sha256 }, base) {
   if (kind === 'files') return null;
-  return kind === 'default' ? defaultSource(base) : urlSource(modelUrl(name));
+  return kind === 'default' ? defaultSource(base) : urlSource(modelUrl(name), sha256);
 }
 
 /** @param {State} state */

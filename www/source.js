@@ -51,16 +51,16 @@ export function sameSource(a, b) {
 
 /** A file on the Hugging Face Hub. @param {string} repository @param {string} path @param {string} [revision] */
 export function hubFile(repository, path, revision = 'main') {
-  return `https://huggingface.co/${repository}/resolve/${revision}/${path}`;
+  return `https://huggingface.co/${repository}/resolve/${encodeURIComponent(revision)}/${path}`;
 }
 
 /**
- * What a person types: an address, or `owner/repository/path/file.gguf[@revision]` on the Hugging Face Hub. The address of the
+ * What a person types: an address, or `owner/repository/path/file.gguf[@revision]` on the Hugging Face Hub, where a revision may be `refs/pr/1`. The address of the
  * Hub's page about a file stands for the file. Throws.
  * @param {string} text
  */
 export function modelAddress(text) {
-  const [, repository, path, revision] = /^([\w-][\w.-]*\/[\w-][\w.-]*)\/((?:[\w-][\w.-]*\/)*[\w-][\w.-]*\.(?:gguf|safetensors|json))(?:@([\w-][\w.-]*))?$/.exec(text) ?? [];
+  const [, repository, path, revision] = /^([\w-][\w.-]*\/[\w-][\w.-]*)\/((?:[\w-][\w.-]*\/)*[\w-][\w.-]*\.(?:gguf|safetensors|json))(?:@((?:[\w-][\w.-]*\/)*[\w-][\w.-]*))?$/.exec(text) ?? [];
   if (repository) return modelUrl(hubFile(repository, path, revision));
   return modelUrl(text).replace(/^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
 }

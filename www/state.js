@@ -33,7 +33,7 @@ import { defaultSource } from './source.js';
  * @property {number} items scored
  * @property {number} correct
  * @property {{ name: string, sample: boolean, sha256: string }} data
- * @property {HeldSource & { card: string }} model card: its name in the model card
+ * @property {HeldSource & { card: string, sha256?: string }} model card: its name in the model card; sha256: that it should have
  * @property {{ name: string, sha256: string } | null} adapter where the settings need it
  * @property {DeviceKind} device on another one every text is encoded again
  *

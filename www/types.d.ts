@@ -28,7 +28,7 @@ export type DownloadProgress = {
   room: number | null; // bytes that the browser still grants for storing; null: it does not tell
   storing: boolean;
   trouble: string; // what the download waits for; '' while bytes come
-  note: string; // what is not stored, and why
+  note: string; // where it is kept, or what is not stored, and why
 };
 export type EvaluateProgress = {
   stage: 'evaluate';
@@ -272,7 +272,7 @@ export type StoredModel = {
   stored: number;
   complete: boolean;
   used: number; // the last load, ms since 1970
-  sha256: string; // '' before it was read to its end
+  sha256: string; // that it should have, else that it has; '' where neither is known
 };
 
 export interface Session {

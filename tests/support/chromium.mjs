@@ -8,11 +8,11 @@ const COMMON = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-
 const SWIFTSHADER = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 const NO_ADAPTER = ['--disable-gpu', '--disable-software-rasterizer'];
 
-/** @param {{ webgpu: boolean }} options */
-export function launch({ webgpu }) {
+/** @param {{ webgpu: boolean, args?: string[] }} options */
+export function launch({ webgpu, args = [] }) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [...COMMON, ...(webgpu ? SWIFTSHADER : NO_ADAPTER)],
+    args: [...COMMON, ...(webgpu ? SWIFTSHADER : NO_ADAPTER), ...args],
   });
 }
 

@@ -1,5 +1,6 @@
 // A host of one model file, with ranges, CORS and an ETag, that does to each request what a plan says: cut the connection,
 // stall, answer otherwise, send short, long or altered bytes, become another file. It keeps account of what it sent.
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 
 /**
@@ -14,6 +15,7 @@ import { createServer } from 'node:http';
  * @property {number} [shift] answer with bytes from so much further on
  * @property {Uint8Array} [swap] from now on the file is this one
  * @property {boolean} [bare] without CORS
+ * @property {string} [mirror] the name of another host of the same file, whose ETag and date differ
  *
  * @typedef {{ method: string, path: string, start: number, end: number, sent: number, fault: Fault }} Request sent: bytes of the body
  */
@@ -58,8 +60,8 @@ export async function faultServer(file, { plan = () => {}, others = {}, pace = I
     const status = fault.status ?? (from === undefined ? 200 : start >= content.length ? 416 : 206);
     response.writeHead(status, {
       ...(fault.bare ? {} : cors),
-      etag: `"version-${version}"`,
-      'last-modified': modified.toUTCString(),
+      etag: `"${fault.mirror ?? ''}version-${other === null || pathname.endsWith('.safetensors') ? version : createHash('sha256').update(other).digest('hex')}"`,
+      'last-modified': (fault.mirror ? new Date(0) : modified).toUTCString(),
       'accept-ranges': 'bytes',
       ...(fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter }),
       ...(status === 206 ? { 'content-range': `bytes ${start}-${end - 1}/${(other === null ? current : content).length}` } : {}),

@@ -10,6 +10,7 @@ import { sha256 } from './vault.js';
 /**
  * @typedef {{ bytes: Uint8Array, start: number, received: number }} Piece a chunk that is under way, or held
  * @typedef {{ file: Download, index: number }} Job
+ * @typedef {{ read: (start: number, end: number) => Promise<Uint8Array>, close: () => void }} Reader
  */
 
 export const CHUNK = 8 << 20;
@@ -72,11 +73,15 @@ export class Pool {
 
 export class Download {
   #remote;
+  /** @type {StoredFile | null} where chunks are put */
   #store;
+  /** @type {(Reader & { has: (index: number) => boolean }) | null} where they are read */
+  #stored;
   #pool;
   #chunk;
   #options;
   #told;
+  #vouched;
   #ended = new AbortController();
   /** @type {Map<number, Piece>} */
   #pieces = new Map();
@@ -95,15 +100,17 @@ export class Download {
    * @param {Remote} remote
    * @param {StoredFile | null} store begun for this very file
    * @param {Pool} pool
-   * @param {{ chunk: number, storing: boolean, timing: Timing, signal: AbortSignal, full: (error: unknown) => void }} options
-   *   storing: false where only what is stored already is taken from there; full: told once, why the storage takes no more
+   * @param {{ chunk: number, storing: boolean, timing: Timing, signal: AbortSignal, full: (error: unknown) => void, vouched: () => boolean }} options
+   *   storing: false where only what is stored already is taken from there; full: told once, why the storage takes no more;
+   *   vouched: whether the SHA-256 of the whole file will tell if these are its bytes
    */
-  constructor(remote, store, pool, { chunk, storing, timing, signal, full }) {
+  constructor(remote, store, pool, { chunk, storing, timing, signal, full, vouched }) {
     this.#remote = remote;
-    this.#store = store;
+    this.#store = this.#stored = store;
     this.#pool = pool;
     this.#chunk = store?.journal?.header.chunk ?? chunk;
     this.#told = full;
+    this.#vouched = vouched;
     this.storing = storing && store !== null;
     /** @type {Options} */
     this.#options = { signal: AbortSignal.any([signal, this.#ended.signal]), timing, trouble: (sentence) => (pool.trouble = sentence) };
@@ -124,7 +131,7 @@ export class Download {
     let bytes = 0;
     for (let index = 0; index < this.#count; index++) {
       const [start, end] = this.#range(index);
-      bytes += this.#store?.has(index) ? end - start : (this.#pieces.get(index)?.received ?? 0);
+      bytes += this.#stored?.has(index) ? end - start : (this.#pieces.get(index)?.received ?? 0);
     }
     return bytes;
   }
@@ -133,7 +140,7 @@ export class Download {
   async read(start, end) {
     const bytes = new Uint8Array(end - start);
     if (!this.storing && end - start <= SMALL && !this.#isNear(start, end)) {
-      await fetchRange(this.#remote, start, end, (part, at) => bytes.set(part, at - start), this.#options);
+      await this.#fetch(start, end, (part, at) => bytes.set(part, at - start));
       return bytes;
     }
     this.#moveTo(start);
@@ -171,12 +178,12 @@ export class Download {
     const piece = { bytes: new Uint8Array(end - start), start, received: 0 };
     this.#pieces.set(index, piece);
     try {
-      await fetchRange(this.#remote, start, end, (part, at) => {
+      await this.#fetch(start, end, (part, at) => {
         piece.bytes.set(part, at - start);
-        piece.received += part.length;
+        piece.received = at - start + part.length;
         this.#pool.received += part.length;
         this.#renew();
-      }, this.#options);
+      });
       await this.#keep(index, piece);
     } catch (error) {
       this.#pieces.delete(index);
@@ -194,8 +201,24 @@ export class Download {
     if (this.#failed) throw this.#failed;
   }
 
+  /** What is stored is whole or takes no more: from here on it is only read, and the rest asked for. @param {Reader | null} reader of what `store` has filled, which is closed */
+  readOn(reader) {
+    const journal = this.#store?.journal;
+    this.#stored = !reader || !journal ? null : { has: (index) => journal.chunks.has(index), ...reader };
+    this.#store = null;
+    this.storing = false;
+  }
+
+  /** What is stored is no longer read. */
+  letGo() {
+    if (this.#store) return; // being filled
+    this.#stored?.close();
+    this.#stored = null;
+  }
+
   /** Stop. What is stored stays. */
   close() {
+    this.letGo();
     this.#failed ??= named('Cancelled', 'cancelled');
     this.#ended.abort();
     this.#pieces.clear();
@@ -203,6 +226,21 @@ export class Download {
   }
 
   // ---
+
+  /**
+   * Mirrors and the nodes of a network call one file by several versions. Another one is asked about once more, and taken for
+   * the same file where its SHA-256 will be compared.
+   * @param {number} start @param {number} end @param {(bytes: Uint8Array, at: number) => void} take
+   */
+  async #fetch(start, end, take) {
+    try {
+      await fetchRange(this.#remote, start, end, take, this.#options);
+    } catch (error) {
+      if (/** @type {Error} */ (error).name !== 'Changed') throw error;
+      const any = this.#vouched() ? { etag: '', modified: '' } : {};
+      await fetchRange({ ...this.#remote, ...any }, start, end, take, this.#options);
+    }
+  }
 
   get #count() {
     return Math.ceil(this.#remote.size / this.#chunk);
@@ -215,11 +253,11 @@ export class Download {
 
   /** @param {number} index */
   #isOpen(index) {
-    return !this.#pieces.has(index) && !this.#store?.has(index);
+    return !this.#pieces.has(index) && !this.#stored?.has(index);
   }
 
   #missing() {
-    for (let index = 0; index < this.#count; index++) if (!this.#store?.has(index)) return true;
+    for (let index = 0; index < this.#count; index++) if (!this.#stored?.has(index)) return true;
     return false;
   }
 
@@ -227,7 +265,7 @@ export class Download {
   #isNear(start, end) {
     const first = Math.floor(this.#position / this.#chunk);
     const [from, to] = [Math.floor(start / this.#chunk), Math.floor((end - 1) / this.#chunk)];
-    const held = (/** @type {number} */ index) => this.#pieces.has(index) || this.#store?.has(index);
+    const held = (/** @type {number} */ index) => this.#pieces.has(index) || this.#stored?.has(index);
     return (from >= first && to < first + HELD) || (held(from) && held(to));
   }
 
@@ -236,7 +274,7 @@ export class Download {
     this.#wanted.add(index);
     try {
       for (;;) {
-        if (this.#store?.has(index)) return await this.#store.read(start, end);
+        if (this.#stored?.has(index)) return await this.#stored.read(start, end);
         const piece = this.#pieces.get(index);
         if (piece && piece.start + piece.received >= end) return piece.bytes.subarray(start - piece.start, end - piece.start);
         if (this.#failed) throw this.#failed;
@@ -277,8 +315,9 @@ export class Download {
   #fail(error) {
     if (this.#failed) return;
     if (error.name === 'Changed') {
+      this.letGo();
       this.#store?.discard();
-      this.#store = null;
+      this.#store = this.#stored = null;
       this.storing = false;
     }
     if (error.passing && this.storing) error.message += ' What has come is stored: load it again to go on from there.';

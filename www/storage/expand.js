@@ -5,41 +5,42 @@ import { fetchSmall } from './http.js';
 
 /** @import { ModelFile } from '../types' */
 /** @import { Options } from './http.js' */
+/** @import { SmallFiles } from './small.js' */
 /** @typedef {{ url: string, sha256: string, content: Uint8Array | null }} WebFile sha256: '' where it is not known; content: of a small file, fetched already */
 
 const MAX_SHARDS = 1000;
 const MAX_INDEX = 32 << 20;
 const MAX_JSON = 64 << 20; // config.json, tokenizer.json
 
-/** @param {ModelFile[]} files @param {Options} options @returns {Promise<(File | WebFile)[]>} */
-export async function expand(files, options) {
+/** @param {ModelFile[]} files @param {SmallFiles} small @returns {Promise<(File | WebFile)[]>} */
+export async function expand(files, small) {
   const expanded = await Promise.all(files.map(async (file) => {
     if (file instanceof File) return [file];
     const { url, sha256 = '' } = file;
     const { pathname } = new URL(url);
     if (pathname.endsWith('.safetensors.index.json')) {
-      const shards = await shardNames(url, options);
-      return [...(await beside(url, options)), ...shards.map((name) => ({ url: new URL(name, url).href, sha256: '', content: null }))];
+      const shards = await shardNames(url, small);
+      return [...(await beside(url, small)), ...shards.map((name) => ({ url: new URL(name, url).href, sha256: '', content: null }))];
     }
     const own = { url, sha256, content: null };
-    return pathname.endsWith('.safetensors') ? [...(await beside(url, options)), own] : [own];
+    return pathname.endsWith('.safetensors') ? [...(await beside(url, small)), own] : [own];
   }));
   return expanded.flat();
 }
 
-/** config.json and, where there is one, tokenizer.json. @param {string} url @param {Options} options @returns {Promise<WebFile[]>} */
-async function beside(url, options) {
+/** config.json and, where there is one, tokenizer.json. @param {string} url @param {SmallFiles} small @returns {Promise<WebFile[]>} */
+async function beside(url, small) {
   const at = (/** @type {string} */ name) => new URL(name, url).href;
   const [config, tokenizer] = await Promise.all([
-    fetchSmall(at('config.json'), { most: MAX_JSON }, options),
-    fetchSmall(at('tokenizer.json'), { most: MAX_JSON, optional: true }, options),
+    small.read(at('config.json'), { most: MAX_JSON }),
+    small.read(at('tokenizer.json'), { most: MAX_JSON, optional: true }),
   ]);
   return [{ url: at('config.json'), sha256: '', content: config }, ...(tokenizer ? [{ url: at('tokenizer.json'), sha256: '', content: tokenizer }] : [])];
 }
 
-/** @param {string} url @param {Options} options */
-async function shardNames(url, options) {
-  const bytes = await fetchSmall(url, { most: MAX_INDEX }, options);
+/** @param {string} url @param {SmallFiles} small */
+async function shardNames(url, small) {
+  const bytes = await small.read(url, { most: MAX_INDEX });
   const malformed = (/** @type {string} */ found) => named('Malformed', `\`${url}\`: weight_map is malformed: expected the names of .safetensors files in the same folder, found ${found}`);
   let map;
   try {
@@ -55,14 +56,14 @@ async function shardNames(url, options) {
   return names;
 }
 
-/** The SHA-256 that the Hugging Face Hub announces for a file, '' where it announces none: in the pointer that stands for it in git. @param {string} url @param {Options} options */
+/** The SHA-256 that the Hugging Face Hub announces for a file, in the pointer that stands for it in git: '' where it announces none, null where it did not answer. @param {string} url @param {Options} options */
 export async function announcedSha256(url, options) {
   const [, repository, rest] = /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/resolve\/([^?#]+)$/.exec(url) ?? [];
   if (!rest) return '';
   try {
     const pointer = await fetchSmall(`https://huggingface.co/${repository}/raw/${rest}`, { most: 1024 }, { ...options, timing: { ...options.timing, tries: 1 } });
-    return /^oid sha256:([0-9a-f]{64})$/m.exec(new TextDecoder().decode(pointer ?? new Uint8Array()))?.[1] ?? '';
-  } catch {
-    return '';
+    return /^oid sha256:([0-9a-f]{64})$/m.exec(new TextDecoder().decode(pointer?.bytes))?.[1] ?? '';
+  } catch (error) {
+    return ['NotFound', 'TooLarge'].includes(/** @type {Error} */ (error).name) ? '' : null;
   }
 }

@@ -5,13 +5,15 @@ import { named, turn } from '../requests.js';
 import { CheckedReader } from './checked.js';
 import { CHUNK, Download, Pool } from './download.js';
 import { announcedSha256, expand } from './expand.js';
-import { openRemote, sameVersion, TIMING } from './http.js';
+import { damagedText, nameOf, wrongHash } from './faults.js';
+import { openRemote, sameVersion, TIMING, versionOfSmall } from './http.js';
 import { chunkRange, isComplete, storedBytes } from './journal.js';
+import { SmallFiles } from './small.js';
 import { damagedChunks, idOf } from './vault.js';
 
 /** @import { ByteSource, DownloadProgress, LoadProgress, ModelCard, ModelFile } from '../types' */
 /** @import { WebFile } from './expand.js' */
-/** @import { Header } from './journal.js' */
+/** @import { Header, Journal } from './journal.js' */
 /** @import { Remote, Timing } from './http.js' */
 /** @import { StoredFile, Vault } from './vault.js' */
 
@@ -19,12 +21,16 @@ import { damagedChunks, idOf } from './vault.js';
  * @typedef {object} Place of a file from the web
  * @property {string} url
  * @property {number} size
- * @property {string} id its name in the vault
+ * @property {string} id its name in the vault; '' without one
  * @property {string} sha256 that it should have; '' where that is not known
+ * @property {Promise<void> | null} announced resolved when its server was asked for that; null: there is no need
+ * @property {boolean} unverified it has not told yet
+ * @property {string} noted what of that is in the journal
+ * @property {string} hashed the SHA-256 that the stored whole file had when it was read before; '' where that is not known
  * @property {Remote} remote as its server describes it, or did when it was stored
  * @property {StoredFile | null} store while it is filled
  * @property {{ read: ByteSource['read'], close: () => void } | null} reader of a stored whole file
- * @property {CheckedReader | null} checked the reader as the load reads, where the hash of the whole file is known
+ * @property {CheckedReader | null} checked the reader as the load reads
  * @property {Download | null} download without a reader
  *
  * @typedef {object} Settings
@@ -38,6 +44,7 @@ import { damagedChunks, idOf } from './vault.js';
 
 const TICK = 250; // ms between two reports
 const PATIENCE = 300; // ms that a loaded model waits to hear whether its server has another one by now
+const ANNOUNCED = 4000; // ms that a loaded model waits for the SHA-256 it should have
 const PACE = 8; // seconds over which the speed is taken
 
 export class ModelFiles {
@@ -49,6 +56,7 @@ export class ModelFiles {
   resumed = 0;
   /** @type {Place[]} */
   #places = [];
+  #small;
   #pool = new Pool();
   #settings;
   #options;
@@ -58,6 +66,11 @@ export class ModelFiles {
   /** @type {{ at: number, received: number }[]} */
   #pace = [];
   #full = false;
+  #loaded = false;
+  /** Whether what is to be stored is more than there is room for, as the browser guesses. */
+  #short = false;
+  /** Whether the model's layers stay in their files, and are read again for each batch. */
+  #reread = false;
   /** @type {AbortSignal | null} of the call that reads on after the load */
   #until = null;
   /** @type {number | null} */
@@ -69,11 +82,13 @@ export class ModelFiles {
   constructor(settings) {
     this.#settings = { chunk: CHUNK, timing: TIMING, ...settings };
     this.#options = { signal: AbortSignal.any([settings.signal, this.#ended.signal]), timing: this.#settings.timing };
+    const { signal } = this.#options;
+    this.#small = new SmallFiles(settings.vault, this.#options, (url, header) => this.#compare(url, header, versionOfSmall(url, signal).then((version) => ({ ...header, ...version }))));
   }
 
   /** Find out where each file is and how large. Rejects with what is wrong with a file; `close` is still to be called. @param {ModelFile[]} files */
   async open(files) {
-    for (const file of await expand(files, this.#options)) {
+    for (const file of await expand(files, this.#small)) {
       if (file instanceof File) this.sources.push(this.#guarded(picked(file)));
       else if (file.content) this.sources.push(inMemory(file.url, file.content));
       else this.sources.push(this.#source(await this.#place(file)));
@@ -86,9 +101,14 @@ export class ModelFiles {
   /** How it stands. @param {DownloadProgress['stage']} stage @returns {DownloadProgress} */
   state(stage) {
     return {
-      stage, done: this.here, total: this.bytes, resumed: this.resumed, speed: this.#speed(), room: this.#room, note: this.note,
+      stage, done: this.here, total: this.bytes, resumed: this.resumed, speed: this.#speed(), room: this.#room, note: this.note || this.#keeping(),
       storing: this.#places.every(({ download }) => download?.storing !== false), trouble: this.#pool.trouble,
     };
+  }
+
+  /** Where what is missing will be. */
+  #keeping() {
+    return this.#room === null || this.resumed === this.bytes ? '' : `It is kept in this browser, which has room for ${formatBytes(this.#room)}.`;
   }
 
   /** Bytes of the files from the web. */
@@ -113,12 +133,19 @@ export class ModelFiles {
   async finish(card) {
     for (const { download } of this.#places) await download?.finish();
     this.#stopTelling();
-    await Promise.race([Promise.all(this.#comparing), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+    this.#loaded = true;
+    await within(PATIENCE, this.#comparing);
+    await within(ANNOUNCED, this.#places.map(({ announced }) => announced));
     for (const place of this.#places) {
       const found = sha256Of(card, place.url, this.#places.length);
       if (found && place.sha256 && found !== place.sha256) await this.#refuse(place, found);
-      await this.#settle(place, found);
+      if (place.unverified) this.#say(`\`${nameOf(place.url)}\` is not verified: the Hugging Face Hub did not tell the SHA-256 that it should have.`);
+      await this.#settle(place, place.unverified ? '' : found); // '': it is asked for again at the next load
     }
+    if (this.#reread && this.#places.some(({ reader }) => !reader)) throw this.#notStored();
+    await this.#small.keep().catch(({ name, message }) => {
+      if (name !== 'InUse') this.#say(`The model's small files can't be stored (${message}): it does not load without its server.`);
+    });
   }
 
   /** Let go of everything. What is stored stays. */
@@ -140,30 +167,67 @@ export class ModelFiles {
   /** @param {WebFile} file @returns {Promise<Place>} */
   async #place({ url, sha256 }) {
     const { vault, refused } = this.#settings;
-    const id = await idOf(url);
+    const id = vault ? await idOf(url) : ''; // an insecure page has no storage, and nothing to make ids with either
     const journal = await vault?.look(id).catch(() => null); // what is wrong with it is said when it is written to
+    const noted = journal?.expect ?? '';
+    const expected = sha256 || noted;
+    if (journal?.bad && journal.bad !== expected) throw wrongHash(url, journal.bad, expected, true);
     if (vault && journal && isComplete(journal)) {
-      if (sha256 && journal.sha256 && sha256 !== journal.sha256) throw wrongHash(url, journal.sha256, sha256, true);
+      const { header: remote, sha256: hashed } = journal;
+      if (sha256 && hashed && sha256 !== hashed) throw wrongHash(url, hashed, sha256, true);
       const reader = await vault.read(id);
-      const checked = journal.sha256 ? new CheckedReader(journal, reader.read) : null;
-      const place = { url, id, size: journal.header.size, sha256: sha256 || journal.sha256, remote: journal.header, store: null, reader, checked, download: null };
+      const checked = new CheckedReader(journal, reader.read);
+      /** @type {Place} */
+      const place = { url, id, size: remote.size, sha256: expected || hashed, announced: null, unverified: false, noted, hashed, remote, store: null, reader, checked, download: null };
       this.#places.push(place);
-      this.#compare(url, journal.header);
+      if (!place.sha256) this.#ask(place);
+      this.#compare(url, remote, openRemote(url, { ...this.#options, timing: { ...this.#options.timing, tries: 1 } }));
       return place;
     }
     const remote = await openRemote(url, this.#options);
     /** @type {Place} */
-    const place = { url, id, size: remote.size, sha256, remote, store: null, reader: null, checked: null, download: null };
+    const place = { url, id, size: remote.size, sha256: expected, announced: null, unverified: false, noted, hashed: '', remote, store: null, reader: null, checked: null, download: null };
     this.#places.push(place);
-    if (!sha256) announcedSha256(url, this.#options).then((announced) => (place.sha256 ||= announced));
     if (vault) await this.#store(place, vault);
     else this.#say(`This browser keeps no files for this page (${refused}): the model is streamed and not stored, and a reload downloads it again.`);
+    if (expected) this.#expect(place, expected);
+    else this.#ask(place);
     return place;
+  }
+
+  /** Nobody has said which SHA-256 the file should have: perhaps its server does. @param {Place} place */
+  #ask(place) {
+    place.unverified = true;
+    place.announced = announcedSha256(place.url, this.#options).then((sha256) => {
+      place.unverified = sha256 === null;
+      this.#expect(place, sha256 ?? '');
+    });
+  }
+
+  /** The SHA-256 that the file should have: kept beside it, for loads that nobody tells it. @param {Place} place @param {string} sha256 '' where none is known */
+  #expect(place, sha256) {
+    const { store, noted } = place;
+    place.sha256 ||= sha256;
+    if (!place.sha256 || place.sha256 === noted || !store?.journal) return;
+    this.#try(() => {
+      store.note([{ expect: place.sha256 }]);
+      place.noted = place.sha256;
+    });
+  }
+
+  /** Whether what is stored is of the file that the server has. Where it is called otherwise, it is asked once more; and the SHA-256 outweighs names. @param {Place} place @param {Journal} journal */
+  async #isOf(place, { header, expect }) {
+    const isSame = () => sameVersion(place.remote, header);
+    if (isSame()) return true;
+    place.remote = await openRemote(place.url, this.#options);
+    place.size = place.remote.size;
+    if (isSame()) return true;
+    const announced = await announcedSha256(place.url, this.#options);
+    return place.size === header.size && expect !== '' && expect === place.sha256 && (!announced || announced === expect);
   }
 
   /** Take up what was stored of it, or begin. @param {Place} place @param {Vault} vault */
   async #store(place, vault) {
-    const { remote } = place;
     let store;
     try {
       store = await vault.write(place.id);
@@ -175,13 +239,13 @@ export class ModelFiles {
     }
     place.store = store;
     const { journal } = store;
-    if (journal?.chunks.size && !sameVersion(remote, journal.header)) {
+    if (journal?.chunks.size && !(await this.#isOf(place, journal))) {
       const part = percent(storedBytes(journal), journal.header.size);
       store.discard();
       throw named('Changed', `The file at \`${place.url}\` has changed on its server since ${part} of it were stored here. That part is dropped: load it again to get the new one.`);
     }
     if (journal?.chunks.size) return this.#check(place, store);
-    const { url, size, etag, modified } = remote;
+    const { url, size, etag, modified } = place.remote;
     this.#try(() => store.begin({ version: 1, url, name: nameOf(url), size, etag, modified, chunk: this.#settings.chunk, created: Date.now() }));
   }
 
@@ -202,7 +266,8 @@ export class ModelFiles {
     const { quota, usage = 0 } = await estimate();
     if (quota === undefined) return;
     this.#room = Math.max(0, quota - usage);
-    if (needed > this.#room) {
+    this.#short = needed > this.#room;
+    if (this.#short) {
       this.#say(`The browser has room for ${formatBytes(this.#room)} more here, and ${formatBytes(needed)} are missing: what does not fit is streamed and not stored.`);
     }
   }
@@ -213,6 +278,7 @@ export class ModelFiles {
     return new Download(place.remote, place.store, this.#pool, {
       chunk, timing, signal: this.#options.signal,
       storing: !this.#full && Boolean(place.store?.journal),
+      vouched: () => !this.#loaded && place.sha256 !== '',
       full: (error) => {
         const part = percent(place.store?.journal ? storedBytes(place.store.journal) : 0, place.size);
         const why = /** @type {Error} */ (error).name === 'QuotaExceededError' ? 'is full' : `refuses more (${/** @type {Error} */ (error).message})`;
@@ -221,10 +287,10 @@ export class ModelFiles {
     });
   }
 
-  /** A stored file is used without asking; that its server has another one by now is said. @param {string} url @param {{ size: number, etag: string, modified: string }} stored */
-  #compare(url, stored) {
-    this.#comparing.push(openRemote(url, { ...this.#options, timing: { ...this.#options.timing, tries: 1 } }).then((remote) => {
-      if (!sameVersion(remote, stored)) this.#say(`The file at ${url} has changed since it was stored here. Delete it under Stored models to get the new one.`);
+  /** A stored file is used without asking; that its server has another one by now is said. @param {string} url @param {Header} stored @param {Promise<Pick<Remote, 'size' | 'etag' | 'modified'>>} remote */
+  #compare(url, stored, remote) {
+    this.#comparing.push(remote.then((now) => {
+      if (!sameVersion(now, stored)) this.#say(`The file at ${url} has changed since it was stored here. Delete it under Stored models to get the new one.`);
     }, () => {}));
   }
 
@@ -234,7 +300,7 @@ export class ModelFiles {
     return this.#guarded({
       name: place.url,
       size: place.size,
-      ...(place.checked ? { sha256: place.sha256 } : {}),
+      ...(place.hashed ? { sha256: place.hashed } : {}),
       read: (start, end) => place.checked?.read(start, end).catch((error) => this.#drop(place, error)) ?? plain(start, end),
     });
   }
@@ -242,8 +308,8 @@ export class ModelFiles {
   /** What a chunk that is damaged ends in. @param {Place} place @param {any} error @returns {Promise<never>} */
   async #drop({ url, id, remote }, error) {
     if (error.name !== 'DamagedChunk') throw error;
-    await this.#settings.vault?.note(id, [{ drop: error.index }]);
-    throw named('Damaged', damagedText(nameOf(url), [chunkRange(/** @type {Header} */ (remote), error.index)]));
+    const held = await this.#settings.vault?.note(id, [{ drop: error.index }]).then(() => '', ({ message }) => message);
+    throw named('Damaged', damagedText(nameOf(url), [chunkRange(/** @type {Header} */ (remote), error.index)], held));
   }
 
   /** A source whose reads after the load end where the call that makes them is cancelled. @param {ByteSource} source @returns {ByteSource} */
@@ -263,47 +329,59 @@ export class ModelFiles {
     this.#until = signal;
   }
 
-  /** Layers that stay in their file are read again for each batch: that can't be from the web. */
+  /** Layers that stay in their file are read again for each batch: that can't be from the web. Throws where not all of it can be stored, as far as that is known before. */
   refuseUnlessStored() {
-    const { vault, refused } = this.#settings;
-    if (vault || !this.#places.length) return;
-    throw named('NotStored', `This model would be read again for each batch, layer by layer, and this browser keeps no files for this page (${refused}): download it, and pick the file from your disk.`);
+    this.#reread = true;
+    if (this.#short || this.#full || this.#places.some(({ reader, store }) => !reader && !store?.journal)) throw this.#notStored();
+  }
+
+  #notStored() {
+    return named('NotStored', `This model would be read again for each batch, layer by layer, so all of it has to be stored here, and can't be. ${this.note} Or download it, and pick the file from your disk.`);
   }
 
   /** Let go of a stored file, so that it can be deleted; what is read of it later comes from its server. @param {string} id */
   release(id) {
-    for (const place of this.#places) {
-      if (place.id !== id) continue;
+    const places = this.#places.filter((place) => place.id === id);
+    if (this.#reread && places.length) throw named('InUse', 'The loaded model is read from this file, layer by layer, for each batch: load another one first.');
+    for (const place of places) {
       place.reader?.close();
       place.reader = place.checked = null;
+      place.download?.letGo();
     }
   }
 
   // --- the end ---
 
   /** Which bytes are wrong, where that can be told. @param {Place} place @param {string} found @returns {Promise<never>} */
-  async #refuse({ url, id, sha256 }, found) {
+  async #refuse({ url, id, sha256, store, reader }, found) {
     const { vault } = this.#settings;
     const stored = await vault?.look(id);
     if (vault && stored) {
       this.close(); // the journal may still be held by the download
       const damaged = await vault.verify(id, async () => true);
       if (damaged.length) throw named('Damaged', damagedText(nameOf(url), damaged));
+      if (store || reader) await vault.note(id, [{ expect: sha256 }, { bad: found }]).catch(() => {}); // another tab writes there now: it is compared again at the next load
     }
     throw wrongHash(url, found, sha256, Boolean(stored));
   }
 
-  /** From filling to reading. @param {Place} place @param {string} found its SHA-256, where that is known */
+  /** From filling to reading, of a part too: others may read it then, and delete it. @param {Place} place @param {string} found its SHA-256, where that is known */
   async #settle(place, found) {
     const { vault } = this.#settings;
-    const lines = [...(found ? [{ sha256: found }] : []), { used: Date.now() }];
-    const { store } = place;
+    const { store, sha256, noted, hashed } = place;
+    const isNew = sha256 !== noted && (noted !== '' || sha256 !== hashed);
+    const lines = [...(isNew ? [{ expect: sha256 }] : []), ...(found ? [{ sha256: found }] : []), { used: Date.now() }];
     place.checked = null; // what is read from here on are layers, again and again
-    if (store?.journal && isComplete(store.journal)) {
-      this.#try(() => store.note(lines));
+    if (store && vault) {
+      const { journal } = store;
+      const whole = journal !== null && isComplete(journal);
+      if (journal) this.#try(() => store.note(whole ? lines : [{ used: Date.now() }]));
       store.close();
-      place.reader = await /** @type {Vault} */ (vault).read(place.id);
-      place.store = place.download = null;
+      place.store = null;
+      if (!journal) await vault.remove(place.id).catch(() => {}); // nothing of it could be stored
+      const reader = journal && (await vault.read(place.id));
+      if (whole) [place.reader, place.download] = [reader, null];
+      else place.download?.readOn(reader);
     } else if (place.reader) {
       await vault?.note(place.id, lines).catch(() => {}); // another tab writes there now
     }
@@ -343,29 +421,6 @@ export class ModelFiles {
   }
 }
 
-/** @param {string} url @param {string} found @param {string} expected @param {boolean} stored */
-function wrongHash(url, found, expected, stored) {
-  const advice = stored ? ' Delete it under Stored models, or load it from another place.' : '';
-  return named('WrongHash', `\`${url}\` is not the file that was expected: its SHA-256 is ${found}, expected ${expected}.${advice}`);
-}
-
-/** @param {string} name @param {[number, number][]} ranges bytes */
-export function damagedText(name, ranges) {
-  const [[start, end], ...rest] = ranges;
-  const more = rest.length ? ` and ${rest.length} more pieces` : '';
-  return `\`${name}\` is damaged in the browser's storage: bytes ${start} to ${end - 1}${more} are no longer what was downloaded. They are dropped; loading the model fetches them again.`;
-}
-
-/** The last part of its path. @param {string} url */
-export function nameOf(url) {
-  const [name] = new URL(url).pathname.split('/').slice(-1);
-  try {
-    return decodeURIComponent(name) || url;
-  } catch {
-    return name;
-  }
-}
-
 /** A file that the person picked, read in place. @param {File} file @returns {ByteSource} */
 function picked(file) {
   return {
@@ -395,6 +450,14 @@ function sha256Of({ sha256, files }, url, count) {
 /** @returns {Promise<StorageEstimate>} */
 async function estimate() {
   return globalThis.navigator?.storage?.estimate?.().catch(() => ({})) ?? {};
+}
+
+/** Wait for all of them, so long at most. @param {number} milliseconds @param {(Promise<void> | null)[]} promises */
+async function within(milliseconds, promises) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  await Promise.race([Promise.all(promises), new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)))]);
+  clearTimeout(timer);
 }
 
 /** @param {number} part @param {number} whole */

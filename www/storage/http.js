@@ -7,6 +7,7 @@ import { named } from '../requests.js';
  * @typedef {{ tries: number, pause: number, longest: number, stall: number, patience: number }} Timing
  *   tries: failures in a row that end it; ms: the first pause, the longest one, a transfer without a byte, a Retry-After that is waited for
  * @typedef {{ signal: AbortSignal, timing: Timing, trouble?: (sentence: string) => void }} Options trouble: what is waited for; '' when bytes come
+ * @typedef {{ bytes: Uint8Array, etag: string, modified: string }} Small a whole small file
  * @typedef {Error & { passing?: boolean, after?: number }} Fault passing: another try may help; after: ms that the server asks to wait
  */
 
@@ -66,7 +67,7 @@ export async function fetchRange(remote, start, end, take, options) {
  * @param {string} url
  * @param {{ most: number, optional?: boolean }} limits
  * @param {Options} options
- * @returns {Promise<Uint8Array | null>}
+ * @returns {Promise<Small | null>}
  */
 export async function fetchSmall(url, { most, optional = false }, options) {
   const timing = { ...options.timing, tries: Math.min(options.timing.tries, OPENING_TRIES) };
@@ -81,12 +82,18 @@ export async function fetchSmall(url, { most, optional = false }, options) {
         if (size > most) throw named('TooLarge', `\`${url}\` has more than ${most} bytes, which no such file has.`);
         parts.push(bytes);
       });
-      return joined(parts, size);
+      return { bytes: joined(parts, size), ...versionOf(response) };
     }));
   } catch (error) {
     if (optional && /** @type {Error} */ (error).name === 'NotFound') return null;
     throw await explained(url, error, options.signal);
   }
+}
+
+/** What a small file is called now: its size is hidden where it is sent compressed. @param {string} url @param {AbortSignal} signal */
+export async function versionOfSmall(url, signal) {
+  const head = await fetch(url, { method: 'HEAD', cache: 'no-store', signal });
+  return head.ok ? versionOf(head) : { etag: '', modified: '' };
 }
 
 /** Whether both describe the same bytes, as far as the servers tell. @param {Pick<Remote, 'size' | 'etag' | 'modified'>} a @param {Pick<Remote, 'size' | 'etag' | 'modified'>} b */

@@ -4,13 +4,16 @@
 //   11c04fd2 {"drop":3}                   and is damaged, as was seen later
 //   7aa0315e {"used":1764000000000}       a load
 //   02b9d3c8 {"sha256":"…"}               of the whole file, once it was read from front to back
+//   5be1c07d {"expect":"…"}               the SHA-256 that a link, the catalogue or the server announced for it
+//   c3d902aa {"bad":"…"}                  the one it has instead: it is refused until it is deleted
 // A line that was torn by a crash, or flipped, does not match its checksum and is left out: its chunk is fetched again.
 
 /**
  * @typedef {{ version: 1, url: string, name: string, size: number, etag: string, modified: string, chunk: number, created: number }} Header
  *   etag, modified: as the server told; chunk: bytes of a chunk
- * @typedef {{ chunk: number, sha256: string } | { drop: number } | { used: number } | { sha256: string }} Line
- * @typedef {{ header: Header, chunks: Map<number, string>, used: number, sha256: string }} Journal chunks: index -> SHA-256; sha256: '' before it is known
+ * @typedef {{ chunk: number, sha256: string } | { drop: number } | { used: number } | { sha256: string } | { expect: string } | { bad: string }} Line
+ * @typedef {{ header: Header, chunks: Map<number, string>, used: number, sha256: string, expect: string, bad: string }} Journal
+ *   chunks: index -> SHA-256; sha256, expect, bad: '' where there is no such line
  */
 
 const MAX_CHUNKS = 1_000_000;
@@ -25,15 +28,25 @@ export function writeLine(line) {
 export function readJournal(text) {
   const [header, ...lines] = text.split('\n').map(readLine).filter((line) => line !== null);
   if (!isHeader(header)) return null;
-  /** @type {Journal} */
-  const journal = { header, chunks: new Map(), used: header.created, sha256: '' };
-  for (const line of lines) {
-    if (isChunk(line.chunk, header) && isSha256(line.sha256)) journal.chunks.set(line.chunk, line.sha256);
-    else if (isSha256(line.sha256)) journal.sha256 = line.sha256;
-    else if (Number.isFinite(line.used)) journal.used = line.used;
-    else if (isChunk(line.drop, header)) journal.chunks.delete(line.drop);
-  }
+  const journal = freshJournal(header);
+  for (const line of lines) take(journal, line);
   return journal;
+}
+
+/** @param {Header} header @returns {Journal} */
+export function freshJournal(header) {
+  return { header, chunks: new Map(), used: header.created, sha256: '', expect: '', bad: '' };
+}
+
+/** What a line adds; one that makes no sense adds nothing. @param {Journal} journal @param {any} line */
+export function take(journal, line) {
+  const { header, chunks } = journal;
+  if (isChunk(line.chunk, header) && isSha256(line.sha256)) chunks.set(line.chunk, line.sha256);
+  else if (isSha256(line.sha256)) Object.assign(journal, { sha256: line.sha256, bad: '' }); // somebody expected just this one
+  else if (Number.isFinite(line.used)) journal.used = line.used;
+  else if (isChunk(line.drop, header)) chunks.delete(line.drop);
+  else if (isSha256(line.expect)) journal.expect = line.expect;
+  else if (isSha256(line.bad)) journal.bad = line.bad;
 }
 
 /** @param {Header} header */

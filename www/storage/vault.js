@@ -2,7 +2,7 @@
 // A chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never something wrong.
 // Looking needs no lock and works on the page too; writing and reading fast take handles that only a worker has.
 import { named } from '../requests.js';
-import { chunkCount, chunkRange, isComplete, readJournal, storedBytes, writeLine } from './journal.js';
+import { chunkCount, chunkRange, freshJournal, isComplete, readJournal, storedBytes, take, writeLine } from './journal.js';
 
 /** @import { Header, Journal, Line } from './journal.js' */
 /** @import { StoredModel, SyncHandle } from '../types' */
@@ -57,10 +57,15 @@ export class Vault {
     const ids = new Set();
     for await (const name of this.#directory.keys()) ids.add(name.replace(/\.(data|journal)$/, ''));
     const models = await Promise.all([...ids].map(async (id) => {
-      const journal = await this.look(id);
-      if (journal) return describe(id, journal);
-      const rest = await this.#file(`${id}.data`).catch(() => null); // its journal is gone: good for nothing but to be deleted
-      return { id, name: 'a file without its journal', url: '', size: rest?.size ?? 0, stored: rest?.size ?? 0, complete: false, used: 0, sha256: '' };
+      let name = 'a file without its journal';
+      try {
+        const journal = await this.look(id);
+        if (journal) return describe(id, journal);
+      } catch (error) {
+        name = `a file that can't be read now (${/** @type {Error} */ (error).message})`;
+      }
+      const { size } = await this.#file(`${id}.data`).catch(() => ({ size: 0 })); // good for nothing but to be deleted
+      return { id, name, url: '', size, stored: size, complete: false, used: 0, sha256: '' };
     }));
     return models.sort((a, b) => b.used - a.used);
   }
@@ -126,13 +131,22 @@ export class Vault {
 
   /** Throws `InUse` where a tab has it open. @param {string} id */
   async remove(id) {
-    for (const name of [`${id}.journal`, `${id}.data`]) {
-      try {
-        await this.#directory.removeEntry(name);
-      } catch (error) {
-        if (isNamed(error, 'NoModificationAllowedError')) throw inUse();
-        if (!isNamed(error, 'NotFoundError')) throw error;
-      }
+    const data = await this.#lock(`${id}.data`); // first: nothing of it is gone where another tab reads it
+    try {
+      await this.#removeEntry(`${id}.journal`);
+    } finally {
+      data.close();
+    }
+    await this.#removeEntry(`${id}.data`);
+  }
+
+  /** @param {string} name */
+  async #removeEntry(name) {
+    try {
+      await this.#directory.removeEntry(name);
+    } catch (error) {
+      if (isNamed(error, 'NoModificationAllowedError')) throw inUse();
+      if (!isNamed(error, 'NotFoundError')) throw error;
     }
   }
 
@@ -182,7 +196,7 @@ export class StoredFile {
     this.#journal.flush();
     this.#data.truncate(0);
     append(this.#journal, [header]);
-    this.#known = { header, chunks: new Map(), used: header.created, sha256: '' };
+    this.#known = freshJournal(header);
   }
 
   /** Leave nothing. */
@@ -200,18 +214,20 @@ export class StoredFile {
 
   /** Throws what the browser throws where its storage is full; the chunk is then not there. @param {number} index @param {Uint8Array} bytes @param {string} digest */
   put(index, bytes, digest) {
-    const { header, chunks } = /** @type {Journal} */ (this.#known);
+    const known = /** @type {Journal} */ (this.#known);
+    const { header } = known;
     const written = this.#data.write(bytes, { at: chunkRange(header, index)[0] });
     if (written !== bytes.length) throw named('QuotaExceededError', 'the file could not be written to its end');
     this.#data.flush();
-    append(this.#journal, [{ chunk: index, sha256: digest }]);
-    chunks.set(index, digest);
+    const line = { chunk: index, sha256: digest };
+    append(this.#journal, [line]);
+    take(known, line);
   }
 
   /** @param {Line[]} lines */
   note(lines) {
+    for (const line of lines) if (this.#known) take(this.#known, line); // first: a damaged chunk is not read, even where the storage is full
     append(this.#journal, lines);
-    for (const line of lines) if ('drop' in line) this.#known?.chunks.delete(line.drop);
   }
 
   /** @param {number} start @param {number} end */
@@ -248,7 +264,7 @@ export async function damagedChunks({ header, chunks }, read, progress) {
 /** @param {string} id @param {Journal} journal @returns {StoredModel} */
 function describe(id, journal) {
   const { url, name, size } = journal.header;
-  return { id, url, name, size, stored: storedBytes(journal), complete: isComplete(journal), used: journal.used, sha256: journal.sha256 };
+  return { id, url, name, size, stored: storedBytes(journal), complete: isComplete(journal), used: journal.used, sha256: journal.expect || journal.sha256 };
 }
 
 /** A chunk beyond the file's end was never written, whatever its line says. @param {Journal} journal @param {number} size the data file's */

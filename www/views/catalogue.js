@@ -2,12 +2,14 @@
 import { encoderSource } from '../catalogue.js';
 import { byId, element, showText } from '../dom.js';
 import { formatBytes } from '../format.js';
+import { roomOf } from '../models.js';
 import { emptyState, encodeState } from '../share.js';
+import { shortage } from './stored.js';
 
 /** @import { App } from '../app.js' */
 /** @import { Catalogue, Encoder } from '../catalogue.js' */
 /** @import { ModelSource } from '../source.js' */
-/** @import { State } from '../state.js' */
+/** @import { State, Stored } from '../state.js' */
 /** @import { StoredModel } from '../types' */
 
 /** @param {App} app */
@@ -29,9 +31,10 @@ export function catalogueView(app) {
   let shown = [];
   return (/** @type {State} */ { catalogue, stored, task, errors }) => {
     showText(error, errors.catalogue);
-    showText(source, catalogue?.source ?? '');
-    const now = [catalogue, stored.models];
-    if (catalogue && now.some((value, at) => value !== shown[at])) table.replaceChildren(tableOf(app, catalogue, stored.models, copy));
+    const room = roomOf(stored);
+    showText(source, catalogue ? `${catalogue.source}${room === null ? '' : ` Downloads are kept in this browser, which has room for ${formatBytes(room)}: what does not fit is streamed and not stored.`}` : '');
+    const now = [catalogue, stored.models, room];
+    if (catalogue && now.some((value, at) => value !== shown[at])) table.replaceChildren(tableOf(app, catalogue, stored, copy));
     shown = now;
     for (const button of table.querySelectorAll('button')) button.disabled = task !== null && button.dataset.action === 'load';
   };
@@ -49,8 +52,8 @@ function isStored({ files }, models) {
   return files.every((file) => 'url' in file && models.some(({ url, complete }) => complete && url === file.url));
 }
 
-/** @param {App} app @param {Catalogue} catalogue @param {StoredModel[]} models @param {(encoder: Encoder) => void} copy */
-function tableOf(app, { encoders }, models, copy) {
+/** @param {App} app @param {Catalogue} catalogue @param {Stored} stored @param {(encoder: Encoder) => void} copy */
+function tableOf(app, { encoders }, stored, copy) {
   const head = ['Encoder', 'Download', 'Device memory', ''].map((text) => element('th', { scope: 'col', className: text === 'Device memory' ? 'aside' : '' }, text));
   const rows = encoders.map((encoder) => {
     const { name, quantization, repository, revision, note, ran, bytes, device_bytes } = encoder;
@@ -64,7 +67,7 @@ function tableOf(app, { encoders }, models, copy) {
     const place = repository ? `${repository}${revision ? `@${revision.slice(0, 7)}` : ''}` : 'beside this page';
     return element('tr', {},
       element('th', { scope: 'row', title: place }, `${name} ${quantization}`, element('small', {}, `${note}. ${ran ? `Ran ${ran}.` : 'Not run here yet.'}`)),
-      element('td', {}, formatBytes(bytes), ...(isStored(source, models) ? [element('small', {}, 'stored')] : [])),
+      element('td', {}, formatBytes(bytes), ...(isStored(source, stored.models) ? [element('small', {}, 'stored')] : shortage(stored, bytes))),
       element('td', { className: 'aside' }, formatBytes(device_bytes)),
       element('td', { className: 'saves' },
         button('Load', () => app.loadModel(source), 'load'),

@@ -1,6 +1,7 @@
 // The models in this browser's storage: what is there of each, and what can be done with it. Also while nothing is loaded.
 import { byId, element, showText } from '../dom.js';
 import { formatBytes } from '../format.js';
+import { roomOf } from '../models.js';
 import { urlSource } from '../source.js';
 
 /** @import { App } from '../app.js' */
@@ -28,7 +29,7 @@ export function storedView(app) {
     showText(count, models.length ? `(${models.length}, ${formatBytes(models.reduce((sum, model) => sum + model.stored, 0))})` : '');
     showText(error, errors.stored);
     table.hidden = models.length === 0;
-    const now = [models, task !== null, Object.values(stored.verdicts).join()];
+    const now = [models, roomOf(stored), task !== null, Object.values(stored.verdicts).join()];
     if (now.some((value, at) => value !== shown[at])) {
       const focused = /** @type {HTMLElement | null} */ (document.activeElement?.closest('#stored-table button'))?.dataset.action;
       table.replaceChildren(tableOf(app, stored, task !== null));
@@ -46,13 +47,14 @@ export function storedView(app) {
 }
 
 /** @param {App} app @param {Stored} stored @param {boolean} busy */
-function tableOf(app, { models, verdicts }, busy) {
+function tableOf(app, stored, busy) {
+  const { models, verdicts } = stored;
   const head = ['Model', 'Size', 'Last used', ''].map((text) => element('th', { scope: 'col', className: text === 'Last used' ? 'aside' : '' }, text));
   const rows = models.map((model) => {
     const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, verdicts[model.id])] : [];
     return element('tr', {},
       element('th', { scope: 'row', title: model.url }, model.name, ...verdict),
-      element('td', {}, sizeText(model)),
+      element('td', {}, sizeText(model), ...shortage(stored, model.complete ? 0 : model.size - model.stored)),
       element('td', { className: 'aside' }, model.used ? new Date(model.used).toLocaleDateString() : ''),
       element('td', { className: 'saves' }, ...buttons(app, model, busy)),
     );
@@ -68,7 +70,7 @@ function buttons(app, model, busy) {
     node.addEventListener('click', click);
     return node;
   };
-  const loadable = model.url !== '' && !/\.safetensors$|-of-\d{5}\.gguf$/.test(model.name); // a part is loaded with the others, by the first address
+  const loadable = model.url !== '' && !/-of-\d{5}\.(gguf|safetensors)$|^(config|tokenizer)\.json$/.test(model.name); // a part is loaded with the others, by the first address or the index
   return [
     ...(loadable ? [button(model.complete ? 'Load' : 'Go on', () => load(app, model))] : []),
     ...(model.stored && model.url ? [button('Verify', () => app.models.verify(model))] : []),
@@ -78,9 +80,9 @@ function buttons(app, model, busy) {
 }
 
 /** @param {App} app @param {StoredModel} model */
-function load(app, { url, size }) {
+function load(app, { url, size, sha256 }) {
   const isDefault = app.defaultModel.files.some((file) => 'url' in file && file.url === url);
-  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url), bytes: size });
+  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url, sha256), bytes: url.endsWith('.json') ? null : size });
 }
 
 /** @param {File} file @param {string} name */
@@ -88,6 +90,18 @@ function save(file, name) {
   const url = URL.createObjectURL(file);
   element('a', { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 600_000); // a large file takes its time
+}
+
+/** What is told beside a download that does not fit. @param {Stored} stored @param {number} bytes */
+export function shortageText(stored, bytes) {
+  const room = roomOf(stored);
+  return room === null || bytes <= room ? '' : `room here: ${formatBytes(room)}`;
+}
+
+/** @param {Stored} stored @param {number} bytes */
+export function shortage(stored, bytes) {
+  const text = shortageText(stored, bytes);
+  return text ? [element('small', {}, text)] : [];
 }
 
 /** @param {StoredModel} model */

@@ -1,0 +1,70 @@
+// A model's small files (config.json, tokenizer.json, an index of shards), each whole: from the browser's storage, else from the
+// web. Once the model is loaded they are stored as one chunk each, so that a stored model needs no server.
+import { nameOf } from './faults.js';
+import { fetchSmall } from './http.js';
+import { isComplete } from './journal.js';
+import { idOf, sha256 } from './vault.js';
+
+/** @import { Options, Small } from './http.js' */
+/** @import { Header } from './journal.js' */
+/** @import { Vault } from './vault.js' */
+
+export class SmallFiles {
+  #vault;
+  #options;
+  #found;
+  /** @type {Map<string, Small>} by URL: those from the web */
+  #fetched = new Map();
+  /** @type {string[]} ids of those that were stored */
+  #stored = [];
+
+  /** @param {Vault | null} vault @param {Options} options @param {(url: string, stored: Header) => void} found told of each that was stored */
+  constructor(vault, options, found) {
+    this.#vault = vault;
+    this.#options = options;
+    this.#found = found;
+  }
+
+  /** Null where there is none and `optional` allows that. @param {string} url @param {{ most: number, optional?: boolean }} limits @returns {Promise<Uint8Array | null>} */
+  async read(url, limits) {
+    const stored = await this.#read(url).catch(() => null); // whatever is wrong there: its server has it
+    if (stored) return stored;
+    const small = await fetchSmall(url, limits, this.#options);
+    if (small?.bytes.length) this.#fetched.set(url, small);
+    return small && small.bytes;
+  }
+
+  /** The model is loaded, so they are what they should be. Rejects where they can't be stored. */
+  async keep() {
+    for (const id of this.#stored) await this.#vault?.note(id, [{ used: Date.now() }]).catch(() => {}); // another tab does the same
+    for (const [url, small] of this.#fetched) await this.#write(url, small);
+  }
+
+  /** @param {string} url */
+  async #read(url) {
+    if (!this.#vault) return null;
+    const id = await idOf(url);
+    const journal = await this.#vault.look(id);
+    if (!journal || !isComplete(journal)) return null;
+    const bytes = new Uint8Array(await (await this.#vault.file(id)).arrayBuffer());
+    if ((await sha256(bytes)) !== journal.chunks.get(0)) return null;
+    this.#stored.push(id);
+    this.#found(url, journal.header);
+    return bytes;
+  }
+
+  /** @param {string} url @param {Small} small */
+  async #write(url, { bytes, etag, modified }) {
+    if (!this.#vault) return;
+    const id = await idOf(url);
+    const store = await this.#vault.write(id);
+    try {
+      store.begin({ version: 1, url, name: nameOf(url), size: bytes.length, etag, modified, chunk: bytes.length, created: Date.now() });
+      store.put(0, bytes, await sha256(bytes));
+    } finally {
+      const whole = store.has(0);
+      store.close();
+      if (!whole) await this.#vault.remove(id).catch(() => {});
+    }
+  }
+}
