@@ -4,16 +4,13 @@
 use crate::batch::{PackedBatch, runs};
 use crate::device::{Device, read_back};
 use crate::error::{Error, Result};
-use crate::format::{Source, TensorInfo};
-use crate::kernel::{self, quant};
+use crate::kernel;
 use crate::loader::{Header, ModelInfo, Placement};
 use crate::model::{Adapter, Batch, Config, Decoder, Feature, Part, Pooling, Precision};
+use crate::token_table::TokenTable;
 use crate::tokenizer::{Encoded, Tokenizer};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use half::bf16;
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
 
 /// Tokens in one pass through the layers: enough to fill a device, little enough for its memory and for progress.
 pub const TOKEN_BUDGET: usize = 1024;
@@ -23,14 +20,6 @@ pub const STREAMED_TOKEN_BUDGET: usize = 4096;
 
 /// Values brought back from the device at once: 64 MB, half of what any device has in one buffer.
 const READ_BACK: usize = 16 << 20;
-
-/// Rows of the token table that are kept where it stays in its file: those of a text, twice.
-pub const KEPT_ROWS: usize = 4096;
-
-/// Bytes between two rows of the table that are rather read than asked for apart, and the most rows asked for at once:
-/// together less than 1 MB.
-const ROW_GAP: u64 = 16 << 10;
-const ROWS_AT_ONCE: usize = 32;
 
 /// What is computed from the hidden states.
 #[derive(Clone)]
@@ -104,8 +93,7 @@ impl TextEncoder {
     ) -> Result<Self> {
         let Header { config, info, tokenizer, sources, token_table: planned, .. } = header;
         let source = sources[planned.source].clone();
-        let token_table =
-            TokenTable { source, info: planned.info, resident: token_table, kept: RefCell::default() };
+        let token_table = TokenTable::new(source, planned.info, token_table);
         Ok(Self { config, info, device, tokenizer, token_table, decoder, placement })
     }
 
@@ -336,63 +324,4 @@ fn unit_bf16(v: &[f32]) -> Result<Vec<f32>> {
 
 fn not_finite() -> Error {
     Error::Device { reason: "an embedding is not finite".into() }
-}
-
-/// The token embeddings `[V, D]`, as the file stores them: they never go to the device.
-struct TokenTable {
-    source: Rc<dyn Source>,
-    info: TensorInfo,
-    resident: Option<Vec<u8>>,
-    /// Rows read from the file, by token, as they are stored.
-    kept: RefCell<HashMap<u32, Rc<[u8]>>>,
-}
-
-impl TokenTable {
-    /// The rows of `ids` as f32, `[T, D]`.
-    async fn rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
-        let (dtype, stride) = (self.info.dtype, self.stride());
-        let mut values = Vec::with_capacity(ids.len() * self.info.shape[1]);
-        if let Some(bytes) = &self.resident {
-            let row = |id: &u32| &bytes[*id as usize * stride..][..stride];
-            ids.iter().for_each(|id| values.extend(quant::dequantize(dtype, row(id))));
-        } else {
-            let rows = self.stored_rows(ids).await?;
-            ids.iter().for_each(|id| values.extend(quant::dequantize(dtype, &rows[id])));
-        }
-        Ok(values)
-    }
-
-    /// Bytes of a row.
-    fn stride(&self) -> usize {
-        self.info.shape[1] / self.info.dtype.block_len() * self.info.dtype.block_bytes()
-    }
-
-    /// The rows of `ids` from the file: each once, neighbours together, those of the last texts not again.
-    async fn stored_rows(&self, ids: &[u32]) -> Result<HashMap<u32, Rc<[u8]>>> {
-        // 1. Which, and which of them are not here.
-        let wanted: BTreeSet<u32> = ids.iter().copied().collect();
-        let mut rows: HashMap<_, _> = {
-            let kept = self.kept.borrow();
-            wanted.iter().filter_map(|id| Some((*id, kept.get(id)?.clone()))).collect()
-        };
-        let missing: Vec<u32> = wanted.iter().copied().filter(|id| !rows.contains_key(id)).collect();
-
-        // 2. Stretches of the file that hold some of them.
-        let stride = self.stride();
-        let near = |a: &u32, b: &u32| u64::from(b - a - 1) * stride as u64 <= ROW_GAP;
-        for ids in missing.chunk_by(near).flat_map(|ids| ids.chunks(ROWS_AT_ONCE)) {
-            let (first, last) = (ids[0], ids[ids.len() - 1]);
-            let at = |row: u32| self.info.range.start + u64::from(row) * stride as u64;
-            let bytes = self.source.read(at(first)..at(last + 1)).await?;
-            rows.extend(ids.iter().map(|id| (*id, bytes[(id - first) as usize * stride..][..stride].into())));
-        }
-
-        // 3. What the next texts may want.
-        let mut kept = self.kept.borrow_mut();
-        if kept.len() + missing.len() > KEPT_ROWS {
-            kept.clear();
-        }
-        kept.extend(rows.iter().map(|(id, row)| (*id, row.clone())));
-        Ok(rows)
-    }
 }

@@ -22,6 +22,7 @@ pub mod kernel;
 pub mod loader;
 pub mod model;
 pub mod ted;
+mod token_table;
 pub mod tokenizer;
 #[cfg(target_family = "wasm")]
 pub mod web;

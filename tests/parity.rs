@@ -114,14 +114,12 @@ fn slice_matches(encoder: &TextEncoder, feature: Feature, pooling: Pooling, righ
     compare(&report, oracle["scores"][&name].as_array().unwrap_or_else(|| panic!("no {name}")));
     assert_eq!(statistics.total_correct, right);
 
-    // Beside the reference evaluator's own report: the same items, statements and letters.
+    // Beside the reference evaluator's own report: the same items and statements. (Its letters are those of the whole file.)
     let reference = Report::import("reference-scores.json", &shared("ted6k/reference-scores.json")).unwrap();
     let comparison = Comparison::new(&report, &reference).unwrap();
     let Comparison { shared, only_first, only_second, differing, ref groups, .. } = comparison;
     assert_eq!([shared, only_first, only_second, differing], [388, 0, 0, 0]);
     assert_eq!([groups[0].first.correct, groups[0].second.correct], [right, 230]);
-    let letters = report.results.iter().zip(&reference.results);
-    assert!(letters.clone().all(|(ours, theirs)| ours.correct_answer == theirs.correct_answer));
 }
 
 #[test]

@@ -8,9 +8,10 @@
 
 use super::header::{Header, Planned};
 use super::reader::PIECE;
-use crate::encoder::{KEPT_ROWS, STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
+use crate::encoder::{STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
 use crate::error::{Error, Result};
 use crate::model::Config;
+use crate::token_table::KEPT_ROWS;
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
 /// Layers on the device at once where they are streamed: one computes while the next is filled.
