@@ -1,10 +1,10 @@
 //! Grouped-query attention over packed texts; contract in [`super::attention`] and attention.wgsl.
 
-use super::launch::{self, Values, Wgsl, declare, dense, from_host, host, rows_columns};
-use super::vector::{axpy, dot, exp, for_rows, simd};
-use burn::backend::flex::FlexTensor;
+mod twin;
+
+use super::launch::{self, Values, Wgsl, declare, dense};
 use burn_wgpu::CubeTensor;
-use std::ops::Range;
+pub use twin::twin;
 
 const LANES: u32 = 32;
 /// Keys a block: eight scores are held beside the output's registers.
@@ -136,76 +136,4 @@ fn unrolled(head_dim: usize, together: usize, key: &str) -> Values {
         ("accumulate", accumulate),
         ("store", store),
     ]
-}
-
-pub fn twin(
-    q: FlexTensor,
-    k: Option<FlexTensor>,
-    v: FlexTensor,
-    spans: FlexTensor,
-    heads: Heads,
-) -> FlexTensor {
-    let Heads { count, kv, dim } = heads;
-    let (q, k, v, spans) = (host(q), k.map(host), host(v), host(spans));
-    let [rows, q_columns] = rows_columns(&q);
-    let [_, v_columns] = rows_columns(&v);
-    let (query, spans) = (q.storage::<f32>(), spans.storage::<u32>());
-    let k = match &k {
-        Some(k) => Columns { values: k.storage(), stride: rows_columns(k)[1], first: 0 },
-        None => Columns { values: query, stride: q_columns, first: count * dim },
-    };
-    let v = Columns { values: v.storage(), stride: v_columns, first: v_columns - kv * dim };
-    let width = count * dim;
-    let mut output = vec![0.0; rows * width];
-    for_rows(&mut output, width, |token, out| {
-        let span = spans[2 * token] as usize..spans[2 * token + 1] as usize;
-        for (head, out) in out.chunks_mut(dim).enumerate() {
-            let q = &query[token * q_columns + head * dim..][..dim];
-            let column = head / (count / kv) * dim;
-            attend(q, &k.from(column), &v.from(column), span.clone(), out);
-        }
-    });
-    from_host(output, [rows, width])
-}
-
-/// The columns of a tensor from `first` on.
-#[derive(Clone, Copy)]
-struct Columns<'a> {
-    values: &'a [f32],
-    stride: usize,
-    first: usize,
-}
-
-impl Columns<'_> {
-    fn from(&self, column: usize) -> Self {
-        Self { first: self.first + column, ..*self }
-    }
-}
-
-simd!(fn attend(q: &[f32], k: &Columns, v: &Columns, span: Range<usize>, out: &mut [f32]) = attend_body);
-
-#[inline(always)]
-fn attend_body<const FMA: bool>(q: &[f32], k: &Columns, v: &Columns, span: Range<usize>, out: &mut [f32]) {
-    let scale = (q.len() as f32).powf(-0.5);
-    let row = |x: &Columns, token: usize| {
-        let start = token * x.stride + x.first;
-        start..start + q.len()
-    };
-    // Loops, not iterator adaptors: what those call is compiled without the processor's extra instructions.
-    let mut weights = vec![0f32; span.len()];
-    let mut largest = f32::MIN;
-    for (j, weight) in weights.iter_mut().enumerate() {
-        *weight = dot::<FMA>(q, &k.values[row(k, span.start + j)]) * scale;
-        largest = largest.max(*weight);
-    }
-    let mut total = 0f32;
-    for weight in &mut weights {
-        *weight = exp::<FMA>(*weight - largest);
-    }
-    for weight in &weights {
-        total += *weight;
-    }
-    for (j, weight) in weights.iter().enumerate() {
-        axpy::<FMA>(weight / total, &v.values[row(v, span.start + j)], out);
-    }
 }

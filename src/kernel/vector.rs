@@ -29,6 +29,27 @@ pub fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// Columns of a panel, the right operand of [`multiply_rows`]: sixteen values of each k, side by side. One dequantized
+/// panel of a weight stays in the second-level cache.
+pub const PANEL: usize = 16;
+/// Rows of the left operand that it holds in registers: 6 x 16 sums are twelve of AVX2's sixteen, 4 x 16 are all of wasm's.
+/// Measured beside 4 x 8 to 24 x 16 and 6 x 64: within 15 % of the best on AVX-512, AVX2 and SIMD128.
+pub const ROWS: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
+
+/// `sums[i][j] = sum_k x[k][i] * panel[k][j]`, in the order of k.
+#[inline(always)]
+pub fn multiply_rows<const FMA: bool>(x: &[[f32; ROWS]], panel: &[[f32; PANEL]]) -> [[f32; PANEL]; ROWS] {
+    let mut sums = [[0f32; PANEL]; ROWS];
+    for (x, weights) in x.iter().zip(panel) {
+        for i in 0..ROWS {
+            for j in 0..PANEL {
+                sums[i][j] = madd::<FMA>(x[i], weights[j], sums[i][j]);
+            }
+        }
+    }
+    sums
+}
+
 /// `e^x` within two units in the last place, for x from -87.3 to 88, past which it stays: the library's is a call for each element, and loops with
 /// calls stay scalar. Cody and Waite's reduction to |r| <= ln 2 / 2, then the series to r^7.
 #[inline(always)]
@@ -61,14 +82,6 @@ pub fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
         sums[lane] = madd::<FMA>(*a, *b, sums[lane]);
     }
     sums.iter().sum()
-}
-
-/// `y += a * x`.
-#[inline(always)]
-pub fn axpy<const FMA: bool>(a: f32, x: &[f32], y: &mut [f32]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y = madd::<FMA>(a, *x, *y);
-    }
 }
 
 /// Runs `work(row, out_row)` for every row of `out`, on all cores where there are threads.

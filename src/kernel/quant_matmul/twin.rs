@@ -3,14 +3,8 @@
 use super::Product;
 use crate::kernel::launch::{from_host, host, rows_columns};
 use crate::kernel::quant::Layout;
-use crate::kernel::vector::{exp, madd, simd};
+use crate::kernel::vector::{PANEL, ROWS, exp, madd, multiply_rows, simd};
 use burn::backend::flex::FlexTensor;
-
-/// Columns a panel of the CPU twin: one dequantized panel of `[K, PANEL]` stays in the second-level cache.
-const PANEL: usize = 16;
-/// Rows its inner loop holds in registers: 6 x 16 sums are twelve of AVX2's sixteen, 4 x 16 are all of wasm's. Measured
-/// beside 4 x 8 to 24 x 16 and 6 x 64: within 15 % of the best on AVX-512, AVX2 and SIMD128.
-const ROWS: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
 
 pub fn twin(
     x: FlexTensor,
@@ -155,20 +149,6 @@ fn gate<const FMA: bool>(sums: &mut [[f32; PANEL]; ROWS], up: &[[f32; PANEL]; RO
     }
 }
 
-/// `sums[i][j] = sum_k x[k][i] * panel[k][j]`, in the order of k.
-#[inline(always)]
-fn multiply_rows<const FMA: bool>(x: &[[f32; ROWS]], panel: &[[f32; PANEL]]) -> [[f32; PANEL]; ROWS] {
-    let mut sums = [[0f32; PANEL]; ROWS];
-    for (x, weights) in x.iter().zip(panel) {
-        for i in 0..ROWS {
-            for j in 0..PANEL {
-                sums[i][j] = madd::<FMA>(x[i], weights[j], sums[i][j]);
-            }
-        }
-    }
-    sums
-}
-
 /// Columns `first..first + PANEL` of the weight as f32; columns past the edge stay zero.
 #[inline(always)]
 fn unpack_panel<const FMA: bool>(weight: &Weight, first: usize, panel: &mut [[f32; PANEL]]) {
@@ -193,26 +173,42 @@ fn unpack_words<const FMA: bool, const PER_WORD: usize>(
     panel: &mut [[f32; PANEL]],
     code: impl Fn(u32, usize) -> f32,
 ) {
-    let width = PANEL.min(weight.n - first);
-    let mut row = [0u32; PANEL];
+    let words = gather(weight.words, weight.n, first);
+    let scales = weight.layout.group().map(|group| (group, gather(weight.scales, weight.n, first)));
     let (mut scale, mut min) = ([1f32; PANEL], [0f32; PANEL]);
-    for (index, values) in panel.as_chunks_mut::<PER_WORD>().0.iter_mut().enumerate() {
-        if let Some(group) = weight.layout.group()
-            && (index * PER_WORD).is_multiple_of(group)
+    for (index, (values, row)) in panel.as_chunks_mut::<PER_WORD>().0.iter_mut().zip(&words).enumerate() {
+        if let Some((group, scales)) = &scales
+            && (index * PER_WORD).is_multiple_of(*group)
         {
-            row[..width]
-                .copy_from_slice(&weight.scales[index * PER_WORD / group * weight.n + first..][..width]);
+            let pairs = &scales[index * PER_WORD / group];
             for j in 0..PANEL {
-                scale[j] = half_to_f32(row[j] & 0xffff) * weight.factor;
-                min[j] = half_to_f32(row[j] >> 16) * weight.factor;
+                scale[j] = half_to_f32(pairs[j] & 0xffff) * weight.factor;
+                min[j] = half_to_f32(pairs[j] >> 16) * weight.factor;
             }
         }
-        row[..width].copy_from_slice(&weight.words[index * weight.n + first..][..width]);
         for (i, values) in values.iter_mut().enumerate() {
             for j in 0..PANEL {
                 values[j] = madd::<FMA>(code(row[j], i), scale[j], min[j]);
             }
         }
+    }
+}
+
+/// Columns `first..first + PANEL` of `values [rows, n]`; columns past the edge are zero. A pass of its own: the rows lie in
+/// other pages, and a loop that does nothing but load has many of them on their way at once.
+#[inline(always)]
+fn gather(values: &[u32], n: usize, first: usize) -> Vec<[u32; PANEL]> {
+    let width = PANEL.min(n - first);
+    let part = |row: &[u32]| {
+        let mut part = [0; PANEL];
+        part[..width].copy_from_slice(&row[first..first + width]);
+        part
+    };
+    match width {
+        PANEL => {
+            values.chunks_exact(n).map(|row| *row[first..].first_chunk().unwrap_or(&[0; PANEL])).collect()
+        }
+        _ => values.chunks_exact(n).map(part).collect(),
     }
 }
 

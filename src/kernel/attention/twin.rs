@@ -1,0 +1,143 @@
+//! Attention on the CPU: for a few tokens and one head, scores and values are two products with panels, as of a weight.
+
+use super::Heads;
+use crate::kernel::launch::{from_host, host, rows_columns};
+use crate::kernel::vector::{PANEL, ROWS, exp, for_rows, multiply_rows, simd};
+use burn::backend::flex::FlexTensor;
+
+pub fn twin(
+    q: FlexTensor,
+    k: Option<FlexTensor>,
+    v: FlexTensor,
+    spans: FlexTensor,
+    heads: Heads,
+) -> FlexTensor {
+    let Heads { count, kv, dim } = heads;
+    let (q, k, v, spans) = (host(q), k.map(host), host(v), host(spans));
+    let [rows, q_columns] = rows_columns(&q);
+    let [_, v_columns] = rows_columns(&v);
+    let (query, spans) = (q.storage::<f32>(), spans.storage::<u32>().as_chunks::<2>().0);
+    let (k, k_columns, first_k) = match &k {
+        Some(k) => (k.storage(), rows_columns(k)[1], 0),
+        None => (query, q_columns, count * dim),
+    };
+    let keys: Vec<_> = (0..kv).map(|head| key_panels(k, k_columns, first_k + head * dim, dim)).collect();
+    let first_v = v_columns - kv * dim;
+    let values: Vec<_> =
+        (0..kv).map(|head| value_panels(v.storage(), v_columns, first_v + head * dim, dim)).collect();
+    let width = count * dim;
+    let mut output = vec![0.0; rows * width];
+    for_rows(&mut output, ROWS * width, |block, out| {
+        let tokens = block * ROWS..(block * ROWS + ROWS).min(rows);
+        let spans = &spans[tokens.clone()];
+        for head in 0..count {
+            let mut x = vec![[0f32; ROWS]; dim];
+            for (i, token) in tokens.clone().enumerate() {
+                let q = &query[token * q_columns + head * dim..][..dim];
+                x.iter_mut().zip(q).for_each(|(x, q)| x[i] = *q);
+            }
+            let of = head / (count / kv);
+            attend(&x, &keys[of], &values[of], spans, Out { values: out, width, first: head * dim });
+        }
+    });
+    from_host(output, [rows, width])
+}
+
+/// A head's keys, `PANEL` tokens a panel: `[T / PANEL][dim][PANEL]`, zero past the last token.
+fn key_panels(k: &[f32], columns: usize, first: usize, dim: usize) -> Vec<[f32; PANEL]> {
+    let mut panels = vec![[0f32; PANEL]; (k.len() / columns).div_ceil(PANEL) * dim];
+    for (token, row) in k.chunks_exact(columns).enumerate() {
+        let panel = &mut panels[token / PANEL * dim..][..dim];
+        panel.iter_mut().zip(&row[first..]).for_each(|(panel, value)| panel[token % PANEL] = *value);
+    }
+    panels
+}
+
+/// A head's values, `PANEL` of its numbers a panel: `[dim / PANEL][T][PANEL]`, zero past the last number.
+fn value_panels(v: &[f32], columns: usize, first: usize, dim: usize) -> Vec<[f32; PANEL]> {
+    let tokens = v.len() / columns;
+    let mut panels = vec![[0f32; PANEL]; dim.div_ceil(PANEL) * tokens];
+    for (token, row) in v.chunks_exact(columns).enumerate() {
+        for (index, part) in row[first..first + dim].chunks(PANEL).enumerate() {
+            panels[index * tokens + token][..part.len()].copy_from_slice(part);
+        }
+    }
+    panels
+}
+
+/// Where a head's results go: columns from `first` on, in rows of `width`.
+struct Out<'a> {
+    values: &'a mut [f32],
+    width: usize,
+    first: usize,
+}
+
+simd!(fn attend(
+    x: &[[f32; ROWS]],
+    keys: &[[f32; PANEL]],
+    values: &[[f32; PANEL]],
+    spans: &[[u32; 2]],
+    out: Out,
+) = attend_body);
+
+/// One head of some tokens, `x [dim, ROWS]`, over all keys that one of them attends to: those of the others weigh nothing,
+/// and change no bit of a sum.
+#[inline(always)]
+fn attend_body<const FMA: bool>(
+    x: &[[f32; ROWS]],
+    keys: &[[f32; PANEL]],
+    values: &[[f32; PANEL]],
+    spans: &[[u32; 2]],
+    out: Out,
+) {
+    let dim = x.len();
+    let scale = (dim as f32).powf(-0.5);
+    let (mut start, mut end) = ([0usize; ROWS], [0usize; ROWS]);
+    let (mut first, mut last) = (usize::MAX, 0);
+    for (i, span) in spans.iter().enumerate() {
+        (start[i], end[i]) = (span[0] as usize, span[1] as usize);
+        (first, last) = (first.min(start[i]), last.max(end[i]));
+    }
+
+    // 1. Scores, from the panel that has the first key: [keys, ROWS].
+    let first = first / PANEL * PANEL;
+    let mut weights = vec![[0f32; ROWS]; (last - first).next_multiple_of(PANEL)];
+    for (block, weights) in weights.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
+        let sums = multiply_rows::<FMA>(x, &keys[(first / PANEL + block) * dim..][..dim]);
+        for j in 0..PANEL {
+            for i in 0..ROWS {
+                weights[j][i] = sums[i][j] * scale;
+            }
+        }
+    }
+    weights.truncate(last - first);
+
+    // 2. Softmax of each row over its own span, the division left to the end.
+    let inside = |key: usize, i: usize| (first + key >= start[i]) & (first + key < end[i]);
+    let (mut largest, mut totals) = ([f32::MIN; ROWS], [0f32; ROWS]);
+    for (key, weights) in weights.iter().enumerate() {
+        for i in 0..ROWS {
+            largest[i] = largest[i].max(if inside(key, i) { weights[i] } else { f32::MIN });
+        }
+    }
+    for (key, weights) in weights.iter_mut().enumerate() {
+        for i in 0..ROWS {
+            let weight = exp::<FMA>(weights[i] - largest[i]);
+            weights[i] = if inside(key, i) { weight } else { 0.0 };
+            totals[i] += weights[i];
+        }
+    }
+
+    // 3. The values, weighed.
+    let tokens = values.len() / dim.div_ceil(PANEL);
+    for (index, panel) in values.chunks_exact(tokens).enumerate() {
+        let sums = multiply_rows::<FMA>(&weights, &panel[first..last]);
+        let width = PANEL.min(dim - index * PANEL);
+        for i in 0..spans.len() {
+            let out = &mut out.values[i * out.width + out.first + index * PANEL..][..width];
+            for j in 0..width {
+                out[j] = sums[i][j] / totals[i];
+            }
+        }
+    }
+}
