@@ -127,6 +127,39 @@ test('both devices give the same vectors', () => {
   }
 });
 
+test('the kernels for GPUs, forced here, are measured once, remembered, and give the same vectors', async (t) => {
+  const { page, errors, close } = await freshPage(browser);
+  const tunings = () => page.evaluate(async () => {
+    const { openDatabase } = await import(new URL('./database.js', location.href).href);
+    const [tiles] = await (await openDatabase()).get('kept', [`tiles ${document.querySelector('#device-reason')?.textContent?.match(/adapter is (.+?)\./)?.[1]}`]);
+    return tiles && JSON.parse(tiles);
+  });
+  await page.goto(`${site.url}?device=webgpu&kernels=gpu`);
+  await page.locator('#model-load').click();
+  await page.locator('#model-stage', { hasText: /which kernels this adapter runs fastest/ }).waitFor();
+  await page.locator('#model-facts').waitFor();
+  const { Packed4 } = await tunings();
+  assert.equal(Packed4.length, 4, 'a tile for each class of rows');
+  t.diagnostic(`on SwiftShader the fastest of those for GPUs are ${Packed4.join('; ')}`);
+  await fillPrompts(page, PROMPTS);
+  await compare(page);
+  const { embeddings } = await last(page);
+  const cpu = vectors.get('cpu') ?? [];
+  for (const row of [0, 1]) {
+    const [a, b] = [embeddings.vectors, cpu].map((all) => all.slice(576 * row, 576 * (row + 1)));
+    assert.ok(dot(a, b) > 0.9999, `prompt ${row + 1}: cosine ${dot(a, b)}`);
+  }
+
+  const started = Date.now();
+  await page.reload();
+  await page.locator('#model-load').click();
+  await page.locator('#model-facts').waitFor();
+  t.diagnostic(`loaded again in ${Date.now() - started} ms`);
+  assert.deepEqual((await tunings()).Packed4, Packed4);
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test('the whole page is under 2.5 MB, and loading and comparing never hold it up', async (t) => {
   const bytes = await pageBytes('dist');
   t.diagnostic(`page: ${(bytes / 1e6).toFixed(2)} MB in brotli`);

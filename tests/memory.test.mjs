@@ -161,7 +161,7 @@ test('the memory that a model takes is told before its weights are read, and a b
   await see(page, '#model-plan', /^On the deviceDoes not fit.*Weights[\d.]+ MBA batch of [\d,]+ tokens[\d.]+ MB.*Budget20\.0 MBPage memory.*Largest buffer[\d.]+ MB/);
   await hold(page, BUDGET);
   await page.locator('#model-load').click();
-  await page.locator('#model-plan', { hasText: /^On the deviceLayer by layer, for each batch.*Device memory, whole111 MBDevice, layer by layer4\d(\.\d)? MB/ }).waitFor();
+  await page.locator('#model-plan', { hasText: /^On the deviceLayer by layer, for each batch.*Device memory, whole[\d.]+ MBDevice, layer by layer4\d(\.\d)? MB/ }).waitFor();
   await loaded(page);
   await embed(page);
 
@@ -172,6 +172,7 @@ test('the memory that a model takes is told before its weights are read, and a b
   await loaded(page);
   await see(page, '#model-facts', /Device memoryup to .* layer by layer/);
   await hold(page, BUDGET);
+  await page.waitForTimeout(1000); // changes are gathered before they are kept
 
   // The choice outlives a reload; a picked file does not, and the page says so.
   await page.reload();
