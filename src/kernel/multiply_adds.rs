@@ -9,6 +9,9 @@ const LANES: u32 = 64;
 /// Independent sums of an element.
 pub const CHAINS: usize = 16;
 
+/// Rounds that are written out.
+const UNROLLED: usize = 8;
+
 pub fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
     let x = dense(x);
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
@@ -18,9 +21,16 @@ pub fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
         |line: &dyn Fn(usize) -> String, with: &str| (0..CHAINS).map(line).collect::<Vec<_>>().join(with);
     Wgsl::new("multiply_adds", include_str!("multiply_adds.wgsl"), [LANES, 1])
         .set("declare", lines(&|j| format!("var a{j} = b + {:?};", j as f32 / CHAINS as f32), "\n"))
-        .set("multiply_add", lines(&|j| format!("a{j} = a{j} * b + b;"), "\n"))
+        .set("unrolled", UNROLLED)
+        .set("multiply_adds", lines(&|j| format!("a{j} = {};", rounds_of(j, UNROLLED)), "\n"))
+        .set("multiply_add", lines(&|j| format!("a{j} = {};", rounds_of(j, 1)), "\n"))
         .set("sum", lines(&|j| format!("a{j}"), " + "))
         .run(&[&x], &[count as u32, rounds as u32], shape, [columns, rows, 1])
+}
+
+/// Rounds of chain `j` in one expression.
+fn rounds_of(j: usize, rounds: usize) -> String {
+    (0..rounds).fold(format!("a{j}"), |a, _| format!("({a} * b + b)"))
 }
 
 /// Elements that fill the registers: with eight chains at a time, 8 vectors of AVX2 or SSE2 and of wasm.

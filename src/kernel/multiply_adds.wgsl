@@ -1,7 +1,7 @@
 // Multiply-adds and nothing else: y[i] = sum over j < 16 of a_j, where a_j = x[i] + j / 16 and then, `rounds` times,
 // a_j = a_j * x[i] + x[i]. info = length, rounds.
-// Sixteen chains an invocation: enough to hide the latency of one on GPUs, and measured fastest on SwiftShader (13
-// GFLOP/s; four vec4 reach 9).
+// Sixteen chains an invocation: enough to hide the latency of one on GPUs. {{ unrolled }} rounds in one expression: a software
+// adapter stores to each `var` under a mask, which takes as long as the arithmetic.
 @group(0) @binding(0) var<storage, {{ read }}> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read> info: array<u32>;
@@ -16,7 +16,10 @@ fn main(
     if (i >= info[0]) { return; }
     let b = x[i];
     {{ declare }}
-    for (var round = 0u; round < info[1]; round++) {
+    for (var round = 0u; round < info[1] / {{ unrolled }}u; round++) {
+        {{ multiply_adds }}
+    }
+    for (var round = 0u; round < info[1] % {{ unrolled }}u; round++) {
         {{ multiply_add }}
     }
     y[i] = {{ sum }};
