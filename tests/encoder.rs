@@ -14,6 +14,7 @@ use gran_ted::batch::{PackedBatch, runs};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
+use gran_ted::kernel::{as_class, launches};
 use gran_ted::loader::{AdapterFile, Header, Loading, Placement};
 use gran_ted::model::{Feature, Pooling};
 use gran_ted::ted::{Dataset, Run, Subset};
@@ -29,6 +30,11 @@ fn weighted() -> Feature {
     let weights: Vec<f32> =
         serde_json::from_slice(&fixture(&format!("tiny-qwen3vl/{LAYER_WEIGHTS}"))).unwrap();
     Feature::Weighted(weights)
+}
+
+/// Runs `test` with the kernels for software adapters, which the tests' is, and with those for GPUs.
+fn with_both_classes(test: impl Fn()) {
+    [true, false].into_iter().for_each(|software| as_class(software, &test));
 }
 
 fn tiny_matches_the_oracle(device: Device, tolerance: f32) {
@@ -68,7 +74,7 @@ fn tiny_qwen3vl_on_the_cpu() {
 
 #[test]
 fn tiny_qwen3vl_on_wgpu() {
-    tiny_matches_the_oracle(device::gpu(), 1e-3);
+    with_both_classes(|| tiny_matches_the_oracle(device::gpu(), 1e-3));
 }
 
 fn smollm2_matches_the_oracle(device: Device) {
@@ -84,7 +90,7 @@ fn smollm2_on_the_cpu() {
 
 #[test]
 fn smollm2_on_wgpu() {
-    smollm2_matches_the_oracle(device::gpu());
+    with_both_classes(|| smollm2_matches_the_oracle(device::gpu()));
 }
 
 /// The same file, its layers left in it.
@@ -179,7 +185,16 @@ fn a_batch_equals_its_texts_bit_for_bit_on_the_cpu() {
 
 #[test]
 fn a_batch_equals_its_texts_bit_for_bit_on_wgpu() {
-    batch_is_its_texts(&load(&[default_model()], device::gpu()));
+    with_both_classes(|| batch_is_its_texts(&load(&[default_model()], device::gpu())));
+}
+
+/// Norm, joined product, rotation, attention, product, norm, joined product, product; at the end the norm and the means.
+#[test]
+fn a_layer_is_eight_kernels() {
+    let encoder = load(&[default_model()], device::gpu());
+    let before = launches();
+    block_on(encoder.embed_ids(&[&[1, 2, 3]], &Settings::new(Feature::Last, Pooling::Mean))).unwrap();
+    assert_eq!(launches() - before, 8 * encoder.config.num_hidden_layers + 2);
 }
 
 #[test]
