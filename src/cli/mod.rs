@@ -299,8 +299,8 @@ fn load(path: &Path, options: &LoadOptions) -> Result<TextEncoder> {
         block_on(check_heads(&device, header.config.heads()))?;
         let mut tuning = Tuning::new(&device, &header.layouts(), cache::tiles(&device).as_deref());
         let mut measured = false;
-        while block_on(tuning.step())?.is_some() {
-            measured = true;
+        while let Some(progress) = block_on(tuning.step())? {
+            measured |= progress.measured;
         }
         if let Some(tiles) = tuning.finish().filter(|_| measured) {
             cache::keep_tiles(&device, &tiles);

@@ -29,21 +29,23 @@ pub struct TuningProgress {
     /// Classes of rows whose tile is chosen, over all layouts.
     pub done: usize,
     pub total: usize,
+    /// Whether the last one was measured, and not remembered.
+    pub measured: bool,
 }
 
 /// A measurement under way.
 pub struct Tuning {
     device: Device,
-    /// What is not known yet: layout and class of rows.
-    open: Vec<(Layout, usize)>,
+    /// What is not chosen yet: layout, class of rows, and the tile that needs only to be checked.
+    open: Vec<(Layout, usize, Option<usize>)>,
     done: usize,
     /// Names of the chosen tiles by layout.
     chosen: BTreeMap<&'static str, [String; ROWS.len()]>,
 }
 
 impl Tuning {
-    /// For products with weights of `layouts`; what `remembered` (a former [`Self::finish`]) knows is taken over, and
-    /// what it doesn't, or names otherwise, is measured.
+    /// For products with weights of `layouts`; what `remembered` (a former [`Self::finish`]) knows is only checked, and
+    /// what it doesn't, or names otherwise, is measured. Adapters are dense whatever the model: their tiles are checked.
     pub fn new(device: &Device, layouts: &[Layout], remembered: Option<&str>) -> Self {
         let known: BTreeMap<String, Vec<String>> =
             remembered.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -61,11 +63,12 @@ impl Tuning {
                 let remembered = names
                     .get(class)
                     .and_then(|name| candidates.iter().copied().find(|tile| GPU[*tile].to_string() == *name));
-                match remembered {
-                    Some(tile) => tuning.choose(*layout, class, tile),
-                    None => tuning.open.push((*layout, class)),
-                }
+                tuning.open.push((*layout, class, remembered));
             }
+        }
+        if !tuning.chosen.contains_key(name(Layout::Dense)) {
+            let unmeasured = CANDIDATES.iter().enumerate();
+            tuning.open.extend(unmeasured.map(|(class, tiles)| (Layout::Dense, class, Some(tiles[0]))));
         }
         tuning.open.reverse();
         tuning
@@ -76,23 +79,34 @@ impl Tuning {
     /// # Errors
     /// [`Error::SelfTest`] where a layout has no tile that computes what the CPU does, [`Error::Device`].
     pub async fn step(&mut self) -> Result<Option<TuningProgress>> {
-        let Some((layout, class)) = self.open.pop() else {
+        let Some((layout, class, remembered)) = self.open.pop() else {
             return Ok(None);
         };
-        let mut best = None;
-        let mut wrong = None;
+        let measured = match remembered {
+            Some(tile) if self.computes(layout, tile).await?.is_none() => {
+                self.choose(layout, class, tile);
+                false
+            }
+            _ => {
+                self.measure(layout, class).await?;
+                true
+            }
+        };
+        self.done += 1;
+        Ok(Some(TuningProgress { done: self.done, total: self.done + self.open.len(), measured }))
+    }
+
+    /// Times the candidates that compute what the CPU does, and chooses the fastest.
+    async fn measure(&mut self, layout: Layout, class: usize) -> Result<()> {
+        let (mut best, mut wrong) = (None, None);
         let weight = self_test::weight_of(&self.device, layout, FEATURES);
         let x = self_test::normal(&self.device, ROWS[class], FEATURES[1]);
         for index in CANDIDATES[class] {
-            let tile = GPU[*index];
-            match self_test::check_tile(&self.device, layout, tile).await {
-                Err(error @ Error::SelfTest { .. }) => {
-                    wrong = Some(error);
-                    continue;
-                }
-                checked => checked?,
+            if let Some(error) = self.computes(layout, *index).await? {
+                wrong = Some(error);
+                continue;
             }
-            let run = || tile::as_tile(tile, || super::quant_matmul(x.clone(), &weight));
+            let run = || tile::as_tile(GPU[*index], || super::quant_matmul(x.clone(), &weight));
             let seconds = self.time(run).await?;
             if best.is_none_or(|(fastest, _)| seconds < fastest) {
                 best = Some((seconds, *index));
@@ -103,8 +117,15 @@ impl Tuning {
             (None, Some(error)) => return Err(error),
             (None, None) => {}
         }
-        self.done += 1;
-        Ok(Some(TuningProgress { done: self.done, total: self.done + self.open.len() }))
+        Ok(())
+    }
+
+    /// What is wrong with a tile's results, if anything.
+    async fn computes(&self, layout: Layout, tile: usize) -> Result<Option<Error>> {
+        match self_test::check_tile(&self.device, layout, GPU[tile]).await {
+            Err(error @ Error::SelfTest { .. }) => Ok(Some(error)),
+            checked => checked.map(|()| None),
+        }
     }
 
     /// The choices, to be remembered for this adapter; `None` where there was nothing to choose.
