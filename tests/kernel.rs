@@ -444,6 +444,14 @@ fn tiles_are_measured_once_and_remembered() {
     let (measured, found) = steps(None);
     assert_eq!(measured, 4, "classes of rows");
     assert_eq!(steps(Some(&found)), (0, found.clone()));
+    // What another model needed is not forgotten.
+    let both = as_class(false, || {
+        let mut tuning = Tuning::new(&device, &[Layout::Packed4], Some(&found));
+        while block_on(tuning.step()).unwrap().is_some() {}
+        tuning.finish().unwrap()
+    });
+    assert_eq!(steps(Some(&both)), (0, both.clone()));
+
     // A stranger's file, and a list of an older version.
     assert_eq!(steps(Some("no JSON")).0, 4);
     let mut chosen: serde_json::Value = serde_json::from_str(&found).unwrap();

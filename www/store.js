@@ -42,16 +42,19 @@ export function vectorStore(open, told) {
 
 /** Which kernels an adapter runs fastest, as the wasm module tells it: measured once. @param {() => Promise<Database>} open */
 export function tileStore(open) {
+  /** @type {Promise<Database> | null} */
+  let opening = null;
+  const database = () => (opening ??= open());
   const key = (/** @type {string} */ adapter) => `tiles ${adapter}`;
   return {
     /** @param {string} adapter @returns {Promise<string | null>} */
     async get(adapter) {
-      const found = await open().then((database) => database.get('kept', [key(adapter)])).catch(() => []); // then it is measured again
+      const found = await database().then(({ get }) => get('kept', [key(adapter)])).catch(() => []); // then it is measured again
       return typeof found[0] === 'string' ? found[0] : null;
     },
     /** @param {string} adapter @param {string | null} tiles null: there was nothing to choose */
     async put(adapter, tiles) {
-      if (tiles) await open().then((database) => database.put('kept', [[key(adapter), tiles]])).catch(() => {});
+      if (tiles) await database().then(({ put }) => put('kept', [[key(adapter), tiles]])).catch(() => {});
     },
   };
 }

@@ -39,39 +39,51 @@ pub struct Tuning {
     /// What is not chosen yet: layout, class of rows, and the tile that needs only to be checked.
     open: Vec<(Layout, usize, Option<usize>)>,
     done: usize,
-    /// Names of the chosen tiles by layout.
-    chosen: BTreeMap<&'static str, [String; ROWS.len()]>,
+    /// The layouts whose choices are to be remembered.
+    layouts: Vec<&'static str>,
+    /// Names of the chosen tiles by layout, one a class of rows; '' where none is. Those of other models' layouts stay.
+    chosen: BTreeMap<String, Vec<String>>,
 }
 
 impl Tuning {
     /// For products with weights of `layouts`; what `remembered` (a former [`Self::finish`]) knows is only checked, and
-    /// what it doesn't, or names otherwise, is measured. Adapters are dense whatever the model: their tiles are checked.
+    /// what it doesn't, or names otherwise, is measured. Adapters are dense whatever the model: their tiles are at least
+    /// checked.
     pub fn new(device: &Device, layouts: &[Layout], remembered: Option<&str>) -> Self {
-        let known: BTreeMap<String, Vec<String>> =
-            remembered.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let mut tuning = Self { device: device.clone(), open: Vec::new(), done: 0, chosen: BTreeMap::new() };
+        let mut tuning = Self {
+            device: device.clone(),
+            open: Vec::new(),
+            done: 0,
+            layouts: Vec::new(),
+            chosen: BTreeMap::new(),
+        };
         if !device.is_tuned() {
             return tuning;
         }
+        tuning.chosen = remembered.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         for layout in layouts {
-            if tuning.chosen.contains_key(name(*layout)) {
+            if tuning.layouts.contains(&name(*layout)) {
                 continue; // groups of 16 and 32 share their pipelines
             }
-            tuning.chosen.insert(name(*layout), Default::default());
-            let names = known.get(name(*layout)).map_or(&[][..], Vec::as_slice);
-            for (class, candidates) in CANDIDATES.iter().enumerate() {
-                let remembered = names
-                    .get(class)
-                    .and_then(|name| candidates.iter().copied().find(|tile| GPU[*tile].to_string() == *name));
-                tuning.open.push((*layout, class, remembered));
-            }
+            tuning.layouts.push(name(*layout));
+            tuning.take_up(*layout, |_| None);
         }
-        if !tuning.chosen.contains_key(name(Layout::Dense)) {
-            let unmeasured = CANDIDATES.iter().enumerate();
-            tuning.open.extend(unmeasured.map(|(class, tiles)| (Layout::Dense, class, Some(tiles[0]))));
+        if !tuning.layouts.contains(&name(Layout::Dense)) {
+            tuning.take_up(Layout::Dense, |class| Some(CANDIDATES[class][0]));
         }
         tuning.open.reverse();
         tuning
+    }
+
+    /// Opens the classes of a layout, with the tile that is remembered of each, or `otherwise(class)`.
+    fn take_up(&mut self, layout: Layout, otherwise: impl Fn(usize) -> Option<usize>) {
+        let names = self.chosen.get(name(layout)).map_or(&[][..], Vec::as_slice);
+        for (class, candidates) in CANDIDATES.iter().enumerate() {
+            let remembered = names
+                .get(class)
+                .and_then(|name| candidates.iter().copied().find(|tile| GPU[*tile].to_string() == *name));
+            self.open.push((layout, class, remembered.or_else(|| otherwise(class))));
+        }
     }
 
     /// Chooses the next class's tile; `None` when all are chosen.
@@ -130,12 +142,14 @@ impl Tuning {
 
     /// The choices, to be remembered for this adapter; `None` where there was nothing to choose.
     pub fn finish(self) -> Option<String> {
-        if self.chosen.is_empty() { None } else { serde_json::to_string(&self.chosen).ok() }
+        if self.layouts.is_empty() { None } else { serde_json::to_string(&self.chosen).ok() }
     }
 
     fn choose(&mut self, layout: Layout, class: usize, tile: usize) {
         tile::choose(layout, class, tile);
-        if let Some(names) = self.chosen.get_mut(name(layout)) {
+        if self.layouts.contains(&name(layout)) {
+            let names = self.chosen.entry(name(layout).into()).or_default();
+            names.resize(ROWS.len(), String::new());
             names[class] = GPU[tile].to_string();
         }
     }
