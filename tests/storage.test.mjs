@@ -39,7 +39,7 @@ async function load(files, { opfs, signal = new AbortController().signal, chunk 
     for (const source of /** @type {ByteSource[]} */ (model.sources)) {
       await source.read(0, Math.min(4, source.size));
       const parts = [];
-      for (let at = 0; at < source.size; at += 40_000) parts.push(await source.read(at, Math.min(at + 40_000, source.size)));
+      for (let at = 0; at < source.size; at += 40_000) parts.push((await source.read(at, Math.min(at + 40_000, source.size))).slice());
       read.push({ name: source.name, bytes: Buffer.concat(parts) });
     }
     const sha256s = read.map(({ name, bytes }) => ({ file: name.split('/').at(-1) ?? '', sha256: hash(bytes) }));

@@ -251,7 +251,7 @@ export type ByteSource = {
   name: string;
   size: number;
   sha256?: string; // of the whole file, where every byte that is read is known to be of it
-  /** The bytes from `start` to `end`, all of them; rejects with an error whose name is a code and whose message is a sentence. */
+  /** The bytes from `start` to `end`, all of them, good until the next read; rejects with an error whose name is a code and whose message is a sentence. */
   read(start: number, end: number): Promise<Uint8Array>;
 };
 /** The part of FileSystemSyncAccessHandle, which only workers know, that is used. */

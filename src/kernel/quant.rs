@@ -88,6 +88,11 @@ impl Layout {
         }
     }
 
+    /// Whether products with both are the same kernels: groups of all sizes are.
+    pub fn shares_kernels(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
     /// Bytes of `words` and of `scales` for a weight `[out, in]`.
     pub fn bytes(self, out_features: usize, in_features: usize) -> [u64; 2] {
         let words = (in_features / self.per_word()) as u64 * out_features as u64 * 4;

@@ -17,7 +17,18 @@ const LIMIT: f32 = 1e-4;
 /// A test under way: each step is one kernel.
 pub struct SelfTest {
     device: Device,
-    done: usize,
+    /// The last is next.
+    open: Vec<Case>,
+    total: usize,
+}
+
+/// What a device has shown to compute as the CPU does.
+#[derive(Clone, Debug, Default)]
+pub struct Tested {
+    /// Layouts of the products.
+    layouts: Vec<Layout>,
+    /// The kernels that every model uses.
+    others: bool,
 }
 
 /// How far a self-test is.
@@ -28,9 +39,20 @@ pub struct SelfTestProgress {
 }
 
 impl SelfTest {
-    /// Of the kernels that every model uses.
-    pub fn new(device: &Device) -> Self {
-        Self { device: device.clone(), done: 0 }
+    /// Of the products with weights of `layouts`, and of the kernels that every model uses, less what was `tested`: a kernel
+    /// that is not needed need not be compiled either.
+    pub fn new(device: &Device, layouts: &[Layout], tested: &Tested) -> Self {
+        let mut open = Vec::new();
+        for (dtypes, layout) in PRODUCTS.iter().map(|dtypes| (dtypes, Layout::of(dtypes[0]))) {
+            if layouts.iter().any(|wanted| wanted.shares_kernels(layout)) && !tested.layouts.contains(&layout) {
+                open.extend(PRODUCT_CASES.map(|(name, run)| Case { name, dtypes: *dtypes, run }));
+            }
+        }
+        if !tested.others {
+            open.extend(OTHER_CASES.map(|(name, run)| Case { name, dtypes: PRODUCTS[0], run }));
+        }
+        open.reverse();
+        Self { device: device.clone(), total: open.len(), open }
     }
 
     /// Compares the next kernel; `None` when all are compared.
@@ -38,21 +60,30 @@ impl SelfTest {
     /// # Errors
     /// [`Error::SelfTest`] names the kernel that differs.
     pub async fn step(&mut self) -> Result<Option<SelfTestProgress>> {
-        let Some((kernel, run)) = CASES.get(self.done) else {
+        let Some(case) = self.open.pop() else {
             return Ok(None);
         };
-        compare(kernel, &self.device, run).await?;
-        self.done += 1;
-        Ok(Some(SelfTestProgress { done: self.done, total: CASES.len() }))
+        compare(case.name, &self.device, |device| (case.run)(device, case.dtypes)).await?;
+        Ok(Some(SelfTestProgress { done: self.total - self.open.len(), total: self.total }))
     }
 }
 
-/// The same at once.
+impl Tested {
+    /// Remembers that a test of `layouts` has passed.
+    pub fn passed(&mut self, layouts: &[Layout]) {
+        let own = PRODUCTS.iter().map(|dtypes| Layout::of(dtypes[0]));
+        self.layouts.extend(own.filter(|own| layouts.iter().any(|layout| layout.shares_kernels(*own))));
+        self.others = true;
+    }
+}
+
+/// The same at once, of all layouts.
 ///
 /// # Errors
 /// As [`SelfTest::step`].
 pub async fn self_test(device: &Device) -> Result<()> {
-    let mut test = SelfTest::new(device);
+    let layouts = PRODUCTS.map(|dtypes| Layout::of(dtypes[0]));
+    let mut test = SelfTest::new(device, &layouts, &Tested::default());
     while test.step().await?.is_some() {}
     Ok(())
 }
@@ -94,48 +125,60 @@ async fn compare(kernel: &'static str, device: &Device, run: impl Fn(&Device) ->
     Ok(())
 }
 
-type Case = fn(&Device) -> Tensor<2>;
+/// A kernel's run.
+struct Case {
+    name: &'static str,
+    /// Of the weights of products.
+    dtypes: [TensorType; 2],
+    run: Run,
+}
+
+type Run = fn(&Device, [TensorType; 2]) -> Tensor<2>;
+
+/// Types of the layouts that have kernels of their own; two of each, where scales or minima differ.
+const PRODUCTS: [[TensorType; 2]; 3] = [
+    [TensorType::Q4_1, TensorType::Q4_0],
+    [TensorType::Q8_0, TensorType::Q5_0],
+    [TensorType::F32, TensorType::F32],
+];
+
 // Row counts choose the tiles: 21, 7 and 3 rows are one each on a GPU, and the same on a software adapter.
-const CASES: [(&str, Case); 18] = [
-    ("quant_matmul Packed4, 21 rows", |device| product(device, TensorType::Q4_1, 21)),
-    ("quant_matmul Packed4, 7 rows", |device| product(device, TensorType::Q4_0, 7)),
-    ("quant_matmul Packed4, 3 rows", |device| product(device, TensorType::Q4_1, 3)),
-    ("quant_matmul Packed8, 21 rows", |device| product(device, TensorType::Q8_0, 21)),
-    ("quant_matmul Packed8, 7 rows", |device| product(device, TensorType::Q5_0, 7)),
-    ("quant_matmul Packed8, 1 row", |device| product(device, TensorType::Q8_0, 1)),
-    ("quant_matmul Dense", |device| product(device, TensorType::F32, 21)),
-    ("quant_matmul with a bias", |device| {
-        super::quant_matmul_bias(normal(device, 9, K), &weight(device, TensorType::Q4_1), row(device, N))
+const PRODUCT_CASES: [(&str, Run); 6] = [
+    ("quant_matmul, 21 rows", |device, dtypes| product(device, dtypes[0], 21)),
+    ("quant_matmul, 7 rows", |device, dtypes| product(device, dtypes[1], 7)),
+    ("quant_matmul, 1 row", |device, dtypes| product(device, dtypes[0], 1)),
+    ("quant_matmul with a bias", |device, dtypes| {
+        super::quant_matmul_bias(normal(device, 9, K), &weight(device, dtypes[0]), row(device, N))
     }),
-    ("quant_matmul with a residual", |device| {
+    ("quant_matmul with a residual", |device, dtypes| {
         let x = normal(device, 9, K);
-        super::quant_matmul_add(x, &weight(device, TensorType::Q4_1), normal(device, 9, N))
+        super::quant_matmul_add(x, &weight(device, dtypes[0]), normal(device, 9, N))
     }),
-    ("quant_matmul with SwiGLU", |device| {
-        super::quant_matmul_swiglu(normal(device, 9, K), &weight(device, TensorType::Q4_1))
+    ("quant_matmul with SwiGLU", |device, dtypes| {
+        super::quant_matmul_swiglu(normal(device, 9, K), &weight(device, dtypes[0]))
     }),
-    ("rms_norm", |device| super::rms_norm(normal(device, 5, 72), row(device, 72), 1e-6)),
-    ("rotary", |device| {
+];
+
+const OTHER_CASES: [(&str, Run); 7] = [
+    ("rms_norm", |device, _| super::rms_norm(normal(device, 5, 72), row(device, 72), 1e-6)),
+    ("rotary", |device, _| {
         let heads = RotaryHeads { count: 2, dim: 16 };
         super::rotary(normal(device, 5, 48), table(device), positions(device), heads)
     }),
-    ("norm_rotary", |device| {
+    ("norm_rotary", |device, _| {
         let (x, heads) = (normal(device, 5, 56), RotaryHeads { count: 3, dim: 16 });
         super::norm_rotary(x, row(device, 32), table(device), positions(device), heads, 2, 1e-6)
     }),
-    ("attention", |device| attention(device, AttentionHeads { count: 6, kv: 2, dim: 16 }, false)),
-    ("attention, head_dim 64", |device| {
-        attention(device, AttentionHeads { count: 6, kv: 2, dim: 64 }, false)
-    }),
-    ("swiglu and layer_mix", |device| {
+    ("attention", |device, _| attention(device, AttentionHeads { count: 6, kv: 2, dim: 16 }, false)),
+    ("swiglu and layer_mix", |device, _| {
         super::layer_mix(
             super::swiglu(normal(device, 5, 72), normal(device, 5, 72)),
             normal(device, 5, 72),
             0.3,
         )
     }),
-    ("round_bf16", |device| super::round_bf16(normal(device, 5, 72))),
-    ("segment_mean", |device| {
+    ("round_bf16", |device, _| super::round_bf16(normal(device, 5, 72))),
+    ("segment_mean", |device, _| {
         super::segment_mean(normal(device, 9, 72), integers(device, &[0, 4, 4, 9], [2, 2]))
     }),
 ];

@@ -6,8 +6,8 @@ use crate::bench::{Bench, BenchOptions};
 use crate::device::{Device, DeviceKind};
 use crate::encoder::{Settings, TOKEN_BUDGET, TextEncoder};
 use crate::error::{Error, Result};
-use crate::kernel::quant::Quantize;
-use crate::kernel::self_test::{SelfTest, check_heads};
+use crate::kernel::quant::{Layout, Quantize};
+use crate::kernel::self_test::{SelfTest, Tested, check_heads};
 use crate::kernel::{self, Tuning};
 use crate::loader::{AdapterFile, Header, Limits, Loading, Placement, SLOTS};
 use crate::model::adapter::AdapterKind;
@@ -16,7 +16,7 @@ use crate::ted::{Dataset, Evaluation, Run, Study, Subset, layer_products, letter
 use js_sys::{Array, Float32Array, Function, Promise, Reflect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
@@ -27,8 +27,8 @@ use web_time::Instant;
 #[wasm_bindgen]
 pub struct Session {
     device: Device,
-    /// Whether the device has shown that it computes what the CPU does.
-    tested: Cell<bool>,
+    /// What the device has shown to compute as the CPU does.
+    tested: RefCell<Tested>,
     /// A model that was looked at, and is loaded next.
     opened: RefCell<Option<(Header, Placement)>>,
     encoder: RefCell<Option<Rc<TextEncoder>>>,
@@ -107,7 +107,7 @@ impl Session {
         }
         Ok(Self {
             device,
-            tested: Cell::new(false),
+            tested: RefCell::default(),
             opened: RefCell::default(),
             encoder: RefCell::default(),
             adapter: RefCell::default(),
@@ -184,7 +184,10 @@ impl Session {
             Feature::Weighted(weights.clone()).check(encoder.config.num_hidden_layers)?;
         }
         let loaded = match file.kind {
-            Some(_) => Some(Rc::new(file.load(&encoder, Precision::Full).await?)),
+            Some(_) => {
+                self.test_adapters_kernels().await?;
+                Some(Rc::new(file.load(&encoder, Precision::Full).await?))
+            }
             None => None,
         };
         let card = adapter_card(&file, loaded.as_deref());
@@ -385,19 +388,31 @@ impl Session {
         if self.device.kind == DeviceKind::Cpu {
             return Ok(None);
         }
-        if !self.tested.get() {
-            let mut test = SelfTest::new(&self.device);
-            while let Some(of) = test.step().await? {
-                report(progress, "self_test", of).await?;
-            }
-            self.tested.set(true);
+        let layouts = header.layouts();
+        let tested = self.tested.borrow().clone();
+        let mut test = SelfTest::new(&self.device, &layouts, &tested);
+        while let Some(of) = test.step().await? {
+            report(progress, "self_test", of).await?;
         }
+        self.tested.borrow_mut().passed(&layouts);
         check_heads(&self.device, header.config.heads()).await?;
-        let mut tuning = Tuning::new(&self.device, &header.layouts(), tiles);
+        let mut tuning = Tuning::new(&self.device, &layouts, tiles);
         while let Some(of) = tuning.step().await? {
             report(progress, "tuning", of).await?;
         }
         Ok(tuning.finish())
+    }
+
+    /// Compares the products of adapters, whose weights are dense, with the CPU's.
+    async fn test_adapters_kernels(&self) -> Result<()> {
+        if self.device.kind == DeviceKind::Cpu {
+            return Ok(());
+        }
+        let tested = self.tested.borrow().clone();
+        let mut test = SelfTest::new(&self.device, &[Layout::Dense], &tested);
+        while test.step().await?.is_some() {}
+        self.tested.borrow_mut().passed(&[Layout::Dense]);
+        Ok(())
     }
 
     fn encoder(&self) -> Result<Rc<TextEncoder>> {

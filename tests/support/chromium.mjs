@@ -4,14 +4,18 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const COMMON = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const SWIFTSHADER = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+export const COMMON = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+export const SWIFTSHADER = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 const NO_ADAPTER = ['--disable-gpu', '--disable-software-rasterizer'];
+
+export function executable() {
+  return process.env.CHROMIUM ?? '/usr/bin/chromium';
+}
 
 /** @param {{ webgpu: boolean, args?: string[] }} options */
 export function launch({ webgpu, args = [] }) {
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: executable(),
     args: [...COMMON, ...(webgpu ? SWIFTSHADER : NO_ADAPTER), ...args],
   });
 }
@@ -21,7 +25,7 @@ export function launch({ webgpu, args = [] }) {
  * @param {string} profile a folder
  */
 export async function launchProfile(profile) {
-  const child = spawn(process.env.CHROMIUM ?? '/usr/bin/chromium', [...COMMON, ...NO_ADAPTER, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'], { detached: true, stdio: 'ignore' });
+  const child = spawn(executable(), [...COMMON, ...NO_ADAPTER, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'], { detached: true, stdio: 'ignore' });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const file = join(profile, 'DevToolsActivePort');
   for (let tries = 0; !existsSync(file) && tries < 300; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
@@ -42,7 +46,7 @@ export async function launchProfile(profile) {
 /** A page with WebGPU on a profile on disk; workers of its own script are let through. @param {string} profile a folder */
 export async function launchStored(profile) {
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: executable(),
     args: [...COMMON, ...SWIFTSHADER],
     bypassCSP: true,
   });

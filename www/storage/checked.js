@@ -1,8 +1,8 @@
 // A stored file as a load reads it, from front to back: each chunk is compared with what was downloaded before a byte of it is
 // given. The browser's own SHA-256 does that beside the work on the chunk before, at a tenth of the cost of hashing in wasm.
 import { named } from '../requests.js';
+import { hash } from './hasher.js';
 import { chunkCount, chunkRange } from './journal.js';
-import { sha256 } from './vault.js';
 
 /** @import { Journal } from './journal.js' */
 
@@ -11,18 +11,24 @@ export class CheckedReader {
   #read;
   /** @type {Map<number, Promise<Uint8Array>>} the chunk that is read and the one behind it */
   #chunks = new Map();
+  /** @type {Uint8Array[]} buffers of chunks that were read: new ones would only be freed with the next garbage collection */
+  #spare = [];
 
-  /** @param {Journal} journal of a whole file @param {(start: number, end: number) => Promise<Uint8Array>} read */
+  /** @param {Journal} journal of a whole file @param {(start: number, end: number, into: Uint8Array) => Promise<Uint8Array>} read */
   constructor(journal, read) {
     this.#journal = journal;
     this.#read = read;
   }
 
-  /** Rejects with `DamagedChunk`, and its index. @param {number} start @param {number} end */
+  /** Good until the next read. Rejects with `DamagedChunk`, and its index. @param {number} start @param {number} end */
   async read(start, end) {
     const { header } = this.#journal;
     const [first, last] = [Math.floor(start / header.chunk), Math.floor((end - 1) / header.chunk)];
-    for (const index of this.#chunks.keys()) if (index < first) this.#chunks.delete(index);
+    for (const [index, chunk] of this.#chunks) {
+      if (index >= first) continue;
+      this.#chunks.delete(index);
+      chunk.then(({ buffer }) => this.#spare.push(new Uint8Array(buffer)), () => {});
+    }
     /** @type {Uint8Array[]} */
     const pieces = [];
     for (let index = first; index <= last; index++) {
@@ -47,9 +53,11 @@ export class CheckedReader {
 
   /** @param {number} index */
   async #check(index) {
-    const [start, end] = chunkRange(this.#journal.header, index);
-    const bytes = await this.#read(start, end);
-    if (bytes.length !== end - start || (await sha256(bytes)) !== this.#journal.chunks.get(index)) {
+    const { header } = this.#journal;
+    const [start, end] = chunkRange(header, index);
+    const into = this.#spare.pop() ?? new Uint8Array(Math.min(header.chunk, header.size));
+    const { bytes, digest } = await hash(await this.#read(start, end, into));
+    if (bytes.length !== end - start || digest !== this.#journal.chunks.get(index)) {
       throw Object.assign(named('DamagedChunk', `bytes ${start} to ${end - 1} are damaged`), { index });
     }
     return bytes;

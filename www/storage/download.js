@@ -2,15 +2,15 @@
 // is whole. A read takes bytes from there or from the chunk that is under way, and waits where they have not come yet.
 // Without storage only the chunks around the reader are held.
 import { named } from '../requests.js';
+import { hash } from './hasher.js';
 import { changed, fetchRange } from './http.js';
-import { sha256 } from './vault.js';
 
 /** @import { Options, Remote, Timing } from './http.js' */
 /** @import { StoredFile } from './vault.js' */
 /**
- * @typedef {{ bytes: Uint8Array, start: number, received: number }} Piece a chunk that is under way, or held
+ * @typedef {{ bytes: Uint8Array, start: number, received: number, away: boolean }} Piece a chunk that is under way, or held; away: its bytes are being hashed
  * @typedef {{ file: Download, index: number }} Job
- * @typedef {{ read: (start: number, end: number) => Promise<Uint8Array>, close: () => void }} Reader
+ * @typedef {{ read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>, close: () => void }} Reader
  */
 
 export const CHUNK = 8 << 20;
@@ -30,6 +30,19 @@ export class Pool {
   received = 0;
   /** What is waited for, in a sentence; '' while bytes come. */
   trouble = '';
+  /** @type {Uint8Array[]} of chunks that are stored: new ones would only be freed with the next garbage collection */
+  #spare = [];
+
+  /** A buffer. @param {number} length */
+  buffer(length) {
+    const at = this.#spare.findIndex(({ buffer }) => buffer.byteLength >= length);
+    return at < 0 ? new Uint8Array(length) : new Uint8Array(this.#spare.splice(at, 1)[0].buffer, 0, length);
+  }
+
+  /** Nobody reads this buffer any more. @param {Uint8Array} bytes */
+  giveBack(bytes) {
+    if (this.#spare.length < PARALLEL) this.#spare.push(bytes);
+  }
 
   /** @param {Download} file */
   add(file) {
@@ -50,8 +63,14 @@ export class Pool {
       job.file.fetch(job.index).finally(() => {
         this.#running--;
         this.wake();
+        if (!this.#running) this.#free();
       });
     }
+  }
+
+  /** Nothing is fetched now: at once, where the browser can do that. */
+  #free() {
+    for (const { buffer } of this.#spare.splice(0)) /** @type {any} */ (buffer).transfer?.(0);
   }
 
   /** @returns {Job | null} */
@@ -88,6 +107,8 @@ export class Download {
   /** @type {Set<number>} chunks that a read waits for */
   #wanted = new Set();
   #position = 0;
+  /** What the last read gave: the next one takes its place. */
+  #read = new Uint8Array(0);
   /** @type {Error | null} */
   #failed = null;
   #wake = () => {};
@@ -136,9 +157,9 @@ export class Download {
     return bytes;
   }
 
-  /** @param {number} start @param {number} end */
+  /** Good until the next read. @param {number} start @param {number} end */
   async read(start, end) {
-    const bytes = new Uint8Array(end - start);
+    const bytes = this.#room(end - start);
     if (!this.storing && end - start <= SMALL && !this.#isNear(start, end)) {
       await this.#fetch(start, end, (part, at) => bytes.set(part, at - start));
       return bytes;
@@ -147,11 +168,17 @@ export class Download {
     for (let at = start; at < end;) {
       const index = Math.floor(at / this.#chunk);
       const stop = Math.min(end, this.#range(index)[1]);
-      bytes.set(await this.#part(index, at, stop), at - start);
+      await this.#part(index, at, bytes.subarray(at - start, stop - start));
       at = stop;
       this.#moveTo(at);
     }
     return bytes;
+  }
+
+  /** @param {number} length */
+  #room(length) {
+    if (this.#read.length < length) this.#read = new Uint8Array(length);
+    return this.#read.subarray(0, length);
   }
 
   /** The first chunk that a read waits for and nobody fetches. */
@@ -175,7 +202,7 @@ export class Download {
   /** Never rejects: readers are told. @param {number} index */
   async fetch(index) {
     const [start, end] = this.#range(index);
-    const piece = { bytes: new Uint8Array(end - start), start, received: 0 };
+    const piece = { bytes: this.#pool.buffer(end - start), start, received: 0, away: false };
     this.#pieces.set(index, piece);
     try {
       await this.#fetch(start, end, (part, at) => {
@@ -269,14 +296,19 @@ export class Download {
     return (from >= first && to < first + HELD) || (held(from) && held(to));
   }
 
-  /** @param {number} index @param {number} start @param {number} end @returns {Promise<Uint8Array>} */
-  async #part(index, start, end) {
+  /** Put a part of a chunk into `into`, once it has come. @param {number} index @param {number} start @param {Uint8Array} into */
+  async #part(index, start, into) {
+    const end = start + into.length;
     this.#wanted.add(index);
     try {
       for (;;) {
-        if (this.#stored?.has(index)) return await this.#stored.read(start, end);
+        if (this.#stored?.has(index)) {
+          const bytes = await this.#stored.read(start, end, into);
+          if (bytes.buffer !== into.buffer) into.set(bytes);
+          return;
+        }
         const piece = this.#pieces.get(index);
-        if (piece && piece.start + piece.received >= end) return piece.bytes.subarray(start - piece.start, end - piece.start);
+        if (piece && !piece.away && piece.start + piece.received >= end) return into.set(piece.bytes.subarray(start - piece.start, end - piece.start));
         if (this.#failed) throw this.#failed;
         this.#pool.wake(this);
         await this.#news;
@@ -291,24 +323,32 @@ export class Download {
     this.#position = position;
     if (!this.storing) {
       for (const [index, { start, received, bytes }] of this.#pieces) {
-        if (start + bytes.length <= position && received === bytes.length && !this.#wanted.has(index)) this.#pieces.delete(index);
+        if (start + bytes.length <= position && received === bytes.length && !this.#wanted.has(index)) this.#drop(index, bytes);
       }
     }
     this.#pool.wake(this);
   }
 
   /** @param {number} index @param {Piece} piece */
-  async #keep(index, { bytes }) {
+  async #keep(index, piece) {
     if (!this.#store || !this.storing) return;
-    const digest = await sha256(bytes);
+    piece.away = true;
+    const { bytes, digest } = await hash(piece.bytes);
+    Object.assign(piece, { bytes, away: false });
     if (this.#ended.signal.aborted || !this.storing) return;
     try {
       this.#store.put(index, bytes, digest);
-      this.#pieces.delete(index);
+      this.#drop(index, bytes);
     } catch (error) {
       this.storing = false;
       this.#told(error);
     }
+  }
+
+  /** A piece is no longer held. @param {number} index @param {Uint8Array} bytes */
+  #drop(index, bytes) {
+    this.#pieces.delete(index);
+    this.#pool.giveBack(bytes);
   }
 
   /** @param {Error & { passing?: boolean }} error */

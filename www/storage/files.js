@@ -253,7 +253,7 @@ export class ModelFiles {
   async #check({ size }, store) {
     const journal = /** @type {NonNullable<StoredFile['journal']>} */ (store.journal);
     const total = storedBytes(journal);
-    const damaged = await damagedChunks(journal, (start, end) => store.read(start, end), (done) => this.#settings.progress({ stage: 'check', done, total }));
+    const damaged = await damagedChunks(journal, (start, end, into) => store.read(start, end, into), (done) => this.#settings.progress({ stage: 'check', done, total }));
     if (damaged.length) this.#say(`${damaged.length} of the stored pieces of ${formatBytes(size)} had changed: they are fetched again.`);
     this.#try(() => store.note([...damaged.map((drop) => ({ drop })), { used: Date.now() }]));
   }

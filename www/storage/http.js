@@ -18,6 +18,7 @@ export const TIMING = { tries: 6, pause: 500, longest: 60_000, stall: 20_000, pa
 const TROUBLES = { Read: 'The connection broke.', Stalled: 'The transfer stalled.', Busy: 'The server is busy.', Truncated: 'The server sent too little.' };
 const OPENING_TRIES = 3; // a wrong address should not take a minute to be called wrong
 const STEP = 16 * 1024; // bytes after which failures are counted anew
+const BUFFER = 512 * 1024; // bytes of a body that are taken at once, at most
 
 /** Size and version of a file, from its first bytes: some servers answer one byte, or HEAD, otherwise. @param {string} url @param {Options} options @returns {Promise<Remote>} */
 export async function openRemote(url, options) {
@@ -80,7 +81,7 @@ export async function fetchSmall(url, { most, optional = false }, options) {
       await read((bytes) => {
         size += bytes.length;
         if (size > most) throw named('TooLarge', `\`${url}\` has more than ${most} bytes, which no such file has.`);
-        parts.push(bytes);
+        parts.push(bytes.slice());
       });
       return { bytes: joined(parts, size), ...versionOf(response) };
     }));
@@ -117,7 +118,7 @@ export function cancelled() {
 /**
  * @template T
  * @typedef {(work: (response: Response, read: (take: (bytes: Uint8Array) => void) => Promise<void>) => Promise<T>, start?: number, end?: number) => Promise<T>} Attempt
- *   one request, of a range or of the whole; read: its body
+ *   one request, of a range or of the whole; read: its body, in pieces that are good until `take` returns
  */
 
 /**
@@ -179,12 +180,12 @@ async function once(url, signal, timing, work, start, end) {
       signal: AbortSignal.any([signal, stalled.signal, over.signal]),
     });
     return await work(response, async (take) => {
-      const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+      const next = pieces(/** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body));
       for (;;) {
         moving();
-        const { done, value } = await reader.read();
-        if (done) return;
-        take(value);
+        const bytes = await next();
+        if (!bytes) return;
+        take(bytes);
       }
     });
   } catch (error) {
@@ -196,6 +197,27 @@ async function once(url, signal, timing, work, start, end) {
   } finally {
     clearTimeout(timer);
     over.abort();
+  }
+}
+
+/**
+ * Gives the pieces of a body one after the other, null at its end. They come into one buffer, each in the place of the one before,
+ * where the browser can do that: what it would make for each is only freed when it next collects its garbage.
+ * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
+ * @returns {() => Promise<Uint8Array | null>}
+ */
+function pieces(body) {
+  try {
+    const reader = body.getReader({ mode: 'byob' });
+    let buffer = new ArrayBuffer(BUFFER);
+    return async () => {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (value) buffer = value.buffer;
+      return done ? null : (value ?? null);
+    };
+  } catch {
+    const reader = body.getReader();
+    return async () => (await reader.read()).value ?? null;
   }
 }
 

@@ -2,6 +2,7 @@
 // A chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never something wrong.
 // Looking needs no lock and works on the page too; writing and reading fast take handles that only a worker has.
 import { named } from '../requests.js';
+import { hash } from './hasher.js';
 import { chunkCount, chunkRange, freshJournal, isComplete, readJournal, storedBytes, take, writeLine } from './journal.js';
 
 /** @import { Header, Journal, Line } from './journal.js' */
@@ -22,10 +23,14 @@ export async function idOf(url) {
   return (await sha256(new TextEncoder().encode(url))).slice(0, 24);
 }
 
-/** @param {Uint8Array} bytes */
+/** Of something small; a large one: hasher.js. @param {Uint8Array} bytes */
 export async function sha256(bytes) {
-  const digest = await crypto.subtle.digest('SHA-256', /** @type {Uint8Array<ArrayBuffer>} */ (bytes));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex(await crypto.subtle.digest('SHA-256', /** @type {Uint8Array<ArrayBuffer>} */ (bytes)));
+}
+
+/** @param {ArrayBuffer} bytes */
+export function hex(bytes) {
+  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 export class Vault {
@@ -84,13 +89,13 @@ export class Vault {
   /**
    * A file to read. Any number of tabs can, where the browser knows shared handles; else the second one reads slices, which is slower.
    * @param {string} id
-   * @returns {Promise<{ read: (start: number, end: number) => Promise<Uint8Array>, close: () => void }>}
+   * @returns {Promise<{ read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>, close: () => void }>} into: where the bytes may be put
    */
   async read(id) {
     const handle = await this.#directory.getFileHandle(`${id}.data`);
     try {
       const shared = await syncHandle(handle, { mode: 'read-only' });
-      return { read: async (start, end) => readFrom(shared, start, end), close: () => shared.close() };
+      return { read: async (start, end, into) => readFrom(shared, start, end, into), close: () => shared.close() };
     } catch (error) {
       if (!isNamed(error, 'NoModificationAllowedError')) throw error;
       const file = await handle.getFile();
@@ -230,9 +235,9 @@ export class StoredFile {
     append(this.#journal, lines);
   }
 
-  /** @param {number} start @param {number} end */
-  async read(start, end) {
-    return readFrom(this.#data, start, end);
+  /** @param {number} start @param {number} end @param {Uint8Array} [into] where the bytes may be put */
+  async read(start, end, into) {
+    return readFrom(this.#data, start, end, into);
   }
 
   close() {
@@ -244,18 +249,21 @@ export class StoredFile {
 /**
  * The chunks whose bytes are no longer those that were written.
  * @param {Journal} journal
- * @param {(start: number, end: number) => Promise<Uint8Array>} read
+ * @param {(start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>} read
  * @param {(done: number) => Promise<boolean>} progress bytes; false ends it
  */
 export async function damagedChunks({ header, chunks }, read, progress) {
   const damaged = [];
+  /** @type {Uint8Array} */
+  let into = new Uint8Array(Math.min(header.chunk, header.size));
   let done = 0;
   for (let index = 0; index < chunkCount(header); index++) {
     const digest = chunks.get(index);
     if (!digest) continue;
     const [start, end] = chunkRange(header, index);
-    const bytes = await read(start, end);
-    if (bytes.length !== end - start || (await sha256(bytes)) !== digest) damaged.push(index);
+    const hashed = await hash(await read(start, end, into));
+    if (hashed.bytes.length !== end - start || hashed.digest !== digest) damaged.push(index);
+    into = new Uint8Array(hashed.bytes.buffer);
     if (!(await progress((done += end - start)))) throw named('Cancelled', 'cancelled');
   }
   return damaged;
@@ -277,9 +285,9 @@ function syncHandle(file, options) {
   return /** @type {any} */ (file).createSyncAccessHandle(options);
 }
 
-/** @param {SyncHandle} handle @param {number} start @param {number} end */
-function readFrom(handle, start, end) {
-  const bytes = new Uint8Array(end - start);
+/** @param {SyncHandle} handle @param {number} start @param {number} end @param {Uint8Array} [into] with room for that many */
+function readFrom(handle, start, end, into) {
+  const bytes = into ? into.subarray(0, end - start) : new Uint8Array(end - start);
   const read = handle.read(bytes, { at: start });
   return read === bytes.length ? bytes : bytes.subarray(0, read);
 }

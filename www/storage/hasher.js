@@ -1,0 +1,94 @@
+// SHA-256 of large pieces, by the browser's own implementation in a worker of its own, which is replaced after some of them: the
+// browser copies what it hashes into the heap of the worker that asks, and frees that only when that one's garbage is collected,
+// which nothing there brings about. Without workers (Node.js) it is the same, in place.
+import { hex } from './vault.js';
+
+const MOST = 32 << 20; // bytes that one worker hashes
+const IDLE = 1000; // ms after which it ends
+
+/**
+ * @typedef {{ digest: string, bytes: Uint8Array }} Hashed bytes: the ones given, which are no longer to be used
+ * @typedef {{ resolve: (hashed: Hashed) => void, reject: (error: Error) => void }} Call
+ */
+
+class HashingWorker {
+  /** Bytes that it was given. */
+  taken = 0;
+  /** Pieces that it has not answered yet. */
+  open = 0;
+  #worker = new Worker(new URL('./hashing.js', import.meta.url));
+  /** @type {Map<number, Call>} */
+  #calls = new Map();
+  #count = 0;
+  /** @type {Promise<boolean>} whether it began to work: a browser may refuse workers of workers */
+  #started;
+
+  constructor() {
+    this.#started = new Promise((resolve) => {
+      this.#worker.onerror = ({ message }) => {
+        resolve(false);
+        this.#calls.forEach(({ reject }) => reject(new Error(message)));
+      };
+      this.#worker.onmessage = ({ data }) => {
+        if (data === 'started') return resolve(true);
+        const call = this.#calls.get(data.id);
+        this.#calls.delete(data.id);
+        if (data.error) call?.reject(new Error(data.error));
+        else call?.resolve({ digest: hex(data.digest), bytes: data.bytes });
+      };
+    });
+  }
+
+  /** Null where it did not begin to work; the bytes are then as they were. @param {Uint8Array} bytes @returns {Promise<Hashed | null>} */
+  async hash(bytes) {
+    this.taken += bytes.length;
+    this.open++;
+    try {
+      if (!(await this.#started)) return null;
+      return await new Promise((resolve, reject) => {
+        this.#calls.set(++this.#count, { resolve, reject });
+        this.#worker.postMessage({ id: this.#count, bytes }, [bytes.buffer]);
+      });
+    } finally {
+      this.open--;
+    }
+  }
+
+  end() {
+    this.#worker.terminate();
+  }
+}
+
+/** @type {HashingWorker | null} the one that takes more */
+let current = null;
+let refused = !('Worker' in globalThis);
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let idle;
+
+/** The SHA-256 of a piece that has its buffer for itself. @param {Uint8Array} bytes @returns {Promise<Hashed>} */
+export async function hash(bytes) {
+  const hashed = refused ? null : await hashElsewhere(bytes);
+  return hashed ?? { digest: hex(await crypto.subtle.digest('SHA-256', /** @type {Uint8Array<ArrayBuffer>} */ (bytes))), bytes };
+}
+
+/** @param {Uint8Array} bytes */
+async function hashElsewhere(bytes) {
+  clearTimeout(idle);
+  if (current && current.taken + bytes.length > MOST) {
+    if (!current.open) current.end(); // else when it has answered
+    current = null;
+  }
+  const worker = (current ??= new HashingWorker());
+  try {
+    const hashed = await worker.hash(bytes);
+    refused ||= hashed === null;
+    return hashed;
+  } finally {
+    if (worker !== current && !worker.open) worker.end();
+    idle = setTimeout(() => {
+      if (current?.open) return;
+      current?.end();
+      current = null;
+    }, IDLE);
+  }
+}
