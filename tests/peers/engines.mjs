@@ -1,7 +1,7 @@
 // The engines under test: how each is opened, and how it embeds a workload. All run in the same Chromium on the same token ids.
 import { readFileSync } from 'node:fs';
 import { serve } from '../../serve.mjs';
-import { freshPage, launch } from '../support/chromium.mjs';
+import { barePage } from '../support/devtools.mjs';
 import { peakMemory } from './memory.mjs';
 
 /**
@@ -35,16 +35,13 @@ export const engines = {
 /** A browser of its own, so that its memory is this engine's. @param {string} root */
 async function openBrowser(root) {
   const site = await serve({ root });
-  const browser = await launch({ webgpu: true });
-  const { page } = await freshPage(browser);
-  page.setDefaultTimeout(CALL);
+  const page = await barePage();
   return {
     site,
     page,
     memory: peakMemory,
-    version: browser.version(),
     async close() {
-      await browser.close();
+      await page.close();
       site.close();
     },
   };
@@ -54,23 +51,39 @@ async function openBrowser(root) {
 async function openOurs(device) {
   const { site, page, memory, close } = await openBrowser('dist');
   await page.goto(`${site.url}?device=${device}`);
+  await page.until(() => /** @type {any} */ (globalThis).granTed && document.querySelector('#model-load:not([disabled])'));
   return {
     memory,
     close,
     async load() {
-      await page.locator('#model-load').click();
-      await page.locator('#model-facts').waitFor();
-      await page.locator('#feature').selectOption('last'); // what the peers give
+      await page.evaluate(() => /** @type {HTMLElement} */ (document.getElementById('model-load')).click());
+      await page.until(() => /** @type {any} */ (globalThis).granTed.last.model);
+      await page.evaluate(() => {
+        const feature = /** @type {HTMLSelectElement} */ (document.getElementById('feature'));
+        feature.value = 'last'; // what the peers give
+        feature.dispatchEvent(new Event('change', { bubbles: true }));
+      });
     },
     async embed(texts) {
-      const fields = page.locator('#prompt-list textarea');
-      while ((await fields.count()) > texts.length) await page.locator('#prompt-list button').last().click();
-      while ((await fields.count()) < texts.length) await page.locator('#prompt-add').click();
-      for (const [at, { text }] of texts.entries()) await fields.nth(at).fill(text);
-      await page.locator('#embed:not([disabled])').click();
-      await page.locator('#embed[disabled]').waitFor({ timeout: 5_000 }).catch(() => {}); // may be over by now
-      await page.locator('#embed:not([disabled])').waitFor();
-      const error = await page.locator('#prompts-error').textContent();
+      await page.evaluate((texts) => {
+        const all = (/** @type {string} */ selector) => /** @type {NodeListOf<any>} */ (document.querySelectorAll(`#prompt-list ${selector}`));
+        while (all('textarea').length > texts.length) [...all('button')].at(-1).click();
+        while (all('textarea').length < texts.length) /** @type {HTMLElement} */ (document.getElementById('prompt-add')).click();
+        texts.forEach((text, at) => {
+          const field = all('textarea')[at];
+          field.value = text;
+          field.dispatchEvent(new Event('input', { bubbles: true }));
+        });
+      }, texts.map(({ text }) => text));
+      await page.evaluate(() => {
+        Object.assign(globalThis, { before: /** @type {any} */ (globalThis).granTed.last.embeddings });
+        /** @type {HTMLElement} */ (document.getElementById('embed')).click();
+      });
+      await page.until(() => {
+        const { before, granTed } = /** @type {any} */ (globalThis);
+        return (granTed.last.embeddings && granTed.last.embeddings !== before) || document.getElementById('prompts-error')?.textContent;
+      });
+      const error = await page.evaluate(() => document.getElementById('prompts-error')?.textContent);
       if (error) throw new Error(error);
       return page.evaluate(() => {
         const { milliseconds, tokens, vectors, dimension } = /** @type {any} */ (globalThis).granTed.last.embeddings;
@@ -87,7 +100,7 @@ async function openPeer(html, ...parameters) {
   /** @param {string} method @param {unknown[]} args @returns {Promise<any>} */
   const call = (method, ...args) => within(CALL, page.evaluate(([name, values]) => /** @type {any} */ (globalThis).engine[/** @type {string} */ (name)](.../** @type {unknown[]} */ (values)), [method, args]));
   await page.goto(`${site.url}${html}`);
-  await page.waitForFunction('globalThis.engine');
+  await page.until(() => 'engine' in globalThis);
   return {
     memory,
     close,
