@@ -304,7 +304,8 @@ fn join(layout: Layout, codes: &[i8], words: &mut [u32]) {
 
 /// The power of two that brings the largest scale or minimum to about 2^14, the upper end of f16.
 fn shared_factor(pairs: &[(f32, f32)]) -> f32 {
-    let largest = pairs.iter().fold(0f32, |all, (scale, min)| all.max(scale.abs()).max(min.abs()));
+    let larger = |all: f32, value: f32| if value.abs() > all { value.abs() } else { all }; // `max` is a call in wasm
+    let largest = pairs.iter().fold(0f32, |all, (scale, min)| larger(larger(all, *scale), *min));
     if largest > 0.0 && largest.is_finite() { (largest.log2().ceil() - 14.0).max(-100.0).exp2() } else { 1.0 }
 }
 

@@ -44,7 +44,8 @@ impl SelfTest {
     pub fn new(device: &Device, layouts: &[Layout], tested: &Tested) -> Self {
         let mut open = Vec::new();
         for (dtypes, layout) in PRODUCTS.iter().map(|dtypes| (dtypes, Layout::of(dtypes[0]))) {
-            if layouts.iter().any(|wanted| wanted.shares_kernels(layout)) && !tested.layouts.contains(&layout) {
+            if layouts.iter().any(|wanted| wanted.shares_kernels(layout)) && !tested.layouts.contains(&layout)
+            {
                 open.extend(PRODUCT_CASES.map(|(name, run)| Case { name, dtypes: *dtypes, run }));
             }
         }

@@ -279,6 +279,9 @@ impl Planned {
 /// `i < head_dim / 2`, `j < 2`, so that the halves can be rotated. `head` is `rows` equal pieces.
 fn unpermute<T: Copy>(head: &[T], rows: usize) -> Vec<T> {
     let width = head.len() / rows;
-    let of = |j: usize| (j..rows).step_by(2).flat_map(move |row| &head[row * width..][..width]);
-    of(0).chain(of(1)).copied().collect()
+    let mut ordered = Vec::with_capacity(head.len());
+    for row in (0..rows).step_by(2).chain((1..rows).step_by(2)) {
+        ordered.extend_from_slice(&head[row * width..][..width]);
+    }
+    ordered
 }

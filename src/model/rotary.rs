@@ -8,7 +8,9 @@ use half::bf16;
 
 /// `[positions, head_dim]`: the cosines of the `head_dim / 2` angles, then their sines, computed in f64.
 pub fn table(head_dim: usize, theta: f64, positions: usize, device: &Device) -> Tensor<2> {
-    let angle = |position: usize, i: usize| position as f64 * theta.powf(-2.0 * i as f64 / head_dim as f64);
+    let frequencies: Vec<_> =
+        (0..head_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64)).collect();
+    let angle = |position: usize, i: usize| position as f64 * frequencies[i];
     make(head_dim, positions, device, angle, |x| x as f32)
 }
 
