@@ -586,7 +586,7 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
     let tiny_folder = oracle::path("tiny-qwen3vl").display().to_string();
     let adapter = folder.file("adapter.safetensors", adapter_writer::random_adapter(96, 32));
     let no_weights = folder.file("no-weights.safetensors", adapter_writer::random_adapter(64, 32));
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 19] = [
         (
             &["embed", &model, "x", "--layer-weights", &no_weights],
             "no-weights.safetensors` has no tensor `layer_weights`",

@@ -55,13 +55,17 @@ pub fn multiply_rows<const FMA: bool>(x: &[[f32; ROWS]], panel: &[[f32; PANEL]])
 pub fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: i32) {
     #[cfg(target_arch = "x86_64")]
     if FMA {
-        use std::arch::x86_64::{_mm256_add_epi32, _mm256_madd_epi16, _mm256_set1_epi32};
+        use std::arch::x86_64::{
+            __m256i, _mm256_add_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi32,
+            _mm256_storeu_si256,
+        };
         let (sums, w) = (sums.as_chunks_mut::<8>().0, w.as_chunks::<8>().0);
         for (sums, w) in sums.iter_mut().zip(w) {
-            // SAFETY: `FMA` is only set where the processor has AVX2; both types are 256 bits without padding.
+            let sums: *mut __m256i = sums.as_mut_ptr().cast();
+            // SAFETY: `FMA` is only set where the processor has AVX2; both are 256 bits, and may be unaligned.
             unsafe {
-                let dots = _mm256_madd_epi16(std::mem::transmute_copy(w), _mm256_set1_epi32(x));
-                *sums = std::mem::transmute(_mm256_add_epi32(std::mem::transmute_copy(sums), dots));
+                let dots = _mm256_madd_epi16(_mm256_loadu_si256(w.as_ptr().cast()), _mm256_set1_epi32(x));
+                _mm256_storeu_si256(sums, _mm256_add_epi32(_mm256_loadu_si256(sums), dots));
             }
         }
         return;
