@@ -98,10 +98,10 @@ pub const GPU: [Tile; 7] = [
 /// |-------------------|---------|------------|-------|----------|-----------|------------------|
 /// | Shared 1x8, 8x8   | 8 x 64  | 32,768     | 2,304 | 14       | 52        | 2.9 KiB          |
 /// | Shared 4x8, 8x8   | 32 x 64 | 131,072    | 5,376 | 24       | 108       | 4 KiB            |
-/// | Shared 4x8, 8x16  | 64 x 64 | 262,144    | 9,472 | 28       | 108       | 5.5 KiB          |
+/// | Shared 4x8, 8x16  | 64 x 64 | 262,144    | 9,472 | 28       | 108       | 5.3 KiB          |
 ///
 /// A row is rounded by one invocation, once a workgroup: 200 operations for 64 columns' 512 dot products. Eight rows a
-/// lane would hold 256 registers of sums.
+/// lane would hold 128 registers of sums.
 pub const INT8: [Tile; 3] = [
     Tile { kind: Kind::Shared, rows: 1, columns: 8, lanes: [8, 8] },
     Tile { kind: Kind::Shared, rows: 4, columns: 8, lanes: [8, 8] },
