@@ -125,10 +125,10 @@ test('where the device runs out of memory in a load, a fresh worker streams the 
   await app.loadModel();
   const tries = () => calls.filter(([name]) => name === 'load').map(([, { options }]) => options.streamed);
   assert.deepEqual(tries(), [false, true, true]);
-  app.setLoadOptions({ quantize: 'q8', budget_mb: 900, streamed: false });
+  app.setLoadOptions({ quantize: 'q8', arithmetic: 'f32', budget_mb: 900, streamed: false });
   assert.equal(state.model.card, null);
   await app.compare();
-  assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, { quantize: 'q8', budget_mb: 900, streamed: false, out_of_memory: false });
+  assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, { quantize: 'q8', arithmetic: 'f32', budget_mb: 900, streamed: false, out_of_memory: false });
 });
 
 test('streaming that was chosen holds for the next model, streaming for want of memory does not', async () => {
@@ -290,7 +290,7 @@ test('a link claims a result only of what it holds', async () => {
     ({ app }) => app.openFile(tedFile()),
     ({ app }) => app.loadUrl('https://example.org/other.gguf'),
     ({ app }) => app.loadFiles([new File([''], 'mine.gguf')]),
-    ({ app }) => app.setLoadOptions({ quantize: 'q8', budget_mb: null, streamed: false }),
+    ({ app }) => app.setLoadOptions({ quantize: 'q8', arithmetic: 'f32', budget_mb: null, streamed: false }),
   ])) assert.equal(await claimed(change), null, String(change));
 });
 

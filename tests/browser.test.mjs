@@ -160,6 +160,28 @@ test('the kernels for GPUs, forced here, are measured once, remembered, and give
   await close();
 });
 
+test('in int8 both devices give nearly the same vectors', async (t) => {
+  for (const device of ['cpu', 'webgpu']) {
+    const { page, errors, close } = await freshPage(browser);
+    await page.goto(`${site.url}?device=${device}`);
+    await page.locator('#options summary').click();
+    await page.locator('#arithmetic').selectOption('int8');
+    await load(page);
+    await page.locator('#model-facts', { hasText: 'Productsin 8-bit integers' }).waitFor();
+    await fillPrompts(page, PROMPTS);
+    await compare(page);
+    const { embeddings } = await last(page);
+    const f32 = vectors.get(device) ?? [];
+    const cosines = [0, 576].map((at) => dot(embeddings.vectors.slice(at, at + 576), f32.slice(at, at + 576)));
+    t.diagnostic(`${device}: cosines to f32 ${cosines.map((cosine) => cosine.toFixed(6)).join(', ')}; ${await textOf(page, '#matrix .note')}`);
+    assert.ok(cosines.every((cosine) => cosine > 0.999 && cosine < 1 - 1e-7), `${device}: ${cosines}`);
+    await page.reload();
+    await page.waitForFunction(() => /** @type {HTMLSelectElement} */ (document.getElementById('arithmetic')).value === 'int8'); // it is kept
+    assert.deepEqual(errors, []);
+    await close();
+  }
+});
+
 test('the whole page is under 2.5 MB, and loading and comparing never hold it up', async (t) => {
   const bytes = await pageBytes('dist');
   t.diagnostic(`page: ${(bytes / 1e6).toFixed(2)} MB in brotli`);

@@ -337,6 +337,10 @@ fn a_second_run_encodes_nothing_again() {
     assert_eq!((texts(&alone), &alone["results"]), ([all, 0], &last_token["results"]));
     assert_ne!(alone["results"], first["results"]);
     assert_eq!(texts(&run(&["--cache", &cache, "--feature", "last"])), [all, 0]);
+    let int8 = run(&["--cache", &cache, "--arithmetic", "int8"]);
+    assert_eq!(texts(&int8), [all, 0]);
+    assert_eq!(int8["provenance"]["model"]["arithmetic"], "int8");
+    assert_eq!(first["provenance"]["model"]["arithmetic"], "f32");
 
     for entry in std::fs::read_dir(&cache).unwrap() {
         let path = entry.unwrap().path();
@@ -582,7 +586,7 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
     let tiny_folder = oracle::path("tiny-qwen3vl").display().to_string();
     let adapter = folder.file("adapter.safetensors", adapter_writer::random_adapter(96, 32));
     let no_weights = folder.file("no-weights.safetensors", adapter_writer::random_adapter(64, 32));
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 19] = [
         (
             &["embed", &model, "x", "--layer-weights", &no_weights],
             "no-weights.safetensors` has no tensor `layer_weights`",
@@ -600,6 +604,10 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
         (
             &["embed", &model, "x", "--pooling", "max"],
             "pooling `max` is not known, expected mean, last_token, or adapter with an adapter's file",
+        ),
+        (
+            &["embed", &model, "x", "--arithmetic", "int4"],
+            "arithmetic `int4` is not known, expected f32 or int8",
         ),
         (&["embed", &model, "x", "--device", "tpu"], "device `tpu` is not known, expected cpu or gpu"),
         (

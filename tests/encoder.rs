@@ -14,11 +14,13 @@ use gran_ted::batch::{PackedBatch, runs};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
-use gran_ted::kernel::{as_class, launches};
+use gran_ted::kernel::{Arithmetic, as_class, launches};
 use gran_ted::loader::{AdapterFile, Header, Loading, Placement};
 use gran_ted::model::{Feature, Pooling};
 use gran_ted::ted::{Dataset, Run, Subset};
-use oracle::{Oracle, check_texts, default_model, difference, fixture, load, refs, tiny, tiny_texts, unpad};
+use oracle::{
+    Oracle, check_texts, default_model, difference, fixture, load, load_in, refs, tiny, tiny_texts, unpad,
+};
 use pollster::block_on;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -186,6 +188,52 @@ fn a_batch_equals_its_texts_bit_for_bit_on_the_cpu() {
 #[test]
 fn a_batch_equals_its_texts_bit_for_bit_on_wgpu() {
     with_both_classes(|| batch_is_its_texts(&load(&[default_model()], device::gpu())));
+}
+
+/// On both devices within what rounding the activations costs: the least cosine of a token's hidden state to that in f32.
+#[test]
+fn int8_is_near_f32_and_a_batch_is_its_texts() {
+    let texts = [&[504, 2690, 22044, 2330, 282, 253, 3719][..], &[504, 3719, 22044], &[28; 40]];
+    let states = |encoder: &TextEncoder| block_on(encoder.hidden_states(&texts)).unwrap().into_iter();
+    let sample = include_bytes!("../www/ted-sample.json");
+    let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
+    let scope = |encoder: &TextEncoder| {
+        let settings = Settings::new(Feature::NormAvg, Pooling::Mean);
+        let run =
+            Run::new(encoder, dataset.clone(), &Subset::parse("captions=1").unwrap(), settings).unwrap();
+        let mut scope = run.scope().clone();
+        scope["device"] = serde_json::Value::Null;
+        scope
+    };
+    let f32 = load(&[default_model()], Device::cpu());
+    let width = f32.config.hidden_size;
+    let expected: Vec<Vec<f32>> = states(&f32).collect();
+    for device in [Device::cpu(), device::gpu()] {
+        let int8 = load_in(Arithmetic::Int8, &[default_model()], device);
+        assert_eq!((int8.info.arithmetic, f32.info.arithmetic), (Arithmetic::Int8, Arithmetic::F32));
+        let rows = |(found, expected): (Vec<f32>, &Vec<f32>)| {
+            let cosine = |(a, b): (&[f32], &[f32])| {
+                let dot =
+                    |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>();
+                dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+            };
+            found.chunks(width).zip(expected.chunks(width)).map(cosine).fold(1.0, f64::min)
+        };
+        let least = states(&int8).zip(&expected).map(rows).fold(1.0, f64::min);
+        assert_ne!(scope(&int8), scope(&f32), "vectors of both must not be mixed");
+        println!("least cosine in int8 on {}: {least:.5}", int8.device().adapter);
+        assert!(least > 0.998 && least < 0.999_999, "{least}");
+        batch_is_its_texts(&int8);
+    }
+
+    // Layers that are brought from the file compute in the same.
+    let header = block_on(Header::read(vec![Rc::new(DiskFile::open(&default_model()).unwrap())])).unwrap();
+    let loading = Loading::new(header.computed_in(Arithmetic::Int8), Device::cpu()).unwrap();
+    let mut loading = loading.placed(Placement::new(true));
+    while block_on(loading.step()).unwrap().is_some() {}
+    let streamed = loading.finish().unwrap();
+    let resident = load_in(Arithmetic::Int8, &[default_model()], Device::cpu());
+    assert_eq!(states(&streamed).collect::<Vec<_>>(), states(&resident).collect::<Vec<_>>());
 }
 
 /// Norm, joined product, rotation, attention, product, norm, joined product, product; at the end the norm and the means.

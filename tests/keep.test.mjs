@@ -23,11 +23,11 @@ const REPORT = {
   },
   results: [ITEM], provenance: { feature: 'layer(2)' },
 };
-const OUTCOME = { report: REPORT, settings: SETTINGS, sample: true, file: 'ted.json', model: 'Tiny', source: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null } };
+const OUTCOME = { report: REPORT, settings: SETTINGS, sample: true, file: 'ted.json', model: 'Tiny', source: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32' } };
 const SUBSET = { caption_types: [], question_types: ['OCR'], per_type: 2, captions: null, seed: 7 };
 const UNFINISHED = /** @type {const} */ ({
   subset: { ...SUBSET }, settings: SETTINGS, texts: 3, total_texts: 9, items: 2, correct: 1, data: { name: 'ted.json', sample: false, sha256: 'ab' },
-  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, card: 'Tiny' }, adapter: null, device: 'cpu',
+  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32', card: 'Tiny' }, adapter: null, device: 'cpu',
 });
 const COMPARISON = {
   texts: ['a', 'b'], settings: SETTINGS, model: 'Tiny', mixed: false,

@@ -13,7 +13,8 @@ use gran_ted::device::Device;
 use gran_ted::format::{DiskFile, Source, TensorType, gguf::Gguf};
 use gran_ted::kernel::quant::{Layout, Packed, Quantize};
 use gran_ted::kernel::{
-    self, AttentionHeads, GPU_TILES, PackedWeight, RotaryHeads, Tuning, as_class, as_tile, quant,
+    self, Arithmetic, AttentionHeads, GPU_TILES, INT8_TILES, PackedWeight, RotaryHeads, Tuning, as_class,
+    as_tile, quant,
     self_test::{check_heads, self_test},
 };
 use half::{bf16, f16};
@@ -425,13 +426,13 @@ fn every_tile_of_a_gpu_gives_the_same_bits() {
 fn tiles_are_measured_once_and_remembered() {
     let device = device::gpu();
     let layouts = [Layout::Packed8 { group: 16 }, Layout::Packed8 { group: 32 }];
-    let mut tuning = Tuning::new(&device, &layouts, None);
+    let mut tuning = Tuning::new(&device, &layouts, Arithmetic::F32, None);
     assert!(block_on(tuning.step()).unwrap().is_none(), "a software adapter has one tile");
     assert_eq!(tuning.finish(), None);
 
     let steps = |remembered: Option<&str>| {
         as_class(false, || {
-            let mut tuning = Tuning::new(&device, &layouts, remembered);
+            let mut tuning = Tuning::new(&device, &layouts, Arithmetic::F32, remembered);
             let steps = std::iter::from_fn(|| block_on(tuning.step()).unwrap()).collect::<Vec<_>>();
             assert_eq!(
                 steps.len(),
@@ -446,7 +447,7 @@ fn tiles_are_measured_once_and_remembered() {
     assert_eq!(steps(Some(&found)), (0, found.clone()));
     // What another model needed is not forgotten.
     let both = as_class(false, || {
-        let mut tuning = Tuning::new(&device, &[Layout::Packed4], Some(&found));
+        let mut tuning = Tuning::new(&device, &[Layout::Packed4], Arithmetic::F32, Some(&found));
         while block_on(tuning.step()).unwrap().is_some() {}
         tuning.finish().unwrap()
     });
@@ -457,6 +458,117 @@ fn tiles_are_measured_once_and_remembered() {
     let mut chosen: serde_json::Value = serde_json::from_str(&found).unwrap();
     chosen["Packed8"][2] = "a tile that was dropped".into();
     assert_eq!(steps(Some(&chosen.to_string())).0, 1);
+}
+
+/// The codes of 32 values and their scale: the largest value, rounded up to 16 bits, is 127.
+fn codes(x: &[f32]) -> (f64, Vec<f64>) {
+    let largest = x.iter().fold(0f32, |all, x| all.max(x.abs()));
+    let bits = (largest.to_bits() + 255) & !255;
+    let largest = f32::from_bits(bits) as f64;
+    if largest == 0.0 {
+        return (0.0, vec![0.0; x.len()]);
+    }
+    // 127 over it in whole multiples of a power of two.
+    let unit = 2f64.powi((bits >> 23) as i32 - 127 - 15);
+    let inverse = (127.0 * 2f64.powi(25) / (largest / unit)).floor() / 2f64.powi(25) / unit;
+    (largest / 127.0, x.iter().map(|x| ((x * inverse as f32).round_ties_even()) as f64).collect())
+}
+
+/// `sum over groups of sx * sum_k q[k] * w[k]`, which is what the codes of w and its minima give.
+fn product_of_codes(x: &[f32], w: &[f32], k: usize) -> Vec<f64> {
+    let rows = x.chunks(k).map(|row| {
+        let groups = row.chunks(32).map(codes);
+        groups.flat_map(|(scale, codes)| codes.into_iter().map(move |code| code * scale)).collect::<Vec<_>>()
+    });
+    let dot = |x: &[f64], w: &[f32]| x.iter().zip(w).map(|(x, w)| x * *w as f64).sum();
+    rows.flat_map(|x| w.chunks(k).map(|w| dot(&x, w)).collect::<Vec<_>>()).collect()
+}
+
+/// On a GPU in each tile, which all give the same bits. Activations have outliers, a group of zeros and values that stand
+/// half-way between two codes.
+#[test]
+fn products_in_int8_are_those_of_rounded_activations() {
+    let read = |found: &Tensor<2>| -> Vec<f32> {
+        block_on(found.clone().into_data_async()).unwrap().try_into_vec().unwrap()
+    };
+    let mut noise = Noise::new(14);
+    for dtype in QUANTIZED {
+        for (m, k, n) in [(1, 256, 64), (5, 256, 3), (7, 512, 65), (33, 768, 70), (70, 256, 130)] {
+            let k = if dtype.block_len() == 256 { k } else { k - 96 };
+            let bytes = noise.blocks(dtype, n * k);
+            let w = unpacked(&quant::pack(dtype, &bytes, n, k));
+            let mut x = noise.values(m * k);
+            x[3] = 2000.0;
+            x[32..64].fill(0.0);
+            let halves = (0..32).map(|i| if i == 0 { 127.0 } else { i as f32 - 0.5 });
+            x[64..96].iter_mut().zip(halves).for_each(|(x, half)| *x = half);
+            let residual = noise.values(m * n);
+            let sums = product_of_codes(&x, &w, k);
+            let added: Vec<f64> =
+                sums.iter().zip(&residual).map(|(sum, value)| sum + *value as f64).collect();
+            let swiglu: Vec<f64> = (0..m * (n / 2))
+                .map(|at| {
+                    let at = at / (n / 2) * n + at % (n / 2);
+                    sums[at] / (1.0 + (-sums[at]).exp()) * sums[at + n / 2]
+                })
+                .collect();
+            let run = |device: &Device, what: &str| {
+                let weight = PackedWeight::upload(quant::pack(dtype, &bytes, n, k), device)
+                    .computed_in(Arithmetic::Int8);
+                let input = || matrix(&x, k, device);
+                let what = format!("{dtype:?} [{m}, {k}] x [{n}, {k}], {what}");
+                let mut found = vec![
+                    kernel::quant_matmul(input(), &weight),
+                    kernel::quant_matmul_add(input(), &weight, matrix(&residual, n, device)),
+                ];
+                check(&what, found[0].clone(), &sums, 2e-6);
+                check(&what, found[1].clone(), &added, 2e-6);
+                if n % 2 == 0 {
+                    found.push(kernel::quant_matmul_swiglu(input(), &weight));
+                    check(&what, found[2].clone(), &swiglu, 1e-5);
+                }
+                found.iter().map(read).collect::<Vec<_>>()
+            };
+            run(&Device::cpu(), "on the CPU");
+            let own = run(&device::gpu(), "on wgpu");
+            for tile in INT8_TILES {
+                let found = as_tile(tile, || run(&device::gpu(), &tile.to_string()));
+                assert!(found == own, "{dtype:?} [{m}, {k}] x [{n}, {k}] in {tile}: other bits");
+            }
+        }
+    }
+}
+
+#[test]
+fn dense_weights_stay_in_f32() {
+    let mut noise = Noise::new(15);
+    let (x, bytes) = (noise.values(5 * 64), noise.blocks(TensorType::F32, 7 * 64));
+    each_variant(|device| {
+        let [found, expected] = [Arithmetic::Int8, Arithmetic::F32].map(|arithmetic| {
+            let weight = PackedWeight::upload(quant::pack(TensorType::F32, &bytes, 7, 64), device);
+            let y = kernel::quant_matmul(matrix(&x, 64, device), &weight.computed_in(arithmetic));
+            block_on(y.into_data_async()).unwrap().try_into_vec::<f32>().unwrap()
+        });
+        assert_eq!(found, expected);
+    });
+}
+
+/// Each tile is checked before it is taken, also where there is nothing to choose.
+#[test]
+fn tiles_of_int8_are_measured_or_checked() {
+    let device = device::gpu();
+    let layouts = [Layout::Packed4, Layout::Packed8 { group: 16 }, Layout::Packed8 { group: 32 }];
+    let steps = |remembered: Option<&str>| {
+        let mut tuning = Tuning::new(&device, &layouts, Arithmetic::Int8, remembered);
+        let steps = std::iter::from_fn(|| block_on(tuning.step()).unwrap()).collect::<Vec<_>>();
+        (steps.len(), steps.iter().filter(|step| step.measured).count(), tuning.finish())
+    };
+    assert_eq!(steps(None), (12, 0, None), "a software adapter");
+    as_class(false, || {
+        let (all, measured, found) = steps(None);
+        assert_eq!((all, measured), (16, 12), "classes of rows of the products, and of adapters");
+        assert_eq!(steps(found.as_deref()), (16, 0, found.clone()));
+    });
 }
 
 /// The values that the device reads from a packed weight, row by row.

@@ -13,11 +13,11 @@ const CHOSEN = { caption_types: [], question_types: ['OCR'], per_type: null, cap
 const NOTHING = /** @type {Kept} */ ({ page: null, unfinished: null, outcome: null, imported: null, comparison: null, study: null });
 const PAGE = /** @type {KeptPage} */ ({
   prompts: ['kept'], hint: '', settings: { ...SETTINGS, feature: 'last' }, subset: CHOSEN, wanted: 'cpu', model: { kind: 'default', name: 'x' }, adapter: null,
-  data: { name: 'ted.json', sample: false }, item: null, fragment: '', options: { quantize: 'q8', budget_mb: 500, streamed: false },
+  data: { name: 'ted.json', sample: false }, item: null, fragment: '', options: { quantize: 'q8', arithmetic: 'f32', budget_mb: 500, streamed: false },
 });
 const UNFINISHED = /** @type {const} */ ({
   subset: { ...CHOSEN }, settings: { ...SETTINGS, feature: 'layer(1)' }, texts: 3, total_texts: 9, items: 2, correct: 1, data: { name: 'ted.json', sample: false, sha256: 'ab' },
-  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, card: 'Tiny' }, adapter: null, device: 'cpu',
+  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32', card: 'Tiny' }, adapter: null, device: 'cpu',
 });
 const ADAPTER = { name: 'epoch_1.pt', sha256: 'cd', kind: 'attention', dimension: 4, rope: true, parameters: 9, layer_weights: [1, 2] };
 const PRODUCTS = { prompts: 3, num_hidden_layers: 2, products: Float32Array.from({ length: 36 }, (_, at) => (at % 7 === 0 ? 1 : 0.2)), tokens: [1, 1, 1], milliseconds: 1 };
@@ -220,19 +220,20 @@ test('after a reload, Resume loads the model, opens the data set and goes on', a
   assert.ok(state.outcome?.report.summary.complete);
 });
 
-test('Resume packs the model as the run had it', async () => {
+test('Resume packs and computes the model as the run had it', async () => {
   const run = longRun();
   const { app, state, calls } = setUp({ evaluate: run.evaluate, open_dataset: () => ({ ...DATASET, sha256: 'ab' }) });
-  await app.start('', null, before({ page: PAGE, unfinished: { ...UNFINISHED, model: { ...UNFINISHED.model, quantize: 'q4' } } }));
+  await app.start('', null, before({ page: PAGE, unfinished: { ...UNFINISHED, model: { ...UNFINISHED.model, quantize: 'q4', arithmetic: 'int8' } } }));
   await app.loadModel();
   await app.resume();
-  assert.deepEqual(calls.filter(([name]) => name === 'load').map(([, { options }]) => options.quantize), ['q8', 'q4']);
-  assert.equal(state.outcome?.source.quantize, 'q4');
+  const loads = calls.filter(([name]) => name === 'load').map(([, { options: { quantize, arithmetic } }]) => [quantize, arithmetic]);
+  assert.deepEqual(loads, [['q8', 'f32'], ['q4', 'int8']]);
+  assert.deepEqual([state.outcome?.source.quantize, state.outcome?.source.arithmetic], ['q4', 'int8']);
 });
 
 test('what a reload cannot bring back is asked for before the run goes on', async () => {
   for (const [unfinished, words] of /** @type {const} */ ([
-    [{ ...UNFINISHED, model: { kind: 'files', name: 'mine.gguf', quantize: null, card: 'Mine' } }, /Pick `mine\.gguf`/],
+    [{ ...UNFINISHED, model: { kind: 'files', name: 'mine.gguf', quantize: null, arithmetic: 'f32', card: 'Mine' } }, /Pick `mine\.gguf`/],
     [{ ...UNFINISHED, adapter: { name: 'epoch_1.pt', sha256: 'cd' } }, /Pick the adapter `epoch_1\.pt`/],
     [{ ...UNFINISHED, data: { name: 'other.json', sample: false, sha256: '' } }, /Open `other\.json`/],
     [{ ...UNFINISHED, data: { ...UNFINISHED.data, sha256: 'ff'.repeat(32) } }, /is another file than the one of the unfinished run/],

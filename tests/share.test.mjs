@@ -22,6 +22,7 @@ test('a state survives the link', () => {
     model: 'https://example.org/a.gguf?x=1&y=2',
     sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
     quantize: 'q4',
+    arithmetic: 'int8',
     data: 'sample',
     subset: { caption_types: ['image'], question_types: ['OCR', 'Spatial Relationship'], per_type: 2, captions: 5, seed: 7 },
     subset_id: '8f1b2c3d4e',

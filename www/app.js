@@ -164,7 +164,7 @@ export class App {
     state.wanted = shared.device;
     state.subset = shared.subset;
     if (shared.model) state.model.source = urlSource(shared.model, shared.sha256 ?? '');
-    state.model.options = { ...state.model.options, quantize: shared.quantize };
+    state.model.options = { ...state.model.options, quantize: shared.quantize, arithmetic: shared.arithmetic };
     if (shared.data) state.datasetSource = sampleDataset(this.base);
     if (shared.item) state.item = { ...shared.item, item: null, from: [], called: true };
   }
@@ -473,7 +473,8 @@ export class App {
     await this.#work('ted', async (signal) => {
       const source = modelOf(model, this.base);
       if (source) this.#useSource(source);
-      if (state.model.options.quantize !== model.quantize) this.#holdAs({ quantize: model.quantize });
+      const { quantize, arithmetic } = model;
+      if (state.model.options.quantize !== quantize || state.model.options.arithmetic !== arithmetic) this.#holdAs({ quantize, arithmetic });
       if (data.sample && !state.datasetSource?.sample) Object.assign(state, { dataset: null, datasetSource: sampleDataset(this.base) });
       Object.assign(state, { settings, subset: state.dataset ? withTicks(subset, state.dataset) : subset });
       if (state.dataset) await this.#count();

@@ -3,7 +3,7 @@
 import { sampleDataset, subsetOf } from './dataset.js';
 import { weightsOf, withoutAdapter } from './layers.js';
 import { reportsOf } from './reports.js';
-import { MAX_PROMPT, MAX_PROMPTS, readDevice, readFeature, readPooling, readQuantize } from './share.js';
+import { MAX_PROMPT, MAX_PROMPTS, readArithmetic, readDevice, readFeature, readPooling, readQuantize } from './share.js';
 import { amount, flag, floats, list, map, maybe, number, one, readable, record, text } from './shape.js';
 import { modelUrl, MAX_URL, urlSource } from './source.js';
 import { isSha256 } from './storage/journal.js';
@@ -48,7 +48,7 @@ const settings = record({
 });
 const subset = record({ caption_types: strings, question_types: strings, per_type: maybe(amount), captions: maybe(amount), seed: amount });
 const model = record({ kind: one('default', 'url', 'files'), name: word }); // and a link's sha256
-const held = (/** @type {any} */ value) => model(value) && maybe(readable(readQuantize))(value.quantize);
+const held = (/** @type {any} */ value) => model(value) && maybe(readable(readQuantize))(value.quantize) && readable(readArithmetic)(value.arithmetic);
 const accuracy = record({ accuracy: number, correct: amount, total: amount, interval: list(number, 2), chance: number });
 const report = record({
   summary: record({
@@ -70,7 +70,7 @@ const embeddings = record({ dimension: amount, vectors: floats, similarity: floa
 const SHAPES = {
   page: (value) => record({
     prompts: list((prompt) => text(prompt) && prompt.length <= MAX_PROMPT, MAX_PROMPTS), hint: word, settings, subset, wanted: maybe(readable(readDevice)), model,
-    options: record({ quantize: maybe(readable(readQuantize)), budget_mb: maybe(amount), streamed: flag }), adapter: maybe(word), data: maybe(record({ name: word, sample: flag })), item: maybe(record({ caption_key: word, question_type: word })), fragment: text,
+    options: record({ quantize: maybe(readable(readQuantize)), arithmetic: readable(readArithmetic), budget_mb: maybe(amount), streamed: flag }), adapter: maybe(word), data: maybe(record({ name: word, sample: flag })), item: maybe(record({ caption_key: word, question_type: word })), fragment: text,
   })(value) && value.prompts.length > 0 && (value.model.kind !== 'url' || readable(modelUrl)(value.model.name)) &&
     (value.model.sha256 === undefined || isSha256(value.model.sha256)),
   unfinished: record({
@@ -231,7 +231,7 @@ function pageOf(state) {
     subset: subsetOf(state),
     wanted: state.forced ? null : state.wanted,
     model: model.missing ? { kind: 'files', name: model.missing } : keptSource(model.source),
-    options: { quantize: model.options.quantize, budget_mb: model.options.budget_mb, streamed: model.options.streamed && !model.options.out_of_memory },
+    options: { quantize: model.options.quantize, arithmetic: model.options.arithmetic, budget_mb: model.options.budget_mb, streamed: model.options.streamed && !model.options.out_of_memory },
     adapter: (adapter.file?.name ?? adapter.missing) || null,
     data: datasetSource && { name: datasetSource.name, sample: datasetSource.sample },
     item: item && { caption_key: item.caption_key, question_type: item.question_type },

@@ -5,9 +5,9 @@ import { defaultSource, urlSource, modelUrl } from './source.js';
 /** @import { HeldSource, Run, State, Unfinished } from './state.js' */
 /** @import { ModelSource } from './source.js' */
 
-/** Where the model comes from and how it is packed: what a run depends on. @param {State['model']} model @returns {HeldSource} */
-export function heldSource({ source: { kind, name }, options: { quantize } }) {
-  return { kind, name, quantize };
+/** Where the model comes from and how it is packed and computed: what a run depends on. @param {State['model']} model @returns {HeldSource} */
+export function heldSource({ source: { kind, name }, options: { quantize, arithmetic } }) {
+  return { kind, name, quantize, arithmetic };
 }
 
 /** The run as it stands. The pace is that of encoding: what was restored took no time. @param {Run | null} run @param {EvaluateProgress} progress @param {number} elapsed ms @returns {Run} */

@@ -1,17 +1,17 @@
 // The share link. State in the URL fragment, which never reaches a server:
-//   #v=1&p=a+red+cube&p=a+blue+ball&feature=norm_avg&pooling=mean&device=cpu&model=https://...&sha256=... (of the model's one file)&quantize=q8
+//   #v=1&p=a+red+cube&p=a+blue+ball&feature=norm_avg&pooling=mean&device=cpu&model=https://...&sha256=... (of the model's one file)&quantize=q8&arithmetic=int8
 //    &weights=0,0.5,-1.25 (before softmax; with feature=weighted)&reference_precision=1
 //    &data=sample&caption_type=image&question_type=OCR&per_type=2&captions=5&seed=42&id=8f1b2c3d4e&item=image_0|OCR&result=21/40,norm_avg,mean
 // Read as a stranger's text: every length bounded, every value checked; what is refused is left out and said.
 import { modelUrl } from './source.js';
 
-/** @import { DeviceKind, Feature, Pooling, Quantize, Subset } from './types' */
+/** @import { Arithmetic, DeviceKind, Feature, Pooling, Quantize, Subset } from './types' */
 /** @import { ItemId } from './state.js' */
 
 /**
  * @typedef {{ correct: number, total: number, feature: Feature, pooling: Pooling }} Headline
  * @typedef {{ prompts: string[], feature: Feature | null, pooling: Pooling | null, weights: number[] | null, reference_precision: boolean,
- *   device: DeviceKind | null, model: string | null, sha256: string | null, quantize: Quantize | null, data: 'sample' | null, subset: Subset, subset_id: string | null, item: ItemId | null, result: Headline | null }} SharedState
+ *   device: DeviceKind | null, model: string | null, sha256: string | null, quantize: Quantize | null, arithmetic: Arithmetic, data: 'sample' | null, subset: Subset, subset_id: string | null, item: ItemId | null, result: Headline | null }} SharedState
  */
 
 export const MAX_PROMPTS = 32;
@@ -27,7 +27,7 @@ const MAX_WEIGHTS = 128;
 /** @returns {SharedState} */
 export function emptyState() {
   const subset = { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 };
-  return { prompts: [], feature: null, pooling: null, weights: null, reference_precision: false, device: null, model: null, sha256: null, quantize: null, data: null, subset, subset_id: null, item: null, result: null };
+  return { prompts: [], feature: null, pooling: null, weights: null, reference_precision: false, device: null, model: null, sha256: null, quantize: null, arithmetic: 'f32', data: null, subset, subset_id: null, item: null, result: null };
 }
 
 /** The fragment, without '#'. Throws where the state is too long for a link. @param {SharedState} state */
@@ -46,6 +46,7 @@ export function encodeState(state) {
   add('model', state.model);
   add('sha256', state.sha256);
   add('quantize', state.quantize);
+  add('arithmetic', state.arithmetic === 'f32' ? null : state.arithmetic);
   add('data', state.data);
   for (const type of subset.caption_types) add('caption_type', type);
   for (const type of subset.question_types) add('question_type', type);
@@ -120,6 +121,7 @@ const READERS = new Map([
     state.sha256 = value;
   }],
   ['quantize', (state, value) => void (state.quantize = readQuantize(value))],
+  ['arithmetic', (state, value) => void (state.arithmetic = readArithmetic(value))],
   ['data', (state, value) => {
     if (value !== 'sample') throw unknown('data set', value, 'sample');
     state.data = value;
@@ -174,6 +176,12 @@ export function readDevice(value) {
 /** @param {string} value @returns {Quantize} */
 export function readQuantize(value) {
   if (value !== 'q8' && value !== 'q4') throw unknown('quantize', value, 'q8, q4');
+  return value;
+}
+
+/** @param {string} value @returns {Arithmetic} */
+export function readArithmetic(value) {
+  if (value !== 'f32' && value !== 'int8') throw unknown('arithmetic', value, 'f32, int8');
   return value;
 }
 

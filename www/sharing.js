@@ -18,6 +18,7 @@ export function sharedState(state, subset) {
     model: source.kind === 'url' ? source.name : null,
     sha256: sharedSha256(state.model),
     quantize: options.quantize,
+    arithmetic: options.arithmetic,
     data: state.datasetSource?.sample ? 'sample' : null,
     subset,
     subset_id: state.count?.id || null,
@@ -37,7 +38,7 @@ function sharedResult(state) {
   const { outcome, count, model: { source, options }, adapter } = state;
   if (!outcome?.report.summary.complete || source.kind === 'files') return null;
   const { report, settings, sample, source: from } = outcome;
-  const same = from?.kind === source.kind && from.name === source.name && from.quantize === options.quantize &&
+  const same = from?.kind === source.kind && from.name === source.name && from.quantize === options.quantize && from.arithmetic === options.arithmetic &&
     sample === dataOf(state).sample && origin(report, 'subset', 'id') === count?.id &&
     JSON.stringify(settings) === JSON.stringify(wholeSettings(state)) &&
     (settings.pooling !== 'adapter' || origin(report, 'adapter', 'sha256') === adapter.card?.sha256);

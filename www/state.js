@@ -5,7 +5,7 @@ import { RUN } from './reports.js';
 import { emptyState } from './share.js';
 import { defaultSource } from './source.js';
 
-/** @import { Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, ModelCard, Quantize, Report, Settings, Subset } from './types' */
+/** @import { Arithmetic, Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, ModelCard, Quantize, Report, Settings, Subset } from './types' */
 /** @import { DownloadProgress, LoadOptions, ModelPlan, StoredModel } from './types' */
 /** @import { Catalogue } from './catalogue.js' */
 /** @import { Comparison as ReportComparison, Item } from './types' */
@@ -22,7 +22,7 @@ import { defaultSource } from './source.js';
  *   sliders, from the layers' products; vectors are empty then
  * @typedef {{ name: string, sample: boolean, read: () => Promise<Uint8Array> }} DatasetSource
  * @typedef {{ report: Report, settings: Settings, sample: boolean, file: string, model: string, source: HeldSource }} Outcome
- * @typedef {{ kind: ModelSource['kind'], name: string, quantize: Quantize | null }} HeldSource where a model came from, and how it was packed
+ * @typedef {{ kind: ModelSource['kind'], name: string, quantize: Quantize | null, arithmetic: Arithmetic }} HeldSource where a model came from, how it was packed and computed
  * @typedef {{ progress: EvaluateProgress, elapsed: number, from: { done: number, elapsed: number } }} Run from: where the encoding
  *   began, after what was restored
  * @typedef {object} Unfinished a run that was paused, or that a reload or a fault ended
@@ -115,7 +115,7 @@ export function initialState(base) {
     panic: '',
     task: null,
     errors: { device: '', model: '', stored: '', catalogue: '', adapter: '', prompts: '', ted: '', layers: '', items: '', compare: '', leaderboard: '', bench: '', share: '' },
-    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, download: null, plan: null, options: { quantize: null, budget_mb: null, streamed: false, out_of_memory: false }, note: '', missing: '' },
+    model: { source: defaultSource(base), card: null, heap: 0, loading: false, progress: null, download: null, plan: null, options: { quantize: null, arithmetic: 'f32', budget_mb: null, streamed: false, out_of_memory: false }, note: '', missing: '' },
     stored: { models: [], usage: null, quota: null, persisted: false, refused: '', checking: null, verdicts: {} },
     catalogue: null,
     adapter: { file: null, card: null, missing: '', note: '' },

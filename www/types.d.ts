@@ -66,6 +66,7 @@ export type ModelCard = {
   device_bytes: number;
   streamed: boolean; // layers stay in the file and are brought to the device for each batch
   quantize: Quantize | null; // how dense weights were packed
+  arithmetic: Arithmetic; // of products with packed weights
   tensor_types: Record<string, number>; // type -> tensors
   sha256: string;
   files: { file: string; sha256: string }[]; // of each weight file
@@ -73,9 +74,11 @@ export type ModelCard = {
   tiles: string | null; // the kernels that were chosen for the adapter, to be remembered; null: there is no choice
 };
 export type Quantize = 'q8' | 'q4';
+export type Arithmetic = 'f32' | 'int8';
 /** How a model is to be held. */
 export type LoadOptions = {
   quantize: Quantize | null; // of dense weights (F32, F16, BF16); null: kept as f32
+  arithmetic: Arithmetic; // of products with packed weights; int8 rounds the activations to 8 bits
   budget_mb: number | null; // device memory it may take; null: as much as there is
   streamed: boolean; // layer by layer, even where the whole model is within the budget
   out_of_memory: boolean; // the device has just been too small: batches are no larger than a whole model's

@@ -208,6 +208,7 @@ fn provenance(encoder: &TextEncoder) -> Value {
             "hidden_size": config.hidden_size,
             "intermediate_size": config.intermediate_size,
             "quantize": info.quantize,
+            "arithmetic": info.arithmetic,
             "streamed": encoder.is_streamed(),
         },
         "device": { "kind": device.kind.name(), "adapter": device.adapter, "software": device.software },

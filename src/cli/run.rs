@@ -37,6 +37,7 @@ pub fn embed(model: &Path, texts: &[String], as_json: bool, options: &Options) -
                 "model": encoder.info.name,
                 "feature": settings.feature.to_string(),
                 "pooling": settings.pooling.to_string(),
+                "arithmetic": encoder.info.arithmetic,
                 "device": encoder.device().adapter,
                 "texts": texts.collect::<Vec<_>>(),
             })

@@ -65,6 +65,8 @@ const READ: &str = if cfg!(target_family = "wasm") { "read" } else { "read_write
 pub struct Wgsl {
     name: &'static str,
     source: &'static str,
+    /// What follows the source.
+    end: &'static str,
     values: Values,
     /// Makes the values that follow from the others.
     unroll: Option<Box<dyn Fn() -> Values + Send + Sync>>,
@@ -83,7 +85,12 @@ impl Wgsl {
             ("workgroup_y", workgroup[1].to_string()),
             ("read", READ.to_string()),
         ];
-        Self { name, source, values, unroll: None, workgroup }
+        Self { name, source, end: "", values, unroll: None, workgroup }
+    }
+
+    /// Puts `end` behind the source: functions that another kernel has too. The name tells whether it is there.
+    pub fn end(self, end: &'static str) -> Self {
+        Self { end, ..self }
     }
 
     /// Fills the place `{{ name }}`.
@@ -137,9 +144,9 @@ impl Wgsl {
 impl KernelSource for Wgsl {
     fn source(&self) -> SourceTemplate {
         let unrolled = self.unroll.as_ref().map_or_else(Vec::new, |unroll| unroll());
-        self.values.iter().chain(&unrolled).fold(SourceTemplate::new(self.source), |source, (name, value)| {
-            source.register(*name, value.as_str())
-        })
+        let source = SourceTemplate::new(self.source).add_template(self.end);
+        let places = self.values.iter().chain(&unrolled);
+        places.fold(source, |source, (name, value)| source.register(*name, value.as_str()))
     }
 
     fn id(&self) -> KernelId {

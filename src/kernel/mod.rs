@@ -3,6 +3,7 @@
 //! Every operation has one file: its contract, its launch, its CPU twin; the `.wgsl` stands beside it.
 //! Called by `model`. All tensors are contiguous f32 unless said otherwise; `T` tokens are packed end to end.
 
+mod arithmetic;
 mod attention;
 mod backends;
 mod copy;
@@ -22,6 +23,7 @@ mod tuning;
 mod vector;
 
 use crate::device::Device;
+pub use arithmetic::Arithmetic;
 pub use attention::Heads as AttentionHeads;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Dispatch, DispatchTensor, backend_extension};
@@ -29,7 +31,7 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 pub use launch::{as_class, is_software, launches, set_software};
 use quant::Layout;
 use quant_matmul::Product;
-pub use quant_matmul::tile::{GPU as GPU_TILES, Tile, as_tile};
+pub use quant_matmul::tile::{GPU as GPU_TILES, INT8 as INT8_TILES, Tile, as_tile};
 pub use rotary::Heads as RotaryHeads;
 pub use tuning::{Tuning, TuningProgress};
 
@@ -103,6 +105,8 @@ pub trait EncoderBackend: burn::backend::Backend {
 pub struct PackedWeight {
     /// How `words` is read.
     pub layout: Layout,
+    /// What products with it are computed in.
+    pub arithmetic: Arithmetic,
     /// Rows of the checkpoint's `[out, in]` weight.
     pub out_features: usize,
     /// Columns of it.
@@ -116,7 +120,7 @@ pub struct PackedWeight {
 }
 
 impl PackedWeight {
-    /// Moves a packed weight to the device.
+    /// Moves a packed weight to the device; products with it are in f32.
     pub fn upload(packed: quant::Packed, device: &Device) -> Self {
         let columns = packed.out_features;
         let integers = |values: Vec<u32>, columns: usize| {
@@ -128,6 +132,7 @@ impl PackedWeight {
         let scale_columns = columns.min(packed.scales.len());
         Self {
             layout: packed.layout,
+            arithmetic: Arithmetic::F32,
             out_features: packed.out_features,
             in_features: packed.in_features,
             words: integers(packed.words, columns),
@@ -135,9 +140,15 @@ impl PackedWeight {
             factor: packed.factor,
         }
     }
+
+    /// The same weight, its products computed in `arithmetic`.
+    #[must_use]
+    pub fn computed_in(self, arithmetic: Arithmetic) -> Self {
+        Self { arithmetic, ..self }
+    }
 }
 
-/// `y = x Wᵀ`: `x [T, in]` -> `[T, out]`, in f32.
+/// `y = x Wᵀ`: `x [T, in]` -> `[T, out]`, in the weight's arithmetic.
 pub fn quant_matmul(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
     product(x, weight, None, false)
 }
@@ -158,8 +169,8 @@ pub fn quant_matmul_swiglu(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
 }
 
 fn product(x: Tensor<2>, weight: &PackedWeight, addend: Option<DispatchTensor>, gated: bool) -> Tensor<2> {
-    let PackedWeight { layout, out_features, factor, .. } = *weight;
-    let product = Product { layout, out_features, factor, gated };
+    let PackedWeight { layout, arithmetic, out_features, factor, .. } = *weight;
+    let product = Product { layout, arithmetic: arithmetic.of(layout), out_features, factor, gated };
     let words = weight.words.clone().into_dispatch();
     let scales = weight.scales.clone().into_dispatch();
     Tensor::from_dispatch(match addend {

@@ -1,10 +1,12 @@
-//! The quantized matrix product; contract in [`super::quant_matmul`], [`super::quant::Packed`] and the two `.wgsl`.
+//! The quantized matrix product; contract in [`super::quant_matmul`], [`super::quant::Packed`] and the three `.wgsl`.
 
+mod int8;
 mod shared;
 pub mod tile;
 mod twin;
 mod unroll;
 
+use super::Arithmetic;
 use super::launch::{self, Wgsl, dense};
 use super::quant::Layout;
 use burn_wgpu::CubeTensor;
@@ -15,6 +17,8 @@ pub use twin::twin;
 #[derive(Clone, Copy, Debug)]
 pub struct Product {
     pub layout: Layout,
+    /// F32 where the layout is dense.
+    pub arithmetic: Arithmetic,
     /// Columns of `words`.
     pub out_features: usize,
     /// Of the scales.
@@ -33,6 +37,9 @@ impl Product {
 /// Values of k that a block has: two vec4 of x, one to eight words.
 const BLOCK: usize = 8;
 
+/// How both products through the workgroup's memory end.
+const STORE: &str = include_str!("quant_matmul_store.wgsl");
+
 pub fn launch(
     x: CubeTensor,
     words: CubeTensor,
@@ -42,7 +49,7 @@ pub fn launch(
 ) -> CubeTensor {
     let x = dense(x);
     let (m, k, n, width) = (x.meta.shape()[0], x.meta.shape()[1], product.out_features, product.width());
-    let (layout, tile) = (product.layout, tile::for_rows(m, product.layout));
+    let (layout, tile) = (product.layout, tile::for_rows(m, product.layout, product.arithmetic));
     let [rows_each, columns_each] = tile.outputs();
     let half = columns_each / 2;
     // A gated product's workgroup has as many columns of the one kind as of the other.
@@ -58,13 +65,19 @@ pub fn launch(
         .into_iter()
         .chain(sizes.map(|size| size as u32))
         .collect();
+    let (name, source) = ("quant_matmul_int8", include_str!("quant_matmul_int8.wgsl"));
     let kernel = match tile.kind {
+        _ if product.arithmetic == Arithmetic::Int8 => Wgsl::new(name, source, tile.lanes)
+            .end(STORE)
+            .set("group", 8 * blocks)
+            .unroll(move || int8::values(layout, tile)),
         Kind::Software | Kind::Registers => {
             Wgsl::new("quant_matmul", include_str!("quant_matmul.wgsl"), tile.lanes)
                 .unroll(move || unroll::values(layout, tile))
         }
         Kind::Shared => {
             Wgsl::new("quant_matmul_shared", include_str!("quant_matmul_shared.wgsl"), tile.lanes)
+                .end(STORE)
                 .unroll(move || shared::values(layout, tile))
         }
     };

@@ -28,22 +28,6 @@ fn weight(k: u32, column: u32) -> f32 {
     {{ weight }}
 }
 
-fn store(m: u32, first: u32, a: vec4<f32>, b: vec4<f32>) {
-    if (m >= info[0]) { return; }
-    let width = info[10];
-    for (var e = 0u; e < 4u; e++) {
-        let c = first + e;
-        if (c >= width) { return; }
-        if (info[9] == 1u) {
-            y[m * width + c] = a[e] / (1.0 + exp(-a[e])) * b[e];
-            continue;
-        }
-        y[m * width + c] = a[e] + addend[m * info[7] + c * info[8]];
-        let d = c + info[6];
-        if (d < width) { y[m * width + d] = b[e] + addend[m * info[7] + d * info[8]]; }
-    }
-}
-
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,

@@ -2,9 +2,9 @@
 //!
 //! A broken WGSL source is only logged by the browser and leaves zeros behind; this makes it an error.
 
-use super::quant::Layout;
+use super::quant::{Layout, Packed};
 use super::quant_matmul::tile::{Tile, as_tile};
-use super::{AttentionHeads, PackedWeight, RotaryHeads, quant};
+use super::{Arithmetic, AttentionHeads, PackedWeight, RotaryHeads, quant};
 use crate::device::{Device, read_back};
 use crate::error::{Error, Result};
 use crate::format::TensorType;
@@ -101,13 +101,23 @@ pub async fn check_heads(device: &Device, heads: AttentionHeads) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::SelfTest`], [`Error::Device`].
-pub(super) async fn check_tile(device: &Device, layout: Layout, tile: Tile) -> Result<()> {
+pub(super) async fn check_tile(
+    device: &Device,
+    layout: Layout,
+    arithmetic: Arithmetic,
+    tile: Tile,
+) -> Result<()> {
     let run = |device: &Device| {
-        let (x, weight) = (normal(device, 21, K), weight_of(device, layout, [N, K]));
+        let weight = weight_of(device, layout, [N, K]).computed_in(arithmetic);
+        let x = normal(device, 21, K);
         let plain = super::quant_matmul(x.clone(), &weight);
         Tensor::cat(vec![plain, super::quant_matmul_swiglu(x, &weight)], 1)
     };
-    compare("quant_matmul in a chosen tile", device, |device| as_tile(tile, || run(device))).await
+    let kernel = match arithmetic {
+        Arithmetic::F32 => "quant_matmul in a chosen tile",
+        Arithmetic::Int8 => "quant_matmul in int8",
+    };
+    compare(kernel, device, |device| as_tile(tile, || run(device))).await
 }
 
 /// Compares what `run` gives on `device` with what it gives on the CPU.
@@ -198,7 +208,13 @@ pub(super) fn weight_of(
         Layout::Packed8 { .. } => TensorType::Q8_0,
         Layout::Dense => TensorType::F32,
     };
-    random_weight(device, dtype, out_features, in_features)
+    let mut packed = random(dtype, out_features, in_features);
+    if let (Layout::Packed8 { group: 16 }, scales) = (layout, &mut packed.scales) {
+        // Each group of 32 as two.
+        *scales = scales.chunks(out_features).flat_map(|row| [row, row].concat()).collect();
+        packed.layout = layout;
+    }
+    PackedWeight::upload(packed, &device.transient())
 }
 
 fn product(device: &Device, dtype: TensorType, rows: usize) -> Tensor<2> {
@@ -206,15 +222,15 @@ fn product(device: &Device, dtype: TensorType, rows: usize) -> Tensor<2> {
 }
 
 fn weight(device: &Device, dtype: TensorType) -> PackedWeight {
-    random_weight(device, dtype, N, K)
+    PackedWeight::upload(random(dtype, N, K), &device.transient())
 }
 
-fn random_weight(device: &Device, dtype: TensorType, n: usize, k: usize) -> PackedWeight {
+fn random(dtype: TensorType, n: usize, k: usize) -> Packed {
     let bytes = match dtype {
         TensorType::F32 => noise(n * k).iter().flat_map(|x| x.to_le_bytes()).collect(),
         _ => blocks(dtype, n * k / dtype.block_len()),
     };
-    PackedWeight::upload(quant::pack(dtype, &bytes, n, k), &device.transient())
+    quant::pack(dtype, &bytes, n, k)
 }
 
 /// Blocks of random codes with scales and minima of both signs.

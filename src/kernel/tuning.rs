@@ -1,12 +1,12 @@
 //! Which tile of the product an adapter runs fastest, for each layout and class of rows: each candidate is checked against
 //! the CPU, then timed. Driven step by step; what it found can be remembered for the adapter.
 //!
-//! Software adapters have one tile, and nothing is measured. A choice changes no result (see `tile`), only its speed.
+//! Software adapters take theirs unmeasured; integers are checked there too. A choice changes no result (see `tile`), only its speed.
 
 use super::quant::Layout;
-use super::quant_matmul::tile::{self, CANDIDATES, GPU, ROWS};
-use super::self_test;
-use crate::device::Device;
+use super::quant_matmul::tile::{self, ROWS, candidates, name, tiles};
+use super::{Arithmetic, self_test};
+use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
 use burn::tensor::Tensor;
 use serde::Serialize;
@@ -36,8 +36,8 @@ pub struct TuningProgress {
 /// A measurement under way.
 pub struct Tuning {
     device: Device,
-    /// What is not chosen yet: layout, class of rows, and the tile that needs only to be checked.
-    open: Vec<(Layout, usize, Option<usize>)>,
+    /// What is not chosen yet: product, class of rows, and the tile that needs only to be checked.
+    open: Vec<((Layout, Arithmetic), usize, Option<usize>)>,
     done: usize,
     /// The layouts whose choices are to be remembered.
     layouts: Vec<&'static str>,
@@ -46,10 +46,15 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// For products with weights of `layouts`; what `remembered` (a former [`Self::finish`]) knows is only checked, and
+    /// For products in `arithmetic` with weights of `layouts`; what `remembered` (a former [`Self::finish`]) knows is only checked, and
     /// what it doesn't, or names otherwise, is measured. Adapters are dense whatever the model: their tiles are at least
     /// checked.
-    pub fn new(device: &Device, layouts: &[Layout], remembered: Option<&str>) -> Self {
+    pub fn new(
+        device: &Device,
+        layouts: &[Layout],
+        arithmetic: Arithmetic,
+        remembered: Option<&str>,
+    ) -> Self {
         let mut tuning = Self {
             device: device.clone(),
             open: Vec::new(),
@@ -58,31 +63,52 @@ impl Tuning {
             chosen: BTreeMap::new(),
         };
         if !device.is_tuned() {
+            tuning.only_check(layouts, arithmetic);
             return tuning;
         }
         tuning.chosen = remembered.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         for layout in layouts {
-            if tuning.layouts.contains(&name(*layout)) {
-                continue; // groups of 16 and 32 share their pipelines
+            let product = (*layout, arithmetic.of(*layout));
+            let name = name(product.0, product.1);
+            if tuning.layouts.contains(&name) {
+                continue; // in f32, groups of 16 and 32 share their pipelines
             }
-            tuning.layouts.push(name(*layout));
-            tuning.take_up(*layout, |_| None);
+            tuning.layouts.push(name);
+            tuning.take_up(product, |_| None);
         }
-        if !tuning.layouts.contains(&name(Layout::Dense)) {
-            tuning.take_up(Layout::Dense, |class| Some(CANDIDATES[class][0]));
+        let adapters = (Layout::Dense, Arithmetic::F32);
+        if !tuning.layouts.contains(&name(adapters.0, adapters.1)) {
+            tuning.take_up(adapters, |class| Some(candidates(adapters.1)[class][0]));
         }
         tuning.open.reverse();
         tuning
     }
 
-    /// Opens the classes of a layout, with the tile that is remembered of each, or `otherwise(class)`.
-    fn take_up(&mut self, layout: Layout, otherwise: impl Fn(usize) -> Option<usize>) {
-        let names = self.chosen.get(name(layout)).map_or(&[][..], Vec::as_slice);
-        for (class, candidates) in CANDIDATES.iter().enumerate() {
+    /// On a GPU that has no choice: the kernels of integers are no part of the self-test, which every model begins with.
+    fn only_check(&mut self, layouts: &[Layout], arithmetic: Arithmetic) {
+        if self.device.kind == DeviceKind::Cpu || arithmetic == Arithmetic::F32 {
+            return;
+        }
+        for layout in layouts.iter().filter(|layout| **layout != Layout::Dense) {
+            for (class, candidates) in candidates(arithmetic).iter().enumerate() {
+                self.open.push(((*layout, arithmetic), class, Some(candidates[0])));
+            }
+        }
+    }
+
+    /// Opens the classes of a product, with the tile that is remembered of each, or `otherwise(class)`.
+    fn take_up(
+        &mut self,
+        (layout, arithmetic): (Layout, Arithmetic),
+        otherwise: impl Fn(usize) -> Option<usize>,
+    ) {
+        let names = self.chosen.get(name(layout, arithmetic)).map_or(&[][..], Vec::as_slice);
+        let tiles = tiles(arithmetic);
+        for (class, candidates) in candidates(arithmetic).iter().enumerate() {
             let remembered = names
                 .get(class)
-                .and_then(|name| candidates.iter().copied().find(|tile| GPU[*tile].to_string() == *name));
-            self.open.push((layout, class, remembered.or_else(|| otherwise(class))));
+                .and_then(|name| candidates.iter().copied().find(|tile| tiles[*tile].to_string() == *name));
+            self.open.push(((layout, arithmetic), class, remembered.or_else(|| otherwise(class))));
         }
     }
 
@@ -91,16 +117,16 @@ impl Tuning {
     /// # Errors
     /// [`Error::SelfTest`] where a layout has no tile that computes what the CPU does, [`Error::Device`].
     pub async fn step(&mut self) -> Result<Option<TuningProgress>> {
-        let Some((layout, class, remembered)) = self.open.pop() else {
+        let Some((product, class, remembered)) = self.open.pop() else {
             return Ok(None);
         };
         let measured = match remembered {
-            Some(tile) if self.computes(layout, tile).await?.is_none() => {
-                self.choose(layout, class, tile);
+            Some(tile) if self.computes(product, tile).await?.is_none() => {
+                self.choose(product, class, tile);
                 false
             }
             _ => {
-                self.measure(layout, class).await?;
+                self.measure(product, class).await?;
                 true
             }
         };
@@ -109,23 +135,24 @@ impl Tuning {
     }
 
     /// Times the candidates that compute what the CPU does, and chooses the fastest.
-    async fn measure(&mut self, layout: Layout, class: usize) -> Result<()> {
+    async fn measure(&mut self, product: (Layout, Arithmetic), class: usize) -> Result<()> {
         let (mut best, mut wrong) = (None, None);
-        let weight = self_test::weight_of(&self.device, layout, FEATURES);
+        let (layout, arithmetic) = product;
+        let weight = self_test::weight_of(&self.device, layout, FEATURES).computed_in(arithmetic);
         let x = self_test::normal(&self.device, ROWS[class], FEATURES[1]);
-        for index in CANDIDATES[class] {
-            if let Some(error) = self.computes(layout, *index).await? {
+        for index in candidates(arithmetic)[class] {
+            if let Some(error) = self.computes(product, *index).await? {
                 wrong = Some(error);
                 continue;
             }
-            let run = || tile::as_tile(GPU[*index], || super::quant_matmul(x.clone(), &weight));
+            let run = || tile::as_tile(tiles(arithmetic)[*index], || super::quant_matmul(x.clone(), &weight));
             let seconds = self.time(run).await?;
             if best.is_none_or(|(fastest, _)| seconds < fastest) {
                 best = Some((seconds, *index));
             }
         }
         match (best, wrong) {
-            (Some((_, tile)), _) => self.choose(layout, class, tile),
+            (Some((_, tile)), _) => self.choose(product, class, tile),
             (None, Some(error)) => return Err(error),
             (None, None) => {}
         }
@@ -133,8 +160,12 @@ impl Tuning {
     }
 
     /// What is wrong with a tile's results, if anything.
-    async fn computes(&self, layout: Layout, tile: usize) -> Result<Option<Error>> {
-        match self_test::check_tile(&self.device, layout, GPU[tile]).await {
+    async fn computes(
+        &self,
+        (layout, arithmetic): (Layout, Arithmetic),
+        tile: usize,
+    ) -> Result<Option<Error>> {
+        match self_test::check_tile(&self.device, layout, arithmetic, tiles(arithmetic)[tile]).await {
             Err(error @ Error::SelfTest { .. }) => Ok(Some(error)),
             checked => checked.map(|()| None),
         }
@@ -145,12 +176,13 @@ impl Tuning {
         if self.layouts.is_empty() { None } else { serde_json::to_string(&self.chosen).ok() }
     }
 
-    fn choose(&mut self, layout: Layout, class: usize, tile: usize) {
-        tile::choose(layout, class, tile);
-        if self.layouts.contains(&name(layout)) {
-            let names = self.chosen.entry(name(layout).into()).or_default();
+    fn choose(&mut self, (layout, arithmetic): (Layout, Arithmetic), class: usize, tile: usize) {
+        tile::choose(layout, arithmetic, class, tile);
+        let name = name(layout, arithmetic);
+        if self.layouts.contains(&name) {
+            let names = self.chosen.entry(name.into()).or_default();
             names.resize(ROWS.len(), String::new());
-            names[class] = GPU[tile].to_string();
+            names[class] = tiles(arithmetic)[tile].to_string();
         }
     }
 
@@ -174,13 +206,5 @@ impl Tuning {
             }
         }
         Ok(fastest / runs as f64)
-    }
-}
-
-fn name(layout: Layout) -> &'static str {
-    match layout {
-        Layout::Packed4 => "Packed4",
-        Layout::Packed8 { .. } => "Packed8",
-        Layout::Dense => "Dense",
     }
 }

@@ -50,6 +50,50 @@ pub fn multiply_rows<const FMA: bool>(x: &[[f32; ROWS]], panel: &[[f32; PANEL]])
     sums
 }
 
+/// `sums += low * low + high * high` of the 16-bit halves of `w` and of `x`, which are codes of a byte.
+#[inline(always)]
+pub fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: i32) {
+    #[cfg(target_arch = "x86_64")]
+    if FMA {
+        use std::arch::x86_64::{
+            __m256i, _mm256_add_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi32,
+            _mm256_storeu_si256,
+        };
+        let (sums, w) = (sums.as_chunks_mut::<8>().0, w.as_chunks::<8>().0);
+        for (sums, w) in sums.iter_mut().zip(w) {
+            let sums: *mut __m256i = sums.as_mut_ptr().cast();
+            // SAFETY: `FMA` is only set where the processor has AVX2; both are 256 bits, and may be unaligned.
+            unsafe {
+                let dots = _mm256_madd_epi16(_mm256_loadu_si256(w.as_ptr().cast()), _mm256_set1_epi32(x));
+                _mm256_storeu_si256(sums, _mm256_add_epi32(_mm256_loadu_si256(sums), dots));
+            }
+        }
+        return;
+    }
+    #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
+    {
+        use std::arch::wasm32::{i32x4, i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane, i32x4_splat};
+        let (sums, w) = (sums.as_chunks_mut::<4>().0, w.as_chunks::<4>().0);
+        for (sums, w) in sums.iter_mut().zip(w) {
+            let dots = i32x4_dot_i16x8(i32x4(w[0], w[1], w[2], w[3]), i32x4_splat(x));
+            let all = i32x4_add(i32x4(sums[0], sums[1], sums[2], sums[3]), dots);
+            *sums = [
+                i32x4_extract_lane::<0>(all),
+                i32x4_extract_lane::<1>(all),
+                i32x4_extract_lane::<2>(all),
+                i32x4_extract_lane::<3>(all),
+            ];
+        }
+        return;
+    }
+    #[allow(unreachable_code, reason = "the instructions above do the same")]
+    for j in 0..PANEL {
+        let half = |value: i32| (value as i16 as i32, value >> 16);
+        let ((w_low, w_high), (x_low, x_high)) = (half(w[j]), half(x));
+        sums[j] += w_low * x_low + w_high * x_high;
+    }
+}
+
 /// `e^x` within two units in the last place, for x from -87.3 to 88, past which it stays: the library's is a call for each element, and loops with
 /// calls stay scalar. Cody and Waite's reduction to |r| <= ln 2 / 2, then the series to r^7.
 #[inline(always)]

@@ -4,6 +4,7 @@ use super::{config, reader::PIECE, split};
 use crate::error::{Error, Result};
 use crate::format::safetensors::{Index, Safetensors};
 use crate::format::{Source, TensorInfo, TensorType, gguf::Gguf};
+use crate::kernel::Arithmetic;
 use crate::kernel::quant::{Layout, Quantize};
 use crate::model::{
     Config, Family,
@@ -35,6 +36,8 @@ pub struct ModelInfo {
     pub tensor_types: BTreeMap<TensorType, usize>,
     /// How dense matrices are packed while they are loaded.
     pub quantize: Option<Quantize>,
+    /// What the decoder's products with packed matrices are computed in.
+    pub arithmetic: Arithmetic,
     /// Tokens that a text is cut to.
     pub max_length: usize,
     /// Name, as `name`, and SHA-256 of each weight file; empty before they were read.
@@ -145,6 +148,12 @@ impl Header {
         self
     }
 
+    /// Computes the decoder's products in `arithmetic`; those with dense matrices stay in f32.
+    pub fn computed_in(mut self, arithmetic: Arithmetic) -> Self {
+        self.info.arithmetic = arithmetic;
+        self
+    }
+
     async fn from_gguf(sources: Vec<Rc<dyn Source>>) -> Result<Self> {
         if let Some(file) = sources.iter().find(|source| source.name().ends_with(".safetensors")) {
             return Err(Error::NotAModel {
@@ -245,6 +254,7 @@ impl Header {
                 .sum(),
             tensor_types,
             quantize: None,
+            arithmetic: Arithmetic::F32,
             max_length: MAX_LENGTH.min(config.max_position_embeddings),
             sha256: Vec::new(),
         };

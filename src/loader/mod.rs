@@ -21,6 +21,7 @@ use crate::device::Device;
 use crate::encoder::TextEncoder;
 use crate::error::{Error, Result};
 use crate::format::Source;
+use crate::kernel::Arithmetic;
 use crate::kernel::quant::{self, Packer};
 use crate::model::{Decoder, LayerSource, Weights, config::Role};
 use burn::tensor::{Tensor, TensorData};
@@ -70,7 +71,7 @@ impl Loading {
         }
         header.join(device.max_buffer_bytes);
         let readers = header.sources.iter().cloned().map(Sequential::new).collect();
-        let weights = Weights::new(header.sources[0].name());
+        let weights = Weights::new(header.sources[0].name()).computed_in(header.info.arithmetic);
         Ok(Self {
             device,
             readers,
@@ -184,6 +185,7 @@ struct FileLayers {
     sources: Vec<Rc<dyn Source>>,
     /// Of each layer, in file order.
     tensors: Vec<Vec<Planned>>,
+    arithmetic: Arithmetic,
     device: Device,
 }
 
@@ -195,14 +197,15 @@ impl FileLayers {
                 tensors[layer].push(planned.clone());
             }
         }
-        Self { sources: header.sources.clone(), tensors, device: device.transient() }
+        let (sources, arithmetic) = (header.sources.clone(), header.info.arithmetic);
+        Self { sources, tensors, arithmetic, device: device.transient() }
     }
 }
 
 impl LayerSource for FileLayers {
     fn load(&self, index: usize) -> Pin<Box<dyn Future<Output = Result<Weights>> + '_>> {
         Box::pin(async move {
-            let mut weights = Weights::new(self.sources[0].name());
+            let mut weights = Weights::new(self.sources[0].name()).computed_in(self.arithmetic);
             for planned in &self.tensors[index] {
                 let source = &self.sources[planned.source];
                 if planned.role == Role::Vector {

@@ -2,14 +2,16 @@
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::kernel::PackedWeight;
 use crate::kernel::quant::{Packed, join_outputs};
+use crate::kernel::{Arithmetic, PackedWeight};
 use burn::tensor::Tensor;
 use std::collections::HashMap;
 
 /// The tensors of one file, by Hugging Face's names without prefix.
 pub struct Weights {
     file: String,
+    /// What the products with them are computed in.
+    arithmetic: Arithmetic,
     /// Linear layers, `[out, in]`; of joined ones the first name has all.
     matrices: HashMap<String, PackedWeight>,
     /// Those that wait for the others they are joined with.
@@ -21,12 +23,24 @@ pub struct Weights {
 impl Weights {
     /// None yet, for `file`.
     pub fn new(file: impl Into<String>) -> Self {
-        Self { file: file.into(), matrices: HashMap::new(), waiting: HashMap::new(), vectors: HashMap::new() }
+        Self {
+            file: file.into(),
+            arithmetic: Arithmetic::F32,
+            matrices: HashMap::new(),
+            waiting: HashMap::new(),
+            vectors: HashMap::new(),
+        }
+    }
+
+    /// Products with the matrices inserted from now on are computed in `arithmetic`.
+    #[must_use]
+    pub fn computed_in(self, arithmetic: Arithmetic) -> Self {
+        Self { arithmetic, ..self }
     }
 
     /// Keeps a linear layer's weight.
     pub fn insert_matrix(&mut self, name: String, weight: PackedWeight) {
-        self.matrices.insert(name, weight);
+        self.matrices.insert(name, weight.computed_in(self.arithmetic));
     }
 
     /// Moves a weight of the decoder to the device; one of `joined` once the last of them is here, all of them as one.

@@ -129,8 +129,8 @@ impl Run {
         self.stored_length
     }
 
-    /// What stored vectors depend on besides their texts, as 64 hexadecimal digits: model, feature, adapter,
-    /// precision, device and version.
+    /// What stored vectors depend on besides their texts, as 64 hexadecimal digits: model, arithmetic, feature,
+    /// adapter, precision, device and version.
     pub fn scope_id(&self) -> String {
         sha256_hex(self.scope.to_string().as_bytes())
     }
@@ -233,6 +233,7 @@ pub(super) fn provenance(encoder: &TextEncoder, dataset: &Dataset, subset: &Subs
             "hidden_size": encoder.config.hidden_size,
             "max_length": info.max_length,
             "quantize": info.quantize,
+            "arithmetic": info.arithmetic,
         },
         "dataset": { "file": dataset.file, "sha256": dataset.sha256 },
         "subset": { "id": subset.id(&dataset.sha256), "definition": subset.to_string() },
@@ -270,6 +271,7 @@ fn scope(encoder: &TextEncoder, settings: &Settings) -> Value {
         "model": hashes,
         "max_length": encoder.info.max_length,
         "quantize": encoder.info.quantize,
+        "arithmetic": encoder.info.arithmetic,
         "feature": settings.feature.to_string(),
         "layer_weights": weights,
         "adapter": settings.pooling.adapter().map(|adapter| &adapter.info.sha256),

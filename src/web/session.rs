@@ -8,7 +8,7 @@ use crate::encoder::{Settings, TOKEN_BUDGET, TextEncoder};
 use crate::error::{Error, Result};
 use crate::kernel::quant::{Layout, Quantize};
 use crate::kernel::self_test::{SelfTest, Tested, check_heads};
-use crate::kernel::{self, Tuning};
+use crate::kernel::{self, Arithmetic, Tuning};
 use crate::loader::{AdapterFile, Header, Limits, Loading, Placement, SLOTS};
 use crate::model::adapter::AdapterKind;
 use crate::model::{Adapter, Feature, Pooling, Precision};
@@ -78,6 +78,8 @@ struct SettingsFromPage {
 struct LoadOptions {
     /// q8 or q4: how dense weights are packed.
     quantize: Option<String>,
+    /// f32 or int8: what products with packed weights are computed in.
+    arithmetic: String,
     budget_mb: Option<f64>,
     /// Streamed, even where the whole model is within the limits.
     streamed: bool,
@@ -139,6 +141,7 @@ impl Session {
         if let Some(name) = &options.quantize {
             header = header.quantize(name.parse::<Quantize>()?);
         }
+        header = header.computed_in(options.arithmetic.parse::<Arithmetic>()?);
         let asked = options.budget_mb.map(|megabytes| (1e6 * megabytes) as u64);
         let own = (self.device.kind == DeviceKind::Cpu).then_some(CPU_BUDGET);
         let limits = Limits {
@@ -396,7 +399,7 @@ impl Session {
         }
         self.tested.borrow_mut().passed(&layouts);
         check_heads(&self.device, header.config.heads()).await?;
-        let mut tuning = Tuning::new(&self.device, &layouts, tiles);
+        let mut tuning = Tuning::new(&self.device, &layouts, header.info.arithmetic, tiles);
         while let Some(of) = tuning.step().await? {
             report(progress, "tuning", of).await?;
         }
@@ -539,6 +542,7 @@ fn card(encoder: &TextEncoder, load_ms: f64, tiles: Option<String>) -> serde_jso
         "device_bytes": info.device_bytes,
         "streamed": encoder.is_streamed(),
         "quantize": info.quantize,
+        "arithmetic": info.arithmetic,
         "tensor_types": types.collect::<serde_json::Map<_, _>>(),
         "sha256": info.sha256.first().map_or("", |(_, digits)| digits),
         "files": info.sha256.iter().map(|(file, sha256)| json!({ "file": file, "sha256": sha256 })).collect::<Vec<_>>(),

@@ -5,6 +5,7 @@
 use gran_ted::device::Device;
 use gran_ted::encoder::TextEncoder;
 use gran_ted::format::{DiskFile, Memory, Source, safetensors::Safetensors};
+use gran_ted::kernel::Arithmetic;
 use gran_ted::loader::{Header, Loading};
 use pollster::block_on;
 use std::path::{Path, PathBuf};
@@ -34,8 +35,13 @@ pub fn cached_model(name: &str, command: &str) -> PathBuf {
 
 /// A model from files on disk.
 pub fn load(files: &[PathBuf], device: Device) -> TextEncoder {
+    load_in(Arithmetic::F32, files, device)
+}
+
+/// The same with its products in `arithmetic`.
+pub fn load_in(arithmetic: Arithmetic, files: &[PathBuf], device: Device) -> TextEncoder {
     let sources = files.iter().map(|path| Rc::new(DiskFile::open(path).unwrap()) as Rc<dyn Source>).collect();
-    load_header(block_on(Header::read(sources)).unwrap(), device)
+    load_header(block_on(Header::read(sources)).unwrap().computed_in(arithmetic), device)
 }
 
 /// Files that are held in memory.

@@ -1,6 +1,6 @@
 // Model card: load with progress in bytes, the facts of the loaded model, and other sources.
 import { byId, element, showText } from '../dom.js';
-import { readQuantize } from '../share.js';
+import { readArithmetic, readQuantize } from '../share.js';
 import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent, plural } from '../format.js';
 
 /** @import { App } from '../app.js' */
@@ -122,22 +122,27 @@ export function planFacts(plan) {
   ];
 }
 
-/** Budget, placement and packing, which hold for the next load. @param {App} app */
+/** Budget, placement, packing and arithmetic, which hold for the next load. @param {App} app */
 function optionsView(app) {
   const budget = byId('budget', HTMLInputElement);
   const held = byId('held', HTMLSelectElement);
   const quantize = byId('quantize', HTMLSelectElement);
+  const arithmetic = byId('arithmetic', HTMLSelectElement);
   const read = () => {
     if (!budget.checkValidity()) return void budget.reportValidity();
-    app.setLoadOptions({ budget_mb: budget.value ? Number(budget.value) : null, streamed: held.value === 'streamed', quantize: quantize.value ? readQuantize(quantize.value) : null });
+    app.setLoadOptions({
+      budget_mb: budget.value ? Number(budget.value) : null, streamed: held.value === 'streamed',
+      quantize: quantize.value ? readQuantize(quantize.value) : null, arithmetic: readArithmetic(arithmetic.value),
+    });
   };
-  for (const control of [budget, held, quantize]) control.addEventListener('change', read);
+  for (const control of [budget, held, quantize, arithmetic]) control.addEventListener('change', read);
 
   return (/** @type {LoadOptions} */ options, /** @type {boolean} */ busy) => {
     if (document.activeElement !== budget) budget.value = String(options.budget_mb ?? '');
     held.value = options.streamed ? 'streamed' : '';
     quantize.value = options.quantize ?? '';
-    budget.disabled = held.disabled = quantize.disabled = busy;
+    arithmetic.value = options.arithmetic;
+    budget.disabled = held.disabled = quantize.disabled = arithmetic.disabled = busy;
   };
 }
 
@@ -154,6 +159,7 @@ function factList(card, { heap, plan }) {
     fact('Longest text', `${formatCount(card.max_length)} tokens`),
     fact('Tensors', types.join(', ')),
     ...(card.quantize ? [fact('Packed to', card.quantize === 'q8' ? '8 bits' : '4 bits')] : []),
+    ...(card.arithmetic === 'int8' ? [fact('Products', 'in 8-bit integers')] : []),
     fact('File', formatBytes(card.file_bytes)),
     fact('Device memory', card.streamed && plan ? `up to ${formatBytes(plan.streamed_bytes)}, layer by layer` : formatBytes(card.device_bytes)),
     fact('Page memory', formatBytes(heap)),

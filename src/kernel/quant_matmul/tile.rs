@@ -3,6 +3,7 @@
 //! Every tile adds in the order of k, and those of GPUs with the same fused multiply-adds: a row's result does not depend
 //! on the tile, so a choice can be measured anew without changing an embedding.
 
+use super::super::Arithmetic;
 use super::super::launch;
 use super::super::quant::Layout;
 use std::cell::Cell;
@@ -26,7 +27,7 @@ pub enum Kind {
     Software,
     /// All in registers, with fused multiply-adds.
     Registers,
-    /// Sixteen k of x and of the dequantized weight in the workgroup's memory.
+    /// Sixteen k of x and of the dequantized weight in the workgroup's memory, or thirty-two of their codes.
     Shared,
 }
 
@@ -88,16 +89,39 @@ pub const GPU: [Tile; 7] = [
     Tile { kind: Kind::Shared, rows: 8, columns: 8, lanes: [16, 8] },
 ];
 
+/// For integers, software adapters among them: the same in memory of the workgroup, a quarter as large.
+///
+/// For 32 k of 4-bit weights, as above (128 bytes a row of x; 16 of codes and 4 of scales a column). A dot product of four
+/// codes counts eight operations; beside each sum in f32 stands one of integers.
+///
+/// | tile              | outputs | operations | bytes | per byte | registers | workgroup memory |
+/// |-------------------|---------|------------|-------|----------|-----------|------------------|
+/// | Shared 1x8, 8x8   | 8 x 64  | 32,768     | 2,304 | 14       | 52        | 2.9 KiB          |
+/// | Shared 4x8, 8x8   | 32 x 64 | 131,072    | 5,376 | 24       | 108       | 4 KiB            |
+/// | Shared 4x8, 8x16  | 64 x 64 | 262,144    | 9,472 | 28       | 108       | 5.3 KiB          |
+///
+/// A row is rounded by one invocation, once a workgroup: 200 operations for 64 columns' 512 dot products. Eight rows a
+/// lane would hold 128 registers of sums.
+pub const INT8: [Tile; 3] = [
+    Tile { kind: Kind::Shared, rows: 1, columns: 8, lanes: [8, 8] },
+    Tile { kind: Kind::Shared, rows: 4, columns: 8, lanes: [8, 8] },
+    Tile { kind: Kind::Shared, rows: 4, columns: 8, lanes: [8, 16] },
+];
+
 /// Numbers of rows that are told apart: at most 8, 32, 128, and more. They are measured at these, and at the last.
 pub const ROWS: [usize; 4] = [8, 32, 128, 512];
 /// Which of [`GPU`] are measured for each, the one first that is taken unmeasured.
-pub const CANDIDATES: [&[usize]; 4] = [&[1, 0, 3], &[2, 1, 3], &[3, 2, 4, 5], &[4, 3, 5, 6]];
-/// Layouts that have pipelines of their own: 4 bits, 8 bits (groups of both sizes) and f32.
-const LAYOUTS: usize = 3;
+const GPU_CANDIDATES: [&[usize]; ROWS.len()] = [&[1, 0, 3], &[2, 1, 3], &[3, 2, 4, 5], &[4, 3, 5, 6]];
+/// The same of [`INT8`].
+const INT8_CANDIDATES: [&[usize]; ROWS.len()] = [&[0, 1], &[1, 0], &[1, 2], &[2, 1]];
 
-/// Indices into [`GPU`].
-static CHOSEN: RwLock<[[usize; ROWS.len()]; LAYOUTS]> =
-    RwLock::new([[CANDIDATES[0][0], CANDIDATES[1][0], CANDIDATES[2][0], CANDIDATES[3][0]]; LAYOUTS]);
+/// Products that have pipelines of their own. In f32, groups of both sizes share them.
+const NAMES: [&str; 6] =
+    ["Packed4", "Packed8", "Dense", "Packed4 int8", "Packed8 int8", "Packed8 int8 by 16"];
+
+/// Indices into the tiles of each, one a class of rows.
+static CHOSEN: RwLock<[[Option<usize>; ROWS.len()]; NAMES.len()]> =
+    RwLock::new([[None; ROWS.len()]; NAMES.len()]);
 
 thread_local! {
     /// What [`as_tile`] asks for.
@@ -105,19 +129,42 @@ thread_local! {
 }
 
 /// The tile for a product of `rows` rows.
-pub fn for_rows(rows: usize, layout: Layout) -> Tile {
+pub fn for_rows(rows: usize, layout: Layout, arithmetic: Arithmetic) -> Tile {
+    let class = class(rows);
+    let chosen = || CHOSEN.read().ok().and_then(|all| all[index(layout, arithmetic)][class]);
     match TILE.get() {
         Some(tile) => tile,
-        None if launch::is_software() => SOFTWARE,
-        None => GPU[CHOSEN.read().map_or(CANDIDATES[class(rows)][0], |all| all[index(layout)][class(rows)])],
+        None if arithmetic == Arithmetic::F32 && launch::is_software() => SOFTWARE,
+        None => tiles(arithmetic)[chosen().unwrap_or(candidates(arithmetic)[class][0])],
     }
 }
 
-/// Takes `GPU[tile]` from now on for the class of rows.
-pub fn choose(layout: Layout, class: usize, tile: usize) {
+/// Takes that one of [`tiles`] from now on for the class of rows.
+pub fn choose(layout: Layout, arithmetic: Arithmetic, class: usize, tile: usize) {
     if let Ok(mut all) = CHOSEN.write() {
-        all[index(layout)][class] = tile;
+        all[index(layout, arithmetic)][class] = Some(tile);
     }
+}
+
+/// The tiles of a GPU.
+pub fn tiles(arithmetic: Arithmetic) -> &'static [Tile] {
+    match arithmetic {
+        Arithmetic::F32 => &GPU,
+        Arithmetic::Int8 => &INT8,
+    }
+}
+
+/// Which of [`tiles`] are measured for each class of rows.
+pub fn candidates(arithmetic: Arithmetic) -> &'static [&'static [usize]; ROWS.len()] {
+    match arithmetic {
+        Arithmetic::F32 => &GPU_CANDIDATES,
+        Arithmetic::Int8 => &INT8_CANDIDATES,
+    }
+}
+
+/// The name of a product's pipelines.
+pub fn name(layout: Layout, arithmetic: Arithmetic) -> &'static str {
+    NAMES[index(layout, arithmetic)]
 }
 
 /// Runs `work` with products in `tile`.
@@ -129,10 +176,13 @@ fn class(rows: usize) -> usize {
     ROWS[..ROWS.len() - 1].iter().take_while(|most| rows > **most).count()
 }
 
-fn index(layout: Layout) -> usize {
-    match layout {
-        Layout::Packed4 => 0,
-        Layout::Packed8 { .. } => 1,
-        Layout::Dense => 2,
+fn index(layout: Layout, arithmetic: Arithmetic) -> usize {
+    match (layout, arithmetic) {
+        (Layout::Packed4, Arithmetic::F32) => 0,
+        (Layout::Packed8 { .. }, Arithmetic::F32) => 1,
+        (Layout::Dense, _) => 2,
+        (Layout::Packed4, Arithmetic::Int8) => 3,
+        (Layout::Packed8 { group: 32 }, Arithmetic::Int8) => 4,
+        (Layout::Packed8 { .. }, Arithmetic::Int8) => 5,
     }
 }

@@ -1,6 +1,9 @@
 //! The quantized product on the CPU: panels of columns are dequantized once and multiplied with all rows.
 
+mod int8;
+
 use super::Product;
+use crate::kernel::Arithmetic;
 use crate::kernel::launch::{from_host, host, rows_columns};
 use crate::kernel::quant::Layout;
 use crate::kernel::vector::{PANEL, ROWS, exp, madd, multiply_rows, simd};
@@ -26,12 +29,19 @@ pub fn twin(
         Some(addend) => Finish::Add { values: addend.storage(), stride: 0 },
         None => Finish::Store,
     };
-    let rows = interleave(x.storage(), k);
     let width = product.width();
     let mut output = vec![0.0; m * width];
-    for_panels(width, &mut output, |first, output| {
-        multiply_panel(&rows, m, &weight, &finish, Panel { first, width }, output);
-    });
+    if product.arithmetic == Arithmetic::Int8 {
+        let rows = int8::Rows::new(x.storage(), k, layout.group().unwrap_or(k));
+        for_panels(width, &mut output, |first, output| {
+            multiply_codes(&rows, m, &weight, &finish, Panel { first, width }, output);
+        });
+    } else {
+        let rows = interleave(x.storage(), k);
+        for_panels(width, &mut output, |first, output| {
+            multiply_panel(&rows, m, &weight, &finish, Panel { first, width }, output);
+        });
+    }
     from_host(output, [m, width])
 }
 
@@ -120,21 +130,62 @@ fn multiply_panel_body<const FMA: bool>(
         up_panel.resize(weight.k, [0f32; PANEL]);
         unpack_panel::<FMA>(weight, at.width + at.first, &mut up_panel);
     }
-    let width = PANEL.min(at.width - at.first);
     for (block, x) in x.chunks_exact(weight.k).enumerate() {
         let mut sums = multiply_rows::<FMA>(x, &panel);
         if gated {
             gate::<FMA>(&mut sums, &multiply_rows::<FMA>(x, &up_panel));
         }
-        for (row, sums) in (block * ROWS..m).zip(&mut sums) {
-            if let Finish::Add { values, stride } = finish {
-                let addend = &values[row * stride + at.first..][..width];
-                sums.iter_mut().zip(addend).for_each(|(sum, value)| *sum += value);
-            }
-            for (column, sum) in sums[..width].iter().enumerate() {
-                // SAFETY: row < m and first + column < width, inside the output; no other panel has these columns.
-                unsafe { *output.start.add(row * at.width + at.first + column) = *sum };
-            }
+        store(&mut sums, block * ROWS..m, finish, &at, output);
+    }
+}
+
+simd!(fn multiply_codes(
+    x: &int8::Rows,
+    m: usize,
+    weight: &Weight,
+    finish: &Finish,
+    at: Panel,
+    output: &Output,
+) = multiply_codes_body);
+
+#[inline(always)]
+fn multiply_codes_body<const FMA: bool>(
+    x: &int8::Rows,
+    m: usize,
+    weight: &Weight,
+    finish: &Finish,
+    at: Panel,
+    output: &Output,
+) {
+    let panel = int8::Codes::unpack(weight, at.first);
+    let up_panel = matches!(finish, Finish::Gated).then(|| int8::Codes::unpack(weight, at.width + at.first));
+    for block in 0..m.div_ceil(ROWS) {
+        let mut sums = panel.multiply::<FMA>(x, block);
+        if let Some(up_panel) = &up_panel {
+            gate::<FMA>(&mut sums, &up_panel.multiply::<FMA>(x, block));
+        }
+        store(&mut sums, block * ROWS..m, finish, &at, output);
+    }
+}
+
+/// Writes the sums of `rows`, as many as there are.
+#[inline(always)]
+fn store(
+    sums: &mut [[f32; PANEL]; ROWS],
+    rows: std::ops::Range<usize>,
+    finish: &Finish,
+    at: &Panel,
+    output: &Output,
+) {
+    let width = PANEL.min(at.width - at.first);
+    for (row, sums) in rows.zip(sums) {
+        if let Finish::Add { values, stride } = finish {
+            let addend = &values[row * stride + at.first..][..width];
+            sums.iter_mut().zip(addend).for_each(|(sum, value)| *sum += value);
+        }
+        for (column, sum) in sums[..width].iter().enumerate() {
+            // SAFETY: row < m and first + column < width, inside the output; no other panel has these columns.
+            unsafe { *output.start.add(row * at.width + at.first + column) = *sum };
         }
     }
 }
