@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::kernel;
 use burn::tensor::{Tensor, TensorData};
+use cubecl::profile::TimingMethod;
 
 /// The kind of device a person asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +147,20 @@ impl Device {
     /// [`Error::Device`] with the device's own words.
     pub async fn wait(&self) -> Result<()> {
         read_back(Tensor::zeros([1, 1], &self.burn)).await.map(drop)
+    }
+
+    /// Gives the device `work`, waits, and tells the seconds that it took by the device's own clock; `None` where it has
+    /// none, or didn't look at it.
+    ///
+    /// # Errors
+    /// [`Error::Device`] with the device's own words.
+    pub(crate) async fn seconds(&self, work: impl FnOnce() + Send) -> Result<Option<f64>> {
+        let ((), duration) = self.burn.profile(work).map_err(|e| failed(&format!("{e:?}")))?;
+        self.wait().await?; // tells of a lost device, where the duration would panic
+        if duration.timing_method() == TimingMethod::System {
+            return Ok(None);
+        }
+        Ok(duration.resolve().await.map(|ticks| ticks.duration().as_secs_f64()))
     }
 }
 

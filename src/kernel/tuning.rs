@@ -6,22 +6,17 @@
 use super::quant::Layout;
 use super::quant_matmul::tile::{self, CANDIDATES, GPU, ROWS};
 use super::self_test;
+use crate::clock::{Clock, Effort};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use burn::tensor::Tensor;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use web_time::Instant;
 
 /// Inputs and outputs of the timed product: a layer's projection of middle size.
 const FEATURES: [usize; 2] = [1024, 1024];
-/// Seconds that a sample should last at least: several times its read-back.
-const LASTING: f64 = 0.02;
-/// Samples of a candidate, of which the fastest counts; one where it lasts so many seconds.
-const SAMPLES: usize = 3;
-const LONG: f64 = 0.2;
-/// Runs in a sample at most.
-const MOST_RUNS: usize = 1024;
+/// Of the samples of a candidate, which has been checked before, the fastest counts; of one that lasts, one is enough.
+const EFFORT: Effort =
+    Effort { lasting: 0.02, samples: 3, fewest: 1, enough: 0.2, left: f64::INFINITY, warm: true };
 
 /// How far a measurement is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -36,6 +31,8 @@ pub struct TuningProgress {
 /// A measurement under way.
 pub struct Tuning {
     device: Device,
+    /// There once something is measured.
+    clock: Option<Clock>,
     /// What is not chosen yet: layout, class of rows, and the tile that needs only to be checked.
     open: Vec<(Layout, usize, Option<usize>)>,
     done: usize,
@@ -52,6 +49,7 @@ impl Tuning {
     pub fn new(device: &Device, layouts: &[Layout], remembered: Option<&str>) -> Self {
         let mut tuning = Self {
             device: device.clone(),
+            clock: None,
             open: Vec::new(),
             done: 0,
             layouts: Vec::new(),
@@ -110,6 +108,10 @@ impl Tuning {
 
     /// Times the candidates that compute what the CPU does, and chooses the fastest.
     async fn measure(&mut self, layout: Layout, class: usize) -> Result<()> {
+        let clock = match self.clock.take() {
+            Some(clock) => clock,
+            None => Clock::start(&self.device).await?,
+        };
         let (mut best, mut wrong) = (None, None);
         let weight = self_test::weight_of(&self.device, layout, FEATURES);
         let x = self_test::normal(&self.device, ROWS[class], FEATURES[1]);
@@ -119,11 +121,13 @@ impl Tuning {
                 continue;
             }
             let run = || tile::as_tile(GPU[*index], || super::quant_matmul(x.clone(), &weight));
-            let seconds = self.time(run).await?;
+            let samples = clock.kernel(&run, EFFORT).await?;
+            let seconds = samples.times.into_iter().fold(f64::INFINITY, f64::min);
             if best.is_none_or(|(fastest, _)| seconds < fastest) {
                 best = Some((seconds, *index));
             }
         }
+        self.clock = Some(clock);
         match (best, wrong) {
             (Some((_, tile)), _) => self.choose(layout, class, tile),
             (None, Some(error)) => return Err(error),
@@ -152,28 +156,6 @@ impl Tuning {
             names.resize(ROWS.len(), String::new());
             names[class] = GPU[tile].to_string();
         }
-    }
-
-    /// Seconds of one run, in the fastest sample.
-    async fn time(&self, run: impl Fn() -> Tensor<2>) -> Result<f64> {
-        let sample = async |runs: usize| -> Result<f64> {
-            let start = Instant::now();
-            (0..runs).for_each(|_| drop(run()));
-            self.device.wait().await?;
-            Ok(start.elapsed().as_secs_f64())
-        };
-        let mut runs = 1;
-        let mut fastest = sample(runs).await?;
-        while fastest < LASTING && runs < MOST_RUNS {
-            runs *= 4;
-            fastest = sample(runs).await?;
-        }
-        if fastest < LONG {
-            for _ in 1..SAMPLES {
-                fastest = fastest.min(sample(runs).await?);
-            }
-        }
-        Ok(fastest / runs as f64)
     }
 }
 
