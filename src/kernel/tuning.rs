@@ -35,6 +35,8 @@ pub struct Tuning {
     clock: Option<Clock>,
     /// What is not chosen yet: layout, class of rows, and the tile that needs only to be checked.
     open: Vec<(Layout, usize, Option<usize>)>,
+    /// Tiles that compute what the CPU does, each found so once for all classes.
+    right: Vec<(Layout, usize)>,
     done: usize,
     /// The layouts whose choices are to be remembered.
     layouts: Vec<&'static str>,
@@ -51,6 +53,7 @@ impl Tuning {
             device: device.clone(),
             clock: None,
             open: Vec::new(),
+            right: Vec::new(),
             done: 0,
             layouts: Vec::new(),
             chosen: BTreeMap::new(),
@@ -137,10 +140,17 @@ impl Tuning {
     }
 
     /// What is wrong with a tile's results, if anything.
-    async fn computes(&self, layout: Layout, tile: usize) -> Result<Option<Error>> {
+    async fn computes(&mut self, layout: Layout, tile: usize) -> Result<Option<Error>> {
+        if self.right.contains(&(layout, tile)) {
+            return Ok(None);
+        }
         match self_test::check_tile(&self.device, layout, GPU[tile]).await {
             Err(error @ Error::SelfTest { .. }) => Ok(Some(error)),
-            checked => checked.map(|()| None),
+            checked => {
+                checked?;
+                self.right.push((layout, tile));
+                Ok(None)
+            }
         }
     }
 
