@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::kernel;
 use burn::tensor::{Tensor, TensorData};
 use cubecl::profile::TimingMethod;
+use serde::Serialize;
 
 /// The kind of device a person asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,15 @@ impl std::str::FromStr for DeviceKind {
             }),
         }
     }
+}
+
+/// Memory as the runtime counts it, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceMemory {
+    /// Of tensors.
+    pub in_use: u64,
+    /// Taken from the device: with the pages that are kept for the next tensors.
+    pub reserved: u64,
 }
 
 /// An opened device.
@@ -116,6 +126,12 @@ impl Device {
     /// Whether it has several tiles for a product, of which the fastest is to be measured.
     pub(crate) fn is_tuned(&self) -> bool {
         self.kind == DeviceKind::Gpu && !kernel::is_software()
+    }
+
+    /// What the process holds of it; `None` on the CPU, where nobody counts.
+    pub fn memory(&self) -> Option<DeviceMemory> {
+        let usage = self.burn.memory_pool_usage()?;
+        Some(DeviceMemory { in_use: usage.bytes_in_use, reserved: usage.bytes_reserved })
     }
 
     /// Burn's handle.

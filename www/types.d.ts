@@ -64,6 +64,7 @@ export type ModelCard = {
   parameters: number;
   file_bytes: number;
   device_bytes: number;
+  device_memory: { in_use: number; reserved: number } | null; // as the runtime counts it after the load; null: it does not
   streamed: boolean; // layers stay in the file and are brought to the device for each batch
   quantize: Quantize | null; // how dense weights were packed
   tensor_types: Record<string, number>; // type -> tensors

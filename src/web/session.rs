@@ -534,6 +534,7 @@ fn card(encoder: &TextEncoder, load_ms: f64, tiles: Option<String>) -> serde_jso
         "parameters": info.parameters,
         "file_bytes": info.file_bytes,
         "device_bytes": info.device_bytes,
+        "device_memory": encoder.device().memory(),
         "streamed": encoder.is_streamed(),
         "quantize": info.quantize,
         "tensor_types": types.collect::<serde_json::Map<_, _>>(),
