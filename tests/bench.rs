@@ -79,14 +79,19 @@ fn the_devices_own_clock_agrees_with_the_walls() {
     wall.kind = ClockKind::Wall;
     let x = Tensor::<2>::full([256, 1024], 0.5, device.burn());
     let effort =
-        Effort { lasting: 0.1, samples: 5, fewest: 5, enough: 1.0, left: f64::INFINITY, warm: false };
-    let least = |clock: &Clock| {
+        Effort { lasting: 0.05, samples: 1, fewest: 1, enough: 0.0, left: f64::INFINITY, warm: true };
+    let time = |clock: &Clock| {
         let samples = block_on(clock.kernel(&|| kernel::multiply_adds(x.clone(), 256), effort)).unwrap();
         assert_eq!(samples.clock, clock.kind);
-        samples.times.into_iter().fold(f64::INFINITY, f64::min)
+        samples.times[0]
     };
-    let (own, wall) = (least(&own), least(&wall));
-    assert!((0.7..1.3).contains(&(own / wall)), "{own} s by the device's clock, {wall} s by the wall's");
+    // In turn, and the least of each: other work on the machine comes and goes.
+    let mut least = [f64::INFINITY; 2];
+    for _ in 0..10 {
+        least = [least[0].min(time(&own)), least[1].min(time(&wall))];
+    }
+    let [own, wall] = least;
+    assert!((0.6..1.5).contains(&(own / wall)), "{own} s by the device's clock, {wall} s by the wall's");
 }
 
 #[test]
