@@ -3,6 +3,8 @@
 use crate::error::{Error, Result};
 use crate::kernel;
 use burn::tensor::{Tensor, TensorData};
+use cubecl::profile::TimingMethod;
+use serde::Serialize;
 
 /// The kind of device a person asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,15 @@ impl std::str::FromStr for DeviceKind {
             }),
         }
     }
+}
+
+/// Memory as the runtime counts it, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceMemory {
+    /// Of tensors.
+    pub in_use: u64,
+    /// Taken from the device: with the pages that are kept for the next tensors.
+    pub reserved: u64,
 }
 
 /// An opened device.
@@ -117,6 +128,12 @@ impl Device {
         self.kind == DeviceKind::Gpu && !kernel::is_software()
     }
 
+    /// What the process holds of it; `None` on the CPU, where nobody counts.
+    pub fn memory(&self) -> Option<DeviceMemory> {
+        let usage = self.burn.memory_pool_usage()?;
+        Some(DeviceMemory { in_use: usage.bytes_in_use, reserved: usage.bytes_reserved })
+    }
+
     /// Burn's handle.
     pub fn burn(&self) -> &burn::tensor::Device {
         &self.burn
@@ -146,6 +163,20 @@ impl Device {
     /// [`Error::Device`] with the device's own words.
     pub async fn wait(&self) -> Result<()> {
         read_back(Tensor::zeros([1, 1], &self.burn)).await.map(drop)
+    }
+
+    /// Gives the device `work`, waits, and tells the seconds that it took by the device's own clock; `None` where it has
+    /// none, or didn't look at it.
+    ///
+    /// # Errors
+    /// [`Error::Device`] with the device's own words.
+    pub(crate) async fn seconds(&self, work: impl FnOnce() + Send) -> Result<Option<f64>> {
+        let ((), duration) = self.burn.profile(work).map_err(|e| failed(&format!("{e:?}")))?;
+        self.wait().await?; // tells of a lost device, where the duration would panic
+        if duration.timing_method() == TimingMethod::System {
+            return Ok(None);
+        }
+        Ok(duration.resolve().await.map(|ticks| ticks.duration().as_secs_f64()))
     }
 }
 

@@ -14,6 +14,7 @@
 
 pub mod batch;
 pub mod bench;
+pub mod clock;
 pub mod device;
 pub mod encoder;
 pub mod error;

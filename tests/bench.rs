@@ -6,13 +6,20 @@ mod device;
 #[path = "common/oracle.rs"]
 mod oracle;
 
+use burn::tensor::Tensor;
 use gran_ted::bench::{Bench, BenchOptions, BenchReport, MODEL, OTHER};
+use gran_ted::clock::{Clock, ClockKind, Effort};
 use gran_ted::device::Device;
 use gran_ted::error::Error;
+use gran_ted::kernel;
 use pollster::block_on;
+use std::sync::Mutex;
 
 const PARTS: [&str; 9] =
     ["norms", "qkv_proj", "rotary", "attention", "o_proj", "gate_up_proj", "down_proj", "layer", "layer_mix"];
+
+/// One test at a time: what another gives the device falls into a window of its clock.
+static GPU: Mutex<()> = Mutex::new(());
 
 fn measure(device: Device, tokens: &[usize], seconds: f64) -> BenchReport {
     let encoder = oracle::tiny(device);
@@ -30,6 +37,7 @@ fn measure(device: Device, tokens: &[usize], seconds: f64) -> BenchReport {
 
 #[test]
 fn figures_are_numbers_and_shares_make_a_whole() {
+    let _alone = GPU.lock().unwrap();
     for (device, lengths) in [(Device::cpu(), &[7, 32][..]), (device::gpu(), &[32])] {
         let report = measure(device, lengths, 60.0);
         assert!(report.complete);
@@ -38,6 +46,7 @@ fn figures_are_numbers_and_shares_make_a_whole() {
         assert!(report.peak.copy_gb_per_second.unwrap() > 0.1);
         assert!(report.warm_up_ms.unwrap() >= 0.0);
         assert_eq!(report.dispatches_per_layer, Some(8)); // norms twice
+        assert_eq!(report.clock == ClockKind::Device, report.clock_reason.is_empty());
         for tokens in lengths {
             let rows: Vec<_> = report.rows.iter().filter(|row| row.tokens == *tokens).collect();
             let names: Vec<_> = rows.iter().map(|row| row.name).collect();
@@ -48,6 +57,7 @@ fn figures_are_numbers_and_shares_make_a_whole() {
                     [timing.median, timing.min, row.gflops, row.gb_per_second, row.percent_of_peak.unwrap()];
                 assert!(numbers.iter().all(|x| x.is_finite() && *x > 0.0), "{row:?}");
                 assert!(timing.min <= timing.median && timing.median <= timing.max, "{row:?}");
+                assert_eq!(timing.clock, if row.name == MODEL { ClockKind::Wall } else { report.clock });
             }
             let shares: f64 = rows.iter().filter_map(|row| row.share).sum();
             assert!((shares - 1.0).abs() < 1e-9, "{shares}");
@@ -56,6 +66,32 @@ fn figures_are_numbers_and_shares_make_a_whole() {
             assert!(model.bytes_per_token.unwrap() > 0.0);
         }
     }
+}
+
+/// On llvmpipe the device is the CPU: both clocks see the same time pass.
+#[test]
+fn the_devices_own_clock_agrees_with_the_walls() {
+    let _alone = GPU.lock().unwrap();
+    let device = device::gpu();
+    let own = block_on(Clock::start(&device)).unwrap();
+    assert_eq!((own.kind, own.reason.as_str()), (ClockKind::Device, ""));
+    let mut wall = block_on(Clock::start(&device)).unwrap();
+    wall.kind = ClockKind::Wall;
+    let x = Tensor::<2>::full([256, 1024], 0.5, device.burn());
+    let effort =
+        Effort { lasting: 0.05, samples: 1, fewest: 1, enough: 0.0, left: f64::INFINITY, warm: true };
+    let time = |clock: &Clock| {
+        let samples = block_on(clock.kernel(&|| kernel::multiply_adds(x.clone(), 256), effort)).unwrap();
+        assert_eq!(samples.clock, clock.kind);
+        samples.times[0]
+    };
+    // In turn, and the least of each: other work on the machine comes and goes.
+    let mut least = [f64::INFINITY; 2];
+    for _ in 0..10 {
+        least = [least[0].min(time(&own)), least[1].min(time(&wall))];
+    }
+    let [own, wall] = least;
+    assert!((0.6..1.5).contains(&(own / wall)), "{own} s by the device's clock, {wall} s by the wall's");
 }
 
 #[test]

@@ -204,10 +204,12 @@ test('every part is measured on WebGPU', async () => {
   const { page, errors, close } = await freshPage(browser);
   await page.goto(`${site.url}?device=webgpu&bench=20`);
   await page.locator('#bench-download:not([hidden])').waitFor();
-  const { complete, rows, peak, skipped } = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.bench);
+  const { complete, clock, clock_reason, rows, peak, skipped } = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.bench);
   const names = [...rows, ...skipped].filter(({ tokens }) => tokens === 16).map(({ name }) => name);
   for (const name of PARTS) assert.ok(names.includes(name), `${name} is not in ${names}`);
   assert.ok(complete && peak.gflops > 0.1 && peak.copy_gb_per_second > 0.1, JSON.stringify(peak));
+  assert.equal(clock, 'device', clock_reason);
+  for (const { name, milliseconds } of rows) assert.equal(milliseconds.clock, ['model', 'other'].includes(name) ? 'wall' : 'device', name);
   assert.deepEqual(errors, []);
   await close();
 });

@@ -218,6 +218,39 @@ test('a slider moves the matrix within 100 ms, to what the encoder gives for tho
   await close();
 });
 
+test('a paused study goes on where it was, and finds what an undisturbed one finds', { timeout: LONG }, async () => {
+  const { page, errors, close } = await freshPage(browser);
+  await page.goto(address);
+  await page.locator('#ted-file').setInputFiles(await sampleFile('five.json', 5));
+  await page.locator('#ted-count', { hasText: '5 items' }).waitFor();
+  const run = page.locator('#layers-run');
+  await run.click();
+  await page.locator('#layers-stage', { hasText: /\d+ of \d+ tokens/ }).waitFor({ timeout: LONG });
+  await page.locator('#layers-stop').click();
+  await see(page, '#layers-run', /Go on with the study/);
+  const done = Number(/Paused: (\d+) of/.exec(await textOf(page, '#layers-note'))?.[1]);
+  assert.ok(done > 0);
+  await page.evaluate(() => {
+    const stage = /** @type {Element} */ (document.querySelector('#layers-stage'));
+    const seen = /** @type {any} */ (globalThis).seen = /** @type {string[]} */ ([]);
+    new MutationObserver(() => seen.push(stage.textContent ?? '')).observe(stage, { childList: true, characterData: true, subtree: true });
+  });
+  await run.click();
+  await see(page, '#layers-run', /Study all layers/);
+  await idle(page);
+  const steps = await page.evaluate(() => /** @type {any} */ (globalThis).seen.map((/** @type {string} */ text) => Number(/(\d+) of \d+ texts/.exec(text)?.[1])).filter(Boolean));
+  assert.ok(steps[0] > done, `${steps} after ${done}`);
+  await see(page, '#layers-result', /on 5 items of five\.json\. /);
+  await page.locator('#layers-result summary').click();
+  const inTwo = await textOf(page, '.study tbody');
+  await run.click();
+  await page.locator('#layers-run[aria-busy=true]').waitFor();
+  await idle(page);
+  assert.equal(await textOf(page, '.study tbody'), inTwo);
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test('adapters and weights that do not fit are refused in their own line, a list that fits is used', { timeout: LONG }, async () => {
   const { page, errors, close } = await freshPage(browser);
   await page.goto(address);

@@ -7,6 +7,7 @@ import { decodeState, emptyState, encodeState } from '../www/share.js';
 import { modelAddress, modelUrl, urlSource } from '../www/source.js';
 import { announcedSha256 } from '../www/storage/expand.js';
 import { TIMING } from '../www/storage/http.js';
+import { setsOf } from '../www/storage/sets.js';
 import { takeDrops } from '../www/drop.js';
 import { downloadText } from '../www/views/model.js';
 import { shortageText } from '../www/views/stored.js';
@@ -121,20 +122,53 @@ test('another model forgets what was said of the one before', async () => {
   assert.equal(state.model.note, '');
 });
 
-test('verifying and deleting need no model, and say what they found', async () => {
+test('verifying and deleting need no model, take all files of a set, and say what they found', async () => {
+  /** @type {unknown[]} */
+  const seen = [];
   const { app, state, names } = setUp({
-    verify: async (_, progress) => (await progress({ stage: 'check', done: 1, total: 2 }), [[0, 10], [20, 30]]),
+    verify: async ({ id }, progress) => {
+      await progress({ stage: 'check', done: 10, total: 40 });
+      await new Promise((resolve) => setTimeout(resolve, 20)); // the page has it
+      seen.push(state.stored.checking?.progress);
+      return id === 'y' ? [[0, 10], [20, 30]] : [];
+    },
     remove: () => { throw Object.assign(new Error('The file is in use by another tab.'), { name: 'InUse' }); },
   });
   await app.start('', null);
-  const model = { id: 'x', name: 'a.gguf', url: URL_, size: 40, stored: 40, complete: true, used: 1, sha256: '' };
+  const [model] = setsOf([storedFile('x', 'https://example.org/a-00001-of-00002.gguf'), storedFile('y', 'https://example.org/a-00002-of-00002.gguf')]);
   const verifying = app.models.verify(model);
   await app.models.remove(model); // one thing at a time
   await verifying;
-  assert.deepEqual(names(), ['probe', 'verify']);
+  assert.deepEqual(names(), ['probe', 'verify', 'verify']);
+  assert.deepEqual(seen, [{ stage: 'check', done: 10, total: 80 }, { stage: 'check', done: 50, total: 80 }]);
   assert.equal(state.stored.checking, null);
   await app.models.remove(model);
   assert.equal(state.errors.stored, 'The file is in use by another tab.');
+});
+
+/** @param {string} id @param {string} url @param {number} [stored] of 40 bytes */
+function storedFile(id, url, stored = 40) {
+  return { id, name: url.split('/').at(-1) ?? '', url, size: 40, stored, complete: stored === 40, used: id.charCodeAt(0), sha256: '' };
+}
+
+test('shards with their small files, and parts of a split file, are one stored model, which goes on by its first address', () => {
+  const at = (/** @type {string} */ name) => `https://example.org/m/${name}`;
+  const told = (/** @type {Parameters<typeof setsOf>[0]} */ models) => setsOf(models).map(({ name, url, size, stored, complete, missing, files }) => ({ name, url, size, stored, complete, missing, ids: files.map(({ id }) => id).join('') }));
+  const broken = [storedFile('c', at('config.json')), storedFile('a', at('model-00001-of-00003.safetensors')), storedFile('b', at('model-00002-of-00003.safetensors'), 10)];
+  const index = { name: 'model.safetensors.index.json', url: at('model.safetensors.index.json') };
+  assert.deepEqual(told(broken), [{ ...index, size: 120, stored: 90, complete: false, missing: 1, ids: 'abc' }]);
+  const whole = [...broken.slice(0, 2), storedFile('b', at('model-00002-of-00003.safetensors')), storedFile('d', at('model-00003-of-00003.safetensors')), storedFile('t', at('tokenizer.json'))];
+  assert.deepEqual(told([...whole, storedFile('i', index.url)]), [{ ...index, size: 240, stored: 240, complete: true, missing: 0, ids: 'abdict' }]);
+  assert.equal(told([...whole, storedFile('i', at('fp16.safetensors.index.json'))])[0].url, at('fp16.safetensors.index.json'));
+  const split = [storedFile('q', `${at('q-00002-of-00002.gguf')}?key=1`, 0), storedFile('p', `${at('q-00001-of-00002.gguf')}?key=1`)];
+  assert.deepEqual(told(split), [{ name: 'q-00001-of-00002.gguf', url: `${at('q-00001-of-00002.gguf')}?key=1`, size: 80, stored: 40, complete: false, missing: 0, ids: 'qp' }]);
+  assert.equal(urlSource(told(split)[0].url).files.length, 2);
+
+  // A file alone; small files that belong to none, or to either of two, which stay when one is deleted; one that can't be read.
+  const alone = storedFile('s', at('s.safetensors'));
+  assert.deepEqual(told([alone, storedFile('c', at('config.json'))]), [{ name: 's.safetensors', url: alone.url, size: 80, stored: 80, complete: true, missing: 0, ids: 'sc' }]);
+  assert.deepEqual(told([alone, storedFile('r', at('r.safetensors')), storedFile('c', at('config.json'))]).map(({ url }) => url), [alone.url, at('r.safetensors'), '']);
+  assert.deepEqual(told([storedFile('g', at('g.gguf')), storedFile('c', at('config.json')), storedFile('n', '')]).map(({ url }) => url), [at('g.gguf'), '', '']);
 });
 
 test('where the page has no storage, the panel says why', async () => {

@@ -1,6 +1,7 @@
 // Runs that survive: pause, resume, stop and reload; adapters and layer weights, as the app handles them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { pausedStudy } from '../www/layers.js';
 import { advance } from '../www/resume.js';
 import { decodeState } from '../www/share.js';
 import { CARD, DATASET, EMBEDDINGS, failure, setUp } from './support/app.mjs';
@@ -371,6 +372,40 @@ test('a study that is stopped before its first item leaves the one before', asyn
   await app.layers.study();
   assert.equal(state.study?.result, study?.result);
   assert.deepEqual([state.studyRun, state.errors.layers], [null, '']);
+});
+
+test('a paused study goes on, unless settings, data set or worker are others; its batch may take its time', async () => {
+  const at = (/** @type {number} */ done) => ({ stage: 'study', done, total: 9, texts: done, total_texts: 9, items: 0 });
+  const step = { done: 3 };
+  const { app, state, workers } = setUp({
+    study: async (/** @type {unknown} */ _, /** @type {(step: object) => Promise<boolean>} */ progress) => {
+      while (await progress(at(step.done)));
+      await new Promise((resolve) => setTimeout(resolve, 1200)); // the batch; the least patience with other work is 1000
+      return { num_hidden_layers: 2, features: [], items: [], products: null, pooling: 'mean', layer_weights: null, complete: false };
+    },
+  });
+  await app.start('', null);
+  await app.openFile(tedFile());
+  const pause = async () => {
+    const running = app.layers.study();
+    while (!state.studyRun) await new Promise(setImmediate);
+    app.stop();
+    await running;
+  };
+  await pause();
+  assert.equal(workers.length, 1, 'the worker was ended, and the study with it');
+  assert.deepEqual(pausedStudy(state), at(3));
+  state.settings = { ...state.settings, pooling: 'last_token' };
+  assert.equal(pausedStudy(state), null);
+  state.settings = { ...state.settings, pooling: 'mean' };
+  step.done = 5;
+  await pause();
+  assert.deepEqual(pausedStudy(state), at(5));
+  await app.openFile(tedFile());
+  assert.equal(pausedStudy(state), null);
+  await pause();
+  await app.restart();
+  assert.equal(pausedStudy(state), null);
 });
 
 test('what the worker says of its storage reaches the page', async () => {

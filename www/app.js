@@ -94,7 +94,6 @@ export class App {
       call: (method, params, options) => this.#paced(method, params, options),
       ensureModel: (signal) => this.#ensureModel(signal),
       ensureDataset: () => this.#ensureDataset(),
-      subset: () => this.#subset(),
     });
   }
 
@@ -399,7 +398,7 @@ export class App {
   }
 
   #closeDataset() {
-    Object.assign(this.state, { subset: this.#subset(), dataset: null, count: null });
+    Object.assign(this.state, { subset: this.#subset(), dataset: null, count: null, studyPaused: null });
   }
 
   /** Open the data set in the worker, unless it is; the types that the subset names and the file lacks are said. */
@@ -552,8 +551,10 @@ export class App {
   stop() {
     const { task, model } = this.state;
     if (!task) return;
+    const again = this.#abort.signal.aborted;
     this.#abort.abort();
     const stepwise = task in STEPWISE && !model.loading;
+    if (task === 'layers' && stepwise && !again) return; // a pause loses nothing, however long the batch takes; a second one ends the worker
     this.#impatience ??= setTimeout(() => this.#endWorker(stepwise ? task : null), this.#pace.patience(stepwise && !model.card?.streamed));
   }
 

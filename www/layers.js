@@ -1,8 +1,9 @@
 // What a person can do with layers: load an adapter, weigh layers, study each one. Mixing anew is done in the page, by mix.js.
 import { WorkerError } from './client.js';
+import { subsetOf } from './dataset.js';
 import { mixPrompts, mixStudy } from './mix.js';
 
-/** @import { Methods, Pooling, Subset } from './types' */
+/** @import { Methods, Pooling } from './types' */
 /** @import { Section, State } from './state.js' */
 
 /**
@@ -13,7 +14,6 @@ import { mixPrompts, mixStudy } from './mix.js';
  * @property {<M extends keyof Methods>(method: M, params: Methods[M]['params'], options?: { progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }) => Promise<Methods[M]['result']>} call
  * @property {(signal: AbortSignal) => Promise<void>} ensureModel
  * @property {() => Promise<void>} ensureDataset
- * @property {() => Subset} subset
  */
 
 export class Layers {
@@ -64,6 +64,7 @@ export class Layers {
   /** After a load: read the adapter again, if it belongs to this model; weights for another number of layers go. */
   async modelLoaded() {
     const { state, call } = this.#bench;
+    state.studyPaused = null; // was of the model before
     const { file } = state.adapter;
     const layers = state.model.card?.num_hidden_layers;
     const { layer_weights: weights } = state.settings;
@@ -135,21 +136,27 @@ export class Layers {
 
   // --- study ---
 
-  /** One pass over the subset scores every layer. Stopped, it has the items done. */
+  /** One pass over the subset scores every layer. Paused, it has the items done; the same study goes on where it was. */
   study() {
-    const { state, changed, work, call, ensureModel, ensureDataset, subset } = this.#bench;
+    const { state, changed, work, call, ensureModel, ensureDataset } = this.#bench;
     return work('layers', async (signal) => {
       try {
         await ensureModel(signal);
         await ensureDataset();
         const started = performance.now();
-        const result = await call('study', { subset: subset(), pooling: trainingFree(state.settings.pooling), layer_weights: weightsOf(state) }, {
+        const params = studyParams(state);
+        const before = pausedStudy(state);
+        let last = before;
+        state.studyPaused = null;
+        const result = await call('study', params, {
           signal,
           progress: (progress) => {
-            state.studyRun = { progress, elapsed: performance.now() - started };
+            last = progress;
+            state.studyRun = { progress, before: before?.done ?? 0, elapsed: performance.now() - started };
             changed();
           },
         });
+        if (!result.complete && last) state.studyPaused = { progress: last, params };
         if (result.items.length === 0) return; // stopped too soon
         const { name, sample } = state.datasetSource ?? { name: '', sample: false };
         state.study = { result, model: state.model.card?.name ?? '', file: name, sample, mixed: null };
@@ -189,6 +196,17 @@ export function canMix({ comparison, settings }) {
 /** Whether it does follow them. @param {State} state */
 export function mixes({ comparison, mixing, settings }) {
   return comparison !== null && mixing?.texts === comparison.texts && mixing.pooling === settings.pooling;
+}
+
+/** What a study begun now would be of. @param {State} state @returns {Methods['study']['params']} */
+function studyParams(state) {
+  return { subset: subsetOf(state), pooling: trainingFree(state.settings.pooling), layer_weights: weightsOf(state) };
+}
+
+/** How far the paused study is that would go on now; null: it would begin anew. @param {State} state */
+export function pausedStudy(state) {
+  const { studyPaused: paused } = state;
+  return paused && JSON.stringify(paused.params) === JSON.stringify(studyParams(state)) ? paused.progress : null;
 }
 
 /** The pooling of a study. @param {Pooling} pooling */

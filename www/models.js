@@ -3,7 +3,8 @@ import { readCatalogue } from './catalogue.js';
 import { damagedText } from './storage/faults.js';
 import { openVault } from './storage/vault.js';
 
-/** @import { Methods, StoredModel } from './types' */
+/** @import { Methods } from './types' */
+/** @import { StoredSet } from './storage/sets.js' */
 /** @import { Section, State } from './state.js' */
 
 /**
@@ -49,21 +50,27 @@ export class Models {
     await globalThis.navigator?.storage?.persist?.().catch(() => false);
   }
 
-  /** Read a stored file again and compare it with what was downloaded. @param {StoredModel} model */
-  verify({ id, name }) {
+  /** Read a stored model again and compare it with what was downloaded. @param {StoredSet} model */
+  verify({ id, files, stored: total }) {
     const { state, changed, work, ask } = this.#needs;
     const { stored } = state;
     return work('stored', async (signal) => {
       delete stored.verdicts[id];
       try {
-        const damaged = await ask('verify', { id }, {
-          signal,
-          progress: (progress) => {
-            stored.checking = { id, progress };
-            changed();
-          },
-        });
-        stored.verdicts[id] = damaged.length ? damagedText(name, damaged) : 'Every piece is as it was downloaded.';
+        let before = 0;
+        const found = [];
+        for (const file of files) {
+          const damaged = await ask('verify', { id: file.id }, {
+            signal,
+            progress: (progress) => {
+              stored.checking = { id, progress: { ...progress, done: before + progress.done, total } };
+              changed();
+            },
+          });
+          before += file.stored;
+          if (damaged.length) found.push(damagedText(file.name, damaged));
+        }
+        stored.verdicts[id] = found.join(' ') || 'Every piece is as it was downloaded.';
       } finally {
         stored.checking = null;
         await this.refresh();
@@ -71,21 +78,24 @@ export class Models {
     });
   }
 
-  /** @param {StoredModel} model */
-  remove({ id }) {
+  /** All its files, or none where another tab reads the first. @param {StoredSet} model */
+  remove({ files }) {
     const { work, ask } = this.#needs;
     return work('stored', async () => {
       try {
-        await ask('remove', { id });
+        for (const { id } of files) await ask('remove', { id });
       } finally {
         await this.refresh();
       }
     });
   }
 
-  /** Hand a stored file to `save`, which gives it to the person: it stays where it is, nothing is copied. @param {StoredModel} model @param {(file: File, name: string) => void} save */
-  exportFile({ id, name }, save) {
-    return this.#needs.work('stored', async () => save(await (await openVault()).file(id), name));
+  /** Hand each stored file to `save`, which gives it to the person: it stays where it is, nothing is copied. @param {StoredSet} model @param {(file: File, name: string) => void} save */
+  exportFiles({ files }, save) {
+    return this.#needs.work('stored', async () => {
+      const vault = await openVault();
+      for (const { id, name } of files) save(await vault.file(id), name);
+    });
   }
 
   /** @param {() => Promise<State['catalogue']>} [read] */

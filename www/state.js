@@ -5,7 +5,7 @@ import { RUN } from './reports.js';
 import { emptyState } from './share.js';
 import { defaultSource } from './source.js';
 
-/** @import { Arithmetic, Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, ModelCard, Quantize, Report, Settings, Subset } from './types' */
+/** @import { Arithmetic, Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, Methods, ModelCard, Quantize, Report, Settings, Subset } from './types' */
 /** @import { DownloadProgress, LoadOptions, ModelPlan, StoredModel } from './types' */
 /** @import { Catalogue } from './catalogue.js' */
 /** @import { Comparison as ReportComparison, Item } from './types' */
@@ -87,7 +87,8 @@ import { defaultSource } from './source.js';
  * @property {Mixing | null} mixing the layers of the compared prompts
  * @property {boolean} weightsOpen
  * @property {Study | null} study
- * @property {{ progress: StudyProgress, elapsed: number } | null} studyRun
+ * @property {{ progress: StudyProgress, before: number, elapsed: number } | null} studyRun before: tokens done before a pause
+ * @property {{ progress: StudyProgress, params: Methods['study']['params'] } | null} studyPaused the worker has it, and goes on with it
  * @property {string} unkept why the page keeps nothing
  * @property {string} unstored why the worker keeps no vectors
  * @property {Link | null} link
@@ -136,6 +137,7 @@ export function initialState(base) {
     weightsOpen: false,
     study: null,
     studyRun: null,
+    studyPaused: null,
     unkept: '',
     unstored: '',
     link: null,

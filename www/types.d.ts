@@ -64,6 +64,7 @@ export type ModelCard = {
   parameters: number;
   file_bytes: number;
   device_bytes: number;
+  device_memory: { in_use: number; reserved: number } | null; // as the runtime counts it after the load; null: it does not
   streamed: boolean; // layers stay in the file and are brought to the device for each batch
   quantize: Quantize | null; // how dense weights were packed
   arithmetic: Arithmetic; // of products with packed weights
@@ -207,12 +208,16 @@ export type BenchReport = {
   seconds: number;
   complete: boolean; // false: stopped before the end
   peak: { gflops: number | null; copy_gb_per_second: number | null };
-  read_back_ms: number; // taken off where a kernel is timed
+  clock: Clock; // of kernels and the layer; the model is timed by the wall clock
+  clock_reason: string; // why it is not the device's own
+  read_back_ms: number; // taken off where a kernel is timed by the wall clock
   warm_up_ms: number | null; // the first pass, less a later one
   dispatches_per_layer: number | null;
   rows: BenchRow[];
   skipped: { tokens: number; name: string; reason: string }[];
 };
+/** Which clock a figure comes from: the device's timestamps, or time as it passes. */
+export type Clock = 'device' | 'wall';
 /** A part of a layer, `layer`, `model`, or `other`: what no part accounts for. */
 export type BenchRow = {
   tokens: number;
@@ -220,7 +225,7 @@ export type BenchRow = {
   kernel: string;
   shape: string;
   calls: number; // in a pass through the model
-  milliseconds: { median: number; min: number; max: number; first: number; samples: number; runs: number }; // of one call
+  milliseconds: { median: number; min: number; max: number; first: number; samples: number; runs: number; clock: Clock }; // of one call
   gflop: number;
   gigabytes: number;
   gflops: number;

@@ -23,7 +23,7 @@ use crate::model::{Feature, Part, Pooling};
 use burn::tensor::Tensor;
 use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
-use timing::Clock;
+use timing::Timer;
 
 /// What to measure, and how long at most.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +56,7 @@ pub struct BenchProgress {
 
 /// A benchmark under way: step until there is nothing left, report at any time.
 pub struct Bench {
-    clock: Clock,
+    timer: Timer,
     settings: Settings,
     lengths: VecDeque<usize>,
     queue: VecDeque<Task>,
@@ -122,13 +122,13 @@ impl Bench {
                 found: options.seconds.to_string(),
             });
         }
-        let clock = Clock::start(encoder.device(), options.seconds).await?;
-        let report = BenchReport::new(encoder, options.seconds, clock.read_back);
+        let timer = Timer::start(encoder.device(), options.seconds).await?;
+        let report = BenchReport::new(encoder, options.seconds, &timer.clock);
         let parts = encoder.parts(&ids(encoder, lengths[0])).await?;
         let [flop, _] = work(encoder, &parts);
         let first = [Case::MultiplyAdds, Case::Copy, Case::WarmUp(lengths[0], flop)];
         Ok(Self {
-            clock,
+            timer,
             settings: Settings::new(Feature::NormAvg, Pooling::Mean),
             total: first.len() + lengths.len() * (parts.len() + 1),
             queue: first.map(Task::Measure).into(),
@@ -158,9 +158,9 @@ impl Bench {
                 ("copy", 0)
             }
             Case::WarmUp(tokens, flop) => {
-                let start = self.clock.elapsed();
+                let start = self.timer.elapsed();
                 self.pass(encoder, tokens).await?;
-                let first = 1e3 * (self.clock.elapsed() - start);
+                let first = 1e3 * (self.timer.elapsed() - start);
                 self.report.warm_up_ms = Some(first);
                 self.known.insert(MODEL, (first, flop));
                 ("warm_up", tokens)
@@ -175,7 +175,7 @@ impl Bench {
             }
         };
         self.done += 1;
-        self.report.seconds = self.clock.elapsed();
+        self.report.seconds = self.timer.elapsed();
         Ok(Some(BenchProgress { done: self.done, total: self.total, name, tokens }))
     }
 
@@ -213,7 +213,7 @@ impl Bench {
         let x = Tensor::<2>::full(ELEMENTS, 0.5, encoder.device().burn());
         let mut rounds = 16;
         let timing = loop {
-            let timing = self.clock.kernel(&|| kernel::multiply_adds(x.clone(), rounds)).await?;
+            let timing = self.timer.kernel(&|| kernel::multiply_adds(x.clone(), rounds)).await?;
             if timing.min >= LASTING || rounds >= MOST_ROUNDS {
                 break timing;
             }
@@ -227,7 +227,7 @@ impl Bench {
     async fn copy(&mut self, encoder: &TextEncoder) -> Result<()> {
         let rows = copied_rows(encoder.device());
         let x = Tensor::<2>::full([rows, COPIED], 0.5, encoder.device().burn());
-        let timing = self.clock.kernel(&|| kernel::copy(x.clone(), COPIES)).await?;
+        let timing = self.timer.kernel(&|| kernel::copy(x.clone(), COPIES)).await?;
         let bytes = (2 * COPIES * size_of::<f32>() * rows * COPIED) as f64; // read and written
         self.report.peak.copy_gb_per_second = Some(1e-6 * bytes / timing.min);
         Ok(())
@@ -237,7 +237,7 @@ impl Bench {
         if self.skips(tokens, part.name, part.flop) {
             return Ok(());
         }
-        let timing = self.clock.kernel(&*part.run).await?;
+        let timing = self.timer.kernel(&*part.run).await?;
         self.known.insert(part.name, (timing.median, part.flop));
         self.report.part(tokens, part, encoder.config.num_hidden_layers, timing);
         Ok(())
@@ -251,7 +251,7 @@ impl Bench {
             }
             return Ok(());
         }
-        let timing = self.clock.whole(async || self.pass(encoder, tokens).await).await?;
+        let timing = self.timer.whole(async || self.pass(encoder, tokens).await).await?;
         if warm_up {
             self.report.warm_up_ms = self.report.warm_up_ms.map(|first| (first - timing.median).max(0.0));
         }
@@ -267,7 +267,7 @@ impl Bench {
     /// Whether a figure would take more than what is left, going by its last one; if so, it is said.
     fn skips(&mut self, tokens: usize, name: &'static str, flop: f64) -> bool {
         let estimate = self.known.get(name).map_or(0.0, |(ms, of)| 1e-3 * ms * flop / of);
-        let left = self.clock.left().max(0.0);
+        let left = self.timer.left().max(0.0);
         let skipped = left == 0.0 || 2.0 * estimate > left;
         if skipped {
             let needed = 2.0 * estimate;

@@ -1,6 +1,7 @@
 //! What a benchmark found, as JSON: units are in the names.
 
 use super::Timing;
+use crate::clock::{Clock, ClockKind};
 use crate::encoder::TextEncoder;
 use crate::model::Part;
 use serde::Serialize;
@@ -17,7 +18,10 @@ pub struct BenchReport {
     /// Whether all was measured that was not skipped.
     pub complete: bool,
     pub peak: Peak,
-    /// What reading one number back takes; it is taken off where a kernel is timed.
+    /// Which clock times kernels and the layer, and why it is not the device's own; the model is timed by the wall clock.
+    pub clock: ClockKind,
+    pub clock_reason: String,
+    /// What reading one number back takes; it is taken off where a kernel is timed by the wall clock.
     pub read_back_ms: f64,
     /// What the first pass through the model takes more than a later one, behind the self-test, which compiles kernels too.
     pub warm_up_ms: Option<f64>,
@@ -80,14 +84,16 @@ pub const MODEL: &str = "model";
 pub const OTHER: &str = "other";
 
 impl BenchReport {
-    pub(super) fn new(encoder: &TextEncoder, budget_seconds: f64, read_back: f64) -> Self {
+    pub(super) fn new(encoder: &TextEncoder, budget_seconds: f64, clock: &Clock) -> Self {
         Self {
             provenance: provenance(encoder),
             budget_seconds,
             seconds: 0.0,
             complete: false,
             peak: Peak::default(),
-            read_back_ms: 1e3 * read_back,
+            clock: clock.kind,
+            clock_reason: clock.reason.clone(),
+            read_back_ms: 1e3 * clock.read_back,
             warm_up_ms: None,
             dispatches_per_layer: None,
             rows: Vec::new(),
@@ -136,7 +142,15 @@ impl BenchReport {
             row.share = Some(time(row) / whole);
         }
         let rest = whole - parts;
-        let timing = Timing { median: rest, min: rest, max: rest, first: rest, samples: 0, runs: 0 };
+        let timing = Timing {
+            median: rest,
+            min: rest,
+            max: rest,
+            first: rest,
+            samples: 0,
+            runs: 0,
+            clock: ClockKind::Wall,
+        };
         let other = Row {
             name: OTHER,
             kernel: OTHER,

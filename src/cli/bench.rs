@@ -3,6 +3,7 @@
 use super::run::{INTERRUPTED, stop_on_interrupt, to_json};
 use super::{LoadOptions, bar, load, print};
 use gran_ted::bench::{Bench, BenchOptions, BenchReport, MODEL, Row, Timing};
+use gran_ted::clock::ClockKind;
 use gran_ted::error::Result;
 use pollster::block_on;
 use std::path::Path;
@@ -46,7 +47,13 @@ fn table(report: &BenchReport) -> String {
         figure(report.peak.gflops),
         figure(report.peak.copy_gb_per_second),
     );
-    text += &format!("read-back           {:.2} ms, taken off\n", report.read_back_ms);
+    text += &match report.clock {
+        ClockKind::Device => {
+            "clock               the device's own for kernels, the wall's for the model\n".into()
+        }
+        ClockKind::Wall => format!("clock               the wall's: {}\n", report.clock_reason),
+    };
+    text += &format!("read-back           {:.2} ms, taken off the wall clock's\n", report.read_back_ms);
     text += &format!(
         "warm-up             {} ms more in the first pass after the self-test\n",
         figure(report.warm_up_ms)
@@ -61,11 +68,12 @@ fn table(report: &BenchReport) -> String {
         if row.tokens != tokens {
             tokens = row.tokens;
             text += &format!(
-                "\n{:<24}{:<40}{:>5} {:>28} {:>9} {:>7} {:>7} {:>7}\n",
+                "\n{:<24}{:<40}{:>5} {:>28} {:>6} {:>9} {:>7} {:>7} {:>7}\n",
                 format!("{tokens} tokens"),
                 "shape",
                 "calls",
                 "ms (least to most)",
+                "clock",
                 "GFLOP/s",
                 "GB/s",
                 "% peak",
@@ -95,16 +103,17 @@ fn table(report: &BenchReport) -> String {
 }
 
 fn line(row: &Row) -> String {
-    let Timing { median, min, max, samples, .. } = row.milliseconds;
+    let Timing { median, min, max, samples, clock, .. } = row.milliseconds;
     let spread = if samples > 1 { format!(" ({min:.2} to {max:.2})") } else { String::new() };
     let percent = |value: Option<f64>| value.map_or(String::new(), |percent| format!("{percent:.1}"));
     let name =
         if row.name == row.kernel { row.name.to_string() } else { format!("{} {}", row.name, row.kernel) };
     format!(
-        "{name:<24}{:<40}{:>5} {:>28} {:>9.2} {:>7.2} {:>7} {:>7}\n",
+        "{name:<24}{:<40}{:>5} {:>28} {:>6} {:>9.2} {:>7.2} {:>7} {:>7}\n",
         row.shape,
         row.calls,
         format!("{median:.2}{spread}"),
+        clock.name(),
         row.gflops,
         row.gb_per_second,
         percent(row.percent_of_peak),

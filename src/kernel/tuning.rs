@@ -6,22 +6,17 @@
 use super::quant::Layout;
 use super::quant_matmul::tile::{self, ROWS, candidates, name, tiles};
 use super::{Arithmetic, self_test};
+use crate::clock::{Clock, Effort};
 use crate::device::{Device, DeviceKind};
 use crate::error::{Error, Result};
-use burn::tensor::Tensor;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use web_time::Instant;
 
 /// Inputs and outputs of the timed product: a layer's projection of middle size.
 const FEATURES: [usize; 2] = [1024, 1024];
-/// Seconds that a sample should last at least: several times its read-back.
-const LASTING: f64 = 0.02;
-/// Samples of a candidate, of which the fastest counts; one where it lasts so many seconds.
-const SAMPLES: usize = 3;
-const LONG: f64 = 0.2;
-/// Runs in a sample at most.
-const MOST_RUNS: usize = 1024;
+/// Of the samples of a candidate, which has been checked before, the fastest counts; of one that lasts, one is enough.
+const EFFORT: Effort =
+    Effort { lasting: 0.02, samples: 3, fewest: 1, enough: 0.2, left: f64::INFINITY, warm: true };
 
 /// How far a measurement is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -36,8 +31,12 @@ pub struct TuningProgress {
 /// A measurement under way.
 pub struct Tuning {
     device: Device,
+    /// There once something is measured.
+    clock: Option<Clock>,
     /// What is not chosen yet: product, class of rows, and the tile that needs only to be checked.
     open: Vec<((Layout, Arithmetic), usize, Option<usize>)>,
+    /// Tiles that compute what the CPU does, each found so once for all classes.
+    right: Vec<((Layout, Arithmetic), usize)>,
     done: usize,
     /// The layouts whose choices are to be remembered.
     layouts: Vec<&'static str>,
@@ -57,7 +56,9 @@ impl Tuning {
     ) -> Self {
         let mut tuning = Self {
             device: device.clone(),
+            clock: None,
             open: Vec::new(),
+            right: Vec::new(),
             done: 0,
             layouts: Vec::new(),
             chosen: BTreeMap::new(),
@@ -136,6 +137,10 @@ impl Tuning {
 
     /// Times the candidates that compute what the CPU does, and chooses the fastest.
     async fn measure(&mut self, product: (Layout, Arithmetic), class: usize) -> Result<()> {
+        let clock = match self.clock.take() {
+            Some(clock) => clock,
+            None => Clock::start(&self.device).await?,
+        };
         let (mut best, mut wrong) = (None, None);
         let (layout, arithmetic) = product;
         let weight = self_test::weight_of(&self.device, layout, FEATURES).computed_in(arithmetic);
@@ -146,11 +151,13 @@ impl Tuning {
                 continue;
             }
             let run = || tile::as_tile(tiles(arithmetic)[*index], || super::quant_matmul(x.clone(), &weight));
-            let seconds = self.time(run).await?;
+            let samples = clock.kernel(&run, EFFORT).await?;
+            let seconds = samples.times.into_iter().fold(f64::INFINITY, f64::min);
             if best.is_none_or(|(fastest, _)| seconds < fastest) {
                 best = Some((seconds, *index));
             }
         }
+        self.clock = Some(clock);
         match (best, wrong) {
             (Some((_, tile)), _) => self.choose(product, class, tile),
             (None, Some(error)) => return Err(error),
@@ -160,14 +167,18 @@ impl Tuning {
     }
 
     /// What is wrong with a tile's results, if anything.
-    async fn computes(
-        &self,
-        (layout, arithmetic): (Layout, Arithmetic),
-        tile: usize,
-    ) -> Result<Option<Error>> {
+    async fn computes(&mut self, product: (Layout, Arithmetic), tile: usize) -> Result<Option<Error>> {
+        if self.right.contains(&(product, tile)) {
+            return Ok(None);
+        }
+        let (layout, arithmetic) = product;
         match self_test::check_tile(&self.device, layout, arithmetic, tiles(arithmetic)[tile]).await {
             Err(error @ Error::SelfTest { .. }) => Ok(Some(error)),
-            checked => checked.map(|()| None),
+            checked => {
+                checked?;
+                self.right.push((product, tile));
+                Ok(None)
+            }
         }
     }
 
@@ -184,27 +195,5 @@ impl Tuning {
             names.resize(ROWS.len(), String::new());
             names[class] = tiles(arithmetic)[tile].to_string();
         }
-    }
-
-    /// Seconds of one run, in the fastest sample.
-    async fn time(&self, run: impl Fn() -> Tensor<2>) -> Result<f64> {
-        let sample = async |runs: usize| -> Result<f64> {
-            let start = Instant::now();
-            (0..runs).for_each(|_| drop(run()));
-            self.device.wait().await?;
-            Ok(start.elapsed().as_secs_f64())
-        };
-        let mut runs = 1;
-        let mut fastest = sample(runs).await?;
-        while fastest < LASTING && runs < MOST_RUNS {
-            runs *= 4;
-            fastest = sample(runs).await?;
-        }
-        if fastest < LONG {
-            for _ in 1..SAMPLES {
-                fastest = fastest.min(sample(runs).await?);
-            }
-        }
-        Ok(fastest / runs as f64)
     }
 }

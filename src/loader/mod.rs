@@ -176,6 +176,7 @@ impl Loading {
         } else {
             Decoder::load(&mut self.weights, config, max_length, &self.device)?
         };
+        self.device.burn().memory_cleanup(); // pages that tests and uploads have left
         TextEncoder::new(header, decoder, self.token_table, self.device, self.placement)
     }
 }

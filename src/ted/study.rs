@@ -127,6 +127,20 @@ impl Study {
         })
     }
 
+    /// Whether this is what [`Self::new`] would begin, on the same model: a paused study that can go on.
+    pub fn is_of(
+        &self,
+        dataset: &Arc<Dataset>,
+        subset: &Subset,
+        pooling: &Pooling,
+        layer_weights: Option<&[f32]>,
+    ) -> bool {
+        Arc::ptr_eq(&self.dataset, dataset)
+            && self.subset == *subset
+            && self.pooling.to_string() == pooling.to_string()
+            && self.layer_weights.as_deref() == layer_weights
+    }
+
     /// Encodes the next batch; `None` when all texts are encoded.
     ///
     /// # Errors

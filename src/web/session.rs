@@ -34,6 +34,8 @@ pub struct Session {
     encoder: RefCell<Option<Rc<TextEncoder>>>,
     adapter: RefCell<Option<Rc<OpenAdapter>>>,
     dataset: RefCell<Option<Arc<Dataset>>>,
+    /// A study of `encoder` and `dataset` that was paused.
+    study: RefCell<Option<Study>>,
 }
 
 /// An adapter's file, and the adapter as it was loaded last.
@@ -114,6 +116,7 @@ impl Session {
             encoder: RefCell::default(),
             adapter: RefCell::default(),
             dataset: RefCell::default(),
+            study: RefCell::default(),
         })
     }
 
@@ -135,6 +138,7 @@ impl Session {
         self.encoder.take();
         self.adapter.take();
         self.opened.take();
+        self.study.take();
         self.device.burn().memory_cleanup();
         let sources = files.iter().map(source::open).collect::<Result<Vec<_>>>()?;
         let mut header = Header::read(sources).await?;
@@ -249,6 +253,7 @@ impl Session {
         let dataset = Dataset::parse(&name, &bytes)?;
         let card = to_js(&dataset.card())?;
         self.dataset.replace(Some(Arc::new(dataset)));
+        self.study.take();
         Ok(card)
     }
 
@@ -331,7 +336,8 @@ impl Session {
         to_js(bench.report())
     }
 
-    /// The score of every layer and mix from one pass over a subset; stopped early, it is partial.
+    /// The score of every layer and mix from one pass over a subset; paused, it is partial, and the next call of the same
+    /// study goes on with it.
     pub async fn study(
         &self,
         subset: JsValue,
@@ -340,14 +346,20 @@ impl Session {
         progress: Function,
     ) -> Result<JsValue, JsValue> {
         let (encoder, subset): (_, Subset) = (self.encoder()?, from_js("subset", subset)?);
-        let pooling = Pooling::parse(&pooling, None)?;
-        let mut study = Study::new(&encoder, self.dataset()?, &subset, pooling, layer_weights)?;
+        let (dataset, pooling) = (self.dataset()?, Pooling::parse(&pooling, None)?);
+        let mut study = match self.study.take() {
+            Some(study) if study.is_of(&dataset, &subset, &pooling, layer_weights.as_deref()) => study,
+            _ => Study::new(&encoder, dataset, &subset, pooling, layer_weights)?,
+        };
         while let Some(of) = unless_cancelled(study.step(&encoder).await)? {
             if !goes_on(report(&progress, "study", of).await)? {
                 break;
             }
         }
-        let report = study.report(&encoder);
+        let (report, products) = (study.report(&encoder), study.products());
+        if report.provenance["complete"] == false {
+            self.study.replace(Some(study));
+        }
         let result = to_js(&report)?;
         let (timings, subset) = (&report.provenance["timings"], &report.provenance["subset"]);
         let seconds = timings["seconds"].as_f64().unwrap_or_default();
@@ -360,7 +372,7 @@ impl Session {
         ] {
             Reflect::set(&result, &key.into(), &value)?;
         }
-        let products = study.products().map(|products| Float32Array::from(&products[..]));
+        let products = products.map(|products| Float32Array::from(&products[..]));
         Reflect::set(&result, &"products".into(), &products.map_or(JsValue::NULL, JsValue::from))?;
         Ok(result)
     }
@@ -540,6 +552,7 @@ fn card(encoder: &TextEncoder, load_ms: f64, tiles: Option<String>) -> serde_jso
         "parameters": info.parameters,
         "file_bytes": info.file_bytes,
         "device_bytes": info.device_bytes,
+        "device_memory": encoder.device().memory(),
         "streamed": encoder.is_streamed(),
         "quantize": info.quantize,
         "arithmetic": info.arithmetic,

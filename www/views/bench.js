@@ -8,7 +8,7 @@ import { fact, loadStage } from './model.js';
 /** @import { State } from '../state.js' */
 /** @import { BenchReport, BenchRow } from '../types' */
 
-const PARTS = ['Part', 'Calls', 'ms a call', 'GFLOP/s', 'GB/s', 'Of peak', 'Share'];
+const PARTS = ['Part', 'Calls', 'ms a call', 'Clock', 'GFLOP/s', 'GB/s', 'Of peak', 'Share'];
 const MODELS = ['Tokens', 'Tokens/s', 'ms a token', 'Less attention', 'Moved a token'];
 
 /** @param {App} app */
@@ -65,7 +65,8 @@ function resultParts(report) {
     fact('Model', model.name),
     fact('Multiply-adds', peak.gflops === null ? '–' : `${figure(peak.gflops)} GFLOP/s`, 'the peak that the parts are measured against'),
     fact('Copy', peak.copy_gb_per_second === null ? '–' : `${figure(peak.copy_gb_per_second)} GB/s`, 'read and written'),
-    fact('Read-back', `${report.read_back_ms.toFixed(2)} ms`, 'taken off'),
+    fact('Clock', report.clock === 'device' ? 'the device’s' : 'the wall’s', report.clock === 'device' ? 'its timestamps, for all but the model' : report.clock_reason),
+    fact('Read-back', `${report.read_back_ms.toFixed(2)} ms`, 'taken off the wall clock’s'),
     fact('Warm-up', report.warm_up_ms === null ? '–' : formatDuration(report.warm_up_ms), 'what the first pass takes more than a later one'),
     fact('Kernels a layer', String(report.dispatches_per_layer ?? '–')),
     fact('Measured in', formatDuration(1000 * report.seconds)),
@@ -89,11 +90,12 @@ function table(caption, columns, bodies) {
 function partLines(tokens, rows) {
   const title = element('tr', {}, element('th', { scope: 'rowgroup', colSpan: PARTS.length }, plural(tokens, 'token')));
   return element('tbody', {}, title, ...rows.map(({ name, kernel, shape, calls, milliseconds, gflops, gb_per_second, percent_of_peak, bound, share }) => {
-    const { median, min, max, samples, runs } = milliseconds;
+    const { median, min, max, samples, runs, clock } = milliseconds;
     const spread = samples > 1 ? ` (${figure(min)} to ${figure(max)})` : '';
     return line(element('span', { title: [kernel, shape].filter(Boolean).join(' ') }, name), [
       String(calls),
       element('span', { title: samples ? `${plural(samples, 'sample')} of ${plural(runs, 'run')}` : 'what no part accounts for' }, `${figure(median)}${spread}`),
+      samples ? clock : '',
       samples ? figure(gflops) : '',
       samples ? figure(gb_per_second) : '',
       percent_of_peak === null ? '' : element('span', { title: `of the ${bound === 'compute' ? 'multiply-add' : 'copy'} peak` }, formatPercent(percent_of_peak / 100)),

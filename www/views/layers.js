@@ -1,7 +1,7 @@
 // The layer study: accuracy by layer with intervals, the mixes as lines across, the weights of the mix below; the same as a table.
 import { byId, element, showText } from '../dom.js';
 import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../format.js';
-import { trainingFree, weightsOf } from '../layers.js';
+import { pausedStudy, trainingFree, weightsOf } from '../layers.js';
 import { wilson } from '../leaderboard.js';
 import { softmax } from '../mix.js';
 import { chart } from '../plot.js';
@@ -53,6 +53,7 @@ export function layersView(app) {
     run.hidden = state.datasetSource === null;
     run.disabled = task !== null || state.count?.items === 0;
     run.ariaBusy = String(task === 'layers');
+    run.textContent = task !== 'layers' && pausedStudy(state) ? 'Go on with the study' : 'Study all layers';
     showText(note, noteText(state));
     showText(error, state.errors.layers);
     progressArea.hidden = task !== 'layers';
@@ -76,18 +77,21 @@ export function layersView(app) {
 }
 
 /** @param {State} state */
-function noteText({ settings, count }) {
+function noteText(state) {
+  const { settings, count, task } = state;
+  const paused = task === 'layers' ? null : pausedStudy(state);
   const pooling = trainingFree(settings.pooling) === 'mean' ? 'mean pooling' : 'last-token pooling';
   const why = settings.pooling === 'adapter' ? ' (an adapter was trained for one mix alone)' : '';
-  return `${count ? `${plural(count.items, 'item')}, ` : ''}${pooling}${why}`;
+  const done = paused ? `Paused: ${formatCount(paused.texts)} of ${plural(paused.total_texts, 'text')} are done, until the page is left. ` : '';
+  return `${done}${count ? `${plural(count.items, 'item')}, ` : ''}${pooling}${why}`;
 }
 
 /** @param {NonNullable<State['studyRun']>} run */
-function stageText({ progress, elapsed }) {
+function stageText({ progress, before, elapsed }) {
   const { done, total, texts, total_texts } = progress;
-  const left = timeLeft(progress, elapsed);
+  const left = timeLeft({ done: done - before, total: total - before }, elapsed);
   return [`${formatCount(done)} of ${plural(total, 'token')}`, `${formatCount(texts)} of ${plural(total_texts, 'text')}`,
-    left === null ? '' : `${formatSpeed(done, elapsed)}, ${formatDuration(left)} left`].filter(Boolean).join(' · ');
+    left === null ? '' : `${formatSpeed(done - before, elapsed)}, ${formatDuration(left)} left`].filter(Boolean).join(' · ');
 }
 
 /** @param {Study} study */

@@ -162,6 +162,7 @@ function factList(card, { heap, plan }) {
     ...(card.arithmetic === 'int8' ? [fact('Products', 'in 8-bit integers')] : []),
     fact('File', formatBytes(card.file_bytes)),
     fact('Device memory', card.streamed && plan ? `up to ${formatBytes(plan.streamed_bytes)}, layer by layer` : formatBytes(card.device_bytes)),
+    ...(card.device_memory ? [fact('Counted after the load', formatBytes(card.device_memory.in_use), `${formatBytes(card.device_memory.reserved)} with the pages kept for what comes next`)] : []),
     fact('Page memory', formatBytes(heap)),
     fact('Loaded in', formatDuration(card.load_ms)),
     ...(card.sha256 ? [fact('SHA-256', `${card.sha256.slice(0, 12)}…`, card.sha256)] : []),

@@ -1,11 +1,12 @@
 // The models in this browser's storage: what is there of each, and what can be done with it. Also while nothing is loaded.
 import { byId, element, showText } from '../dom.js';
-import { formatBytes } from '../format.js';
+import { formatBytes, plural } from '../format.js';
 import { roomOf } from '../models.js';
 import { urlSource } from '../source.js';
+import { setsOf } from '../storage/sets.js';
 
 /** @import { App } from '../app.js' */
-/** @import { StoredModel } from '../types' */
+/** @import { StoredSet } from '../storage/sets.js' */
 /** @import { State, Stored } from '../state.js' */
 
 /** @param {App} app */
@@ -26,7 +27,7 @@ export function storedView(app) {
   let shown = [];
   return (/** @type {State} */ { stored, task, errors }) => {
     const { models, checking } = stored;
-    showText(count, models.length ? `(${models.length}, ${formatBytes(models.reduce((sum, model) => sum + model.stored, 0))})` : '');
+    showText(count, models.length ? `(${setsOf(models).length}, ${formatBytes(models.reduce((sum, model) => sum + model.stored, 0))})` : '');
     showText(error, errors.stored);
     table.hidden = models.length === 0;
     const now = [models, roomOf(stored), task !== null, Object.values(stored.verdicts).join()];
@@ -50,10 +51,10 @@ export function storedView(app) {
 function tableOf(app, stored, busy) {
   const { models, verdicts } = stored;
   const head = ['Model', 'Size', 'Last used', ''].map((text) => element('th', { scope: 'col', className: text === 'Last used' ? 'aside' : '' }, text));
-  const rows = models.map((model) => {
+  const rows = setsOf(models).map((model) => {
     const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, verdicts[model.id])] : [];
     return element('tr', {},
-      element('th', { scope: 'row', title: model.url }, model.name, ...verdict),
+      element('th', { scope: 'row', title: model.url || model.files[0].url }, model.name, ...verdict),
       element('td', {}, sizeText(model), ...shortage(stored, model.complete ? 0 : model.size - model.stored)),
       element('td', { className: 'aside' }, model.used ? new Date(model.used).toLocaleDateString() : ''),
       element('td', { className: 'saves' }, ...buttons(app, model, busy)),
@@ -62,7 +63,7 @@ function tableOf(app, stored, busy) {
   return element('table', { className: 'reports' }, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...rows));
 }
 
-/** @param {App} app @param {StoredModel} model @param {boolean} busy */
+/** @param {App} app @param {StoredSet} model @param {boolean} busy */
 function buttons(app, model, busy) {
   const button = (/** @type {string} */ label, /** @type {() => void} */ click) => {
     const node = element('button', { type: 'button', className: 'quiet', disabled: busy, ariaLabel: `${label} ${model.name}` }, label);
@@ -70,19 +71,18 @@ function buttons(app, model, busy) {
     node.addEventListener('click', click);
     return node;
   };
-  const loadable = model.url !== '' && !/-of-\d{5}\.(gguf|safetensors)$|^(config|tokenizer)\.json$/.test(model.name); // a part is loaded with the others, by the first address or the index
   return [
-    ...(loadable ? [button(model.complete ? 'Load' : 'Go on', () => load(app, model))] : []),
-    ...(model.stored && model.url ? [button('Verify', () => app.models.verify(model))] : []),
-    ...(model.complete ? [button('Export', () => app.models.exportFile(model, save))] : []),
+    ...(model.url ? [button(model.complete ? 'Load' : 'Go on', () => load(app, model))] : []),
+    ...(model.stored && model.files[0].url ? [button('Verify', () => app.models.verify(model))] : []),
+    ...(model.complete ? [button('Export', () => app.models.exportFiles(model, save))] : []),
     button('Delete', () => app.models.remove(model)),
   ];
 }
 
-/** @param {App} app @param {StoredModel} model */
-function load(app, { url, size, sha256 }) {
+/** @param {App} app @param {StoredSet} model */
+function load(app, { url, size, sha256, missing }) {
   const isDefault = app.defaultModel.files.some((file) => 'url' in file && file.url === url);
-  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url, sha256), bytes: url.endsWith('.json') ? null : size });
+  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url, sha256), bytes: missing ? null : size });
 }
 
 /** @param {File} file @param {string} name */
@@ -104,8 +104,9 @@ export function shortage(stored, bytes) {
   return text ? [element('small', {}, text)] : [];
 }
 
-/** @param {StoredModel} model */
-function sizeText({ size, stored, complete }) {
+/** @param {StoredSet} model */
+function sizeText({ size, stored, complete, missing }) {
+  if (missing) return `${formatBytes(stored)}, ${plural(missing, 'part')} missing`;
   return complete || !size ? formatBytes(stored) : `${Math.floor((100 * stored) / size)} % of ${formatBytes(size)}`;
 }
 

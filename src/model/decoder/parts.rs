@@ -6,7 +6,7 @@ use super::{Attention, Batch, Decoder, Layer, Layers};
 use crate::error::Result;
 use crate::kernel;
 use burn::tensor::Tensor;
-use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A step of a layer, on the tensors of one batch.
 pub struct Part {
@@ -25,8 +25,11 @@ pub struct Part {
     /// Bytes that one call has to move between memory and processor: each input and output once.
     pub bytes: f64,
     /// Runs it once, each time with the weights of the next layer.
-    pub run: Box<dyn Fn() -> Tensor<2>>,
+    pub run: Run,
 }
+
+/// A kernel, or several.
+pub type Run = Box<dyn Fn() -> Tensor<2> + Send + Sync>;
 
 /// Bytes of an f32.
 const FLOAT: f64 = size_of::<f32>() as f64;
@@ -130,12 +133,12 @@ enum Store {
 }
 
 /// Runs with the next of `weights` each time.
-fn in_turn<W: 'static>(
+fn in_turn<W: Send + Sync + 'static>(
     weights: Vec<W>,
-    run: impl Fn(&W) -> Tensor<2> + 'static,
-) -> Box<dyn Fn() -> Tensor<2>> {
-    let turn = Cell::new(0);
-    Box::new(move || run(&weights[turn.replace((turn.get() + 1) % weights.len())]))
+    run: impl Fn(&W) -> Tensor<2> + Send + Sync + 'static,
+) -> Run {
+    let turn = AtomicUsize::new(0);
+    Box::new(move || run(&weights[turn.fetch_add(1, Ordering::Relaxed) % weights.len()]))
 }
 
 /// `x [T, K]` through a linear layer.
@@ -220,7 +223,7 @@ fn elementwise(
     kernel: &'static str,
     x: &Tensor<2>,
     [flop, tensors]: [f64; 2],
-    run: impl Fn() -> Tensor<2> + 'static,
+    run: impl Fn() -> Tensor<2> + Send + Sync + 'static,
 ) -> Part {
     let [t, width] = x.dims();
     let values = (t * width) as f64;
