@@ -7,12 +7,12 @@ import { launchStored } from './chromium.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
-/** @param {string} url the page's @param {number} rounds @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed: parts of start, as the worker tells them */
-export async function startTimes(url, rounds) {
+/** @param {string} url the page's @param {number} rounds @param {'webgpu' | 'cpu'} [device] @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed: parts of start, as the worker tells them */
+export async function startTimes(url, rounds, device = 'webgpu') {
   const profile = await mkdtemp(join(tmpdir(), 'gran-ted-start-'));
   const { page, close } = await launchStored(profile);
   try {
-    await page.goto(`${url}?device=webgpu`);
+    await page.goto(`${url}?device=${device}`);
     await page.locator('#model-load').click();
     await page.locator('#model-facts').waitFor();
     const bytes = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.model.device_bytes);
