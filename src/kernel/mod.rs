@@ -7,6 +7,7 @@ mod arithmetic;
 mod attention;
 mod backends;
 mod copy;
+mod half_float;
 mod launch;
 mod layer_mix;
 mod multiply_adds;

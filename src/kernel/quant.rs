@@ -6,6 +6,7 @@
 
 mod encode;
 
+use super::half_float::{f32_to_half, half_to_f32};
 use crate::error::{Error, Result};
 use crate::format::TensorType;
 use encode::{GROUP, encode};
@@ -273,8 +274,9 @@ impl Packer {
     pub fn finish(mut self) -> Packed {
         self.store(self.rows / TILE * TILE);
         let factor = shared_factor(&self.pairs);
-        let half = |value: f32| f16::from_f32(value / factor).to_bits() as u32;
-        let pair = |(scale, min): &(f32, f32)| half(*scale) | half(*min) << 16;
+        let inverse = 1.0 / factor; // of a power of two: exact
+        let pair =
+            |(scale, min): &(f32, f32)| f32_to_half(scale * inverse) | f32_to_half(min * inverse) << 16;
         let scales = match self.packed.layout {
             Layout::Dense => vec![0],
             _ => self.pairs.iter().map(pair).collect(),
@@ -331,8 +333,7 @@ pub fn join_outputs(parts: &[Packed]) -> Option<Packed> {
         return None;
     }
     let factor = parts.iter().fold(f32::MIN_POSITIVE, |all, part| all.max(part.factor));
-    let half =
-        |bits: u32, ratio: f32| f16::from_f32(f16::from_bits(bits as u16).to_f32() * ratio).to_bits() as u32;
+    let half = |bits: u32, ratio: f32| f32_to_half(half_to_f32(bits & 0xffff) * ratio);
     let scaled = |part: &Packed| -> Vec<u32> {
         let ratio = part.factor / factor;
         part.scales.iter().map(|pair| half(*pair, ratio) | half(*pair >> 16, ratio) << 16).collect()

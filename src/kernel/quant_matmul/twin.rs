@@ -4,6 +4,7 @@ mod int8;
 
 use super::Product;
 use crate::kernel::Arithmetic;
+use crate::kernel::half_float::half_to_f32;
 use crate::kernel::launch::{from_host, host, rows_columns};
 use crate::kernel::quant::Layout;
 use crate::kernel::vector::{PANEL, ROWS, exp, madd, multiply_rows, simd};
@@ -260,25 +261,5 @@ fn gather(values: &[u32], n: usize, first: usize) -> Vec<[u32; PANEL]> {
             values.chunks_exact(n).map(|row| *row[first..].first_chunk().unwrap_or(&[0; PANEL])).collect()
         }
         _ => values.chunks_exact(n).map(part).collect(),
-    }
-}
-
-/// A finite f16 as f32, without the branches that keep a loop from being vectorized: its exponent and fraction fit
-/// f32's fields, 112 too low.
-#[inline(always)]
-fn half_to_f32(bits: u32) -> f32 {
-    const SHIFT: f32 = f32::from_bits((127 + 112) << 23);
-    let magnitude = f32::from_bits((bits & 0x7fff) << 13) * SHIFT;
-    f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn every_finite_half_is_decoded() {
-        for bits in (0..=u16::MAX).filter(|bits| half::f16::from_bits(*bits).is_finite()) {
-            let expected = half::f16::from_bits(bits).to_f32();
-            assert_eq!(super::half_to_f32(bits.into()).to_bits(), expected.to_bits(), "{bits:#06x}");
-        }
     }
 }
