@@ -423,12 +423,17 @@ export class ModelFiles {
 
 /** A file that the person picked, read in place. @param {File} file @returns {ByteSource} */
 function picked(file) {
+  let into = new Uint8Array(0);
   return {
     name: file.name,
     size: file.size,
     async read(start, end) {
       try {
-        return new Uint8Array(await file.slice(start, end).arrayBuffer());
+        if (into.length < end - start) into = new Uint8Array(end - start);
+        const reader = file.slice(start, end).stream().getReader();
+        let at = 0;
+        for (let part; !(part = await reader.read()).done; at += part.value.length) into.set(part.value, at);
+        return into.subarray(0, at);
       } catch (error) {
         throw named('Read', `cannot read \`${file.name}\`: ${/** @type {Error} */ (error).message}`);
       }
