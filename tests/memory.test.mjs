@@ -139,7 +139,7 @@ test('a model of Q4_K and Q6_K embeds a prompt whole and layer by layer, with eq
       await loaded(page);
     });
     const done = performance.now();
-    await see(page, '#model-facts', held === 'whole' ? /qwen3vl.*Device memory[\d.]+\s[MG]BPage/ : /Device memoryup to .* layer by layer/);
+    await see(page, '#model-facts', held === 'whole' ? /qwen3vl.*Device memory[\d.]+\s[MG]BCounted after the load[\d.]+\s[MG]BPage/ : /Device memoryup to .* layer by layer/);
     const { result, most: working } = await peak(() => embed(page));
     vectors[held] = result;
     const used = await heap(page);
