@@ -122,10 +122,11 @@ impl Device {
         }
     }
 
-    /// Under the name that the page knows its adapter by: wgpu sees none in most browsers.
+    /// A GPU under the name that the page knows its adapter by: wgpu sees none in most browsers.
     #[must_use]
     pub fn named(self, adapter: Option<String>) -> Self {
-        Self { adapter: adapter.filter(|name| !name.is_empty()).unwrap_or(self.adapter), ..self }
+        let named = adapter.filter(|name| self.kind == DeviceKind::Gpu && !name.is_empty());
+        Self { adapter: named.unwrap_or(self.adapter), ..self }
     }
 
     /// Whether it has several tiles for a product, of which the fastest is to be measured.

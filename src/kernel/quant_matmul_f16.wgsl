@@ -3,7 +3,7 @@
 //   h[k] = x[k] / sx, sx a power of two with 8 <= max |h| < 16,   a += sx * sum of 8 h[k] * v[k],   y = {{ raise }} * factor * a
 // h and v are rounded to f16 and the sums of 8 are fused in f16, in the order of k; the rest is f32. |v| <= 258, for stored scales
 // are at most 2^14: a sum is below 8 * 16 * 258, half of what f16 holds, whatever stands out in x; and h is normal down to
-// 2^-18 of the largest of its 32, v to 2^-22 of the largest that there can be.
+// 2^-17 of the largest of its 32, v to 2^-22 of the largest that there can be.
 // A workgroup owns {{ rows_each }} rows and {{ quads }} vec4 of columns, half of them `second` further on. An invocation rounds whole rows
 // of 32 k into the workgroup's memory, and blocks of 8 k of a vec4 of columns. Rows are padded to STRIDE vec4, so that those a
 // subgroup reads at once lie in other banks. Every tile gives the same bits. No invocation leaves before a barrier.

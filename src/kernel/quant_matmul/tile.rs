@@ -110,8 +110,8 @@ pub const INT8: [Tile; 3] = [
 
 /// For half precision: as for integers, in memory of the workgroup that is half as large as with f32.
 ///
-/// For 32 k of 4-bit weights, as above. A fused multiply-add of two halves takes an instruction where one of f32 does; beside
-/// the sums in f32 stand eight k of eight columns' weights (32 registers), and of one row at a time x and a sum of eight.
+/// For 32 k of 4-bit weights, as above. Beside the sums in f32 stand eight k of eight columns' weights, in 32 registers, and of
+/// one row at a time x and the sums of eight.
 ///
 /// | tile              | outputs  | FLOP    | bytes  | FLOP/byte | registers | workgroup memory |
 /// |-------------------|----------|---------|--------|-----------|-----------|------------------|
@@ -121,8 +121,8 @@ pub const INT8: [Tile; 3] = [
 /// | Shared 8x8, 8x8   | 64 x 64  | 262,144 | 9,472  | 28        | 126       | 8.8 KiB          |
 /// | Shared 8x8, 16x8  | 64 x 128 | 524,288 | 10,752 | 49        | 126       | 12.8 KiB         |
 ///
-/// A run of 8 k is 64 instructions of pairs of halves a row, less 8 columns' 16 of f32 (to f32, and to the sum): longer runs
-/// would spare some and round more.
+/// Where an instruction multiplies and adds two halves, 8 k of a row by 8 columns are 32 instructions, and 16 more that take
+/// their sums to f32 and add them there; in f32 alone they are 64. Longer runs would spare some, and round more.
 pub const F16: [Tile; 5] = [
     Tile { kind: Kind::Shared, rows: 1, columns: 8, lanes: [8, 8] },
     Tile { kind: Kind::Shared, rows: 4, columns: 8, lanes: [8, 8] },
