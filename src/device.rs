@@ -60,6 +60,8 @@ pub struct Device {
     pub adapter: String,
     /// Whether the adapter is a CPU in disguise.
     pub software: bool,
+    /// Whether kernels can compute in half precision.
+    pub has_f16: bool,
     /// The largest buffer that one binding may hold, in bytes.
     pub max_buffer_bytes: Option<u64>,
     /// Weights are taken from the pools of activations: they go with their layer.
@@ -74,6 +76,7 @@ impl Device {
             kind: DeviceKind::Cpu,
             adapter: "CPU".into(),
             software: false,
+            has_f16: false,
             max_buffer_bytes: None,
             transient: false,
         }
@@ -101,6 +104,8 @@ impl Device {
             kind: DeviceKind::Gpu,
             adapter: describe(&info),
             software: is_software(&info),
+            // The runtime asks for every feature that the adapter has.
+            has_f16: setup.device.features().contains(wgpu::Features::SHADER_F16),
             max_buffer_bytes: Some(limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)),
             transient: false,
         })
@@ -117,10 +122,11 @@ impl Device {
         }
     }
 
-    /// Under the name that the page knows its adapter by: wgpu sees none in most browsers.
+    /// A GPU under the name that the page knows its adapter by: wgpu sees none in most browsers.
     #[must_use]
     pub fn named(self, adapter: Option<String>) -> Self {
-        Self { adapter: adapter.filter(|name| !name.is_empty()).unwrap_or(self.adapter), ..self }
+        let named = adapter.filter(|name| self.kind == DeviceKind::Gpu && !name.is_empty());
+        Self { adapter: named.unwrap_or(self.adapter), ..self }
     }
 
     /// Whether it has several tiles for a product, of which the fastest is to be measured.

@@ -112,6 +112,11 @@ pub enum Error {
     /// There is no GPU to run on.
     #[error("no GPU is available: {reason}")]
     NoGpu { reason: String },
+    /// Products are to be in half precision on a device that doesn't compute in it.
+    #[error(
+        "arithmetic `f16` needs a GPU with `shader-f16`, but this device has none: {device}; choose f32 or int8"
+    )]
+    NoShaderF16 { device: String },
     /// The model does not fit the adapter's limits.
     #[error("`{item}` needs {} in one buffer, but this device allows {}", bytes(*needed), bytes(*limit))]
     DeviceLimit { item: String, needed: u64, limit: u64 },

@@ -182,6 +182,21 @@ test('in int8 both devices give nearly the same vectors', async (t) => {
   }
 });
 
+test('a device that does not compute in f16 says so, and loads in f32', async () => {
+  for (const [device, name] of [['cpu', 'CPU'], ['webgpu', '.*swiftshader.*']]) {
+    const { page, errors, close } = await freshPage(browser);
+    await page.goto(`${site.url}?device=${device}`);
+    await page.locator('#options summary').click();
+    await page.locator('#arithmetic').selectOption('f16');
+    await page.locator('#model-load').click();
+    await see(page, '#model-error', new RegExp(`^arithmetic .f16. needs a GPU with .shader-f16., but this device has none: ${name}; choose f32 or int8$`, 'i'));
+    await page.locator('#arithmetic').selectOption('f32');
+    await load(page);
+    assert.deepEqual(errors, []);
+    await close();
+  }
+});
+
 test('the whole page is under 2.5 MB, and loading and comparing never hold it up', async (t) => {
   const bytes = await pageBytes('dist');
   t.diagnostic(`page: ${(bytes / 1e6).toFixed(2)} MB in brotli`);

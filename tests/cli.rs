@@ -586,7 +586,7 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
     let tiny_folder = oracle::path("tiny-qwen3vl").display().to_string();
     let adapter = folder.file("adapter.safetensors", adapter_writer::random_adapter(96, 32));
     let no_weights = folder.file("no-weights.safetensors", adapter_writer::random_adapter(64, 32));
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 20] = [
         (
             &["embed", &model, "x", "--layer-weights", &no_weights],
             "no-weights.safetensors` has no tensor `layer_weights`",
@@ -607,7 +607,11 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
         ),
         (
             &["embed", &model, "x", "--arithmetic", "int4"],
-            "arithmetic `int4` is not known, expected f32 or int8",
+            "arithmetic `int4` is not known, expected f32, f16 or int8",
+        ),
+        (
+            &["embed", &model, "x", "--device", "cpu", "--arithmetic", "f16"],
+            "arithmetic `f16` needs a GPU with `shader-f16`, but this device has none: CPU; choose f32 or int8",
         ),
         (&["embed", &model, "x", "--device", "tpu"], "device `tpu` is not known, expected cpu or gpu"),
         (

@@ -190,11 +190,9 @@ fn a_batch_equals_its_texts_bit_for_bit_on_wgpu() {
     with_both_classes(|| batch_is_its_texts(&load(&[default_model()], device::gpu())));
 }
 
-/// On both devices within what rounding the activations costs: the least cosine of a token's hidden state to that in f32.
-#[test]
-fn int8_is_near_f32_and_a_batch_is_its_texts() {
-    let texts = [&[504, 2690, 22044, 2330, 282, 253, 3719][..], &[504, 3719, 22044], &[28; 40]];
-    let states = |encoder: &TextEncoder| block_on(encoder.hidden_states(&texts)).unwrap().into_iter();
+/// Within what rounding costs: the least cosine of a token's hidden state to that in f32 on the CPU; a batch is its texts.
+fn is_near_f32(arithmetic: Arithmetic, device: Device, cosines: std::ops::Range<f64>) {
+    let states = |encoder: &TextEncoder| block_on(encoder.hidden_states(&ROUNDED)).unwrap().into_iter();
     let sample = include_bytes!("../www/ted-sample.json");
     let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
     let scope = |encoder: &TextEncoder| {
@@ -206,24 +204,47 @@ fn int8_is_near_f32_and_a_batch_is_its_texts() {
         scope
     };
     let f32 = load(&[default_model()], Device::cpu());
+    let found = load_in(arithmetic, &[default_model()], device);
+    assert_eq!((found.info.arithmetic, f32.info.arithmetic), (arithmetic, Arithmetic::F32));
     let width = f32.config.hidden_size;
-    let expected: Vec<Vec<f32>> = states(&f32).collect();
-    for device in [Device::cpu(), device::gpu()] {
-        let int8 = load_in(Arithmetic::Int8, &[default_model()], device);
-        assert_eq!((int8.info.arithmetic, f32.info.arithmetic), (Arithmetic::Int8, Arithmetic::F32));
-        let rows = |(found, expected): (Vec<f32>, &Vec<f32>)| {
-            let cosine = |(a, b): (&[f32], &[f32])| {
-                let dot =
-                    |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>();
-                dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
-            };
-            found.chunks(width).zip(expected.chunks(width)).map(cosine).fold(1.0, f64::min)
+    let rows = |(found, expected): (Vec<f32>, Vec<f32>)| {
+        let cosine = |(a, b): (&[f32], &[f32])| {
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>();
+            dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
         };
-        let least = states(&int8).zip(&expected).map(rows).fold(1.0, f64::min);
-        assert_ne!(scope(&int8), scope(&f32), "vectors of both must not be mixed");
-        println!("least cosine in int8 on {}: {least:.5}", int8.device().adapter);
-        assert!(least > 0.998 && least < 0.999_999, "{least}");
-        batch_is_its_texts(&int8);
+        found.chunks(width).zip(expected.chunks(width)).map(cosine).fold(1.0, f64::min)
+    };
+    let least = states(&found).zip(states(&f32)).map(rows).fold(1.0, f64::min);
+    assert_ne!(scope(&found), scope(&f32), "vectors of both must not be mixed");
+    println!("least cosine in {arithmetic:?} on {}: {least:.7}", found.device().adapter);
+    assert!(cosines.contains(&least), "{least}");
+    batch_is_its_texts(&found);
+}
+
+/// Token ids of three texts.
+const ROUNDED: [&[u32]; 3] = [&[504, 2690, 22044, 2330, 282, 253, 3719], &[504, 3719, 22044], &[28; 40]];
+
+#[test]
+fn f16_is_near_f32_and_a_batch_is_its_texts() {
+    let gpu = device::gpu();
+    assert!(gpu.has_f16, "a driver with shader-f16, e.g. Mesa's llvmpipe, not {}", gpu.adapter);
+    is_near_f32(Arithmetic::F16, gpu, 0.9999..0.999_999_9);
+}
+
+#[test]
+fn f16_is_refused_where_there_is_none() {
+    let header = block_on(Header::read(vec![Rc::new(DiskFile::open(&default_model()).unwrap())])).unwrap();
+    let error = Loading::new(header.computed_in(Arithmetic::F16), Device::cpu()).err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "arithmetic `f16` needs a GPU with `shader-f16`, but this device has none: CPU; choose f32 or int8"
+    );
+}
+
+#[test]
+fn int8_is_near_f32_and_a_batch_is_its_texts() {
+    for device in [Device::cpu(), device::gpu()] {
+        is_near_f32(Arithmetic::Int8, device, 0.998..0.999_999);
     }
 
     // Layers that are brought from the file compute in the same.
@@ -233,6 +254,7 @@ fn int8_is_near_f32_and_a_batch_is_its_texts() {
     while block_on(loading.step()).unwrap().is_some() {}
     let streamed = loading.finish().unwrap();
     let resident = load_in(Arithmetic::Int8, &[default_model()], Device::cpu());
+    let states = |encoder: &TextEncoder| block_on(encoder.hidden_states(&ROUNDED)).unwrap().into_iter();
     assert_eq!(states(&streamed).collect::<Vec<_>>(), states(&resident).collect::<Vec<_>>());
 }
 

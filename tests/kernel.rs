@@ -13,8 +13,8 @@ use gran_ted::device::Device;
 use gran_ted::format::{DiskFile, Source, TensorType, gguf::Gguf};
 use gran_ted::kernel::quant::{Layout, Packed, Quantize};
 use gran_ted::kernel::{
-    self, Arithmetic, AttentionHeads, GPU_TILES, INT8_TILES, PackedWeight, RotaryHeads, Tuning, as_class,
-    as_tile, quant,
+    self, Arithmetic, AttentionHeads, F16_TILES, GPU_TILES, INT8_TILES, PackedWeight, RotaryHeads, Tuning,
+    as_class, as_tile, quant,
     self_test::{check_heads, self_test},
 };
 use half::{bf16, f16};
@@ -539,36 +539,155 @@ fn products_in_int8_are_those_of_rounded_activations() {
     }
 }
 
+/// The tests' adapter, which computes in half precision: without one these tests fail.
+fn f16_gpu() -> Device {
+    let device = device::gpu();
+    assert!(device.has_f16, "a driver with shader-f16, e.g. Mesa's llvmpipe, not {}", device.adapter);
+    device
+}
+
+/// `sum_k x[k] * w[k]`, and how far it may be off where each of x, w, eight products and their eight sums is rounded to f16's
+/// 11 bits: (1 + 2^-11)^11 - 1 of the magnitudes. What f16 holds as subnormal, or a device flushes, is below 2^-14: of x that
+/// is 2^-17 of the largest of 32, of products and weights no more beside the largest weight, which stands for at least 8.
+fn product_of_halves(x: &[f32], w: &[f32], k: usize) -> Vec<[f64; 2]> {
+    let rounded = (1.0 + 2f64.powi(-11)).powi(11) - 1.0;
+    let largest = |values: &[f32]| values.iter().fold(0f32, |all, value| all.max(value.abs())) as f64;
+    let flushed = 3.0 * 2f64.powi(-17) * largest(w);
+    let dot = |x: &[f32], w: &[f32]| {
+        let products = || x.iter().zip(w).map(|(x, w)| *x as f64 * *w as f64);
+        let peaks: f64 = x.chunks(32).map(|group| 32.0 * largest(group)).sum();
+        [products().sum(), rounded * products().map(f64::abs).sum::<f64>() + flushed * peaks]
+    };
+    x.chunks(k).flat_map(|x| w.chunks(k).map(|w| dot(x, w)).collect::<Vec<_>>()).collect()
+}
+
+/// In each tile, which all give the same bits, and in the twin. Activations have a row and single values far beyond f16,
+/// a group of zeros, and one whose values are nothing beside f16's smallest.
+#[test]
+fn products_in_f16_are_within_their_roundings() {
+    let gpu = f16_gpu();
+    let mut noise = Noise::new(16);
+    let mut worst = 0f64;
+    for dtype in QUANTIZED {
+        for (m, k, n) in [(1, 256, 64), (5, 256, 3), (7, 512, 65), (33, 768, 70), (70, 256, 130)] {
+            let k = if dtype.block_len() == 256 { k } else { k - 96 };
+            let bytes = noise.blocks(dtype, n * k);
+            let w = unpacked(&quant::pack(dtype, &bytes, n, k));
+            let mut x = noise.values(m * k);
+            x[3] = 1e5;
+            x[32..64].fill(0.0);
+            x[64..96].iter_mut().for_each(|x| *x *= 1e-12);
+            x[(m - 1) * k + 96..].iter_mut().for_each(|x| *x *= 3e4);
+            let residual = noise.values(m * n);
+            let sums = product_of_halves(&x, &w, k);
+            let added: Vec<_> =
+                sums.iter().zip(&residual).map(|([sum, off], value)| [sum + *value as f64, *off]).collect();
+            let silu = |x: f64| x / (1.0 + (-x).exp());
+            let gated = |at: usize| {
+                let at = at / (n / 2) * n + at % (n / 2);
+                let ([gate, gate_off], [up, up_off]) = (sums[at], sums[at + n / 2]);
+                let off = 1.1 * gate_off; // the steepest that silu is
+                [silu(gate) * up, off * up.abs() + (silu(gate).abs() + off) * up_off]
+            };
+            let swiglu: Vec<_> = (0..m * (n / 2)).map(gated).collect();
+            let mut run = |device: &Device, what: &str| {
+                let weight = PackedWeight::upload(quant::pack(dtype, &bytes, n, k), device)
+                    .computed_in(Arithmetic::F16);
+                let input = || matrix(&x, k, device);
+                let mut results = vec![
+                    (kernel::quant_matmul(input(), &weight), &sums),
+                    (kernel::quant_matmul_add(input(), &weight, matrix(&residual, n, device)), &added),
+                ];
+                if n % 2 == 0 {
+                    results.push((kernel::quant_matmul_swiglu(input(), &weight), &swiglu));
+                }
+                let read = |(found, expected): (Tensor<2>, &Vec<[f64; 2]>)| {
+                    let found: Vec<f32> = block_on(found.into_data_async()).unwrap().try_into_vec().unwrap();
+                    assert_eq!(found.len(), expected.len());
+                    for (at, (found, [expected, off])) in found.iter().zip(expected).enumerate() {
+                        // And what f32 rounds, in its sums and in the residual.
+                        let share = (*found as f64 - expected).abs() / (off + 1e-6 * expected.abs() + 1e-6);
+                        assert!(
+                            share <= 1.0,
+                            "{dtype:?} [{m}, {k}] x [{n}, {k}], {what}: {found} at {at}, expected {expected} within {off:e}"
+                        );
+                        worst = worst.max(share);
+                    }
+                    found
+                };
+                results.into_iter().map(read).collect::<Vec<_>>()
+            };
+            run(&Device::cpu(), "the twin");
+            let own = run(&gpu, "on wgpu");
+            for tile in F16_TILES {
+                let found = as_tile(tile, || run(&gpu, &tile.to_string()));
+                assert!(found == own, "{dtype:?} [{m}, {k}] x [{n}, {k}] in {tile}: other bits");
+            }
+        }
+    }
+    println!("{worst:.3} of the largest difference that is possible");
+}
+
+/// Relative to the largest value. llvmpipe rounds as the twin does, bit for bit; a GPU may fuse.
+#[test]
+fn f16_is_its_twin_and_near_f32() {
+    let gpu = f16_gpu();
+    let mut noise = Noise::new(17);
+    let (m, k, n) = (33, 768, 70);
+    let x = noise.values(m * k);
+    for dtype in QUANTIZED {
+        let bytes = noise.blocks(dtype, n * k);
+        let run = |device: &Device, arithmetic| {
+            let weight = PackedWeight::upload(quant::pack(dtype, &bytes, n, k), device);
+            let y = kernel::quant_matmul(matrix(&x, k, device), &weight.computed_in(arithmetic));
+            block_on(y.into_data_async()).unwrap().try_into_vec::<f32>().unwrap()
+        };
+        let found = run(&gpu, Arithmetic::F16);
+        let largest = found.iter().fold(0f32, |all, y| all.max(y.abs()));
+        let apart = |other: Vec<f32>| {
+            found.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max) / largest
+        };
+        let [twin, f32] =
+            [Arithmetic::F16, Arithmetic::F32].map(|arithmetic| apart(run(&Device::cpu(), arithmetic)));
+        println!("{dtype:?}: {twin:.1e} from the twin, {f32:.1e} from f32");
+        let fused = if gpu.adapter.contains("llvmpipe") { 0.0 } else { 1e-3 };
+        assert!(twin <= fused && f32 < 2e-3 && f32 > 1e-5, "{dtype:?}: {twin:e}, {f32:e}");
+    }
+}
+
 #[test]
 fn dense_weights_stay_in_f32() {
     let mut noise = Noise::new(15);
     let (x, bytes) = (noise.values(5 * 64), noise.blocks(TensorType::F32, 7 * 64));
     each_variant(|device| {
-        let [found, expected] = [Arithmetic::Int8, Arithmetic::F32].map(|arithmetic| {
+        let [f16, int8, expected] = [Arithmetic::F16, Arithmetic::Int8, Arithmetic::F32].map(|arithmetic| {
             let weight = PackedWeight::upload(quant::pack(TensorType::F32, &bytes, 7, 64), device);
             let y = kernel::quant_matmul(matrix(&x, 64, device), &weight.computed_in(arithmetic));
             block_on(y.into_data_async()).unwrap().try_into_vec::<f32>().unwrap()
         });
-        assert_eq!(found, expected);
+        assert_eq!([&f16, &int8], [&expected; 2]);
     });
 }
 
 /// Each tile is checked before it is taken, also where there is nothing to choose.
 #[test]
-fn tiles_of_int8_are_measured_or_checked() {
-    let device = device::gpu();
+fn tiles_of_f16_and_int8_are_measured_or_checked() {
+    let device = f16_gpu();
     let layouts = [Layout::Packed4, Layout::Packed8 { group: 16 }, Layout::Packed8 { group: 32 }];
-    let steps = |remembered: Option<&str>| {
-        let mut tuning = Tuning::new(&device, &layouts, Arithmetic::Int8, remembered);
-        let steps = std::iter::from_fn(|| block_on(tuning.step()).unwrap()).collect::<Vec<_>>();
-        (steps.len(), steps.iter().filter(|step| step.measured).count(), tuning.finish())
-    };
-    assert_eq!(steps(None), (12, 0, None), "a software adapter");
-    as_class(false, || {
-        let (all, measured, found) = steps(None);
-        assert_eq!((all, measured), (16, 12), "classes of rows of the products, and of adapters");
-        assert_eq!(steps(found.as_deref()), (16, 0, found.clone()));
-    });
+    // Groups of both sizes share the kernels of f16.
+    for (arithmetic, classes) in [(Arithmetic::F16, 8), (Arithmetic::Int8, 12)] {
+        let steps = |remembered: Option<&str>| {
+            let mut tuning = Tuning::new(&device, &layouts, arithmetic, remembered);
+            let steps = std::iter::from_fn(|| block_on(tuning.step()).unwrap()).collect::<Vec<_>>();
+            (steps.len(), steps.iter().filter(|step| step.measured).count(), tuning.finish())
+        };
+        assert_eq!(steps(None), (12, 0, None), "a software adapter");
+        as_class(false, || {
+            let (all, measured, found) = steps(None);
+            assert_eq!((all, measured), (classes + 4, classes), "classes of rows, and of adapters");
+            assert_eq!(steps(found.as_deref()), (classes + 4, 0, found.clone()));
+        });
+    }
 }
 
 /// The values that the device reads from a packed weight, row by row.

@@ -181,7 +181,7 @@ export function readQuantize(value) {
 
 /** @param {string} value @returns {Arithmetic} */
 export function readArithmetic(value) {
-  if (value !== 'f32' && value !== 'int8') throw unknown('arithmetic', value, 'f32, int8');
+  if (value !== 'f32' && value !== 'f16' && value !== 'int8') throw unknown('arithmetic', value, 'f32, f16, int8');
   return value;
 }
 

@@ -75,11 +75,11 @@ export type ModelCard = {
   tiles: string | null; // the kernels that were chosen for the adapter, to be remembered; null: there is no choice
 };
 export type Quantize = 'q8' | 'q4';
-export type Arithmetic = 'f32' | 'int8';
+export type Arithmetic = 'f32' | 'f16' | 'int8';
 /** How a model is to be held. */
 export type LoadOptions = {
   quantize: Quantize | null; // of dense weights (F32, F16, BF16); null: kept as f32
-  arithmetic: Arithmetic; // of products with packed weights; int8 rounds the activations to 8 bits
+  arithmetic: Arithmetic; // of products with packed weights; f16 rounds them and the activations to 11 bits and needs `shader-f16`, int8 the activations to 8
   budget_mb: number | null; // device memory it may take; null: as much as there is
   streamed: boolean; // layer by layer, even where the whole model is within the budget
   out_of_memory: boolean; // the device has just been too small: batches are no larger than a whole model's

@@ -176,8 +176,9 @@ struct LoadOptions {
     budget: Option<u64>,
     #[command(flatten)]
     quantize: QuantizeOption,
-    /// f32 or int8: int8 multiplies the codes of packed weights with activations rounded to 8 bits: 1.2 times as fast on the
-    /// CPU, slower on software adapters; scores change a little.
+    /// f32, f16 or int8: f16 multiplies packed weights and activations in half precision, on GPUs with shader-f16; int8 multiplies
+    /// the codes of packed weights with activations rounded to 8 bits: 1.2 times as fast on the CPU, slower on software adapters;
+    /// scores change a little in both.
     #[arg(long, default_value = "f32")]
     arithmetic: String,
 }
@@ -299,6 +300,7 @@ fn load(path: &Path, options: &LoadOptions) -> Result<TextEncoder> {
     let arithmetic = options.arithmetic.parse::<Arithmetic>()?;
     let header = options.quantize.header(path)?.computed_in(arithmetic);
     let device = open_device(&options.device)?;
+    arithmetic.check(&device)?;
     if device.kind == DeviceKind::Gpu {
         block_on(self_test(&device))?;
         block_on(check_heads(&device, header.config.heads()))?;

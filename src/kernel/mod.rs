@@ -32,7 +32,7 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 pub use launch::{as_class, is_software, launches, set_software};
 use quant::Layout;
 use quant_matmul::Product;
-pub use quant_matmul::tile::{GPU as GPU_TILES, INT8 as INT8_TILES, Tile, as_tile};
+pub use quant_matmul::tile::{F16 as F16_TILES, GPU as GPU_TILES, INT8 as INT8_TILES, Tile, as_tile};
 pub use rotary::Heads as RotaryHeads;
 pub use tuning::{Tuning, TuningProgress};
 

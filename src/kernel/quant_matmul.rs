@@ -1,5 +1,6 @@
-//! The quantized matrix product; contract in [`super::quant_matmul`], [`super::quant::Packed`] and the three `.wgsl`.
+//! The quantized matrix product; contract in [`super::quant_matmul`], [`super::quant::Packed`] and the four `.wgsl`.
 
+mod f16;
 mod int8;
 mod shared;
 pub mod tile;
@@ -37,7 +38,7 @@ impl Product {
 /// Values of k that a block has: two vec4 of x, one to eight words.
 const BLOCK: usize = 8;
 
-/// How both products through the workgroup's memory end.
+/// How the products through the workgroup's memory end.
 const STORE: &str = include_str!("quant_matmul_store.wgsl");
 
 pub fn launch(
@@ -65,17 +66,23 @@ pub fn launch(
         .into_iter()
         .chain(sizes.map(|size| size as u32))
         .collect();
-    let (name, source) = ("quant_matmul_int8", include_str!("quant_matmul_int8.wgsl"));
-    let kernel = match tile.kind {
-        _ if product.arithmetic == Arithmetic::Int8 => Wgsl::new(name, source, tile.lanes)
-            .end(STORE)
-            .set("group", 8 * blocks)
-            .unroll(move || int8::values(layout, tile)),
-        Kind::Software | Kind::Registers => {
+    let kernel = match (product.arithmetic, tile.kind) {
+        (Arithmetic::Int8, _) => {
+            Wgsl::new("quant_matmul_int8", include_str!("quant_matmul_int8.wgsl"), tile.lanes)
+                .end(STORE)
+                .set("group", 8 * blocks)
+                .unroll(move || int8::values(layout, tile))
+        }
+        (Arithmetic::F16, _) => {
+            Wgsl::new("quant_matmul_f16", include_str!("quant_matmul_f16.wgsl"), tile.lanes)
+                .end(STORE)
+                .unroll(move || f16::values(layout, tile))
+        }
+        (Arithmetic::F32, Kind::Software | Kind::Registers) => {
             Wgsl::new("quant_matmul", include_str!("quant_matmul.wgsl"), tile.lanes)
                 .unroll(move || unroll::values(layout, tile))
         }
-        Kind::Shared => {
+        (Arithmetic::F32, Kind::Shared) => {
             Wgsl::new("quant_matmul_shared", include_str!("quant_matmul_shared.wgsl"), tile.lanes)
                 .end(STORE)
                 .unroll(move || shared::values(layout, tile))

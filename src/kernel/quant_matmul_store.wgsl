@@ -1,5 +1,5 @@
 
-// The end of both products through the workgroup's memory: four columns from `first` on, and those `second` further on.
+// The end of the products through the workgroup's memory: four columns from `first` on, and those `second` further on.
 fn store(m: u32, first: u32, a: vec4<f32>, b: vec4<f32>) {
     if (m >= info[0]) { return; }
     let width = info[10];

@@ -1,7 +1,7 @@
 //! Which tile of the product an adapter runs fastest, for each layout and class of rows: each candidate is checked against
 //! the CPU, then timed. Driven step by step; what it found can be remembered for the adapter.
 //!
-//! Software adapters take theirs unmeasured; integers are checked there too. A choice changes no result (see `tile`), only its speed.
+//! Software adapters take theirs unmeasured; halves and integers are checked there too. A choice changes no result (see `tile`), only its speed.
 
 use super::quant::Layout;
 use super::quant_matmul::tile::{self, ROWS, candidates, name, tiles};
@@ -72,7 +72,7 @@ impl Tuning {
             let product = (*layout, arithmetic.of(*layout));
             let name = name(product.0, product.1);
             if tuning.layouts.contains(&name) {
-                continue; // in f32, groups of 16 and 32 share their pipelines
+                continue; // in floats, groups of 16 and 32 share their pipelines
             }
             tuning.layouts.push(name);
             tuning.take_up(product, |_| None);
@@ -85,7 +85,7 @@ impl Tuning {
         tuning
     }
 
-    /// On a GPU that has no choice: the kernels of integers are no part of the self-test, which every model begins with.
+    /// On a GPU that has no choice: the kernels of halves and integers are no part of the self-test, which every model begins with.
     fn only_check(&mut self, layouts: &[Layout], arithmetic: Arithmetic) {
         if self.device.kind == DeviceKind::Cpu || arithmetic == Arithmetic::F32 {
             return;

@@ -64,8 +64,9 @@ impl Loading {
     /// Ready to read the tensors of `header` onto `device`.
     ///
     /// # Errors
-    /// [`Error::DeviceLimit`] where a tensor is larger than one of the device's buffers.
+    /// [`Error::DeviceLimit`] where a tensor is larger than one of the device's buffers; [`Error::NoShaderF16`].
     pub fn new(mut header: Header, device: Device) -> Result<Self> {
+        header.info.arithmetic.check(&device)?;
         if let Some(limit) = device.max_buffer_bytes {
             header.check_limit(limit)?;
         }

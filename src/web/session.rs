@@ -80,7 +80,7 @@ struct SettingsFromPage {
 struct LoadOptions {
     /// q8 or q4: how dense weights are packed.
     quantize: Option<String>,
-    /// f32 or int8: what products with packed weights are computed in.
+    /// f32, f16 or int8: what products with packed weights are computed in.
     arithmetic: String,
     budget_mb: Option<f64>,
     /// Streamed, even where the whole model is within the limits.
@@ -146,6 +146,7 @@ impl Session {
             header = header.quantize(name.parse::<Quantize>()?);
         }
         header = header.computed_in(options.arithmetic.parse::<Arithmetic>()?);
+        header.info.arithmetic.check(&self.device)?;
         let asked = options.budget_mb.map(|megabytes| (1e6 * megabytes) as u64);
         let own = (self.device.kind == DeviceKind::Cpu).then_some(CPU_BUDGET);
         let limits = Limits {

@@ -159,7 +159,7 @@ function factList(card, { heap, plan }) {
     fact('Longest text', `${formatCount(card.max_length)} tokens`),
     fact('Tensors', types.join(', ')),
     ...(card.quantize ? [fact('Packed to', card.quantize === 'q8' ? '8 bits' : '4 bits')] : []),
-    ...(card.arithmetic === 'int8' ? [fact('Products', 'in 8-bit integers')] : []),
+    ...(card.arithmetic === 'f32' ? [] : [fact('Products', card.arithmetic === 'f16' ? 'in 16-bit floats' : 'in 8-bit integers')]),
     fact('File', formatBytes(card.file_bytes)),
     fact('Device memory', card.streamed && plan ? `up to ${formatBytes(plan.streamed_bytes)}, layer by layer` : formatBytes(card.device_bytes)),
     ...(card.device_memory ? [fact('Counted after the load', formatBytes(card.device_memory.in_use), `${formatBytes(card.device_memory.reserved)} with the pages kept for what comes next`)] : []),

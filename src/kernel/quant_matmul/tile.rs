@@ -27,7 +27,7 @@ pub enum Kind {
     Software,
     /// All in registers, with fused multiply-adds.
     Registers,
-    /// Sixteen k of x and of the dequantized weight in the workgroup's memory, or thirty-two of their codes.
+    /// Sixteen k of x and of the dequantized weight in the workgroup's memory, or thirty-two as halves or codes.
     Shared,
 }
 
@@ -108,16 +108,49 @@ pub const INT8: [Tile; 3] = [
     Tile { kind: Kind::Shared, rows: 4, columns: 8, lanes: [8, 16] },
 ];
 
+/// For half precision: as for integers, in memory of the workgroup that is half as large as with f32.
+///
+/// For 32 k of 4-bit weights, as above. Beside the sums in f32 stand eight k of eight columns' weights, in 32 registers, and of
+/// one row at a time x and the sums of eight.
+///
+/// | tile              | outputs  | FLOP    | bytes  | FLOP/byte | registers | workgroup memory |
+/// |-------------------|----------|---------|--------|-----------|-----------|------------------|
+/// | Shared 1x8, 8x8   | 8 x 64   | 32,768  | 2,304  | 14        | 70        | 4.6 KiB          |
+/// | Shared 4x8, 8x8   | 32 x 64  | 131,072 | 5,376  | 24        | 94        | 6.4 KiB          |
+/// | Shared 4x8, 8x16  | 64 x 64  | 262,144 | 9,472  | 28        | 94        | 8.8 KiB          |
+/// | Shared 8x8, 8x8   | 64 x 64  | 262,144 | 9,472  | 28        | 126       | 8.8 KiB          |
+/// | Shared 8x8, 16x8  | 64 x 128 | 524,288 | 10,752 | 49        | 126       | 12.8 KiB         |
+///
+/// Where an instruction multiplies and adds two halves, 8 k of a row by 8 columns are 32 instructions, and 16 more that take
+/// their sums to f32 and add them there; in f32 alone they are 64. Longer runs would spare some, and round more.
+pub const F16: [Tile; 5] = [
+    Tile { kind: Kind::Shared, rows: 1, columns: 8, lanes: [8, 8] },
+    Tile { kind: Kind::Shared, rows: 4, columns: 8, lanes: [8, 8] },
+    Tile { kind: Kind::Shared, rows: 4, columns: 8, lanes: [8, 16] },
+    Tile { kind: Kind::Shared, rows: 8, columns: 8, lanes: [8, 8] },
+    Tile { kind: Kind::Shared, rows: 8, columns: 8, lanes: [16, 8] },
+];
+
 /// Numbers of rows that are told apart: at most 8, 32, 128, and more. They are measured at these, and at the last.
 pub const ROWS: [usize; 4] = [8, 32, 128, 512];
 /// Which of [`GPU`] are measured for each, the one first that is taken unmeasured.
 const GPU_CANDIDATES: [&[usize]; ROWS.len()] = [&[1, 0, 3], &[2, 1, 3], &[3, 2, 4, 5], &[4, 3, 5, 6]];
+/// The same of [`F16`].
+const F16_CANDIDATES: [&[usize]; ROWS.len()] = [&[0, 1], &[1, 0], &[1, 2, 3], &[2, 3, 4]];
 /// The same of [`INT8`].
 const INT8_CANDIDATES: [&[usize]; ROWS.len()] = [&[0, 1], &[1, 0], &[1, 2], &[2, 1]];
 
-/// Products that have pipelines of their own. In f32, groups of both sizes share them.
-const NAMES: [&str; 6] =
-    ["Packed4", "Packed8", "Dense", "Packed4 int8", "Packed8 int8", "Packed8 int8 by 16"];
+/// Products that have pipelines of their own. In floats, groups of both sizes share them.
+const NAMES: [&str; 8] = [
+    "Packed4",
+    "Packed8",
+    "Dense",
+    "Packed4 int8",
+    "Packed8 int8",
+    "Packed8 int8 by 16",
+    "Packed4 f16",
+    "Packed8 f16",
+];
 
 /// Indices into the tiles of each, one a class of rows.
 static CHOSEN: RwLock<[[Option<usize>; ROWS.len()]; NAMES.len()]> =
@@ -150,6 +183,7 @@ pub fn choose(layout: Layout, arithmetic: Arithmetic, class: usize, tile: usize)
 pub fn tiles(arithmetic: Arithmetic) -> &'static [Tile] {
     match arithmetic {
         Arithmetic::F32 => &GPU,
+        Arithmetic::F16 => &F16,
         Arithmetic::Int8 => &INT8,
     }
 }
@@ -158,6 +192,7 @@ pub fn tiles(arithmetic: Arithmetic) -> &'static [Tile] {
 pub fn candidates(arithmetic: Arithmetic) -> &'static [&'static [usize]; ROWS.len()] {
     match arithmetic {
         Arithmetic::F32 => &GPU_CANDIDATES,
+        Arithmetic::F16 => &F16_CANDIDATES,
         Arithmetic::Int8 => &INT8_CANDIDATES,
     }
 }
@@ -184,5 +219,7 @@ fn index(layout: Layout, arithmetic: Arithmetic) -> usize {
         (Layout::Packed4, Arithmetic::Int8) => 3,
         (Layout::Packed8 { group: 32 }, Arithmetic::Int8) => 4,
         (Layout::Packed8 { .. }, Arithmetic::Int8) => 5,
+        (Layout::Packed4, Arithmetic::F16) => 6,
+        (Layout::Packed8 { .. }, Arithmetic::F16) => 7,
     }
 }

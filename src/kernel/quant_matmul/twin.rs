@@ -1,5 +1,6 @@
 //! The quantized product on the CPU: panels of columns are dequantized once and multiplied with all rows.
 
+mod f16;
 mod int8;
 
 use super::Product;
@@ -32,16 +33,25 @@ pub fn twin(
     };
     let width = product.width();
     let mut output = vec![0.0; m * width];
-    if product.arithmetic == Arithmetic::Int8 {
-        let rows = int8::Rows::new(x.storage(), k, layout.group().unwrap_or(k));
-        for_panels(width, &mut output, |first, output| {
-            multiply_codes(&rows, m, &weight, &finish, Panel { first, width }, output);
-        });
-    } else {
-        let rows = interleave(x.storage(), k);
-        for_panels(width, &mut output, |first, output| {
-            multiply_panel(&rows, m, &weight, &finish, Panel { first, width }, output);
-        });
+    match product.arithmetic {
+        Arithmetic::F32 => {
+            let rows = interleave(x.storage(), k);
+            for_panels(width, &mut output, |first, output| {
+                multiply_panel(&rows, m, &weight, &finish, Panel { first, width }, output);
+            });
+        }
+        Arithmetic::F16 => {
+            let rows = f16::Rows::new(x.storage(), k);
+            for_panels(width, &mut output, |first, output| {
+                multiply_halves(&rows, m, &weight, &finish, Panel { first, width }, output);
+            });
+        }
+        Arithmetic::Int8 => {
+            let rows = int8::Rows::new(x.storage(), k, layout.group().unwrap_or(k));
+            for_panels(width, &mut output, |first, output| {
+                multiply_codes(&rows, m, &weight, &finish, Panel { first, width }, output);
+            });
+        }
     }
     from_host(output, [m, width])
 }
@@ -164,6 +174,18 @@ fn multiply_codes_body<const FMA: bool>(
         let mut sums = panel.multiply::<FMA>(x, block);
         if let Some(up_panel) = &up_panel {
             gate::<FMA>(&mut sums, &up_panel.multiply::<FMA>(x, block));
+        }
+        store(&mut sums, block * ROWS..m, finish, &at, output);
+    }
+}
+
+fn multiply_halves(x: &f16::Rows, m: usize, weight: &Weight, finish: &Finish, at: Panel, output: &Output) {
+    let panel = f16::Halves::unpack(weight, at.first);
+    let up_panel = matches!(finish, Finish::Gated).then(|| f16::Halves::unpack(weight, at.width + at.first));
+    for block in 0..m.div_ceil(ROWS) {
+        let mut sums = panel.multiply(x, block);
+        if let Some(up_panel) = &up_panel {
+            gate::<false>(&mut sums, &up_panel.multiply(x, block));
         }
         store(&mut sums, block * ROWS..m, finish, &at, output);
     }
