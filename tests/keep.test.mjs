@@ -232,6 +232,19 @@ test('values that are old, corrupt or hostile are left out, one by one', async (
   }
 });
 
+test('what was kept before products had a choice of arithmetic is of f32', async () => {
+  const fake = fakeDatabase();
+  const keeper = await keep(fake, busyState());
+  const whole = await keeper.read();
+  for (const [name, part] of /** @type {[keyof Kept, string][]} */ ([['page', 'options'], ['unfinished', 'model'], ['outcome', 'source']])) {
+    const value = structuredClone(/** @type {any} */ (whole[name]));
+    assert.equal(value[part].arithmetic, 'f32');
+    delete value[part].arithmetic;
+    await fake.database.put('kept', [[name, { version: 1, value }]]);
+  }
+  assert.deepEqual(await keeper.read(), whole);
+});
+
 test('storage that is refused or full is told once, and the page goes on', async () => {
   for (const fake of [fakeDatabase(), Object.assign(fakeDatabase(), { full: 'QuotaExceededError' })]) {
     const open = fake.full ? fake.open : () => Promise.reject(new ReferenceError('indexedDB is not defined'));

@@ -96,6 +96,14 @@ function fits({ items, num_hidden_layers: layers, products }) {
   return !products || products.length === layers ** 2 * items.reduce((sum, { options }) => sum + 1 + 2 * options, 0);
 }
 
+/** What was kept before products had a choice of arithmetic is of f32. @param {string} name @param {any} stored */
+function completed(name, stored) {
+  const value = stored?.value;
+  const held = { page: value?.options, unfinished: value?.model, outcome: value?.source }[name];
+  if (held && typeof held === 'object') held.arithmetic ??= 'f32';
+  return stored;
+}
+
 export class Keeper {
   #database;
   #told;
@@ -122,7 +130,7 @@ export class Keeper {
     const names = /** @type {(keyof Kept)[]} */ (Object.keys(kept));
     try {
       const values = await soon(this.#database.then((database) => database.get('kept', names)));
-      names.forEach((name, at) => (kept[name] = checked(values[at], SHAPES[name])));
+      names.forEach((name, at) => (kept[name] = checked(completed(name, values[at]), SHAPES[name])));
     } catch (error) {
       this.#refuse(error);
     }
