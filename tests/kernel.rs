@@ -628,6 +628,24 @@ fn products_in_f16_are_within_their_roundings() {
     println!("{worst:.3} of the largest difference that is possible");
 }
 
+/// The largest weights that there can be, by activations just below a power of two: all of one sign.
+#[test]
+fn the_largest_products_in_f16_do_not_overflow() {
+    let (k, one) = (64, f16::from_f32(1.0).to_le_bytes());
+    let x = vec![131_071f32; k];
+    for (dtype, block, w) in [
+        (TensorType::Q8_0, [&one[..], &[128; 32]].concat(), -128.0),
+        (TensorType::Q4_1, [&one[..], &one, &[255; 16]].concat(), 16.0),
+    ] {
+        let expected = k as f64 * 131_071.0 * w;
+        for device in [Device::cpu(), f16_gpu()] {
+            let weight = PackedWeight::upload(quant::pack(dtype, &block.repeat(k / 32), 1, k), &device);
+            let y = kernel::quant_matmul(matrix(&x, k, &device), &weight.computed_in(Arithmetic::F16));
+            check(&format!("{dtype:?} on {}", device.adapter), y, &[expected], 1e-3);
+        }
+    }
+}
+
 /// Relative to the largest value. llvmpipe rounds as the twin does, bit for bit; a GPU may fuse.
 #[test]
 fn f16_is_its_twin_and_near_f32() {

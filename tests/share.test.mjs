@@ -35,6 +35,16 @@ test('a state survives the link', () => {
   assert.deepEqual(decodeState(encodeState(emptyState())), { state: emptyState(), problems: [] });
 });
 
+test('each arithmetic is taken by both ends of a link, and no other', () => {
+  for (const arithmetic of /** @type {const} */ (['f32', 'f16', 'int8'])) {
+    const { state, problems } = decodeState(encodeState({ ...emptyState(), arithmetic }));
+    assert.deepEqual([state.arithmetic, problems], [arithmetic, []]);
+  }
+  const { state, problems } = decodeState('v=1&arithmetic=int4');
+  assert.equal(state.arithmetic, 'f32');
+  assert.match(problems.join(), /int4.*f32, f16, int8/);
+});
+
 test('the key of an item is taken by both ends of a link or by neither', () => {
   const linked = (/** @type {string} */ caption_key) => encodeState({ ...emptyState(), item: { caption_key, question_type: 'OCR' } });
   for (const key of ['x'.repeat(121), 'x'.repeat(1000), 'a|b|c']) assert.equal(decodeState(linked(key)).state.item?.caption_key, key);
