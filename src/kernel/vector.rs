@@ -1,12 +1,14 @@
 //! Vector arithmetic of the CPU twins, compiled for the instructions the processor has.
 //!
 //! [`simd!`] makes a function's AVX2 and baseline versions from one body and picks one at run time; `FMA` tells the
-//! body whether fused multiply-add is an instruction or a slow library call. (AVX-512 gained 15 % at best.)
+//! body whether fused multiply-add is an instruction or a slow library call. (AVX-512 gained 15 % at best.) Each stays a
+//! function of its own: several inlined into one caller keep their sums in memory (1.4 times as long in wasm).
 
 /// Defines `fn name(args) -> R` that runs `body::<FMA>(args)` with the best instructions at hand.
 macro_rules! simd {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
         $(#[$meta])*
+        #[inline(never)]
         $vis fn $name($($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
