@@ -3,7 +3,7 @@
 //! Products and sums are rounded each, which WGSL allows for `fma` and Mesa's llvmpipe does: there the bits are the same. GPUs
 //! that fuse them differ by less than from f32.
 
-use super::{Weight, interleave, unpack_panel};
+use super::{Columns, Weight, interleave};
 use crate::kernel::quant_matmul::BLOCK;
 use crate::kernel::quant_matmul::f16::raise;
 use crate::kernel::vector::{PANEL, ROWS};
@@ -59,7 +59,8 @@ impl Halves {
         let raise = raise(weight.layout);
         let mut values = vec![[0f32; PANEL]; weight.k];
         // Of codes, f16 and a power of two a product is exact: fused or not is the same.
-        unpack_panel::<false>(&Weight { factor: raise.recip(), ..*weight }, first, &mut values);
+        let raised = Weight { factor: raise.recip(), ..*weight };
+        Columns::gather(&raised, first).unpack::<false>(&raised, 0, &mut values);
         values.iter_mut().flatten().for_each(|value| *value = round(*value));
         Self { values, raise: raise * weight.factor }
     }
