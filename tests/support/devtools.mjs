@@ -11,7 +11,6 @@ import { COMMON, SWIFTSHADER, executable } from './chromium.mjs';
  * @property {(url: string) => Promise<void>} goto resolved when the page is loaded
  * @property {<A, R>(work: (argument: A) => R, argument?: A) => Promise<Awaited<R>>} evaluate in the page; what goes there and back is JSON
  * @property {(work: () => unknown, seconds?: number) => Promise<void>} until `work` gives something true in the page
- * @property {(selector: string, files: string[]) => Promise<void>} pick files for an input
  * @property {() => Promise<void>} close
  */
 
@@ -45,11 +44,6 @@ export async function barePage() {
     async goto(url) {
       await ask('Page.navigate', { url });
       await until(() => document.readyState === 'complete' && location.href !== 'about:blank');
-    },
-    async pick(selector, files) {
-      const { root } = await ask('DOM.getDocument');
-      const { nodeId } = await ask('DOM.querySelector', { nodeId: root.nodeId, selector });
-      await ask('DOM.setFileInputFiles', { nodeId, files });
     },
     async close() {
       await send('Browser.close').catch(() => {});

@@ -50,9 +50,11 @@ for (const name of ['gran_ted_bg.wasm', 'gran_ted_bg.wasm.br']) {
   console.log(`${name}: ${(await stat(`dist/pkg/${name}`)).size} bytes`);
 }
 console.log(`whole page without the model, in brotli: ${(await pageBytes('dist') / 1e6).toFixed(2)} MB`);
-for (const { plain, start, load, embed } of await startTimes(site.url, 3)) {
-  const parts = [plain, start, load, embed].map(Math.round);
-  console.log(`stored model: read and uploaded plainly in ${parts[0]} ms, loaded with one prompt embedded in ${parts[1]} ms (${parts[2]} and ${parts[3]} of it), ${(start / plain).toFixed(1)} times`);
+for (const device of /** @type {const} */ (['webgpu', 'cpu'])) {
+  for (const { plain, start, load, embed } of await startTimes(site.url, 3, device)) {
+    const parts = [plain, start, load, embed].map(Math.round);
+    console.log(`${device}, stored model: read and uploaded plainly in ${parts[0]} ms, loaded with one prompt embedded in ${parts[1]} ms (${parts[2]} and ${parts[3]} of it), ${(start / plain).toFixed(1)} times`);
+  }
 }
 await browser.close();
 site.close();

@@ -7,8 +7,8 @@ import { launchStored } from './chromium.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
-/** @param {string} url the page's @param {number} rounds @param {'webgpu' | 'cpu'} [device] @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed: parts of start, as the worker tells them */
-export async function startTimes(url, rounds, device = 'webgpu') {
+/** @param {string} url the page's @param {number} rounds @param {'webgpu' | 'cpu'} device @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed: parts of start, as the worker tells them */
+export async function startTimes(url, rounds, device) {
   const profile = await mkdtemp(join(tmpdir(), 'gran-ted-start-'));
   const { page, close } = await launchStored(profile);
   try {
