@@ -12,9 +12,7 @@
 //!
 //! Imports point down: frontends (`main`, `web`) -> `ted`, `bench` -> `encoder` -> `loader`, `model` -> `kernel`, `format`.
 
-pub mod batch;
 pub mod bench;
-pub mod clock;
 pub mod device;
 pub mod encoder;
 pub mod error;
@@ -22,8 +20,9 @@ pub mod format;
 pub mod kernel;
 pub mod loader;
 pub mod model;
+pub mod quant;
 pub mod ted;
-mod token_table;
-pub mod tokenizer;
+pub mod text;
+pub mod trial;
 #[cfg(target_family = "wasm")]
 pub mod web;

@@ -8,10 +8,10 @@ mod oracle;
 
 use burn::tensor::Tensor;
 use gran_ted::bench::{Bench, BenchOptions, BenchReport, MODEL, OTHER};
-use gran_ted::clock::{Clock, ClockKind, Effort};
 use gran_ted::device::Device;
 use gran_ted::error::Error;
 use gran_ted::kernel;
+use gran_ted::trial::clock::{Clock, ClockKind, Effort};
 use pollster::block_on;
 use std::sync::Mutex;
 

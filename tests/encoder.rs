@@ -10,7 +10,6 @@ mod device;
 #[path = "common/oracle.rs"]
 mod oracle;
 
-use gran_ted::batch::{PackedBatch, runs};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
@@ -18,6 +17,7 @@ use gran_ted::kernel::{Arithmetic, as_class, launches};
 use gran_ted::loader::{AdapterFile, Header, Loading, Placement};
 use gran_ted::model::{Feature, Pooling};
 use gran_ted::ted::{Dataset, Run, Subset};
+use gran_ted::text::batch::{PackedBatch, runs};
 use oracle::{
     Oracle, check_texts, default_model, difference, fixture, load, load_in, refs, tiny, tiny_texts, unpad,
 };

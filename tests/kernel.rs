@@ -11,12 +11,13 @@ mod oracle;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use gran_ted::device::Device;
 use gran_ted::format::{DiskFile, Source, TensorType, gguf::Gguf};
-use gran_ted::kernel::quant::{Layout, Packed, Quantize};
 use gran_ted::kernel::{
-    self, Arithmetic, AttentionHeads, F16_TILES, GPU_TILES, INT8_TILES, PackedWeight, RotaryHeads, Tuning,
-    as_class, as_tile, quant,
-    self_test::{check_heads, self_test},
+    self, Arithmetic, AttentionHeads, F16_TILES, GPU_TILES, INT8_TILES, PackedWeight, RotaryHeads, as_class,
+    as_tile,
 };
+use gran_ted::quant::{self, Layout, Packed, Quantize};
+use gran_ted::trial::Tuning;
+use gran_ted::trial::self_test::{check_heads, self_test};
 use half::{bf16, f16};
 use noise::Noise;
 use pollster::block_on;
@@ -242,7 +243,7 @@ fn rotary_rotates_halves_after_the_norm() {
     };
     let all = RotaryHeads { count: heads, dim: h };
     each_variant(|device| {
-        let table = || gran_ted::model::rotary::table(h, 1e4, 50, device);
+        let table = || gran_ted::kernel::rotary_table(h, 1e4, 50, device);
         let input = || matrix(&x, columns, device);
         let positions = || integers(&positions, device);
         check("rotary", kernel::rotary(input(), table(), positions(), all), &rotated(false), 1e-5);

@@ -11,7 +11,7 @@ mod oracle;
 
 use gran_ted::device::Device;
 use gran_ted::format::{DiskFile, Source, gguf::Gguf};
-use gran_ted::kernel::quant;
+use gran_ted::quant;
 use oracle::{Oracle, cached_model, check_texts, fixture, load};
 use pollster::block_on;
 use serde_json::Value;

@@ -6,7 +6,7 @@ mod gguf_writer;
 use gguf_writer::{GgufWriter, byte_char, tokenizer};
 use gran_ted::{
     format::{DiskFile, Memory, gguf::Gguf},
-    tokenizer::{Encoded, Tokenizer},
+    text::tokenizer::{Encoded, Tokenizer},
 };
 use serde_json::{Value, json};
 

@@ -1,9 +1,9 @@
 //! What a benchmark found, as JSON: units are in the names.
 
 use super::Timing;
-use crate::clock::{Clock, ClockKind};
 use crate::encoder::TextEncoder;
 use crate::model::Part;
+use crate::trial::clock::{Clock, ClockKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 

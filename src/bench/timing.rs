@@ -1,8 +1,8 @@
 //! The benchmark's measurements, within what is left of a budget.
 
-use crate::clock::{Clock, ClockKind, Effort, Samples, median};
 use crate::device::Device;
 use crate::error::Result;
+use crate::trial::clock::{Clock, ClockKind, Effort, Samples, median};
 use burn::tensor::Tensor;
 use serde::Serialize;
 use web_time::Instant;

@@ -1,26 +1,22 @@
 //! The native frontend. An error is one line on standard error and exit status 1.
 
-mod bench;
 mod cache;
-mod compare;
+mod commands;
 mod files;
-mod inspect;
-mod layers;
-mod run;
 
 use clap::{Args, Parser, Subcommand};
+use commands::{bench, compare, inspect, layers, run};
 use files::model_files;
 use gran_ted::device::{Device, DeviceKind};
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::{Error, Result};
 use gran_ted::format::DiskFile;
-use gran_ted::kernel::{
-    Arithmetic, Tuning,
-    quant::Quantize,
-    self_test::{check_heads, self_test},
-};
+use gran_ted::kernel::Arithmetic;
 use gran_ted::loader::{AdapterFile, Header, Limits, Loading};
 use gran_ted::model::{Feature, Pooling, Precision};
+use gran_ted::quant::Quantize;
+use gran_ted::trial::Tuning;
+use gran_ted::trial::self_test::{check_heads, self_test};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
 use std::io::Write;

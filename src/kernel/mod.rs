@@ -3,38 +3,29 @@
 //! Every operation has one file: its contract, its launch, its CPU twin; the `.wgsl` stands beside it.
 //! Called by `model`. All tensors are contiguous f32 unless said otherwise; `T` tokens are packed end to end.
 
-mod arithmetic;
-mod attention;
-mod backends;
-mod copy;
-mod half_float;
+pub(crate) mod attention;
+mod backend;
+pub(crate) mod cpu;
+mod elementwise;
 mod launch;
-mod layer_mix;
-mod multiply_adds;
-pub mod quant;
-mod quant_matmul;
-mod rms_norm;
+mod norm;
+mod peak;
+mod pool;
+pub(crate) mod product;
 mod rotary;
-mod round_bf16;
-mod rows;
-mod segment_mean;
-pub mod self_test;
-mod swiglu;
-mod tuning;
-mod vector;
 
 use crate::device::Device;
-pub use arithmetic::Arithmetic;
+use crate::quant::{self, Layout};
 pub use attention::Heads as AttentionHeads;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Dispatch, DispatchTensor, backend_extension};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 pub use launch::{as_class, is_software, launches, set_software};
-use quant::Layout;
-use quant_matmul::Product;
-pub use quant_matmul::tile::{F16 as F16_TILES, GPU as GPU_TILES, INT8 as INT8_TILES, Tile, as_tile};
+pub use product::Arithmetic;
+use product::Product;
+pub use product::tile::{F16 as F16_TILES, GPU as GPU_TILES, INT8 as INT8_TILES, Tile, as_tile};
 pub use rotary::Heads as RotaryHeads;
-pub use tuning::{Tuning, TuningProgress};
+pub use rotary::table::{table as rotary_table, table_bf16 as rotary_table_bf16};
 
 /// The operations that each backend implements: `Cube` launches WGSL, `Flex` runs on the CPU.
 #[backend_extension(Cube, Flex)]
@@ -265,7 +256,7 @@ pub fn multiply_adds(x: Tensor<2>, rounds: usize) -> Tensor<2> {
 }
 
 /// Operations of [`multiply_adds`] on an element, for each round.
-pub const MULTIPLY_ADD_FLOP: usize = 2 * multiply_adds::CHAINS;
+pub const MULTIPLY_ADD_FLOP: usize = 2 * peak::multiply_adds::CHAINS;
 
 /// `x` in memory of its own, written `times` times, for the device's bandwidth: new memory is slow where it is first
 /// touched. `[T, D]` with D a multiple of 4 -> `[T, D]`.

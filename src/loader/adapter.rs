@@ -1,14 +1,15 @@
 //! Adapter files: what the paper trains on a frozen encoder, as .safetensors or the reference's `epoch_N.pt`; or only
 //! its layer weights, also as a JSON list. Names and shapes are checked before a tensor is read.
 
-use super::reader::Sequential;
+use super::read::sequential::Sequential;
 use crate::device::Device;
 use crate::encoder::TextEncoder;
 use crate::error::{Error, Result};
 use crate::format::{Source, TensorInfo, TensorType, safetensors::Safetensors, torch::Torch};
-use crate::kernel::{PackedWeight, quant};
+use crate::kernel::PackedWeight;
 use crate::model::adapter::{Adapter, AdapterInfo, AdapterKind, Precision};
 use crate::model::{Config, Weights};
+use crate::quant;
 use burn::tensor::{Tensor, TensorData};
 use half::bf16;
 use std::collections::HashMap;
@@ -71,7 +72,7 @@ impl AdapterFile {
 
     /// The file's name.
     pub fn name(&self) -> &str {
-        super::header::short_name(self.source.name())
+        super::open::header::short_name(self.source.name())
     }
 
     /// Loads the adapter for the hidden states of `encoder`, onto its device.

@@ -5,28 +5,25 @@
 //! shows progress and stops when it likes.
 
 mod adapter;
-mod config;
-mod fit;
-mod header;
-mod joining;
-mod reader;
-mod split;
+pub(crate) mod open;
+pub(crate) mod plan;
+pub(crate) mod read;
 
 pub use adapter::AdapterFile;
-pub use fit::{Fit, Limits, Placement, SLOTS};
-pub use header::{Header, ModelInfo};
-pub use split::Part;
+pub use open::header::{Header, ModelInfo};
+pub use open::split::Part;
+pub use plan::fit::{Fit, Limits, Placement, SLOTS};
 
 use crate::device::Device;
 use crate::encoder::TextEncoder;
 use crate::error::{Error, Result};
 use crate::format::Source;
 use crate::kernel::Arithmetic;
-use crate::kernel::quant::{self, Packer};
 use crate::model::{Decoder, LayerSource, Weights, config::Role};
+use crate::quant::{self, Packer};
 use burn::tensor::{Tensor, TensorData};
-use header::Planned;
-use reader::Sequential;
+use open::header::Planned;
+use read::sequential::Sequential;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;

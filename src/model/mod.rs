@@ -5,7 +5,6 @@ pub mod config;
 mod decoder;
 pub mod features;
 mod linear;
-pub mod rotary;
 mod weights;
 
 pub use adapter::{Adapter, Precision};

@@ -2,8 +2,8 @@
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::kernel::quant::{Packed, join_outputs};
 use crate::kernel::{Arithmetic, PackedWeight};
+use crate::quant::{Packed, join_outputs};
 use burn::tensor::Tensor;
 use std::collections::HashMap;
 

@@ -2,32 +2,22 @@
 //! file -> [`Dataset`] -> [`Subset`] -> [`Evaluation`]: distinct texts out, unit vectors in -> [`Report`].
 //! Sees texts and vectors only; [`Run`] and [`Study`] alone know the encoder.
 
-mod batches;
-mod compare;
-mod dataset;
+mod correlate;
+mod data;
 mod decode;
-mod evaluate;
-mod export;
-mod import;
-mod json;
-mod leaderboard;
-mod pending;
 mod report;
 mod run;
-mod shuffle;
 mod statistics;
-mod study;
-mod subset;
 
-pub use compare::{ChangedItem, Comparison, ComparisonGroup, Group, Winner};
-pub use dataset::{Caption, CaptionType, Dataset, DatasetCard, QuestionType, Sample};
-pub use evaluate::{Evaluation, predict};
-pub use leaderboard::{ScorePair, TaskCorrelation, correlate};
+pub use correlate::{ScorePair, TaskCorrelation, correlate};
+pub use data::dataset::{Caption, CaptionType, Dataset, DatasetCard, QuestionType, Sample};
+pub use data::subset::Subset;
+pub use report::compare::{ChangedItem, Comparison, ComparisonGroup, Group, Winner};
 pub use report::{Accuracy, AccuracyStatistics, ItemResult, Report, Summary, letter};
+pub use run::evaluation::{Evaluation, predict};
+pub use run::study::{FeatureScore, LayerReport, Study, StudyItem, StudyProgress, layer_products};
 pub use run::{Run, RunProgress};
 pub use statistics::{Correlation, mcnemar, pearson, spearman, wilson};
-pub use study::{FeatureScore, LayerReport, Study, StudyItem, StudyProgress, layer_products};
-pub use subset::Subset;
 
 /// SHA-256 of `bytes`, in lower-case hexadecimal digits.
 fn sha256_hex(bytes: &[u8]) -> String {

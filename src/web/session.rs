@@ -1,18 +1,19 @@
 //! One device, one model, one data set.
 
 use super::{from_js, source, to_js};
-use crate::batch::runs;
 use crate::bench::{Bench, BenchOptions};
 use crate::device::{Device, DeviceKind};
 use crate::encoder::{Settings, TOKEN_BUDGET, TextEncoder};
 use crate::error::{Error, Result};
-use crate::kernel::quant::{Layout, Quantize};
-use crate::kernel::self_test::{SelfTest, Tested, check_heads};
-use crate::kernel::{self, Arithmetic, Tuning};
+use crate::kernel::{self, Arithmetic};
 use crate::loader::{AdapterFile, Header, Limits, Loading, Placement, SLOTS};
 use crate::model::adapter::AdapterKind;
 use crate::model::{Adapter, Feature, Pooling, Precision};
+use crate::quant::{Layout, Quantize};
 use crate::ted::{Dataset, Evaluation, Run, Study, Subset, layer_products, letter};
+use crate::text::batch::runs;
+use crate::trial::Tuning;
+use crate::trial::self_test::{SelfTest, Tested, check_heads};
 use js_sys::{Array, Float32Array, Function, Promise, Reflect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

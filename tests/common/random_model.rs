@@ -3,7 +3,7 @@
 
 use super::{GgufWriter, Random, tokenizer, type_number};
 use gran_ted::format::TensorType;
-use gran_ted::kernel::quant::dequantize;
+use gran_ted::quant::dequantize;
 use half::{bf16, f16};
 use std::io::{self, Write};
 

@@ -1,8 +1,8 @@
 //! Attention on the CPU: for a few tokens and one head, scores and values are two products with panels, as of a weight.
 
 use super::Heads;
+use crate::kernel::cpu::vector::{PANEL, ROWS, exp, for_rows, multiply_rows, simd};
 use crate::kernel::launch::{from_host, host, rows_columns};
-use crate::kernel::vector::{PANEL, ROWS, exp, for_rows, multiply_rows, simd};
 use burn::backend::flex::FlexTensor;
 
 pub fn twin(

@@ -1,0 +1,94 @@
+//! `gran-ted compare` and `gran-ted correlate`.
+
+use super::run::{percent, to_json};
+use crate::cli::print;
+use gran_ted::error::{Error, Result};
+use gran_ted::ted::{
+    Comparison, ComparisonGroup, Correlation, Group, Report, Winner, correlate as correlations,
+};
+use std::path::Path;
+use std::process::ExitCode;
+
+const STDOUT: &str = "standard output";
+
+pub fn compare(first: &Path, second: &Path, as_json: bool) -> Result<ExitCode> {
+    let [first_file, second_file] = [first, second].map(|path| path.display().to_string());
+    let reports =
+        [Report::import(&first_file, &read(first)?)?, Report::import(&second_file, &read(second)?)?];
+    let comparison = Comparison::new(&reports[0], &reports[1]).map_err(|error| match error {
+        Error::NoSharedItems { reason, .. } => {
+            Error::NoSharedItems { first: first_file.clone(), second: second_file.clone(), reason }
+        }
+        error => error,
+    })?;
+    if as_json {
+        print(&to_json(Path::new(STDOUT), &comparison)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(&format!("first   {first_file}\nsecond  {second_file}\n\n{}", table(&comparison)));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn correlate(file: &Path, as_json: bool) -> Result<ExitCode> {
+    let tasks = correlations(&file.display().to_string(), &read(file)?)?;
+    if as_json {
+        print(&to_json(Path::new(STDOUT), &tasks)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for task in &tasks {
+        print(&format!("{}: {} pairs\n", task.task, task.pairs.len()));
+        for (name, Correlation { r, p, interval: [low, high], .. }) in
+            [("Pearson", &task.pearson), ("Spearman", &task.spearman)]
+        {
+            print(&format!("  {name:<10} {r:>7.4}  [{low:.4}, {high:.4}]  p {}\n", chance(*p)));
+        }
+        for name in &task.skipped {
+            print(&format!("  left out: {name} (no TED-6K score)\n"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| Error::Read { file: path.display().to_string(), reason: e.to_string() })
+}
+
+fn table(comparison: &Comparison) -> String {
+    let Comparison { note, shared, only_first, only_second, differing, groups, changed } = comparison;
+    let mut text = note.as_ref().map_or_else(String::new, |note| format!("{note}\n"));
+    text += &format!(
+        "{shared} items in both, {only_first} in the first only, {only_second} in the second only\n"
+    );
+    if *differing > 0 {
+        text += &format!("{differing} of them left out, as their statements differ\n");
+    }
+    text += &format!("\n{:<22} {:<26}{:<26}{:>5}  right in one only\n", "", "   first", "   second", "items");
+    text += &format!("{:<79} {:>7} {:>7} {:>8}\n", "", "first", "second", "p");
+    for (i, group) in groups.iter().enumerate() {
+        if i > 0 && groups[i - 1].group != group.group {
+            text += "\n";
+        }
+        text += &row(group);
+    }
+    text += &format!("\n{} items that one of them alone gets right\n", changed.len());
+    for item in changed {
+        let winner = match item.winner {
+            Winner::First => "first",
+            Winner::Second => "second",
+        };
+        text += &format!("{winner:<7} {:<20} {}\n", item.question_type, item.caption_key);
+    }
+    text
+}
+
+fn row(of: &ComparisonGroup) -> String {
+    let name = if of.group == Group::All { "all" } else { &of.name };
+    let (first, second) = (percent(&of.first), percent(&of.second));
+    let ComparisonGroup { total, first_only, second_only, p, .. } = of;
+    format!("{name:<22} {first}  {second}  {total:>5} {first_only:>7} {second_only:>7} {:>8}\n", chance(*p))
+}
+
+/// A probability with four decimals.
+fn chance(p: f64) -> String {
+    if p < 0.0001 { "< 0.0001".into() } else { format!("{p:.4}") }
+}

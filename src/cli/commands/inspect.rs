@@ -1,0 +1,83 @@
+//! `gran-ted inspect`: what a file's header says, without reading its weights.
+
+use crate::cli::{QuantizeOption, print};
+use gran_ted::error::Result;
+use gran_ted::loader::{Fit, Header, Limits, SLOTS};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Packed batches to tell the memory for: a word, a caption, the longest text.
+const BATCHES: [usize; 3] = [1, 256, 2048];
+
+pub fn inspect(model: &Path, as_json: bool, quantize: &QuantizeOption) -> Result<ExitCode> {
+    let header = quantize.header(model)?;
+    let fits = BATCHES.map(|tokens| header.fit(tokens, Limits::default()));
+    let mut facts = facts(&header);
+    if as_json {
+        facts.insert("fit".into(), json!(fits));
+        print(&format!("{:#}\n", Value::Object(facts)));
+    } else {
+        facts.iter().for_each(|(name, value)| print(&format!("{name:<20} {}\n", line(name, value))));
+        fits.iter().for_each(|fit| print(&memory(fit)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn facts(header: &Header) -> Map<String, Value> {
+    let (config, info) = (&header.config, &header.info);
+    let types: Map<_, _> =
+        info.tensor_types.iter().map(|(dtype, count)| (format!("{dtype:?}"), json!(count))).collect();
+    let facts = json!({
+        "file": info.name,
+        "family": config.family.name(),
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "num_hidden_layers": config.num_hidden_layers,
+        "num_attention_heads": config.num_attention_heads,
+        "num_key_value_heads": config.num_key_value_heads,
+        "head_dim": config.head_dim,
+        "vocab_size": config.vocab_size,
+        "rope_theta": config.rope_theta,
+        "max_length": info.max_length,
+        "tokenizer": header.has_tokenizer(),
+        "tensor_types": types,
+        "quantize": info.quantize,
+        "parameters": info.parameters,
+        "file_bytes": info.file_bytes,
+        "device_bytes": info.device_bytes,
+    });
+    match facts {
+        Value::Object(facts) => facts,
+        _ => unreachable!("made as an object"),
+    }
+}
+
+/// The memory for a batch, in a line.
+fn memory(fit: &Fit) -> String {
+    let [device, streamed, host] =
+        [fit.device_bytes, fit.streamed_bytes(SLOTS), fit.host_bytes].map(|bytes| bytes as f64 / 1e6);
+    let tokens = format!("with {} token{}", fit.tokens, if fit.tokens == 1 { "" } else { "s" });
+    format!(
+        "{tokens:<20} {device:.1} MB on the device ({streamed:.1} MB layer by layer), {host:.1} MB on the host\n"
+    )
+}
+
+fn line(name: &str, value: &Value) -> String {
+    match (name, value) {
+        ("file_bytes" | "device_bytes", Value::Number(bytes)) => {
+            format!("{bytes} ({:.1} MB)", bytes.as_f64().unwrap_or_default() / 1e6)
+        }
+        ("parameters", Value::Number(count)) => {
+            format!("{count} ({:.1} million)", count.as_f64().unwrap_or_default() / 1e6)
+        }
+        (_, Value::Object(types)) => {
+            let parts: Vec<_> = types.iter().map(|(dtype, count)| format!("{count} x {dtype}")).collect();
+            parts.join(", ")
+        }
+        (_, Value::Bool(found)) => if *found { "in the files" } else { "none" }.into(),
+        (_, Value::Null) => "as stored".into(),
+        (_, Value::String(text)) => text.clone(),
+        (_, value) => value.to_string(),
+    }
+}

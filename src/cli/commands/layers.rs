@@ -1,0 +1,84 @@
+//! `gran-ted layers`: the score of every layer and mix from one pass.
+
+use super::run::{INTERRUPTED, open_dataset, probe, stop_on_interrupt, to_json, write};
+use crate::cli::{LoadOptions, bar, load, open_layer_weights, print};
+use gran_ted::error::Result;
+use gran_ted::model::Pooling;
+use gran_ted::ted::{LayerReport, Study};
+use pollster::block_on;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+/// Characters of a bar of 100 %.
+const BAR: f64 = 40.0;
+
+/// The command's options.
+pub struct LayersOptions {
+    pub subset: String,
+    pub pooling: String,
+    pub layer_weights: Option<PathBuf>,
+    pub load: LoadOptions,
+    pub out: Option<PathBuf>,
+}
+
+pub fn layers(model: &Path, ted: &Path, options: &LayersOptions) -> Result<ExitCode> {
+    // 1. Everything that can be wrong before the model is loaded.
+    let pooling = Pooling::parse(&options.pooling, None)?;
+    let weights = options.layer_weights.as_deref().map(open_layer_weights).transpose()?;
+    let (dataset, subset) = open_dataset(ted, &options.subset)?;
+    options.out.iter().try_for_each(|path| probe(path))?;
+
+    // 2. The pass, until it is done or Ctrl-C is pressed.
+    let encoder = load(model, &options.load)?;
+    let mut study = Study::new(&encoder, dataset, &subset, pooling, weights)?;
+    let stop = stop_on_interrupt();
+    let bar = bar(study.progress().total as u64, "{msg} {bar:32} {pos}/{len} tokens, {eta} left", "studying");
+    while !stop.load(Ordering::Relaxed)
+        && let Some(progress) = block_on(study.step(&encoder))?
+    {
+        bar.set_position(progress.done as u64);
+    }
+    bar.finish_and_clear();
+
+    // 3. The study, partial or whole.
+    let report = study.report(&encoder);
+    if let Some(path) = &options.out {
+        write(path, &to_json(path, &report)?)?;
+    }
+    print(&table(&report));
+    let complete = report.provenance["complete"] == true;
+    if !complete {
+        print("stopped early: the items done only\n");
+    }
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
+}
+
+fn table(report: &LayerReport) -> String {
+    let mut text = format!("{:<14}{:>8}  {:<16}{:>12}\n", "feature", "%", "95 % interval", "right");
+    for row in &report.features {
+        let accuracy = &row.accuracy;
+        let [low, high] = accuracy.interval.map(|bound| 100.0 * bound);
+        text += &format!(
+            "{:<14}{:>8.2}  {:<16}{:>12}  {}\n",
+            row.feature,
+            100.0 * accuracy.accuracy,
+            format!("[{low:.1}, {high:.1}]"),
+            format!("{} of {}", accuracy.correct, accuracy.total),
+            "#".repeat((BAR * accuracy.accuracy).round() as usize),
+        );
+    }
+    let timings = &report.provenance["timings"];
+    let chance = report.features.first().map_or(0.0, |row| row.accuracy.chance);
+    text += &format!("{:<14}{:>8.2}\n", "chance", 100.0 * chance);
+    text += &format!(
+        "{} pooling; one pass: {} tokens of {} distinct texts in {:.1} s on {}; subset {}\n",
+        report.pooling,
+        timings["tokens"],
+        timings["texts"],
+        timings["seconds"].as_f64().unwrap_or_default(),
+        report.provenance["device"]["adapter"].as_str().unwrap_or_default(),
+        report.provenance["subset"]["id"].as_str().unwrap_or_default(),
+    );
+    text
+}

@@ -1,0 +1,155 @@
+//! Grouped-query attention over packed texts; contract in [`super::attention`] and attention.wgsl.
+
+mod twin;
+
+use crate::kernel::launch::{self, Values, Wgsl, declare, dense};
+use burn_wgpu::CubeTensor;
+pub use twin::twin;
+
+const LANES: u32 = 32;
+/// Keys a block: so many scores are held beside the output's registers. On a software adapter four are as fast as eight, and
+/// compile in half the time and memory.
+const BLOCK: usize = 8;
+const SOFTWARE_BLOCK: usize = 4;
+/// Heads that share the keys an invocation loads on a software adapter, at most: there a load costs more than the
+/// arithmetic of several heads. On a GPU it is one, for its registers.
+const HEADS: usize = 4;
+
+/// The sizes of an attention.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    /// Of q.
+    pub count: usize,
+    /// Of k and v.
+    pub kv: usize,
+    pub dim: usize,
+}
+
+pub fn launch(
+    q: CubeTensor,
+    k: Option<CubeTensor>,
+    v: CubeTensor,
+    spans: CubeTensor,
+    heads: Heads,
+) -> CubeTensor {
+    let (q, k, v, spans) = (dense(q), k.map(dense), dense(v), dense(spans));
+    let Heads { count, kv, dim } = heads;
+    let shape = [q.meta.shape()[0], count * dim];
+    let columns = |x: &CubeTensor| x.meta.shape()[1];
+    let first_k = if k.is_some() { 0 } else { count * dim };
+    let first_v = columns(&v) - kv * dim;
+    let [q_row, k_row, v_row] = [&q, k.as_ref().unwrap_or(&q), &v].map(columns);
+    let quads = [q_row, k_row, v_row, first_k, first_v].map(|columns| (columns / 4) as u32);
+    let info: Vec<_> = [shape[0], count, kv].map(|size| size as u32).into_iter().chain(quads).collect();
+    let (together, block, lanes) = match launch::is_software() {
+        true => (shared_heads(count / kv), SOFTWARE_BLOCK, 8),
+        false => (1, BLOCK, LANES),
+    };
+    let key = if k.is_some() { "k" } else { "q" };
+    let kernel = Wgsl::new("attention", include_str!("attention.wgsl"), [lanes, 1])
+        .set("quads", dim / 4)
+        .set("block", block)
+        .set("heads", together)
+        .unroll(move || unrolled(dim, together, block, key));
+    let groups = [shape[0].div_ceil(lanes as usize), count / together, 1];
+    match &k {
+        Some(k) => kernel
+            .set("declare_k", declare(3, "k: array<vec4<f32>>"))
+            .set("y_binding", 4)
+            .set("info_binding", 5)
+            .run(&[&q, &v, &spans, k], &info, shape, groups),
+        None => kernel.set("declare_k", "").set("y_binding", 3).set("info_binding", 4).run(
+            &[&q, &v, &spans],
+            &info,
+            shape,
+            groups,
+        ),
+    }
+}
+
+/// The most heads of a group of `heads` that share their keys evenly.
+fn shared_heads(heads: usize) -> usize {
+    (1..=HEADS).rev().find(|together| heads.is_multiple_of(*together)).unwrap_or(1)
+}
+
+/// The source with its loops over heads, keys and output registers written out: WGSL has no register arrays that every
+/// compiler keeps in registers.
+fn unrolled(head_dim: usize, together: usize, block: usize, key: &str) -> Values {
+    let quads = head_dim / 4;
+    // A sum takes this many vec4 in one expression: stores to a `var` are dear on software adapters.
+    let step = [4, 2, 1].into_iter().find(|step| quads.is_multiple_of(*step)).unwrap_or(1);
+    let lines =
+        |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().join("\n");
+    let heads = |line: &dyn Fn(usize) -> String| lines(together, line);
+    let keys = |line: &dyn Fn(usize) -> String| lines(block, line);
+    let queries = heads(&|h| lines(step, &|e| format!("let x{h}_{e} = q[query + {}u + d];", h * quads + e)));
+    let dots = keys(&|j| {
+        let keys = lines(step, &|e| format!("let k{e} = {key}[row{j} + d + {e}u];"));
+        let sums = heads(&|h| {
+            let sum = (0..step).fold(format!("s{h}_{j}"), |sum, e| format!("({sum} + dot(x{h}_{e}, k{e}))"));
+            format!("s{h}_{j} = {sum};")
+        });
+        format!("{{ {keys}\n{sums} }}")
+    });
+    let scale = 1.0 / (head_dim as f64).sqrt();
+    let softmax = heads(&|h| {
+        let mask =
+            keys(&|j| format!("let m{h}_{j} = select(LOWEST, s{h}_{j} * {scale:e}, first + {j}u <= last);"));
+        let largest = (0..block).fold(format!("largest{h}"), |all, j| format!("max({all}, m{h}_{j})"));
+        let weights = keys(&|j| format!("let p{h}_{j} = exp(m{h}_{j} - next{h});"));
+        let sum = (0..block).map(|j| format!("p{h}_{j}")).collect::<Vec<_>>().join(" + ");
+        format!(
+            "{mask}
+            let next{h} = {largest};
+            let keep{h} = exp(largest{h} - next{h});
+            {weights}
+            total{h} = total{h} * keep{h} + {sum};
+            largest{h} = next{h};"
+        )
+    });
+    let accumulate = lines(quads, &|d| {
+        let values = keys(&|j| format!("let v{j} = v[value{j} + {d}u];"));
+        let sums = heads(&|h| {
+            let terms: Vec<_> = (0..block).map(|j| format!("p{h}_{j} * v{j}")).collect();
+            format!("o{h}_{d} = o{h}_{d} * keep{h} + ({});", terms.join(" + "))
+        });
+        format!("{{ {values}\n{sums} }}")
+    });
+    let declare = heads(&|h| {
+        let output = lines(quads, &|d| format!("var o{h}_{d} = vec4<f32>();"));
+        format!("var largest{h} = LOWEST;\nvar total{h} = 0.0;\n{output}")
+    });
+    let store = if together == 1 {
+        let output = lines(quads, &|d| format!("y[output + {d}u] = o0_{d} * scale;"));
+        format!("let scale = 1.0 / total0;\n{output}")
+    } else {
+        // On software adapters stores are most of what there is to compile, and the sums lie in memory anyway.
+        let sums = |h: usize| (0..quads).map(move |d| format!("o{h}_{d} * scale{h}"));
+        let scales = heads(&|h| format!("let scale{h} = 1.0 / total{h};"));
+        let all: Vec<_> = (0..together).flat_map(sums).collect();
+        format!(
+            "{scales}
+            var sums = array<vec4<f32>, {count}>({});
+            for (var d = 0u; d < {count}u; d++) {{ y[output + d] = sums[d]; }}",
+            all.join(", "),
+            count = together * quads
+        )
+    };
+    let rows = keys(&|j| {
+        format!(
+            "let token{j} = min(first + {j}u, last);
+            let row{j} = token{j} * info[4] + first_k;
+            let value{j} = token{j} * info[5] + first_v;"
+        )
+    });
+    vec![
+        ("step", step.to_string()),
+        ("declare", declare),
+        ("rows", rows),
+        ("scores", heads(&|h| keys(&|j| format!("var s{h}_{j} = 0.0;")))),
+        ("dots", format!("{queries}\n{dots}")),
+        ("softmax", softmax),
+        ("accumulate", accumulate),
+        ("store", store),
+    ]
+}

@@ -1,0 +1,109 @@
+//! Which implementation each backend runs: WGSL through cubecl, plain loops through flex.
+
+use super::EncoderBackend;
+use super::elementwise::{round_bf16, swiglu};
+use super::norm::{layer_mix, rms_norm};
+use super::peak::{copy, multiply_adds};
+use super::pool::segment_mean;
+use super::product::{self as quant_matmul, Product};
+use super::rotary::HeadNorm;
+use super::{attention, rotary};
+use burn::backend::Flex;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn_wgpu::CubeBackend;
+
+macro_rules! implement {
+    ($backend:ty, $run:ident) => {
+        impl EncoderBackend for $backend {
+            fn quant_matmul(
+                x: FloatTensor<Self>,
+                words: IntTensor<Self>,
+                scales: IntTensor<Self>,
+                product: Product,
+            ) -> FloatTensor<Self> {
+                quant_matmul::$run(x, words, scales, None, product)
+            }
+
+            fn quant_matmul_add(
+                x: FloatTensor<Self>,
+                words: IntTensor<Self>,
+                scales: IntTensor<Self>,
+                addend: FloatTensor<Self>,
+                product: Product,
+            ) -> FloatTensor<Self> {
+                quant_matmul::$run(x, words, scales, Some(addend), product)
+            }
+
+            fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
+                rms_norm::$run(x, weight, epsilon)
+            }
+
+            fn rotary(
+                x: FloatTensor<Self>,
+                table: FloatTensor<Self>,
+                positions: IntTensor<Self>,
+                heads: rotary::Heads,
+            ) -> FloatTensor<Self> {
+                rotary::$run(x, None, table, positions, heads)
+            }
+
+            fn norm_rotary(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                table: FloatTensor<Self>,
+                positions: IntTensor<Self>,
+                heads: rotary::Heads,
+                other: usize,
+                epsilon: f32,
+            ) -> FloatTensor<Self> {
+                rotary::$run(x, Some(HeadNorm { weight, other, epsilon }), table, positions, heads)
+            }
+
+            fn attention(
+                q: FloatTensor<Self>,
+                k: FloatTensor<Self>,
+                v: FloatTensor<Self>,
+                spans: IntTensor<Self>,
+                heads: attention::Heads,
+            ) -> FloatTensor<Self> {
+                attention::$run(q, Some(k), v, spans, heads)
+            }
+
+            fn attention_joined(
+                qk: FloatTensor<Self>,
+                v: FloatTensor<Self>,
+                spans: IntTensor<Self>,
+                heads: attention::Heads,
+            ) -> FloatTensor<Self> {
+                attention::$run(qk, None, v, spans, heads)
+            }
+
+            fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+                swiglu::$run(gate, up)
+            }
+
+            fn layer_mix(mix: FloatTensor<Self>, hidden: FloatTensor<Self>, alpha: f32) -> FloatTensor<Self> {
+                layer_mix::$run(mix, hidden, alpha)
+            }
+
+            fn round_bf16(x: FloatTensor<Self>) -> FloatTensor<Self> {
+                round_bf16::$run(x)
+            }
+
+            fn segment_mean(x: FloatTensor<Self>, segments: IntTensor<Self>) -> FloatTensor<Self> {
+                segment_mean::$run(x, segments)
+            }
+
+            fn multiply_adds(x: FloatTensor<Self>, rounds: usize) -> FloatTensor<Self> {
+                multiply_adds::$run(x, rounds)
+            }
+
+            fn copy(x: FloatTensor<Self>, times: usize) -> FloatTensor<Self> {
+                copy::$run(x, times)
+            }
+        }
+    };
+}
+
+implement!(CubeBackend, launch);
+implement!(Flex, twin);

@@ -1,0 +1,3 @@
+//! What the CPU twins share.
+
+pub mod vector;

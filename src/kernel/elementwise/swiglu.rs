@@ -1,0 +1,35 @@
+//! The gated activation; contract in [`super::swiglu`] and swiglu.wgsl.
+
+use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use burn::backend::flex::FlexTensor;
+use burn_wgpu::CubeTensor;
+
+const LANES: u32 = 64;
+
+pub fn launch(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
+    let (gate, up) = (dense(gate), dense(up));
+    let shape = [gate.meta.shape()[0], gate.meta.shape()[1]];
+    let count = shape[0] * shape[1];
+    let [columns, rows] = fold(count.div_ceil(LANES as usize));
+    Wgsl::new("swiglu", include_str!("swiglu.wgsl"), [LANES, 1]).run(
+        &[&gate, &up],
+        &[count as u32],
+        shape,
+        [columns, rows, 1],
+    )
+}
+
+pub fn twin(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
+    let (gate, up) = (host(gate), host(up));
+    let [rows, width] = rows_columns(&gate);
+    let (gate, up) = (gate.storage::<f32>(), up.storage::<f32>());
+    let mut output = vec![0.0; rows * width];
+    for_rows(&mut output, width, |row, out| {
+        let span = row * width..(row + 1) * width;
+        for ((out, gate), up) in out.iter_mut().zip(&gate[span.clone()]).zip(&up[span]) {
+            *out = gate / (1.0 + (-gate).exp()) * up;
+        }
+    });
+    from_host(output, [rows, width])
+}

@@ -1,0 +1,53 @@
+//! One term of the layer-weighted sum; contract in [`super::layer_mix`] and layer_mix.wgsl.
+
+use crate::kernel::cpu::vector::{for_rows, madd, simd};
+use crate::kernel::launch::rows::over_rows;
+use crate::kernel::launch::{dense, from_host, host, rows_columns};
+use burn::backend::flex::FlexTensor;
+use burn_wgpu::CubeTensor;
+
+const EPSILON: f32 = 1e-5;
+
+pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
+    let (mix, hidden) = (dense(mix), dense(hidden));
+    let shape = [hidden.meta.shape()[0], hidden.meta.shape()[1]];
+    let (kernel, groups) = over_rows("layer_mix", include_str!("layer_mix.wgsl"), 2, shape[0]);
+    kernel.run(&[&mix, &hidden], &[shape[0] as u32, shape[1] as u32, alpha.to_bits()], shape, groups)
+}
+
+pub fn twin(mix: FlexTensor, hidden: FlexTensor, alpha: f32) -> FlexTensor {
+    let (mix, hidden) = (host(mix), host(hidden));
+    let [rows, width] = rows_columns(&hidden);
+    let hidden = hidden.storage::<f32>();
+    let mut output = mix.storage::<f32>().to_vec();
+    for_rows(&mut output, width, |row, out| add_normalized(&hidden[row * width..][..width], alpha, out));
+    from_host(output, [rows, width])
+}
+
+simd!(fn add_normalized(x: &[f32], alpha: f32, out: &mut [f32]) = add_normalized_body);
+
+#[inline(always)]
+fn add_normalized_body<const FMA: bool>(x: &[f32], alpha: f32, out: &mut [f32]) {
+    let mean = sum_of(x, |x| x) / x.len() as f32;
+    let variance = sum_of(x, |x| (x - mean) * (x - mean)) / x.len() as f32;
+    let scale = alpha / (variance + EPSILON).sqrt();
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = madd::<FMA>(x - mean, scale, *out);
+    }
+}
+
+/// `sum(value(x))` in sixteen partial sums, as [`super::vector::dot`].
+#[inline(always)]
+fn sum_of(x: &[f32], value: impl Fn(f32) -> f32) -> f32 {
+    let mut sums = [0f32; 16];
+    let (chunks, rest) = x.as_chunks::<16>();
+    for chunk in chunks {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += value(*x);
+        }
+    }
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *sum += value(*x);
+    }
+    sums.iter().sum()
+}

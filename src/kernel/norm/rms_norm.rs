@@ -1,0 +1,33 @@
+//! RMS norm over rows; contract in [`super::rms_norm`] and rms_norm.wgsl.
+
+use crate::kernel::cpu::vector::{dot, for_rows, simd};
+use crate::kernel::launch::rows::over_rows;
+use crate::kernel::launch::{dense, from_host, host, rows_columns};
+use burn::backend::flex::FlexTensor;
+use burn_wgpu::CubeTensor;
+
+pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
+    let (x, weight) = (dense(x), dense(weight));
+    let shape = [x.meta.shape()[0], x.meta.shape()[1]];
+    let (kernel, groups) = over_rows("rms_norm", include_str!("rms_norm.wgsl"), 1, shape[0]);
+    kernel.run(&[&x, &weight], &[shape[0] as u32, shape[1] as u32, epsilon.to_bits()], shape, groups)
+}
+
+pub fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
+    let (x, weight) = (host(x), host(weight));
+    let [rows, width] = rows_columns(&x);
+    let (input, weight) = (x.storage::<f32>(), weight.storage::<f32>());
+    let mut output = vec![0.0; rows * width];
+    for_rows(&mut output, width, |row, out| normalize(&input[row * width..][..width], weight, epsilon, out));
+    from_host(output, [rows, width])
+}
+
+simd!(pub(crate) fn normalize(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = normalize_body);
+
+#[inline(always)]
+fn normalize_body<const FMA: bool>(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    let scale = 1.0 / (dot::<FMA>(x, x) / x.len() as f32 + epsilon).sqrt();
+    for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
+        *out = x * scale * weight;
+    }
+}

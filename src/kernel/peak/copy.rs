@@ -1,0 +1,36 @@
+//! A copy, for the device's bandwidth; contract in [`super::copy`] and copy.wgsl.
+
+use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use burn::backend::flex::FlexTensor;
+use burn_wgpu::CubeTensor;
+
+const LANES: u32 = 64;
+
+pub fn launch(x: CubeTensor, times: usize) -> CubeTensor {
+    let x = dense(x);
+    let shape = [x.meta.shape()[0], x.meta.shape()[1]];
+    let count = shape[0] * shape[1] / 4;
+    let [columns, rows] = fold(count.div_ceil(LANES as usize));
+    let run = || {
+        Wgsl::new("copy", include_str!("copy.wgsl"), [LANES, 1]).run(
+            &[&x],
+            &[count as u32],
+            shape,
+            [columns, rows, 1],
+        )
+    };
+    (1..times).for_each(|_| drop(run()));
+    run()
+}
+
+pub fn twin(x: FlexTensor, times: usize) -> FlexTensor {
+    let x = host(x);
+    let [rows, width] = rows_columns(&x);
+    let values = x.storage::<f32>();
+    let mut output = vec![0.0; rows * width];
+    for _ in 0..times {
+        for_rows(&mut output, width, |row, out| out.copy_from_slice(&values[row * width..][..width]));
+    }
+    from_host(output, [rows, width])
+}

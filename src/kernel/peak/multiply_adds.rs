@@ -1,0 +1,76 @@
+//! Arithmetic at its peak, to measure kernels against; contract in [`super::multiply_adds`] and multiply_adds.wgsl.
+
+use crate::kernel::cpu::vector::{for_rows, madd, simd};
+use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use burn::backend::flex::FlexTensor;
+use burn_wgpu::CubeTensor;
+
+const LANES: u32 = 64;
+/// Independent sums of an element.
+pub const CHAINS: usize = 16;
+
+/// Rounds that are written out.
+const UNROLLED: usize = 8;
+
+pub fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
+    let x = dense(x);
+    let shape = [x.meta.shape()[0], x.meta.shape()[1]];
+    let count = shape[0] * shape[1];
+    let [columns, rows] = fold(count.div_ceil(LANES as usize));
+    let lines =
+        |line: &dyn Fn(usize) -> String, with: &str| (0..CHAINS).map(line).collect::<Vec<_>>().join(with);
+    Wgsl::new("multiply_adds", include_str!("multiply_adds.wgsl"), [LANES, 1])
+        .set("declare", lines(&|j| format!("var a{j} = b + {:?};", j as f32 / CHAINS as f32), "\n"))
+        .set("unrolled", UNROLLED)
+        .set("multiply_adds", lines(&|j| format!("a{j} = {};", rounds_of(j, UNROLLED)), "\n"))
+        .set("multiply_add", lines(&|j| format!("a{j} = {};", rounds_of(j, 1)), "\n"))
+        .set("sum", lines(&|j| format!("a{j}"), " + "))
+        .run(&[&x], &[count as u32, rounds as u32], shape, [columns, rows, 1])
+}
+
+/// Rounds of chain `j` in one expression.
+fn rounds_of(j: usize, rounds: usize) -> String {
+    (0..rounds).fold(format!("a{j}"), |a, _| format!("({a} * b + b)"))
+}
+
+/// Elements that fill the registers: with eight chains at a time, 8 vectors of AVX2 or SSE2 and of wasm.
+const ELEMENTS: usize = if cfg!(target_family = "wasm") { 4 } else { 8 };
+/// Chains at a time.
+const HALF: usize = CHAINS / 2;
+
+pub fn twin(x: FlexTensor, rounds: usize) -> FlexTensor {
+    let x = host(x);
+    let [rows, width] = rows_columns(&x);
+    let values = x.storage::<f32>();
+    let mut output = vec![0.0; rows * width];
+    for_rows(&mut output, width, |row, out| multiply_add_row(&values[row * width..][..width], rounds, out));
+    from_host(output, [rows, width])
+}
+
+simd! { fn multiply_add_row(x: &[f32], rounds: usize, out: &mut [f32]) = multiply_add_body }
+
+#[inline(always)]
+fn multiply_add_body<const FMA: bool>(x: &[f32], rounds: usize, out: &mut [f32]) {
+    for (x, out) in x.chunks(ELEMENTS).zip(out.chunks_mut(ELEMENTS)) {
+        let mut b = [0f32; ELEMENTS];
+        b[..x.len()].copy_from_slice(x);
+        let mut sum = [0f32; ELEMENTS];
+        for half in 0..2 {
+            let mut a: [[f32; ELEMENTS]; HALF] =
+                std::array::from_fn(|j| b.map(|b| b + (half * HALF + j) as f32 / CHAINS as f32));
+            for _ in 0..rounds {
+                for a in &mut a {
+                    for (a, b) in a.iter_mut().zip(&b) {
+                        *a = madd::<FMA>(*a, *b, *b);
+                    }
+                }
+            }
+            for a in a {
+                for (sum, a) in sum.iter_mut().zip(a) {
+                    *sum += a;
+                }
+            }
+        }
+        out.copy_from_slice(&sum[..out.len()]);
+    }
+}

@@ -1,0 +1,3 @@
+//! Operations that join the tokens of a text.
+
+pub mod segment_mean;

@@ -1,0 +1,35 @@
+//! Pooling over packed texts; contract in [`super::segment_mean`] and segment_mean.wgsl.
+
+use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::launch::{Wgsl, dense, from_host, host, rows_columns};
+use burn::backend::flex::FlexTensor;
+use burn_wgpu::CubeTensor;
+
+const LANES: u32 = 64;
+
+pub fn launch(x: CubeTensor, segments: CubeTensor) -> CubeTensor {
+    let (x, segments) = (dense(x), dense(segments));
+    let shape = [segments.meta.shape()[0], x.meta.shape()[1]];
+    Wgsl::new("segment_mean", include_str!("segment_mean.wgsl"), [LANES, 1]).run(
+        &[&x, &segments],
+        &[shape[0] as u32, shape[1] as u32],
+        shape,
+        [shape[1].div_ceil(LANES as usize), shape[0], 1],
+    )
+}
+
+pub fn twin(x: FlexTensor, segments: FlexTensor) -> FlexTensor {
+    let (x, segments) = (host(x), host(segments));
+    let [_, width] = rows_columns(&x);
+    let [count, _] = rows_columns(&segments);
+    let (x, segments) = (x.storage::<f32>(), segments.storage::<u32>());
+    let mut output = vec![0.0; count * width];
+    for_rows(&mut output, width, |segment, out| {
+        let (first, end) = (segments[2 * segment] as usize, segments[2 * segment + 1] as usize);
+        for row in x[first * width..end * width].chunks(width) {
+            out.iter_mut().zip(row).for_each(|(out, x)| *out += x);
+        }
+        out.iter_mut().for_each(|out| *out /= (end - first) as f32);
+    });
+    from_host(output, [count, width])
+}

@@ -1,0 +1,104 @@
+//! The quantized matrix product; contract in [`super::quant_matmul`], [`super::quant::Packed`] and the four `.wgsl`.
+
+pub mod arithmetic;
+mod f16;
+mod int8;
+mod registers;
+mod shared;
+pub mod tile;
+mod twin;
+
+use crate::kernel::launch::{self, Wgsl, dense};
+use crate::quant::Layout;
+pub use arithmetic::Arithmetic;
+use burn_wgpu::CubeTensor;
+use tile::Kind;
+pub use twin::twin;
+
+/// The weight of a product, and what becomes of its sums.
+#[derive(Clone, Copy, Debug)]
+pub struct Product {
+    pub layout: Layout,
+    /// F32 where the layout is dense.
+    pub arithmetic: Arithmetic,
+    /// Columns of `words`.
+    pub out_features: usize,
+    /// Of the scales.
+    pub factor: f32,
+    /// The columns are a gate and an up projection, and the result is their SwiGLU.
+    pub gated: bool,
+}
+
+impl Product {
+    /// Columns of the result.
+    fn width(&self) -> usize {
+        if self.gated { self.out_features / 2 } else { self.out_features }
+    }
+}
+
+/// Values of k that a block has: two vec4 of x, one to eight words.
+const BLOCK: usize = 8;
+
+/// How the products through the workgroup's memory end.
+const STORE: &str = include_str!("store.wgsl");
+
+pub fn launch(
+    x: CubeTensor,
+    words: CubeTensor,
+    scales: CubeTensor,
+    addend: Option<CubeTensor>,
+    product: Product,
+) -> CubeTensor {
+    let x = dense(x);
+    let (m, k, n, width) = (x.meta.shape()[0], x.meta.shape()[1], product.out_features, product.width());
+    let (layout, tile) = (product.layout, tile::for_rows(m, product.layout, product.arithmetic));
+    let [rows_each, columns_each] = tile.outputs();
+    let half = columns_each / 2;
+    // A gated product's workgroup has as many columns of the one kind as of the other.
+    let (columns, second) = if product.gated { (half, width) } else { (2 * half, half) };
+    let (addend, row_stride, step) = match addend {
+        Some(addend) if addend.meta.shape().len() == 2 => (dense(addend), n, 1),
+        Some(addend) => (dense(addend), 0, 1),
+        None => (launch::zero(&x), 0, 0),
+    };
+    let blocks = layout.group().unwrap_or(32) / BLOCK;
+    let sizes = [blocks, columns, second, row_stride, step, product.gated as usize, width];
+    let info: Vec<_> = [m as u32, k as u32, n as u32, product.factor.to_bits()]
+        .into_iter()
+        .chain(sizes.map(|size| size as u32))
+        .collect();
+    let kernel = match (product.arithmetic, tile.kind) {
+        (Arithmetic::Int8, _) => Wgsl::new("quant_matmul_int8", include_str!("int8.wgsl"), tile.lanes)
+            .end(STORE)
+            .set("group", 8 * blocks)
+            .unroll(move || int8::values(layout, tile)),
+        (Arithmetic::F16, _) => Wgsl::new("quant_matmul_f16", include_str!("f16.wgsl"), tile.lanes)
+            .end(STORE)
+            .unroll(move || f16::values(layout, tile)),
+        (Arithmetic::F32, Kind::Software | Kind::Registers) => {
+            Wgsl::new("quant_matmul", include_str!("registers.wgsl"), tile.lanes)
+                .unroll(move || registers::values(layout, tile))
+        }
+        (Arithmetic::F32, Kind::Shared) => {
+            Wgsl::new("quant_matmul_shared", include_str!("shared.wgsl"), tile.lanes)
+                .end(STORE)
+                .unroll(move || shared::values(layout, tile))
+        }
+    };
+    kernel
+        .set("kind", format!("{:?}", tile.kind))
+        .set("per_word", layout.per_word())
+        .set("tile_m", tile.rows)
+        .set("tile_n", tile.columns)
+        .run(
+            &[&x, &words, &scales, &addend],
+            &info,
+            [m, width],
+            [width.div_ceil(columns), m.div_ceil(rows_each), 1],
+        )
+}
+
+/// `line(0)` to `line(count - 1)`, one below the other.
+fn lines(count: usize, line: &dyn Fn(usize) -> String) -> String {
+    (0..count).map(line).collect::<Vec<_>>().join("\n")
+}

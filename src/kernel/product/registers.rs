@@ -1,0 +1,126 @@
+//! The text of the product that holds its tile in registers: WGSL has no register arrays that every compiler keeps there.
+
+use super::tile::{Kind, Tile};
+use super::{BLOCK, lines};
+use crate::kernel::launch::Values;
+use crate::quant::Layout;
+
+const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
+
+/// The places where the tile's registers are written out. Groups of all sizes share a pipeline.
+pub fn values(layout: Layout, tile: Tile) -> Values {
+    let fused = tile.kind == Kind::Registers;
+    let (lanes, half) = (tile.lanes[0] as usize, tile.columns / 2);
+    let scales = match layout {
+        // A declared binding that nothing reads would be missing from the automatic layout.
+        Layout::Dense => "_ = scales[0];".into(),
+        _ => lines(tile.columns, &|j| format!("let s{j} = unpack2x16float(scales[g * N + n{j}]) * factor;")),
+    };
+    let multiply = |j: usize| {
+        let words = BLOCK / layout.per_word();
+        let load = lines(words, &|c| format!("let p{c} = words[(block * {words}u + {c}u) * N + n{j}];"));
+        let values = lines(BLOCK, &|t| format!("let w{t} = {};", value(layout, fused, j, t)));
+        let sums = lines(tile.rows, &|i| {
+            let sum = (0..BLOCK).fold(format!("a{i}_{j}"), |sum, t| {
+                madd(fused, &format!("x{i}_{}.{}", t / 4, COMPONENTS[t % 4]), &format!("w{t}"), &sum)
+            });
+            format!("a{i}_{j} = {sum};")
+        });
+        format!("{{ {load}\n{values}\n{sums} }}")
+    };
+    let row = |i: usize| format!("let row{i} = min(first_m + {i}u, M - 1u) * (K / 4u);");
+    let column = |j: usize| {
+        let other = j + half;
+        format!(
+            "let c{j} = first_n + {}u; let n{j} = min(c{j}, N - 1u);
+            let c{other} = c{j} + second; let n{other} = min(c{other}, N - 1u);",
+            j * lanes
+        )
+    };
+    let x =
+        |i: usize| format!("let x{i}_0 = x[row{i} + 2u * block]; let x{i}_1 = x[row{i} + 2u * block + 1u];");
+    let declare = |i: usize| lines(tile.columns, &|j| format!("var a{i}_{j} = 0.0;"));
+    vec![
+        ("rows", lines(tile.rows, &row)),
+        ("columns", lines(half, &column)),
+        ("declare", lines(tile.rows, &declare)),
+        ("scales", scales),
+        ("x", lines(tile.rows, &x)),
+        ("multiply", lines(tile.columns, &multiply)),
+        ("store", if fused { store_written_out(tile) } else { store_in_a_loop(tile) }),
+    ]
+}
+
+fn store_in_a_loop(tile: Tile) -> String {
+    let Tile { rows, columns, lanes: [lanes, _], .. } = tile;
+    let half = columns / 2;
+    let sums: Vec<_> = (0..rows).flat_map(|i| (0..columns).map(move |j| format!("a{i}_{j}"))).collect();
+    format!(
+        "var sums = array<f32, {}>({});
+        for (var i = 0u; i < {rows}u; i++) {{
+            let m = first_m + i;
+            if (m >= M) {{ break; }}
+            for (var j = 0u; j < {half}u; j++) {{
+                let c = first_n + j * {lanes}u;
+                if (c >= width) {{ break; }}
+                let sum = sums[i * {columns}u + j];
+                let other = sums[i * {columns}u + {half}u + j];
+                if (gated) {{
+                    y[m * width + c] = sum / (1.0 + exp(-sum)) * other;
+                    continue;
+                }}
+                y[m * width + c] = sum + addend[m * info[7] + c * info[8]];
+                let d = c + second;
+                if (d < width) {{ y[m * width + d] = other + addend[m * info[7] + d * info[8]]; }}
+            }}
+        }}",
+        rows * columns,
+        sums.join(", ")
+    )
+}
+
+fn store_written_out(tile: Tile) -> String {
+    let half = tile.columns / 2;
+    let grid = |columns: usize, value: &dyn Fn(usize, usize) -> String| {
+        let place = |i: usize, j: usize| {
+            format!("if (c{j} < width) {{ y[(first_m + {i}u) * width + c{j}] = {}; }}", value(i, j))
+        };
+        let row = |i: usize| format!("if (first_m + {i}u < M) {{ {} }}", lines(columns, &|j| place(i, j)));
+        lines(tile.rows, &row)
+    };
+    let gated = |i: usize, j: usize| format!("a{i}_{j} / (1.0 + exp(-a{i}_{j})) * a{i}_{}", j + half);
+    let added =
+        |i: usize, j: usize| format!("a{i}_{j} + addend[(first_m + {i}u) * info[7] + c{j} * info[8]]");
+    format!("if (gated) {{ {} }} else {{ {} }}", grid(half, &gated), grid(tile.columns, &added))
+}
+
+/// The weight at the block's value `t` of k, in column `j`.
+///
+/// A code is masked where it stands, which multiplies it by a power of two, and the scale is divided by the same: both
+/// are exact. The sign bit would make the uppermost unsigned code negative, and the lower signed ones are unsigned where
+/// they stand: flipping that bit moves the code by half its range, which is added back exactly.
+fn value(layout: Layout, fused: bool, j: usize, t: usize) -> String {
+    let (per_word, bits) = (layout.per_word(), 32 / layout.per_word());
+    let (word, shift) = (t / per_word, t % per_word * bits);
+    let uppermost = shift + bits == 32;
+    let range = (1u64 << bits) - 1;
+    let (mask, flipped) = (range << shift, 1u64 << (shift + bits - 1));
+    let scale = format!("(s{j}.x * {:e})", (-(shift as f64)).exp2());
+    let scaled = |code: String| madd(fused, &code, &scale, &format!("s{j}.y"));
+    match (layout, uppermost) {
+        (Layout::Packed4, false) => scaled(format!("f32(bitcast<i32>(p{word} & {mask}u))")),
+        (Layout::Packed4, true) => {
+            scaled(format!("(f32(bitcast<i32>((p{word} & {mask}u) ^ {flipped}u)) + {:e})", flipped as f64))
+        }
+        (Layout::Packed8 { .. }, false) => {
+            scaled(format!("(f32(bitcast<i32>((p{word} & {mask}u) ^ {flipped}u)) - {:e})", flipped as f64))
+        }
+        (Layout::Packed8 { .. }, true) => scaled(format!("f32(bitcast<i32>(p{word} & {mask}u))")),
+        (Layout::Dense, _) => format!("bitcast<f32>(p{word})"),
+    }
+}
+
+/// `a * b + c`, in one rounding where `fused`: a software adapter has no instruction for that.
+fn madd(fused: bool, a: &str, b: &str, c: &str) -> String {
+    if fused { format!("fma({a}, {b}, {c})") } else { format!("({c} + {a} * {b})") }
+}

@@ -1,0 +1,108 @@
+//! Rotary position embedding, with or without the norm over each head before it; contract in [`super::rotary`],
+//! [`super::norm_rotary`] and rotary.wgsl.
+
+pub mod table;
+
+use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::launch::{Wgsl, declare, dense, fold, from_host, host, rows_columns};
+use crate::kernel::norm::rms_norm::normalize;
+use burn::backend::flex::FlexTensor;
+use burn_wgpu::CubeTensor;
+
+const LANES: u32 = 64;
+const MEASURE: &str = "var sum = 0.0;
+    for (var i = 0u; i < head_dim; i++) { sum += x[base + i] * x[base + i]; }
+    scale = 1.0 / sqrt(sum / f32(head_dim) + bitcast<f32>(info[3]));
+    let weights = select(0u, head_dim, head % info[1] >= info[5]);";
+
+/// The norm over each head that goes before the rotation.
+pub struct HeadNorm<T> {
+    /// `[head_dim]`, and another after it for the heads from `other` on.
+    pub weight: T,
+    pub other: usize,
+    pub epsilon: f32,
+}
+
+/// The heads that are rotated: those of a row's first columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    pub count: usize,
+    pub dim: usize,
+}
+
+pub fn launch(
+    x: CubeTensor,
+    norm: Option<HeadNorm<CubeTensor>>,
+    table: CubeTensor,
+    positions: CubeTensor,
+    heads: Heads,
+) -> CubeTensor {
+    let (x, table, positions) = (dense(x), dense(table), dense(positions));
+    let norm = norm.map(|norm| HeadNorm { weight: dense(norm.weight), ..norm });
+    let [tokens, width] = [x.meta.shape()[0], x.meta.shape()[1]];
+    let shape = [tokens, heads.count * heads.dim];
+    let (epsilon, other) = norm.as_ref().map_or((0.0, 0), |norm| (norm.epsilon, norm.other));
+    let [tokens32, count, dim] = [tokens, heads.count, heads.dim].map(|size| size as u32);
+    let info = [tokens32, count, dim, epsilon.to_bits(), width as u32, other as u32];
+    let [columns, rows] = fold((tokens * heads.count).div_ceil(LANES as usize));
+    let kernel = Wgsl::new("rotary", include_str!("rotary.wgsl"), [LANES, 1]);
+    let groups = [columns, rows, 1];
+    match &norm {
+        Some(norm) => kernel
+            .set("declare_weight", declare(3, "weight: array<f32>"))
+            .set("y_binding", 4)
+            .set("info_binding", 5)
+            .set("measure", MEASURE)
+            .set("weight_low", " * weight[weights + i]")
+            .set("weight_high", " * weight[weights + half + i]")
+            .run(&[&x, &table, &positions, &norm.weight], &info, shape, groups),
+        None => kernel
+            .set("declare_weight", "")
+            .set("y_binding", 3)
+            .set("info_binding", 4)
+            .set("measure", "")
+            .set("weight_low", "")
+            .set("weight_high", "")
+            .run(&[&x, &table, &positions], &info, shape, groups),
+    }
+}
+
+pub fn twin(
+    x: FlexTensor,
+    norm: Option<HeadNorm<FlexTensor>>,
+    table: FlexTensor,
+    positions: FlexTensor,
+    heads: Heads,
+) -> FlexTensor {
+    let (x, table, positions) = (host(x), host(table), host(positions));
+    let [rows, columns] = rows_columns(&x);
+    let (head_dim, width) = (heads.dim, heads.count * heads.dim);
+    let norm = norm.map(|norm| HeadNorm { weight: host(norm.weight), ..norm });
+    let (table, positions) = (table.storage::<f32>(), positions.storage::<u32>());
+    let input = x.storage::<f32>();
+    let mut output = vec![0.0; rows * width];
+    for_rows(&mut output, width, |token, out| {
+        let x = &input[token * columns..][..width];
+        let (cosines, sines) =
+            table[positions[token] as usize * head_dim..][..head_dim].split_at(head_dim / 2);
+        for (index, (out, x)) in out.chunks_mut(head_dim).zip(x.chunks(head_dim)).enumerate() {
+            match &norm {
+                Some(norm) => {
+                    let first = if index < norm.other { 0 } else { head_dim };
+                    let weight = &norm.weight.storage::<f32>()[first..][..head_dim];
+                    normalize(x, weight, norm.epsilon, out);
+                }
+                None => out.copy_from_slice(x),
+            }
+            rotate(out, cosines, sines);
+        }
+    });
+    from_host(output, [rows, width])
+}
+
+fn rotate(head: &mut [f32], cosines: &[f32], sines: &[f32]) {
+    let (low, high) = head.split_at_mut(cosines.len());
+    for (((a, b), c), s) in low.iter_mut().zip(high).zip(cosines).zip(sines) {
+        (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+    }
+}

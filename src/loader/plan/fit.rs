@@ -1,0 +1,234 @@
+//! What a model will take before it is loaded: device memory, host memory, download; from its header alone.
+//!
+//! ```text
+//! whole      layers + fixed + activations
+//! streamed   slots * largest layer + fixed + activations          fixed: the final norm and the table of rotations
+//! ```
+//! Activations are the largest set of `[T, ...]` buffers that are alive together in `model::decoder`.
+
+use crate::encoder::{STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
+use crate::error::{Error, Result};
+use crate::loader::open::header::{Header, Planned};
+use crate::loader::read::sequential::PIECE;
+use crate::model::Config;
+use crate::text::token_table::KEPT_ROWS;
+use serde::{Serialize, Serializer, ser::SerializeSeq};
+
+/// Layers on the device at once where they are streamed: one computes while the next is filled.
+pub const SLOTS: usize = 2;
+
+/// What a device allows; nothing is known to be refused where there is no number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// The largest buffer that one binding may hold.
+    pub max_buffer_bytes: Option<u64>,
+    /// Device memory that the model may take.
+    pub budget_bytes: Option<u64>,
+}
+
+/// Fewer tokens in a batch are not worth bringing a layer for.
+const FEWEST_TOKENS: usize = 64;
+
+/// How a model is held on its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Placement {
+    /// Its layers stay in the file and are brought for each pass.
+    pub streamed: bool,
+    /// Tokens of a packed batch; a text that is longer passes alone.
+    pub batch_tokens: usize,
+}
+
+impl Placement {
+    /// Without limits.
+    pub fn new(streamed: bool) -> Self {
+        Self { streamed, batch_tokens: if streamed { STREAMED_TOKEN_BUDGET } else { TOKEN_BUDGET } }
+    }
+}
+
+/// The memory for a model and one packed batch.
+#[derive(Debug, Serialize)]
+pub struct Fit {
+    /// Tokens of the batch.
+    pub tokens: usize,
+    /// Bytes of all files.
+    pub download_bytes: u64,
+    /// Device: the whole model with its batch.
+    pub device_bytes: u64,
+    /// Device: the weights of all layers.
+    pub layers_bytes: u64,
+    /// Device: the weights of the largest layer.
+    pub layer_bytes: u64,
+    /// Device: the final norm and the table of rotations.
+    pub fixed_bytes: u64,
+    /// Device: what the batch takes between layers and in them.
+    pub activation_bytes: u64,
+    /// Device: the largest buffer it can't do without, and what is in it. (Matrices are joined where the device allows.)
+    pub largest_buffer_bytes: u64,
+    pub largest_buffer: String,
+    /// Host: the token table where it is kept, and the larger of the tensors on their way to the device and the batch's
+    /// rows, with those that are kept where the table is not.
+    /// On the CPU, the device's bytes are the host's too.
+    pub host_bytes: u64,
+    /// Why it does not fit; empty where it does.
+    #[serde(serialize_with = "sentences")]
+    pub problems: Vec<Error>,
+}
+
+impl Fit {
+    /// Device memory where `slots` layers are there at once.
+    pub fn streamed_bytes(&self, slots: usize) -> u64 {
+        self.layers_bytes.min(slots as u64 * self.layer_bytes) + self.fixed_bytes + self.activation_bytes
+    }
+}
+
+impl Header {
+    /// What the model takes with a packed batch of `tokens`, and whether that is within `limits`.
+    pub fn fit(&self, tokens: usize, limits: Limits) -> Fit {
+        let mut layers = vec![0; self.config.num_hidden_layers];
+        let mut fixed_bytes = (self.info.max_length * self.config.head_dim * 4) as u64;
+        for planned in self.on_device() {
+            match planned.layer() {
+                Some(layer) => layers[layer] += planned.device_bytes(),
+                None => fixed_bytes += planned.device_bytes(),
+            }
+        }
+        let layers_bytes = layers.iter().sum();
+        let joined = self.joined(limits.max_buffer_bytes);
+        let activation_bytes = tokens as u64 * self.token_bytes(&joined);
+        let (largest_buffer, largest_buffer_bytes) = self.largest_buffer(tokens);
+        let mut fit = Fit {
+            tokens,
+            download_bytes: self.info.file_bytes,
+            device_bytes: layers_bytes + fixed_bytes + activation_bytes,
+            layers_bytes,
+            layer_bytes: layers.into_iter().max().unwrap_or_default(),
+            fixed_bytes,
+            activation_bytes,
+            largest_buffer_bytes,
+            largest_buffer,
+            host_bytes: self.host_bytes(tokens, &joined),
+            problems: Vec::new(),
+        };
+        fit.problems = problems(&fit, limits);
+        fit
+    }
+
+    /// Whole where it may be, else streamed, with batches as large as the limits allow.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLimit`]; [`Error::BudgetTooSmall`] where not even a few layers at a time fit the budget.
+    pub fn place(&self, limits: Limits, streamed: bool) -> Result<Placement> {
+        let mut placement = Placement::new(streamed);
+        if let Some(limit) = limits.max_buffer_bytes {
+            self.check_limit(limit)?;
+            let most = (limit / self.widest_bytes()) as usize;
+            placement.batch_tokens = placement.batch_tokens.min(most.max(1));
+        }
+        let Some(budget) = limits.budget_bytes else { return Ok(placement) };
+        let fit = self.fit(placement.batch_tokens, limits);
+        if !streamed {
+            return if fit.device_bytes <= budget { Ok(placement) } else { self.place(limits, true) };
+        }
+        let without = fit.streamed_bytes(SLOTS) - fit.activation_bytes;
+        let token_bytes = self.token_bytes(&self.joined(limits.max_buffer_bytes));
+        let most = budget.saturating_sub(without) / token_bytes;
+        if most < FEWEST_TOKENS as u64 {
+            let needed = without + FEWEST_TOKENS as u64 * token_bytes;
+            return Err(Error::BudgetTooSmall { needed, limit: budget, slots: SLOTS });
+        }
+        placement.batch_tokens = placement.batch_tokens.min(most as usize);
+        Ok(placement)
+    }
+
+    /// Device memory of a token of a batch.
+    fn token_bytes(&self, joined: &[Vec<String>]) -> u64 {
+        let gates = joined.iter().filter(|names| names[0].ends_with("gate_proj.weight")).count();
+        4 * live_values(&self.config, gates == self.config.num_hidden_layers) + 12 // position and span
+    }
+
+    /// The bytes a token has in the widest buffer of activations.
+    fn widest_bytes(&self) -> u64 {
+        let heads = self.config.num_attention_heads + 2 * self.config.num_key_value_heads;
+        4 * self.config.intermediate_size.max(heads * self.config.head_dim) as u64
+    }
+
+    fn largest_buffer(&self, tokens: usize) -> (String, u64) {
+        let activations = (format!("a batch of {tokens} tokens"), tokens as u64 * self.widest_bytes());
+        let words = self.on_device().map(|planned| (planned.info.name.clone(), planned.buffers()[0]));
+        words.chain([activations]).max_by_key(|(_, bytes)| *bytes).unwrap_or_default()
+    }
+
+    fn host_bytes(&self, tokens: usize, joined: &[Vec<String>]) -> u64 {
+        let table = &self.token_table.info.range;
+        let (table, kept) = match self.keeps_token_table() {
+            true => (table.end - table.start, 0),
+            false => (0, KEPT_ROWS as u64 * self.token_table.row_bytes()),
+        };
+        let rows = 2 * (tokens * self.config.hidden_size * 4) as u64; // and the copy that is on its way
+        table + self.loading_bytes(joined).max(kept + rows)
+    }
+}
+
+impl Planned {
+    /// The layer it belongs to.
+    pub fn layer(&self) -> Option<usize> {
+        self.name.strip_prefix("layers.")?.split('.').next()?.parse().ok()
+    }
+
+    /// Host memory while it is read and packed: two pieces as stored, words and scales, and the scales before they are
+    /// rounded, which take twice as much.
+    pub(in crate::loader) fn loading_bytes(&self) -> u64 {
+        let [words, scales] = self.buffers();
+        2 * PIECE + words + 3 * scales
+    }
+}
+
+/// Values a token has on the device at once, at the worst moment of a layer. The running mix of layers and the residual
+/// stream are always there. `gate_up_joined`: gate and up projection are one product, which stores what they make.
+fn live_values(config: &Config, gate_up_joined: bool) -> u64 {
+    let (d, f) = (config.hidden_size, config.intermediate_size);
+    let q = config.num_attention_heads * config.head_dim;
+    let kv = config.num_key_value_heads * config.head_dim;
+    let kept = 2 * d;
+    let moments = [
+        d + q + 2 * kv,                                 // the norm's output, q, k, v
+        q + 2 * kv + q + kv + q,                        // q, k, v; q and k rotated; what attention gives
+        q + 2 * kv + q + d, // q, k, v; what attention gives; the output projection
+        if gate_up_joined { d + f } else { 3 * f }, // the norm's output and SwiGLU; or gate, up, and their product
+        if gate_up_joined { d + f } else { d + 2 * f }, // SwiGLU and the layer's output; or the norm's, gate, up
+    ];
+    (kept + moments.into_iter().max().unwrap_or_default()) as u64
+}
+
+fn problems(fit: &Fit, limits: Limits) -> Vec<Error> {
+    let mut problems = Vec::new();
+    if let Some(limit) = limits.max_buffer_bytes
+        && fit.largest_buffer_bytes > limit
+    {
+        let (item, needed) = (fit.largest_buffer.clone(), fit.largest_buffer_bytes);
+        problems.push(Error::DeviceLimit { item, needed, limit });
+    }
+    if let Some(limit) = limits.budget_bytes {
+        let (needed, streamed) = (fit.device_bytes, fit.streamed_bytes(SLOTS));
+        if streamed > limit {
+            problems.push(Error::BudgetTooSmall { needed: streamed, limit, slots: SLOTS });
+        } else if needed > limit {
+            problems.push(Error::OverBudget { needed, limit, streamed });
+        }
+    }
+    problems
+}
+
+/// As a page shows errors: `{code, message}`.
+fn sentences<S: Serializer>(problems: &[Error], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Sentence {
+        code: String,
+        message: String,
+    }
+    let mut list = serializer.serialize_seq(Some(problems.len()))?;
+    for problem in problems {
+        list.serialize_element(&Sentence { code: problem.code(), message: problem.to_string() })?;
+    }
+    list.end()
+}

@@ -1,0 +1,4 @@
+//! How a model will lie in memory: what it takes, and which matrices become one.
+
+pub mod fit;
+mod joining;

@@ -1,0 +1,258 @@
+//! The decoder, visited layer by layer: pre-norm attention and SwiGLU blocks over packed texts.
+
+mod parts;
+
+pub use parts::Part;
+
+use super::config::Config;
+use super::linear::{Linear, RmsNorm};
+use super::weights::Weights;
+use crate::device::Device;
+use crate::error::Result;
+use crate::kernel::{self, AttentionHeads, RotaryHeads};
+use burn::tensor::{Int, Tensor};
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+
+/// Where each packed token stands: `positions [T]` inside its text, `spans [T, 2]` the tokens it attends to.
+#[derive(Clone)]
+pub struct Batch {
+    pub positions: Tensor<1, Int>,
+    pub spans: Tensor<2, Int>,
+}
+
+/// The stack of layers and the final norm.
+pub struct Decoder {
+    layers: Layers,
+    norm: RmsNorm,
+    table: Tensor<2>,
+}
+
+/// Where the layers' weights are.
+enum Layers {
+    /// On the device.
+    Resident(Vec<Layer>),
+    /// In their file: one layer computes while the next is brought.
+    Streamed { source: Box<dyn LayerSource>, config: Config, device: Device },
+}
+
+/// Brings a layer's weights to the device, `layers.{index}.…`.
+pub trait LayerSource {
+    /// The tensors of one layer.
+    fn load(&self, index: usize) -> Pin<Box<dyn Future<Output = Result<Weights>> + '_>>;
+}
+
+impl Decoder {
+    /// Takes its tensors out of `weights`; `max_length` tokens is the longest text it will see.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`](crate::error::Error::MissingTensor).
+    pub fn load(weights: &mut Weights, config: &Config, max_length: usize, device: &Device) -> Result<Self> {
+        let layers = (0..config.num_hidden_layers).map(|i| Layer::load(weights, i, config));
+        let layers = Layers::Resident(layers.collect::<Result<_>>()?);
+        Self::with_layers(layers, weights, config, max_length, device)
+    }
+
+    /// The same with the layers' weights left in `source`: a pass through the layers brings each of them once.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn streamed(
+        source: Box<dyn LayerSource>,
+        weights: &mut Weights,
+        config: &Config,
+        max_length: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let layers = Layers::Streamed { source, config: config.clone(), device: device.clone() };
+        Self::with_layers(layers, weights, config, max_length, device)
+    }
+
+    fn with_layers(
+        layers: Layers,
+        weights: &mut Weights,
+        config: &Config,
+        max_length: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        Ok(Self {
+            layers,
+            norm: RmsNorm::load(weights, "norm", config.rms_norm_eps)?,
+            table: kernel::rotary_table(config.head_dim, config.rope_theta, max_length, device),
+        })
+    }
+
+    /// The number of layers, L.
+    pub fn len(&self) -> usize {
+        match &self.layers {
+            Layers::Resident(layers) => layers.len(),
+            Layers::Streamed { config, .. } => config.num_hidden_layers,
+        }
+    }
+
+    /// Never: a decoder has layers.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the layers' weights are brought anew for each pass.
+    pub fn is_streamed(&self) -> bool {
+        matches!(self.layers, Layers::Streamed { .. })
+    }
+
+    /// Runs layers 1 to `last` on the token embeddings `x [T, D]` and hands every hidden state to
+    /// `visit(l, h_l [T, D])`; `h_0` is `x`, `h_L` comes after the final norm, as transformers counts them.
+    ///
+    /// # Errors
+    /// Where layers are streamed, those of their source and [`Error::Device`](crate::error::Error::Device).
+    pub async fn forward(
+        &self,
+        mut x: Tensor<2>,
+        batch: &Batch,
+        last: usize,
+        mut visit: impl FnMut(usize, &Tensor<2>),
+    ) -> Result<()> {
+        visit(0, &x);
+        let mut step = |i: usize, layer: &Layer, x: Tensor<2>| {
+            let x = layer.forward(x, batch, &self.table);
+            let x = if i + 1 == self.len() { self.norm.forward(x) } else { x };
+            visit(i + 1, &x);
+            x
+        };
+        match &self.layers {
+            Layers::Resident(layers) => {
+                for (i, layer) in layers[..last].iter().enumerate() {
+                    x = step(i, layer, x);
+                }
+            }
+            Layers::Streamed { source, config, device } => {
+                let mut computing = None; // its weights stay until the device is done with them
+                for i in 0..last {
+                    let layer = Layer::load(&mut source.load(i).await?, i, config)?;
+                    device.wait().await?;
+                    drop(computing.take()); // two are on the device, never three
+                    x = step(i, &layer, x);
+                    computing = Some(layer);
+                }
+                device.wait().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+struct Layer {
+    input_layernorm: RmsNorm,
+    self_attn: Attention,
+    post_attention_layernorm: RmsNorm,
+    mlp: Mlp,
+}
+
+impl Layer {
+    fn load(weights: &mut Weights, index: usize, config: &Config) -> Result<Self> {
+        let prefix = &format!("layers.{index}");
+        let norm = |weights: &mut Weights, name: &str| {
+            RmsNorm::load(weights, &format!("{prefix}.{name}"), config.rms_norm_eps)
+        };
+        Ok(Self {
+            input_layernorm: norm(weights, "input_layernorm")?,
+            self_attn: Attention::load(weights, &format!("{prefix}.self_attn"), config)?,
+            post_attention_layernorm: norm(weights, "post_attention_layernorm")?,
+            mlp: Mlp::load(weights, &format!("{prefix}.mlp"), config.intermediate_size)?,
+        })
+    }
+
+    fn forward(&self, x: Tensor<2>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
+        let x = self.self_attn.forward(self.input_layernorm.forward(x.clone()), x, batch, table); // [T, D]
+        self.mlp.forward(self.post_attention_layernorm.forward(x.clone()), x) // [T, D]
+    }
+}
+
+#[derive(Clone)]
+struct Attention {
+    /// q, k and v, joined where their layouts agree: q k v in one; q k, v; or q, k, v.
+    qkv_proj: Vec<Linear>,
+    o_proj: Linear,
+    /// Weights of the norms over each head of q, then of k (qwen3): `[2 * head_dim]`.
+    qk_norm: Option<Tensor<1>>,
+    heads: AttentionHeads,
+    rms_norm_eps: f32,
+}
+
+impl Attention {
+    fn load(weights: &mut Weights, prefix: &str, config: &Config) -> Result<Self> {
+        let qk_norm = if config.qk_norm {
+            let mut norm = |name: &str| weights.vector(&format!("{prefix}.{name}.weight"));
+            Some(Tensor::cat(vec![norm("q_norm")?, norm("k_norm")?], 0))
+        } else {
+            None
+        };
+        let [q, kv] = [config.num_attention_heads, config.num_key_value_heads].map(|n| n * config.head_dim);
+        let parts = [("q_proj", q), ("k_proj", kv), ("v_proj", kv)];
+        Ok(Self {
+            qkv_proj: Linear::load_joined(weights, prefix, &parts, config.attention_bias)?,
+            o_proj: Linear::load(weights, &format!("{prefix}.o_proj"), false)?,
+            qk_norm,
+            heads: config.heads(),
+            rms_norm_eps: config.rms_norm_eps,
+        })
+    }
+
+    /// `residual + attention(x)`: `[T, D]`, `[T, D]` -> `[T, D]`
+    fn forward(&self, x: Tensor<2>, residual: Tensor<2>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
+        let (spans, heads) = (batch.spans.clone(), self.heads);
+        let products: Vec<_> = self.qkv_proj.iter().map(|proj| proj.forward(x.clone())).collect();
+        let attended = match &products[..] {
+            [q, k, v] => {
+                let q = self.rotate(q.clone(), 0..heads.count, batch, table); // [T, H * head_dim]
+                let k = self.rotate(k.clone(), heads.count..heads.count + heads.kv, batch, table);
+                kernel::attention(q, Some(k), v.clone(), spans, heads)
+            }
+            joined => {
+                let [qk, v] = [&joined[0], &joined[joined.len() - 1]];
+                let qk = self.rotate(qk.clone(), 0..heads.count + heads.kv, batch, table); // [T, (H + KV) * head_dim]
+                kernel::attention(qk, None, v.clone(), spans, heads)
+            }
+        };
+        self.o_proj.forward_add(attended, residual) // [T, D]
+    }
+
+    /// The heads `which`, counted over those of q and of k, that are `x`'s first columns.
+    fn rotate(&self, x: Tensor<2>, which: Range<usize>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
+        let (table, positions) = (table.clone(), batch.positions.clone());
+        let heads = RotaryHeads { count: which.len(), dim: self.heads.dim };
+        let Some(weight) = &self.qk_norm else {
+            return kernel::rotary(x, table, positions, heads);
+        };
+        let other = self.heads.count.saturating_sub(which.start);
+        kernel::norm_rotary(x, weight.clone(), table, positions, heads, other, self.rms_norm_eps)
+    }
+}
+
+#[derive(Clone)]
+struct Mlp {
+    /// Joined where their layouts agree.
+    gate_up_proj: Vec<Linear>,
+    down_proj: Linear,
+}
+
+impl Mlp {
+    fn load(weights: &mut Weights, prefix: &str, intermediate_size: usize) -> Result<Self> {
+        let parts = ["gate_proj", "up_proj"].map(|name| (name, intermediate_size));
+        Ok(Self {
+            gate_up_proj: Linear::load_joined(weights, prefix, &parts, false)?,
+            down_proj: Linear::load(weights, &format!("{prefix}.down_proj"), false)?,
+        })
+    }
+
+    /// `residual + mlp(x)`: `[T, D]`, `[T, D]` -> `[T, D]`
+    fn forward(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+        let hidden = match &self.gate_up_proj[..] {
+            [gate, up] => kernel::swiglu(gate.forward(x.clone()), up.forward(x)),
+            joined => joined[0].forward_swiglu(x),
+        }; // [T, F]
+        self.down_proj.forward_add(hidden, residual) // [T, D]
+    }
+}

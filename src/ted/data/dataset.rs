@@ -1,0 +1,308 @@
+//! The published file: {caption_key: {caption, caption_type, statements: {question_type: {question,
+//! correct_statement: {status, statement} | null, incorrect_statements: [{status, statement}]}}}}.
+//! What is unusable is skipped by the reference evaluator's rules, what is malformed is an error.
+
+use super::{
+    json::{Item, Json, short},
+    shuffle::Shuffler,
+};
+use crate::error::{Error, Result};
+use crate::ted::sha256_hex;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+/// The published file has some 7 MB.
+const MAX_BYTES: u64 = 64 << 20;
+/// The seed of the reference evaluator's option order.
+const SEED: u64 = 42;
+/// Options have the letters A to H, one of them for the right statement.
+const MAX_INCORRECT: usize = 7;
+
+/// An enum whose variants are written, read and listed by their published names.
+macro_rules! named {
+    ($(#[$doc:meta])* $type:ident, $option:literal, { $($variant:ident = $name:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(into = "&'static str", try_from = "String")]
+        pub enum $type { $($variant,)* }
+
+        impl $type {
+            /// All of them in published order.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The published name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = Error;
+
+            fn from_str(found: &str) -> Result<Self> {
+                Self::ALL.iter().copied().find(|t| t.name() == found).ok_or_else(|| {
+                    let expected = [$($name,)*].join(", ");
+                    Error::UnknownOption { option: $option, expected, found: found.into() }
+                })
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = Error;
+
+            fn try_from(found: String) -> Result<Self> {
+                found.parse()
+            }
+        }
+
+        impl From<$type> for &'static str {
+            fn from(value: $type) -> Self {
+                value.name()
+            }
+        }
+    };
+}
+
+named!(
+    /// What a caption describes.
+    CaptionType, "caption type", {
+        Image = "image",
+        Video = "video",
+    }
+);
+
+named!(
+    /// What an item tests. Published order is alphabetical order.
+    QuestionType, "question type", {
+        ActionRecognition = "Action Recognition",
+        Adjective = "Adjective",
+        Adverb = "Adverb",
+        BasicEvent = "Basic Event",
+        Coreference = "Coreference",
+        Ocr = "OCR",
+        Quantity = "Quantity",
+        SpatialRelationship = "Spatial Relationship",
+        Temporal = "Temporal",
+    }
+);
+
+/// A dense description of an image or a video.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Caption {
+    /// Its key in the file.
+    pub key: String,
+    /// What it describes.
+    pub caption_type: CaptionType,
+    /// The description.
+    pub caption: String,
+}
+
+impl Caption {
+    /// The text that is encoded for it.
+    pub fn text(&self) -> String {
+        format!("Caption Type: {}\nCaption: {}", self.caption_type, self.caption)
+    }
+}
+
+/// One item: a caption, one right and up to seven wrong statements.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The caption's key in the file.
+    pub caption_key: String,
+    /// What the caption describes.
+    pub caption_type: CaptionType,
+    /// What the item tests.
+    pub question_type: QuestionType,
+    /// Index into [`Dataset::captions`].
+    pub caption: usize,
+    /// The question the statements answer; it is not encoded.
+    pub question: String,
+    /// 2 to 8 statements in the reference evaluator's order; each is encoded bare.
+    pub statements: Vec<String>,
+    /// Index of the right statement.
+    pub correct: usize,
+}
+
+/// A data set in memory.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The file's name.
+    pub file: String,
+    /// SHA-256 of the file's bytes.
+    pub sha256: String,
+    /// Every caption, in the file's order.
+    pub captions: Vec<Caption>,
+    /// The usable items, in the file's order.
+    pub samples: Vec<Sample>,
+    /// How many items the rules dropped.
+    pub skipped: usize,
+}
+
+/// A data set in numbers, as a page or a command line shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DatasetCard {
+    /// The file's name.
+    pub file: String,
+    /// SHA-256 of the file's bytes.
+    pub sha256: String,
+    /// Captions in the file.
+    pub captions: usize,
+    /// Usable items.
+    pub items: usize,
+    /// Items the rules dropped.
+    pub skipped: usize,
+    /// Items by caption type.
+    pub caption_types: BTreeMap<String, usize>,
+    /// Items by question type.
+    pub question_types: BTreeMap<String, usize>,
+}
+
+impl Dataset {
+    /// Reads `bytes` of the file named `file`: UTF-8, with or without a byte order mark.
+    /// Differs from the reference evaluator in that a blank statement counts as none, and that a repeated key
+    /// or an unknown question type is an error.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
+        // 1. bytes -> JSON
+        let found = bytes.len() as u64;
+        if found > MAX_BYTES {
+            return Err(Error::Absurd {
+                file: file.into(),
+                item: "its size".into(),
+                found,
+                limit: MAX_BYTES,
+            });
+        }
+        let json = decode(file, bytes)?;
+        let captions =
+            Item { file, path: String::new(), json: Some(json) }.object("an object of captions")?;
+
+        // 2. captions, and the items of each
+        let sha256 = sha256_hex(bytes);
+        let mut dataset = Self { file: file.into(), sha256, captions: vec![], samples: vec![], skipped: 0 };
+        let mut shuffler = Shuffler::new(SEED);
+        for (key, entry) in captions.into_items() {
+            let mut entry = entry.object("an object")?;
+            let caption = entry.take("caption").text()?;
+            let caption_type = caption_type(entry.take("caption_type"))?;
+            dataset.captions.push(Caption { key, caption_type, caption });
+            for (name, item) in entry.take("statements").object("an object of question types")?.into_items() {
+                match dataset.sample(&name, item, &mut shuffler)? {
+                    Some(sample) => dataset.samples.push(sample),
+                    None => dataset.skipped += 1,
+                }
+            }
+        }
+        Ok(dataset)
+    }
+
+    /// The item under the question type `name` of the last caption, or `None` where a rule drops it.
+    fn sample(&self, name: &str, item: Item, shuffler: &mut Shuffler) -> Result<Option<Sample>> {
+        let unknown = Item { file: item.file, path: item.path.clone(), json: Some(Json::Text(name.into())) };
+        let mut item = item.object("an object")?;
+        let Some(correct) = statement(item.take("correct_statement"))? else { return Ok(None) };
+        let mut options = vec![(correct, true)];
+        let incorrect = item.take("incorrect_statements");
+        if !incorrect.is_null() {
+            for incorrect in incorrect.array()? {
+                options.extend(statement(incorrect)?.map(|text| (text, false)));
+            }
+        }
+        options.truncate(1 + MAX_INCORRECT);
+        if options.len() < 2 {
+            return Ok(None);
+        }
+        let question = item.take("question").text()?;
+        let question_type = name.parse().map_err(|_| unknown.wrong("one of the nine question types"))?;
+
+        // The generator runs through the items that are dropped below as well.
+        shuffler.shuffle(&mut options);
+        let caption = self.captions.len() - 1;
+        let Caption { key, caption_type, .. } = &self.captions[caption];
+        let (caption_key, caption_type) = (key.clone(), *caption_type);
+        if (caption_type, question_type) == (CaptionType::Image, QuestionType::Temporal) {
+            return Ok(None);
+        }
+        let correct = options.iter().take_while(|(_, correct)| !correct).count();
+        let statements = options.into_iter().map(|(text, _)| text).collect();
+        Ok(Some(Sample { caption_key, caption_type, question_type, caption, question, statements, correct }))
+    }
+
+    /// The item of a caption and a question type.
+    pub fn find(&self, caption_key: &str, question_type: QuestionType) -> Result<&Sample> {
+        let is_it =
+            |sample: &&Sample| sample.caption_key == caption_key && sample.question_type == question_type;
+        self.samples.iter().find(is_it).ok_or_else(|| Error::NoItem {
+            file: self.file.clone(),
+            item: format!("{}|{question_type}", short(caption_key)),
+        })
+    }
+
+    /// The data set in numbers.
+    pub fn card(&self) -> DatasetCard {
+        let mut caption_types = BTreeMap::new();
+        let mut question_types = BTreeMap::new();
+        for sample in &self.samples {
+            *caption_types.entry(sample.caption_type.to_string()).or_default() += 1;
+            *question_types.entry(sample.question_type.to_string()).or_default() += 1;
+        }
+        DatasetCard {
+            file: self.file.clone(),
+            sha256: self.sha256.clone(),
+            captions: self.captions.len(),
+            items: self.samples.len(),
+            skipped: self.skipped,
+            caption_types,
+            question_types,
+        }
+    }
+}
+
+/// The JSON value in `bytes`.
+fn decode(file: &str, bytes: &[u8]) -> Result<Json> {
+    let encoding = |found: String| Error::NotTed {
+        file: file.into(),
+        item: "the encoding".into(),
+        expected: "UTF-8",
+        found,
+    };
+    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] = bytes {
+        return Err(encoding("UTF-16".into()));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let at = e.valid_up_to();
+        encoding(format!("byte 0x{:02x} at {at}", bytes[at]))
+    })?;
+    serde_json::from_str(text).map_err(|e| {
+        let message = e.to_string();
+        let reason = message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason);
+        Error::NotTed {
+            file: file.into(),
+            item: format!("line {}, column {}", e.line(), e.column()),
+            expected: "JSON",
+            found: format!("an error: {reason}"),
+        }
+    })
+}
+
+fn caption_type(item: Item) -> Result<CaptionType> {
+    let wrong = item.wrong("image or video");
+    item.text().ok().and_then(|name| name.parse().ok()).ok_or(wrong)
+}
+
+/// The text of a statement that was made with success; blank text is none.
+fn statement(item: Item) -> Result<Option<String>> {
+    if item.is_null() {
+        return Ok(None);
+    }
+    let mut item = item.object("an object or null")?;
+    let status = item.take("status").optional_text()?;
+    let text = item.take("statement").optional_text()?;
+    Ok(text.filter(|text| status.as_deref() == Some("success") && !text.trim().is_empty()))
+}

@@ -1,0 +1,60 @@
+//! A report as rows for other programs: the accuracies as CSV (RFC 4180), the items as JSON Lines.
+
+use super::{Accuracy, ItemResult, Report};
+use serde::Serialize;
+
+/// An item as a row: which subset it is of comes last.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    item: &'a ItemResult,
+    subset: &'a str,
+}
+
+impl Report {
+    /// One row for each group: overall, caption types, question types, combined. Accuracies are fractions. The last
+    /// column is the id of the subset, so that rows of several files can stand together.
+    pub fn to_csv(&self) -> String {
+        let statistics = &self.summary.accuracy_statistics;
+        let mut csv = "group,name,correct,total,accuracy,low,high,chance,subset\r\n".to_string();
+        let row = |group: &str, name: &str, of: &Accuracy| row(group, name, of, self.subset_id());
+        csv += &row("overall", "", &statistics.overall);
+        let groups = [
+            ("caption_type", &statistics.caption_type_accuracy),
+            ("question_type", &statistics.question_type_accuracy),
+            ("combined", &statistics.combined_accuracy),
+        ];
+        for (group, accuracies) in groups {
+            accuracies.iter().for_each(|(name, accuracy)| csv += &row(group, name, accuracy));
+        }
+        csv
+    }
+
+    /// One object for each item, with the reference's keys and the id of the subset, each on its own line.
+    pub fn to_jsonl(&self) -> String {
+        // Texts, numbers and a boolean: there is nothing in an item that JSON can't hold.
+        let subset = self.subset_id();
+        let line = |item| serde_json::to_string(&Line { item, subset }).unwrap_or_default() + "\n";
+        self.results.iter().map(line).collect()
+    }
+
+    /// Empty where the report does not say.
+    fn subset_id(&self) -> &str {
+        self.provenance["subset"]["id"].as_str().unwrap_or_default()
+    }
+}
+
+fn row(group: &str, name: &str, of: &Accuracy, subset: &str) -> String {
+    let Accuracy { accuracy, correct, total, interval: [low, high], chance } = of;
+    let (name, subset) = (quoted(name), quoted(subset));
+    format!("{group},{name},{correct},{total},{accuracy},{low},{high},{chance},{subset}\r\n")
+}
+
+/// `field` in quotes where a comma, a quote or a line's end would break the row.
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.into()
+    }
+}

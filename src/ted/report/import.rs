@@ -1,0 +1,110 @@
+//! Reports that were written before: ours, the reference evaluator's {"summary", "results": [...]}, or a bare
+//! list of scored items. Letters, scores and texts are believed; what follows from them is computed anew.
+
+use super::{ItemResult, Report, letter};
+use crate::error::{Error, Result};
+use crate::ted::data::dataset::QuestionType;
+use crate::ted::decode::{self, Fault};
+use serde_json::Value;
+use std::collections::HashSet;
+
+impl Report {
+    /// Reads `bytes` of the file named `file`: UTF-8, at most 64 MiB.
+    /// Without provenance it is null; a report that doesn't say whether it is complete is.
+    ///
+    /// # Errors
+    /// [`Error::NotAReport`] names the first fault.
+    pub fn import(file: &str, bytes: &[u8]) -> Result<Self> {
+        read(bytes).map_err(|Fault { item, expected, found }| Error::NotAReport {
+            file: file.into(),
+            item,
+            expected,
+            found,
+        })
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Report, Fault> {
+    const TOP: &str = "a report, or a list of scored items";
+    // 1. The parts.
+    let mut json = decode::json(decode::text(bytes)?)?;
+    let provenance = json.get_mut("provenance").map(Value::take).unwrap_or_default();
+    if !(provenance.is_null() || provenance.is_object()) {
+        return Err(Fault::new("`provenance`", "an object or null", "another value"));
+    }
+    let complete = match json.pointer("/summary/complete") {
+        None => true,
+        Some(Value::Bool(complete)) => *complete,
+        Some(_) => return Err(Fault::new("`summary.complete`", "true or false", "another value")),
+    };
+    let results = match json {
+        Value::Array(results) => results,
+        Value::Object(mut report) => match report.remove("results") {
+            Some(Value::Array(results)) => results,
+            Some(_) => return Err(Fault::new("`results`", "a list of scored items", "another value")),
+            None => return Err(Fault::new("the top level", TOP, "an object without `results`")),
+        },
+        _ => return Err(Fault::new("the top level", TOP, "another value")),
+    };
+    if results.is_empty() {
+        return Err(Fault::new("`results`", "at least one scored item", "none"));
+    }
+
+    // 2. The items, each once.
+    let mut seen: HashSet<(String, QuestionType)> = HashSet::new();
+    let mut items = Vec::new();
+    for (index, value) in results.into_iter().enumerate() {
+        let item = item(index, value)?;
+        if !seen.insert((item.caption_key.clone(), item.question_type)) {
+            let found = format!("`{}`, {} a second time", item.caption_key, item.question_type);
+            return Err(Fault::new(format!("`results[{index}]`"), "an item seen once", found));
+        }
+        items.push(item);
+    }
+    Ok(Report::new(items, complete, provenance))
+}
+
+/// The item at `results[index]`, checked.
+fn item(index: usize, value: Value) -> Result<ItemResult, Fault> {
+    // 1. Types, and the place in the file where the item has no index of its own.
+    let unplaced = value.get("index").is_none();
+    let mut item: ItemResult = decode::typed(&format!("`results[{index}]`"), value, "a scored item")?;
+    if unplaced {
+        item.index = index;
+    }
+    let fault = |field: &str, expected, found: String| {
+        let item = format!("`results[{index}].{field}` of `{}`, {}", item.caption_key, item.question_type);
+        Err(Fault::new(item, expected, found))
+    };
+
+    // 2. Scores, beside statements.
+    let scores = &item.all_scores;
+    if !(2..=8).contains(&scores.len()) {
+        return fault("all_scores", "2 to 8 scores", scores.len().to_string());
+    }
+    if !(item.statements.is_empty() || item.statements.len() == scores.len()) {
+        let found = format!("{} statements for {} scores", item.statements.len(), scores.len());
+        return fault("statements", "as many as scores", found);
+    }
+    if let Some(score) = scores.iter().find(|score| !score.is_finite()) {
+        return fault("all_scores", "finite numbers", score.to_string());
+    }
+
+    // 3. Letters. On a tie any of the highest scores may have been predicted.
+    let option = |letter_of: &str| (0..scores.len()).find(|i| letter(*i) == letter_of);
+    let Some(correct) = option(&item.correct_answer) else {
+        return fault("correct_answer", "the letter of a score", format!("`{}`", item.correct_answer));
+    };
+    let Some(predicted) = option(&item.predicted_answer) else {
+        return fault("predicted_answer", "the letter of a score", format!("`{}`", item.predicted_answer));
+    };
+    if let Some(better) = (0..scores.len()).find(|i| scores[*i] > scores[predicted]) {
+        let [low, high] = [predicted, better].map(|i| format!("{} with {}", letter(i), scores[i]));
+        return fault("predicted_answer", "the highest score's letter", format!("{low}, below {high}"));
+    }
+
+    // 4. What follows.
+    item.confidence_score = scores[predicted];
+    item.is_correct = predicted == correct;
+    Ok(item)
+}

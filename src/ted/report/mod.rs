@@ -1,0 +1,206 @@
+//! The report: the reference evaluator's keys, plus intervals, chance, ties, completeness and provenance.
+//! Maps are in alphabetical order, which is the published order of the types.
+
+pub mod compare;
+mod export;
+mod import;
+
+use super::data::dataset::{CaptionType, QuestionType, Sample};
+use super::run::evaluation::predict;
+use super::statistics::wilson;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What an evaluation found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The numbers.
+    pub summary: Summary,
+    /// Every scored item.
+    pub results: Vec<ItemResult>,
+    /// What was evaluated, with what, on what.
+    pub provenance: Value,
+}
+
+/// The numbers of a report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Accuracies.
+    pub accuracy_statistics: AccuracyStatistics,
+    /// Mean of the items' top scores; 0 without items.
+    pub average_confidence: f64,
+    /// Items in which two options or more share the top score exactly.
+    pub ties: usize,
+    /// Whether every item of the subset was scored.
+    pub complete: bool,
+}
+
+/// Accuracies over items (micro), as fractions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccuracyStatistics {
+    /// Right items over items; 0 without items.
+    pub overall_accuracy: f64,
+    /// Right items.
+    pub total_correct: usize,
+    /// Scored items.
+    pub total_samples: usize,
+    /// The three above, with interval and chance.
+    pub overall: Accuracy,
+    /// By caption type.
+    pub caption_type_accuracy: BTreeMap<String, Accuracy>,
+    /// By question type.
+    pub question_type_accuracy: BTreeMap<String, Accuracy>,
+    /// By both, with keys like `image_Adjective`.
+    pub combined_accuracy: BTreeMap<String, Accuracy>,
+}
+
+/// The accuracy of a group of items.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// `correct / total`, 0 without items.
+    pub accuracy: f64,
+    /// Right items.
+    pub correct: usize,
+    /// Items.
+    pub total: usize,
+    /// The accuracy's Wilson interval, 95 %.
+    pub interval: [f64; 2],
+    /// What guessing gives: the mean over the items of 1 / number of statements, 0 without items.
+    pub chance: f64,
+}
+
+/// One scored item. What a file lacks is empty; [`Report::import`] fills in what follows from the rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ItemResult {
+    /// Its position in the subset.
+    #[serde(default)]
+    pub index: usize,
+    /// The caption's key in the data set.
+    pub caption_key: String,
+    /// What the caption describes.
+    pub caption_type: CaptionType,
+    /// What the item tests.
+    pub question_type: QuestionType,
+    /// The caption.
+    #[serde(default)]
+    pub caption: String,
+    /// The question.
+    #[serde(default)]
+    pub question: String,
+    /// `A. ...\nB. ...`
+    #[serde(default)]
+    pub options: String,
+    /// The statements in the same order, as many as scores or none.
+    #[serde(default)]
+    pub statements: Vec<String>,
+    /// Letter of the right statement.
+    pub correct_answer: String,
+    /// Letter of the highest score.
+    pub predicted_answer: String,
+    /// The highest score.
+    #[serde(default)]
+    pub confidence_score: f32,
+    /// A cosine for each statement; 2 to 8.
+    pub all_scores: Vec<f32>,
+    /// Whether the prediction is right.
+    #[serde(default)]
+    pub is_correct: bool,
+}
+
+impl Report {
+    /// Sums up `results`.
+    pub(super) fn new(results: Vec<ItemResult>, complete: bool, provenance: Value) -> Self {
+        let confidences = results.iter().map(|item| f64::from(item.confidence_score));
+        let summary = Summary {
+            accuracy_statistics: AccuracyStatistics::new(&results),
+            average_confidence: confidences.sum::<f64>() / results.len().max(1) as f64,
+            ties: results.iter().filter(|item| item.is_tie()).count(),
+            complete,
+        };
+        Self { summary, results, provenance }
+    }
+}
+
+impl AccuracyStatistics {
+    fn new(results: &[ItemResult]) -> Self {
+        let overall = Accuracy::over(results.iter());
+        Self {
+            overall_accuracy: overall.accuracy,
+            total_correct: overall.correct,
+            total_samples: overall.total,
+            overall,
+            caption_type_accuracy: group_by(results, |item| item.caption_type.to_string()),
+            question_type_accuracy: group_by(results, |item| item.question_type.to_string()),
+            combined_accuracy: group_by(results, |item| {
+                format!("{}_{}", item.caption_type, item.question_type)
+            }),
+        }
+    }
+}
+
+fn group_by(results: &[ItemResult], key: impl Fn(&ItemResult) -> String) -> BTreeMap<String, Accuracy> {
+    let mut groups: BTreeMap<String, Vec<&ItemResult>> = BTreeMap::new();
+    for item in results {
+        groups.entry(key(item)).or_default().push(item);
+    }
+    groups.into_iter().map(|(key, items)| (key, Accuracy::over(items.into_iter()))).collect()
+}
+
+impl Accuracy {
+    /// `correct` of `total` items where guessing gives `chance`.
+    pub fn new(correct: usize, total: usize, chance: f64) -> Self {
+        let accuracy = correct as f64 / total.max(1) as f64;
+        Self { accuracy, correct, total, interval: wilson(correct, total), chance }
+    }
+
+    pub(super) fn over<'a>(items: impl Iterator<Item = &'a ItemResult>) -> Self {
+        let (mut correct, mut total, mut chance) = (0, 0, 0.0);
+        for item in items {
+            correct += usize::from(item.is_correct);
+            total += 1;
+            chance += 1.0 / item.all_scores.len().max(1) as f64;
+        }
+        Self::new(correct, total, chance / total.max(1) as f64)
+    }
+}
+
+impl Default for Accuracy {
+    /// Of no items.
+    fn default() -> Self {
+        Self::new(0, 0, 0.0)
+    }
+}
+
+impl ItemResult {
+    /// Item `index` of the subset with its scores, one for each statement.
+    pub(super) fn new(index: usize, sample: &Sample, caption: &str, all_scores: Vec<f32>) -> Self {
+        let predicted = predict(&all_scores);
+        let option = |(i, statement)| format!("{}. {statement}", letter(i));
+        let options: Vec<String> = sample.statements.iter().enumerate().map(option).collect();
+        Self {
+            index,
+            caption_key: sample.caption_key.clone(),
+            caption_type: sample.caption_type,
+            question_type: sample.question_type,
+            caption: caption.into(),
+            question: sample.question.clone(),
+            options: options.join("\n"),
+            statements: sample.statements.clone(),
+            correct_answer: letter(sample.correct),
+            predicted_answer: letter(predicted),
+            confidence_score: all_scores[predicted],
+            all_scores,
+            is_correct: predicted == sample.correct,
+        }
+    }
+
+    fn is_tie(&self) -> bool {
+        self.all_scores.iter().filter(|score| **score == self.confidence_score).count() > 1
+    }
+}
+
+/// A for 0, H for 7, the last an item can have.
+pub fn letter(option: usize) -> String {
+    char::from(b'A' + option as u8).to_string()
+}

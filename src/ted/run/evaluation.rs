@@ -1,0 +1,103 @@
+//! An evaluation in progress: distinct texts go out, unit vectors come in, and an item is scored as soon as
+//! its caption and statements are there: scores = caption . statements, prediction = first maximum.
+
+use super::pending::Pending;
+use crate::error::Result;
+use crate::ted::data::dataset::Dataset;
+use crate::ted::data::subset::Subset;
+use crate::ted::report::{ItemResult, Report};
+use half::bf16;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The items of a subset, and what is known of them so far.
+pub struct Evaluation {
+    dataset: Arc<Dataset>,
+    pending: Pending<Vec<f32>>,
+    /// Beside the items; empty until scored.
+    scores: Vec<Vec<f32>>,
+    /// Scores are rounded to bfloat16.
+    rounds: bool,
+    scored: usize,
+    correct: usize,
+}
+
+impl Evaluation {
+    /// Nothing is encoded yet. `Error::NoItems` where `subset` takes nothing.
+    pub fn new(dataset: Arc<Dataset>, subset: &Subset) -> Result<Self> {
+        let pending = Pending::new(&dataset, subset.select(&dataset)?);
+        let scores = vec![vec![]; pending.items().len()];
+        Ok(Self { dataset, pending, scores, rounds: false, scored: 0, correct: 0 })
+    }
+
+    /// Rounds scores to bfloat16, which brings the reference's ties back.
+    pub fn with_rounded_scores(mut self, rounds: bool) -> Self {
+        self.rounds = rounds;
+        self
+    }
+
+    /// The distinct texts, each once, in the order of first use.
+    pub fn texts(&self) -> &[String] {
+        self.pending.texts()
+    }
+
+    /// How many items there are to score.
+    pub fn items(&self) -> usize {
+        self.scores.len()
+    }
+
+    /// How many texts have got their vector.
+    pub fn encoded(&self) -> usize {
+        self.pending.encoded()
+    }
+
+    /// Items scored so far, and how many of them are right.
+    pub fn scored(&self) -> (usize, usize) {
+        (self.scored, self.correct)
+    }
+
+    /// Gives the unit vector `[E]` of `texts()[text]` and scores the items it completes; a second one is
+    /// ignored.
+    pub fn insert(&mut self, text: usize, vector: Vec<f32>) {
+        let mut complete = Vec::new();
+        self.pending.insert(text, vector, |item, caption, statements| {
+            complete.push((item, statements.iter().map(|statement| dot(caption, statement)).collect()));
+        });
+        for (item, scores) in complete {
+            self.score(item, scores);
+        }
+    }
+
+    fn score(&mut self, item: usize, mut scores: Vec<f32>) {
+        if self.rounds {
+            scores.iter_mut().for_each(|score| *score = bf16::from_f32(*score).to_f32());
+        }
+        let sample = self.pending.items()[item].sample;
+        self.scored += 1;
+        self.correct += usize::from(predict(&scores) == self.dataset.samples[sample].correct);
+        self.scores[item] = scores;
+    }
+
+    /// The report on the items scored so far, with `provenance` as given.
+    pub fn report(&self, provenance: Value) -> Report {
+        let scored = self.scores.iter().enumerate().filter(|(_, scores)| !scores.is_empty());
+        let results = scored.map(|(index, scores)| {
+            let sample = &self.dataset.samples[self.pending.items()[index].sample];
+            let caption = &self.dataset.captions[sample.caption].caption;
+            ItemResult::new(index, sample, caption, scores.clone())
+        });
+        Report::new(results.collect(), self.scored == self.scores.len(), provenance)
+    }
+}
+
+/// The first index of the maximum.
+pub fn predict(scores: &[f32]) -> usize {
+    let better = |best, i| if scores[i] > scores[best] { i } else { best };
+    (0..scores.len()).fold(0, better)
+}
+
+/// Summed in f64, so that the order of the sum doesn't decide between near equals.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    debug_assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
+}

@@ -1,0 +1,81 @@
+//! The token embeddings: kept as they are stored, or left in their file, whose rows are read when a text has their
+//! tokens. They never go to the device as a whole. Called by `encoder`.
+
+use crate::error::Result;
+use crate::format::{Source, TensorInfo};
+use crate::quant;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+/// Rows of the token table that are kept where it stays in its file: those of a text, twice.
+pub const KEPT_ROWS: usize = 4096;
+
+/// Bytes between two rows of the table that are rather read than asked for apart, and the most rows asked for at once:
+/// together less than 1 MB.
+const ROW_GAP: u64 = 16 << 10;
+const ROWS_AT_ONCE: usize = 32;
+
+/// The token embeddings `[V, D]`, as the file stores them.
+pub struct TokenTable {
+    source: Rc<dyn Source>,
+    info: TensorInfo,
+    resident: Option<Vec<u8>>,
+    /// Rows read from the file, by token, as they are stored.
+    kept: RefCell<HashMap<u32, Rc<[u8]>>>,
+}
+
+impl TokenTable {
+    /// The tensor `info` of `source`, whose bytes are `resident` where they are kept.
+    pub fn new(source: Rc<dyn Source>, info: TensorInfo, resident: Option<Vec<u8>>) -> Self {
+        Self { source, info, resident, kept: RefCell::default() }
+    }
+
+    /// The rows of `ids` as f32, `[T, D]`.
+    pub async fn rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        let (dtype, stride) = (self.info.dtype, self.stride());
+        let mut values = Vec::with_capacity(ids.len() * self.info.shape[1]);
+        if let Some(bytes) = &self.resident {
+            let row = |id: &u32| &bytes[*id as usize * stride..][..stride];
+            ids.iter().for_each(|id| values.extend(quant::dequantize(dtype, row(id))));
+        } else {
+            let rows = self.stored_rows(ids).await?;
+            ids.iter().for_each(|id| values.extend(quant::dequantize(dtype, &rows[id])));
+        }
+        Ok(values)
+    }
+
+    /// Bytes of a row.
+    fn stride(&self) -> usize {
+        self.info.shape[1] / self.info.dtype.block_len() * self.info.dtype.block_bytes()
+    }
+
+    /// The rows of `ids` from the file: each once, neighbours together, those of the last texts not again.
+    async fn stored_rows(&self, ids: &[u32]) -> Result<HashMap<u32, Rc<[u8]>>> {
+        // 1. Which, and which of them are not here.
+        let wanted: BTreeSet<u32> = ids.iter().copied().collect();
+        let mut rows: HashMap<_, _> = {
+            let kept = self.kept.borrow();
+            wanted.iter().filter_map(|id| Some((*id, kept.get(id)?.clone()))).collect()
+        };
+        let missing: Vec<u32> = wanted.iter().copied().filter(|id| !rows.contains_key(id)).collect();
+
+        // 2. Stretches of the file that hold some of them.
+        let stride = self.stride();
+        let near = |a: &u32, b: &u32| u64::from(b - a - 1) * stride as u64 <= ROW_GAP;
+        for ids in missing.chunk_by(near).flat_map(|ids| ids.chunks(ROWS_AT_ONCE)) {
+            let (first, last) = (ids[0], ids[ids.len() - 1]);
+            let at = |row: u32| self.info.range.start + u64::from(row) * stride as u64;
+            let bytes = self.source.read(at(first)..at(last + 1)).await?;
+            rows.extend(ids.iter().map(|id| (*id, bytes[(id - first) as usize * stride..][..stride].into())));
+        }
+
+        // 3. What the next texts may want.
+        let mut kept = self.kept.borrow_mut();
+        if kept.len() + missing.len() > KEPT_ROWS {
+            kept.clear();
+        }
+        kept.extend(rows.iter().map(|(id, row)| (*id, row.clone())));
+        Ok(rows)
+    }
+}

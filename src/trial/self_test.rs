@@ -1,0 +1,307 @@
+//! Every kernel once on the device and once on the CPU: a GPU that computes something else is found before it is used.
+//!
+//! A broken WGSL source is only logged by the browser and leaves zeros behind; this makes it an error.
+
+use crate::device::{Device, read_back};
+use crate::error::{Error, Result};
+use crate::format::TensorType;
+use crate::kernel::product::tile::{Tile, as_tile};
+use crate::kernel::{self, Arithmetic, AttentionHeads, PackedWeight, RotaryHeads};
+use crate::quant::{self, Layout, Packed};
+use burn::tensor::{DType, Int, Tensor, TensorData};
+use serde::Serialize;
+
+/// Largest accepted difference, relative to the largest value.
+const LIMIT: f32 = 1e-4;
+/// The same in half precision, where devices differ as much as from f32 (6e-4): they fuse or not, flush or not.
+const LIMIT_F16: f32 = 1e-2;
+
+/// A test under way: each step is one kernel.
+pub struct SelfTest {
+    device: Device,
+    /// The last is next.
+    open: Vec<Case>,
+    total: usize,
+}
+
+/// What a device has shown to compute as the CPU does.
+#[derive(Clone, Debug, Default)]
+pub struct Tested {
+    /// Layouts of the products.
+    layouts: Vec<Layout>,
+    /// The kernels that every model uses.
+    others: bool,
+}
+
+/// How far a self-test is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SelfTestProgress {
+    pub done: usize,
+    pub total: usize,
+}
+
+impl SelfTest {
+    /// Of the products with weights of `layouts`, and of the kernels that every model uses, less what was `tested`: a kernel
+    /// that is not needed need not be compiled either.
+    pub fn new(device: &Device, layouts: &[Layout], tested: &Tested) -> Self {
+        let mut open = Vec::new();
+        for (dtypes, layout) in PRODUCTS.iter().map(|dtypes| (dtypes, Layout::of(dtypes[0]))) {
+            if layouts.iter().any(|wanted| wanted.shares_kernels(layout)) && !tested.layouts.contains(&layout)
+            {
+                open.extend(PRODUCT_CASES.map(|(name, run)| Case { name, dtypes: *dtypes, run }));
+            }
+        }
+        if !tested.others {
+            open.extend(OTHER_CASES.map(|(name, run)| Case { name, dtypes: PRODUCTS[0], run }));
+        }
+        open.reverse();
+        Self { device: device.clone(), total: open.len(), open }
+    }
+
+    /// Compares the next kernel; `None` when all are compared.
+    ///
+    /// # Errors
+    /// [`Error::SelfTest`] names the kernel that differs.
+    pub async fn step(&mut self) -> Result<Option<SelfTestProgress>> {
+        let Some(case) = self.open.pop() else {
+            return Ok(None);
+        };
+        compare(case.name, &self.device, |device| (case.run)(device, case.dtypes)).await?;
+        Ok(Some(SelfTestProgress { done: self.total - self.open.len(), total: self.total }))
+    }
+}
+
+impl Tested {
+    /// Remembers that a test of `layouts` has passed.
+    pub fn passed(&mut self, layouts: &[Layout]) {
+        let own = PRODUCTS.iter().map(|dtypes| Layout::of(dtypes[0]));
+        self.layouts.extend(own.filter(|own| layouts.iter().any(|layout| layout.shares_kernels(*own))));
+        self.others = true;
+    }
+}
+
+/// The same at once, of all layouts.
+///
+/// # Errors
+/// As [`SelfTest::step`].
+pub async fn self_test(device: &Device) -> Result<()> {
+    let layouts = PRODUCTS.map(|dtypes| Layout::of(dtypes[0]));
+    let mut test = SelfTest::new(device, &layouts, &Tested::default());
+    while test.step().await?.is_some() {}
+    Ok(())
+}
+
+/// The attention of a model, whose kernel depends on its heads.
+///
+/// # Errors
+/// [`Error::SelfTest`], [`Error::Device`].
+pub async fn check_heads(device: &Device, heads: AttentionHeads) -> Result<()> {
+    compare("attention with the model's heads", device, |device| attention(device, heads, true)).await
+}
+
+/// A tile of the product, with weights of `layout`: its plain and its gated end, over ragged edges.
+///
+/// # Errors
+/// [`Error::SelfTest`], [`Error::Device`].
+pub(super) async fn check_tile(
+    device: &Device,
+    layout: Layout,
+    arithmetic: Arithmetic,
+    tile: Tile,
+) -> Result<()> {
+    let run = |device: &Device| {
+        let weight = weight_of(device, layout, [N, K]).computed_in(arithmetic);
+        let x = normal(device, 21, K);
+        let plain = kernel::quant_matmul(x.clone(), &weight);
+        Tensor::cat(vec![plain, kernel::quant_matmul_swiglu(x, &weight)], 1)
+    };
+    let (kernel, limit) = match arithmetic {
+        Arithmetic::F32 => ("quant_matmul in a chosen tile", LIMIT),
+        Arithmetic::F16 => ("quant_matmul in f16", LIMIT_F16),
+        Arithmetic::Int8 => ("quant_matmul in int8", LIMIT),
+    };
+    compare_within(limit, kernel, device, |device| as_tile(tile, || run(device))).await
+}
+
+/// Compares what `run` gives on `device` with what it gives on the CPU.
+async fn compare(kernel: &'static str, device: &Device, run: impl Fn(&Device) -> Tensor<2>) -> Result<()> {
+    compare_within(LIMIT, kernel, device, run).await
+}
+
+/// The same with another largest accepted difference than [`LIMIT`].
+async fn compare_within(
+    limit: f32,
+    kernel: &'static str,
+    device: &Device,
+    run: impl Fn(&Device) -> Tensor<2>,
+) -> Result<()> {
+    let found = read_back(run(device)).await?;
+    let expected = read_back(run(&Device::cpu())).await?;
+    let largest = expected.iter().fold(0f32, |all, x| all.max(x.abs()));
+    let difference = found
+        .iter()
+        .zip(&expected)
+        .map(|(a, b)| (a - b).abs() / largest)
+        .fold(0f32, |all, x| if x.is_nan() { f32::INFINITY } else { all.max(x) });
+    if difference > limit || found.len() != expected.len() {
+        return Err(Error::SelfTest { kernel, found: difference, limit });
+    }
+    Ok(())
+}
+
+/// A kernel's run.
+struct Case {
+    name: &'static str,
+    /// Of the weights of products.
+    dtypes: [TensorType; 2],
+    run: Run,
+}
+
+type Run = fn(&Device, [TensorType; 2]) -> Tensor<2>;
+
+/// Types of the layouts that have kernels of their own; two of each, where scales or minima differ.
+const PRODUCTS: [[TensorType; 2]; 3] = [
+    [TensorType::Q4_1, TensorType::Q4_0],
+    [TensorType::Q8_0, TensorType::Q5_0],
+    [TensorType::F32, TensorType::F32],
+];
+
+// Row counts choose the tiles: 21, 7 and 3 rows are one each on a GPU, and the same on a software adapter.
+const PRODUCT_CASES: [(&str, Run); 6] = [
+    ("quant_matmul, 21 rows", |device, dtypes| product(device, dtypes[0], 21)),
+    ("quant_matmul, 7 rows", |device, dtypes| product(device, dtypes[1], 7)),
+    ("quant_matmul, 1 row", |device, dtypes| product(device, dtypes[0], 1)),
+    ("quant_matmul with a bias", |device, dtypes| {
+        kernel::quant_matmul_bias(normal(device, 9, K), &weight(device, dtypes[0]), row(device, N))
+    }),
+    ("quant_matmul with a residual", |device, dtypes| {
+        let x = normal(device, 9, K);
+        kernel::quant_matmul_add(x, &weight(device, dtypes[0]), normal(device, 9, N))
+    }),
+    ("quant_matmul with SwiGLU", |device, dtypes| {
+        kernel::quant_matmul_swiglu(normal(device, 9, K), &weight(device, dtypes[0]))
+    }),
+];
+
+const OTHER_CASES: [(&str, Run); 7] = [
+    ("rms_norm", |device, _| kernel::rms_norm(normal(device, 5, 72), row(device, 72), 1e-6)),
+    ("rotary", |device, _| {
+        let heads = RotaryHeads { count: 2, dim: 16 };
+        kernel::rotary(normal(device, 5, 48), table(device), positions(device), heads)
+    }),
+    ("norm_rotary", |device, _| {
+        let (x, heads) = (normal(device, 5, 56), RotaryHeads { count: 3, dim: 16 });
+        kernel::norm_rotary(x, row(device, 32), table(device), positions(device), heads, 2, 1e-6)
+    }),
+    ("attention", |device, _| attention(device, AttentionHeads { count: 6, kv: 2, dim: 16 }, false)),
+    ("swiglu and layer_mix", |device, _| {
+        kernel::layer_mix(
+            kernel::swiglu(normal(device, 5, 72), normal(device, 5, 72)),
+            normal(device, 5, 72),
+            0.3,
+        )
+    }),
+    ("round_bf16", |device, _| kernel::round_bf16(normal(device, 5, 72))),
+    ("segment_mean", |device, _| {
+        kernel::segment_mean(normal(device, 9, 72), integers(device, &[0, 4, 4, 9], [2, 2]))
+    }),
+];
+
+const K: usize = 96;
+const N: usize = 70;
+
+/// A random weight of `[out, in]` in `layout`.
+pub(super) fn weight_of(
+    device: &Device,
+    layout: Layout,
+    [out_features, in_features]: [usize; 2],
+) -> PackedWeight {
+    let dtype = match layout {
+        Layout::Packed4 => TensorType::Q4_1,
+        Layout::Packed8 { .. } => TensorType::Q8_0,
+        Layout::Dense => TensorType::F32,
+    };
+    let mut packed = random(dtype, out_features, in_features);
+    if let (Layout::Packed8 { group: 16 }, scales) = (layout, &mut packed.scales) {
+        // Each group of 32 as two.
+        *scales = scales.chunks(out_features).flat_map(|row| [row, row].concat()).collect();
+        packed.layout = layout;
+    }
+    PackedWeight::upload(packed, &device.transient())
+}
+
+fn product(device: &Device, dtype: TensorType, rows: usize) -> Tensor<2> {
+    kernel::quant_matmul(normal(device, rows, K), &weight(device, dtype))
+}
+
+fn weight(device: &Device, dtype: TensorType) -> PackedWeight {
+    PackedWeight::upload(random(dtype, N, K), &device.transient())
+}
+
+fn random(dtype: TensorType, n: usize, k: usize) -> Packed {
+    let bytes = match dtype {
+        TensorType::F32 => noise(n * k).iter().flat_map(|x| x.to_le_bytes()).collect(),
+        _ => blocks(dtype, n * k / dtype.block_len()),
+    };
+    quant::pack(dtype, &bytes, n, k)
+}
+
+/// Blocks of random codes with scales and minima of both signs.
+fn blocks(dtype: TensorType, count: usize) -> Vec<u8> {
+    let random = noise(count * dtype.block_bytes());
+    let mut bytes: Vec<u8> = random.iter().map(|x| (x.abs() * 255.0) as u8).collect();
+    for (index, block) in bytes.chunks_mut(dtype.block_bytes()).enumerate() {
+        let half = |value: f32| half::f16::from_f32(value).to_le_bytes();
+        block[..2].copy_from_slice(&half(0.01 + index as f32 % 7.0 * 0.003));
+        if dtype == TensorType::Q4_1 {
+            block[2..4].copy_from_slice(&half(-0.1 - index as f32 % 5.0 * 0.01));
+        }
+    }
+    bytes
+}
+
+fn attention(device: &Device, heads: AttentionHeads, joined: bool) -> Tensor<2> {
+    let starts = [0, 0, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 13];
+    let tokens = starts.len();
+    let spans: Vec<u32> = (1..).zip(starts).flat_map(|(end, start)| [start, end]).collect();
+    let spans = integers(device, &spans, [tokens, 2]);
+    let AttentionHeads { count, kv, dim } = heads;
+    if joined {
+        let qk = normal(device, tokens, (count + kv) * dim);
+        return kernel::attention(qk, None, normal(device, tokens, (count + 2 * kv) * dim), spans, heads);
+    }
+    let [q, k, v] = [count, kv, kv].map(|heads| normal(device, tokens, heads * dim));
+    kernel::attention(q, Some(k), v, spans, heads)
+}
+
+pub(super) fn normal(device: &Device, rows: usize, columns: usize) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(noise(rows * columns), [rows, columns]), device.burn())
+}
+
+fn row(device: &Device, columns: usize) -> Tensor<1> {
+    Tensor::from_data(TensorData::new(noise(columns), [columns]), device.burn())
+}
+
+fn table(device: &Device) -> Tensor<2> {
+    kernel::rotary_table(16, 10_000.0, 8, device)
+}
+
+fn positions(device: &Device) -> Tensor<1, Int> {
+    Tensor::from_data(TensorData::new(vec![0u32, 1, 2, 0, 7], [5]), (device.burn(), DType::U32))
+}
+
+fn integers(device: &Device, values: &[u32], shape: [usize; 2]) -> Tensor<2, Int> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), (device.burn(), DType::U32))
+}
+
+/// Reproducible values in -1..1 (the splitmix64 sequence from a fixed seed).
+fn noise(count: usize) -> Vec<f32> {
+    let mut state = 0x6a09_e667_f3bc_c908u64;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
