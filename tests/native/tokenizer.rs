@@ -1,9 +1,6 @@
 //! Token ids against the reference's, and every fault of a tokenizer by its message.
 
-#[path = "common/gguf_writer.rs"]
-mod gguf_writer;
-
-use gguf_writer::{GgufWriter, byte_char, tokenizer};
+use crate::support::gguf_writer::{GgufWriter, byte_char, tokenizer};
 use gran_ted::{
     format::{DiskFile, Memory, gguf::Gguf},
     text::tokenizer::{Encoded, Tokenizer},
@@ -32,7 +29,7 @@ fn smollm2_ids_equal_the_reference() {
     let tokenizer = Tokenizer::from_gguf(&pollster::block_on(Gguf::read(&file)).unwrap()).unwrap();
     assert_eq!(tokenizer.vocab_size(), 49152);
 
-    let golden: Value = serde_json::from_str(include_str!("fixtures/smollm2-ids.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../fixtures/smollm2-ids.json")).unwrap();
     let cases = golden["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 17);
     for case in cases {

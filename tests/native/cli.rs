@@ -1,15 +1,7 @@
 //! The program as people run it: its output, its report, and one clear line for everything that can be wrong.
 
-#[path = "common/adapter_writer.rs"]
-mod adapter_writer;
-#[path = "common/gguf_writer.rs"]
-mod gguf_writer;
-#[path = "common/noise.rs"]
-mod noise;
-#[path = "common/oracle.rs"]
-mod oracle;
-
-use gguf_writer::Tiny;
+use crate::support::gguf_writer::Tiny;
+use crate::support::{adapter_writer, oracle};
 use gran_ted::format::TensorType;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

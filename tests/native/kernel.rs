@@ -1,13 +1,8 @@
 //! Every kernel against plain loops, on the CPU and on wgpu, over ragged shapes; and the codec against values
 //! computed by hand from ggml's block layouts.
 
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/noise.rs"]
-mod noise;
-#[path = "common/oracle.rs"]
-mod oracle;
-
+use crate::support::noise::Noise;
+use crate::support::{device, oracle};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use gran_ted::device::Device;
 use gran_ted::format::{DiskFile, Source, TensorType, gguf::Gguf};
@@ -19,7 +14,6 @@ use gran_ted::quant::{self, Layout, Packed, Quantize};
 use gran_ted::trial::Tuning;
 use gran_ted::trial::self_test::{check_heads, self_test};
 use half::{bf16, f16};
-use noise::Noise;
 use pollster::block_on;
 
 const QUANTIZED: [TensorType; 8] = [
@@ -859,7 +853,7 @@ fn a_packed_value_that_is_not_a_number_is_seen() {
 #[test]
 fn blocks_hold_the_values_of_the_gguf_package() {
     let expected: serde_json::Value =
-        serde_json::from_str(include_str!("fixtures/gguf-blocks.json")).unwrap();
+        serde_json::from_str(include_str!("../fixtures/gguf-blocks.json")).unwrap();
     for dtype in QUANTIZED {
         let case = &expected[format!("{dtype:?}")];
         let list =

@@ -1,17 +1,13 @@
 //! Speed of the quantized product beside Burn's own quantized matmul, in one run: `./build.sh bench`.
 
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/noise.rs"]
-mod noise;
-
+use crate::support::device;
+use crate::support::noise::Noise;
 use burn::tensor::quantization::{QuantScheme, QuantStore, QuantValue};
 use burn::tensor::{Tensor, TensorData};
 use gran_ted::device::Device;
 use gran_ted::format::TensorType;
 use gran_ted::kernel::{self, PackedWeight};
 use gran_ted::quant;
-use noise::Noise;
 use pollster::block_on;
 use std::time::Instant;
 

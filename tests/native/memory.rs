@@ -1,11 +1,13 @@
 //! What the default model takes of its device, as the runtime counts it, beside what its header says. One test: the count is
 //! the process's.
 
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/oracle.rs"]
-mod oracle;
+mod support {
+    pub mod device;
+    #[allow(dead_code, reason = "a part of it is used")]
+    pub mod oracle;
+}
 
+use crate::support::{device, oracle};
 use gran_ted::device::Device;
 use gran_ted::encoder::Settings;
 use gran_ted::format::{DiskFile, Source};

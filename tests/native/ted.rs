@@ -4,8 +4,8 @@ use gran_ted::ted::{CaptionType, Dataset, Evaluation, QuestionType, Report, Subs
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-const RULES: &[u8] = include_bytes!("fixtures/ted-rules.json");
-const SAMPLE: &[u8] = include_bytes!("../www/ted-sample.json");
+const RULES: &[u8] = include_bytes!("../fixtures/ted-rules.json");
+const SAMPLE: &[u8] = include_bytes!("../../www/ted-sample.json");
 
 fn rules() -> Dataset {
     Dataset::parse("ted-rules.json", RULES).unwrap()

@@ -1,7 +1,5 @@
 //! Fixtures and oracle files, read with the project's own safetensors reader.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
-
 use gran_ted::device::Device;
 use gran_ted::encoder::TextEncoder;
 use gran_ted::format::{DiskFile, Memory, Source, safetensors::Safetensors};

@@ -1,8 +1,5 @@
 //! Writes GGUF files for tests: any metadata, any tensors, and (in random_model.rs) whole models of random weights.
 //! A format's faults are made here on purpose (`raw`, `raw_tensor`), so nothing is checked.
-//!
-//! Use with `#[path = "common/gguf_writer.rs"] mod gguf_writer;`.
-#![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
 mod random_model;
 

@@ -3,17 +3,13 @@
 //! A cut of our own sample runs always. The TED-6K slice needs ../shared, whose data has no licence and stays out of
 //! the repository; it takes long: `./build.sh parity`.
 
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/oracle.rs"]
-mod oracle;
-
+use crate::support::device;
+use crate::support::oracle::{default_model, fixture, load, load_in};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::kernel::Arithmetic;
 use gran_ted::model::{Feature, Pooling};
 use gran_ted::ted::{Comparison, Dataset, Evaluation, Report, Run, Subset, predict};
-use oracle::{default_model, fixture, load, load_in};
 use pollster::block_on;
 use serde_json::Value;
 use std::collections::HashMap;

@@ -5,11 +5,10 @@
 //! holds its `output_hidden_states`, the layer mixes and the training-free embeddings for four texts of 11, 5, 23 and
 //! 1 tokens. smollm2-expected.safetensors holds hidden states of the default model, dequantized from the same GGUF.
 
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/oracle.rs"]
-mod oracle;
-
+use crate::support::oracle::{
+    Oracle, check_texts, default_model, difference, fixture, load, load_in, refs, tiny, tiny_texts, unpad,
+};
+use crate::support::{device, oracle};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
@@ -18,9 +17,6 @@ use gran_ted::loader::{AdapterFile, Header, Loading, Placement};
 use gran_ted::model::{Feature, Pooling};
 use gran_ted::ted::{Dataset, Run, Subset};
 use gran_ted::text::batch::{PackedBatch, runs};
-use oracle::{
-    Oracle, check_texts, default_model, difference, fixture, load, load_in, refs, tiny, tiny_texts, unpad,
-};
 use pollster::block_on;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -146,7 +142,7 @@ fn batches_of_a_run_keep_to_what_was_placed() {
     let mut loading = Loading::new(header, Device::cpu()).unwrap().placed(placement);
     while block_on(loading.step()).unwrap().is_some() {}
     let encoder = loading.finish().unwrap();
-    let sample = include_bytes!("../www/ted-sample.json");
+    let sample = include_bytes!("../../www/ted-sample.json");
     let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
     let settings = Settings::new(Feature::NormAvg, Pooling::Mean);
     let mut run = Run::new(&encoder, dataset, &Subset::parse("captions=2").unwrap(), settings).unwrap();
@@ -193,7 +189,7 @@ fn a_batch_equals_its_texts_bit_for_bit_on_wgpu() {
 /// Within what rounding costs: the least cosine of a token's hidden state to that in f32 on the CPU; a batch is its texts.
 fn is_near_f32(arithmetic: Arithmetic, device: Device, cosines: std::ops::Range<f64>) {
     let states = |encoder: &TextEncoder| block_on(encoder.hidden_states(&ROUNDED)).unwrap().into_iter();
-    let sample = include_bytes!("../www/ted-sample.json");
+    let sample = include_bytes!("../../www/ted-sample.json");
     let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
     let scope = |encoder: &TextEncoder| {
         let settings = Settings::new(Feature::NormAvg, Pooling::Mean);

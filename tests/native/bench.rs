@@ -1,11 +1,13 @@
 //! The benchmark on the tiny model, on the CPU and on wgpu: its figures are numbers, its shares make a whole, it ends
 //! when it should.
 
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/oracle.rs"]
-mod oracle;
+mod support {
+    pub mod device;
+    #[allow(dead_code, reason = "a part of it is used")]
+    pub mod oracle;
+}
 
+use crate::support::{device, oracle};
 use burn::tensor::Tensor;
 use gran_ted::bench::{Bench, BenchOptions, BenchReport, MODEL, OTHER};
 use gran_ted::device::Device;

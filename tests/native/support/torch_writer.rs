@@ -1,7 +1,5 @@
 //! Writes checkpoints for tests as `torch.save` does: the opcodes of pickled values, and the zip archive around them.
 //! Faults are made on purpose, so nothing is checked.
-//!
-//! Use with `#[path = "common/torch_writer.rs"] mod torch_writer;`.
 
 use gran_ted::format::{Read, Source, check_range};
 use std::{cell::RefCell, ops::Range};

@@ -2,23 +2,15 @@
 //!
 //! Fixtures and their recipes: tests/fixtures/README.md.
 
-#[path = "common/adapter_writer.rs"]
-mod adapter_writer;
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/noise.rs"]
-mod noise;
-#[path = "common/oracle.rs"]
-mod oracle;
-
-use adapter_writer::{Named, random_adapter, safetensors};
+use crate::support::adapter_writer::{Named, random_adapter, safetensors};
+use crate::support::device;
+use crate::support::oracle::{Oracle, default_model, difference, load, path, refs, tiny, tiny_texts};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
 use gran_ted::loader::AdapterFile;
 use gran_ted::model::{Adapter, Feature, Pooling, Precision};
 use gran_ted::ted::{Dataset, Run, Subset};
-use oracle::{Oracle, default_model, difference, load, path, refs, tiny, tiny_texts};
 use pollster::block_on;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -138,7 +130,7 @@ fn reference_precision_is_bfloat16() {
 #[test]
 fn provenance_says_whether_anything_was_rounded() {
     let encoder = load(&[default_model()], Device::cpu());
-    let sample = include_bytes!("../www/ted-sample.json");
+    let sample = include_bytes!("../../www/ted-sample.json");
     let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
     let d = 576;
     let mean_mlp = safetensors(&[

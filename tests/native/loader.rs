@@ -1,13 +1,10 @@
 //! From files to an encoder: split and sharded models, packing while loading, and the memory told before it.
 
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/gguf_writer.rs"]
-mod gguf_writer;
-#[path = "common/oracle.rs"]
-mod oracle;
-
-use gguf_writer::Tiny;
+use crate::support::device;
+use crate::support::gguf_writer::Tiny;
+use crate::support::oracle::{
+    Oracle, default_model, difference, fixture, load_header, memory, refs, tiny_texts, unpad,
+};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::{Error, Result};
@@ -16,7 +13,6 @@ use gran_ted::loader::{Fit, Header, Limits, Loading, Part, Placement, SLOTS};
 use gran_ted::model::{Feature, Pooling};
 use gran_ted::quant::{self, Layout, Quantize};
 use half::bf16;
-use oracle::{Oracle, default_model, difference, fixture, load_header, memory, refs, tiny_texts, unpad};
 use pollster::block_on;
 use serde_json::{Value, json};
 use std::cell::RefCell;

@@ -1,21 +1,13 @@
 //! Checkpoints of `torch.save` read right, and every fault of theirs by its message.
 
-#[path = "common/gguf_writer.rs"]
-mod gguf_writer;
-#[path = "common/torch_writer.rs"]
-mod torch_writer;
-
-use gguf_writer::Random;
+use crate::support::allocations::LARGEST;
+use crate::support::gguf_writer::Random;
+use crate::support::torch_writer::*;
 use gran_ted::{
     error::Result,
     format::{Memory, TensorInfo, TensorType, safetensors::Safetensors, torch::Torch},
 };
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    ops::Range,
-};
-use torch_writer::*;
+use std::ops::Range;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-qwen3vl/");
 
@@ -723,29 +715,6 @@ fn a_checkpoint_cut_anywhere_is_refused() {
         assert!(message.contains("cut off") || len < 4, "cut at {len}: {message}");
     }
 }
-
-/// Remembers the largest piece of memory that each thread asked for.
-struct Watch;
-
-thread_local! {
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: all memory comes from `System`, as it was asked for.
-unsafe impl GlobalAlloc for Watch {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // a thread that is ending has no LARGEST any more
-        let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(layout.size())));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static WATCH: Watch = Watch;
 
 /// Changes some bytes of `part`, or writes an extreme number over it, or cuts it short when it is the file's end.
 fn spoil(bytes: &mut Vec<u8>, part: Range<usize>, random: &mut Random) {

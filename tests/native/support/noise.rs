@@ -1,7 +1,5 @@
 //! Reproducible random numbers and weight blocks.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
-
 use gran_ted::format::TensorType;
 use half::{bf16, f16};
 

@@ -1,9 +1,7 @@
 //! Headers read right, and every fault of a file by its message.
 
-#[path = "common/gguf_writer.rs"]
-mod gguf_writer;
-
-use gguf_writer::{GgufWriter, Random, Tiny};
+use crate::support::allocations::LARGEST;
+use crate::support::gguf_writer::{GgufWriter, Random, Tiny};
 use gran_ted::{
     error::{Error, Result},
     format::{
@@ -12,11 +10,7 @@ use gran_ted::{
         safetensors::Safetensors,
     },
 };
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::{Cell, RefCell},
-    ops::Range,
-};
+use std::{cell::RefCell, ops::Range};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf");
 
@@ -512,29 +506,6 @@ fn files_that_cannot_be_read_are_named() {
         "`m.gguf` is truncated: the range from byte 2 ends at byte 6, but the file has 4 bytes"
     );
 }
-
-/// Remembers the largest piece of memory that each thread asked for.
-struct Watch;
-
-thread_local! {
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: all memory comes from `System`, as it was asked for.
-unsafe impl GlobalAlloc for Watch {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // a thread that is ending has no LARGEST any more
-        let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(layout.size())));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static WATCH: Watch = Watch;
 
 /// `good` cut short, or with some bytes changed, or with an extreme number written over it.
 fn spoiled(good: &[u8], random: &mut Random) -> Vec<u8> {

@@ -1,8 +1,6 @@
 //! Adapter files of random weights.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
-
-use crate::noise::Noise;
+use super::noise::Noise;
 
 /// Name, shape, values.
 pub type Named = (String, Vec<usize>, Vec<f32>);

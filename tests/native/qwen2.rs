@@ -4,15 +4,11 @@
 //! qwen2-expected.safetensors holds hidden states computed in f64 from the same file, dequantized by the `gguf`
 //! Python package; qwen2-tensors.json holds one tensor of each quantized type by that package.
 
-#[path = "common/device.rs"]
-mod device;
-#[path = "common/oracle.rs"]
-mod oracle;
-
+use crate::support::device;
+use crate::support::oracle::{Oracle, cached_model, check_texts, fixture, load};
 use gran_ted::device::Device;
 use gran_ted::format::{DiskFile, Source, gguf::Gguf};
 use gran_ted::quant;
-use oracle::{Oracle, cached_model, check_texts, fixture, load};
 use pollster::block_on;
 use serde_json::Value;
 use std::path::PathBuf;

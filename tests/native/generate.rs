@@ -1,18 +1,13 @@
 //! Generated models: one file for one seed, which loads and embeds, whole and in parts. `./build.sh generate 2b|4b|8b`
 //! writes those of Qwen3-VL's sizes.
 
-#[path = "common/gguf_writer.rs"]
-mod gguf_writer;
-#[path = "common/oracle.rs"]
-mod oracle;
-
-use gguf_writer::{Tiny, q4_k_m};
+use crate::support::gguf_writer::{Tiny, q4_k_m};
+use crate::support::oracle::{load_header, memory};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Embeddings, Settings};
 use gran_ted::format::{DiskFile, Source, TensorType};
 use gran_ted::loader::{Header, Limits};
 use gran_ted::model::{Feature, Pooling};
-use oracle::{load_header, memory};
 use pollster::block_on;
 use sha2::{Digest, Sha256};
 use std::fs::File;

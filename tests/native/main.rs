@@ -1,0 +1,19 @@
+//! The native tests, a module for each subject, in one program: Burn is linked once, and the device is opened once.
+//!
+//! bench.rs and memory.rs are programs of their own: they measure what other tests in their process would change.
+
+mod adapter;
+mod cli;
+mod encoder;
+mod format;
+mod generate;
+mod kernel;
+mod loader;
+mod parity;
+mod qwen2;
+mod speed;
+mod statistics;
+mod support;
+mod ted;
+mod tokenizer;
+mod torch;
