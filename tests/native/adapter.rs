@@ -4,7 +4,9 @@
 
 use crate::support::adapter_writer::{Named, random_adapter, safetensors};
 use crate::support::device;
-use crate::support::oracle::{Oracle, default_model, difference, load, path, refs, tiny, tiny_texts};
+use crate::support::files::{SAMPLE, path};
+use crate::support::models::{smollm2, tiny};
+use crate::support::oracle::{Oracle, difference, refs, tiny_texts};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
@@ -129,9 +131,8 @@ fn reference_precision_is_bfloat16() {
 /// What a report says of the rounding is what was done.
 #[test]
 fn provenance_says_whether_anything_was_rounded() {
-    let encoder = load(&[default_model()], Device::cpu());
-    let sample = include_bytes!("../../www/ted-sample.json");
-    let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
+    let encoder = smollm2(Device::cpu());
+    let dataset = Arc::new(Dataset::parse("ted-sample.json", SAMPLE).unwrap());
     let d = 576;
     let mean_mlp = safetensors(&[
         ("mlp.0.weight".into(), vec![d, d], vec![0.01; d * d]),
@@ -166,7 +167,7 @@ fn a_batch_equals_its_texts_bit_for_bit() {
     ];
     let mut all = Vec::new();
     for device in [Device::cpu(), device::gpu()] {
-        let encoder = load(&[default_model()], device);
+        let encoder = smollm2(device);
         let file =
             block_on(AdapterFile::open(Rc::new(Memory::new("random.safetensors", bytes.clone())))).unwrap();
         let adapter = Rc::new(block_on(file.load(&encoder, Precision::Full)).unwrap());

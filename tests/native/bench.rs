@@ -1,20 +1,26 @@
 //! The benchmark on the tiny model, on the CPU and on wgpu: its figures are numbers, its shares make a whole, it ends
 //! when it should.
+//!
+//! These tests have a program of their own, as the device's clock counts all that its process gives the device.
 
 mod support {
     pub mod device;
-    #[allow(dead_code, reason = "a part of it is used")]
-    pub mod oracle;
+    pub mod load;
 }
 
-use crate::support::{device, oracle};
+use crate::support::{device, load::load};
 use burn::tensor::Tensor;
 use gran_ted::bench::{Bench, BenchOptions, BenchReport, MODEL, OTHER};
 use gran_ted::device::Device;
+use gran_ted::encoder::TextEncoder;
 use gran_ted::error::Error;
+use gran_ted::format::{DiskFile, Source};
 use gran_ted::kernel;
+use gran_ted::loader::Header;
 use gran_ted::trial::clock::{Clock, ClockKind, Effort};
 use pollster::block_on;
+use std::path::Path;
+use std::rc::Rc;
 use std::sync::Mutex;
 
 const PARTS: [&str; 9] =
@@ -23,8 +29,16 @@ const PARTS: [&str; 9] =
 /// One test at a time: what another gives the device falls into a window of its clock.
 static GPU: Mutex<()> = Mutex::new(());
 
+/// The tiny random Qwen3-VL.
+fn tiny(device: Device) -> TextEncoder {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-qwen3vl");
+    let files = ["config.json", "model.safetensors"]
+        .map(|name| Rc::new(DiskFile::open(&folder.join(name)).unwrap()) as Rc<dyn Source>);
+    load(block_on(Header::read(files.into())).unwrap(), device)
+}
+
 fn measure(device: Device, tokens: &[usize], seconds: f64) -> BenchReport {
-    let encoder = oracle::tiny(device);
+    let encoder = tiny(device);
     let options = BenchOptions { tokens: tokens.to_vec(), seconds };
     let mut bench = block_on(Bench::new(&encoder, &options)).unwrap();
     let mut steps = 0;
@@ -113,7 +127,7 @@ fn what_does_not_fit_the_budget_is_left_out() {
 
 #[test]
 fn a_stopped_benchmark_reports_what_it_has() {
-    let encoder = oracle::tiny(Device::cpu());
+    let encoder = tiny(Device::cpu());
     let options = BenchOptions { tokens: vec![7], seconds: 60.0 };
     let mut bench = block_on(Bench::new(&encoder, &options)).unwrap();
     for _ in 0..6 {
@@ -126,7 +140,7 @@ fn a_stopped_benchmark_reports_what_it_has() {
 
 #[test]
 fn lengths_and_budgets_that_cannot_be_are_refused() {
-    let encoder = oracle::tiny(Device::cpu());
+    let encoder = tiny(Device::cpu());
     for (tokens, seconds) in
         [(vec![], 1.0), (vec![0], 1.0), (vec![8, 1_000_000], 1.0), (vec![8], 0.0), (vec![8], f64::NAN)]
     {

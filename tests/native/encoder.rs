@@ -5,15 +5,16 @@
 //! holds its `output_hidden_states`, the layer mixes and the training-free embeddings for four texts of 11, 5, 23 and
 //! 1 tokens. smollm2-expected.safetensors holds hidden states of the default model, dequantized from the same GGUF.
 
-use crate::support::oracle::{
-    Oracle, check_texts, default_model, difference, fixture, load, load_in, refs, tiny, tiny_texts, unpad,
-};
-use crate::support::{device, oracle};
+use crate::support::device;
+use crate::support::files::{SAMPLE, default_model, fixture};
+use crate::support::load::{load, load_placed};
+use crate::support::models::{default_header, header_of, smollm2, tiny, tiny_files};
+use crate::support::oracle::{Oracle, check_texts, difference, refs, tiny_texts, unpad};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
-use gran_ted::format::{DiskFile, Memory, Source};
+use gran_ted::format::Memory;
 use gran_ted::kernel::{Arithmetic, as_class, launches};
-use gran_ted::loader::{AdapterFile, Header, Loading, Placement};
+use gran_ted::loader::{AdapterFile, Loading, Placement};
 use gran_ted::model::{Feature, Pooling};
 use gran_ted::ted::{Dataset, Run, Subset};
 use gran_ted::text::batch::{PackedBatch, runs};
@@ -77,7 +78,7 @@ fn tiny_qwen3vl_on_wgpu() {
 
 fn smollm2_matches_the_oracle(device: Device) {
     let oracle = Oracle::read("smollm2-expected.safetensors");
-    let encoder = load(&[default_model()], device);
+    let encoder = smollm2(device);
     check_texts(&encoder, &oracle, 3, &[0, 1, 15, 29, 30], 2e-3);
 }
 
@@ -94,18 +95,10 @@ fn smollm2_on_wgpu() {
 /// The same file, its layers left in it.
 #[test]
 fn streamed_layers_give_the_same_vectors_bit_for_bit() {
-    let tiny_files =
-        [oracle::path("tiny-qwen3vl/config.json"), oracle::path("tiny-qwen3vl/model.safetensors")];
     for device in [Device::cpu(), device::gpu()] {
-        for files in [&tiny_files[..], &[default_model()]] {
-            let [resident, streamed] = [false, true].map(|streamed| {
-                let open = |path| Rc::new(DiskFile::open(path).unwrap()) as Rc<dyn Source>;
-                let header = block_on(Header::read(files.iter().map(|path| open(path)).collect())).unwrap();
-                let mut loading =
-                    Loading::new(header, device.clone()).unwrap().placed(Placement::new(streamed));
-                while block_on(loading.step()).unwrap().is_some() {}
-                loading.finish().unwrap()
-            });
+        for files in [&tiny_files()[..], &[default_model()]] {
+            let [resident, streamed] = [false, true]
+                .map(|streamed| load_placed(header_of(files), Placement::new(streamed), device.clone()));
             assert_eq!((resident.is_streamed(), streamed.is_streamed()), (false, true));
             assert_eq!(resident.info.sha256, streamed.info.sha256);
             let texts = [&[5, 17, 300, 2, 9, 9, 41][..], &[7], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]];
@@ -136,14 +129,9 @@ fn layers_of_many_texts_are_read_back_in_pieces() {
 /// A run's batches are within what was placed, however fast the device is.
 #[test]
 fn batches_of_a_run_keep_to_what_was_placed() {
-    let file: Rc<dyn Source> = Rc::new(DiskFile::open(&default_model()).unwrap());
-    let header = block_on(Header::read(vec![file])).unwrap();
     let placement = Placement { batch_tokens: 40, ..Placement::new(false) };
-    let mut loading = Loading::new(header, Device::cpu()).unwrap().placed(placement);
-    while block_on(loading.step()).unwrap().is_some() {}
-    let encoder = loading.finish().unwrap();
-    let sample = include_bytes!("../../www/ted-sample.json");
-    let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
+    let encoder = load_placed(default_header(), placement, Device::cpu());
+    let dataset = Arc::new(Dataset::parse("ted-sample.json", SAMPLE).unwrap());
     let settings = Settings::new(Feature::NormAvg, Pooling::Mean);
     let mut run = Run::new(&encoder, dataset, &Subset::parse("captions=2").unwrap(), settings).unwrap();
     let mut before = run.progress();
@@ -178,19 +166,18 @@ fn batch_is_its_texts(encoder: &TextEncoder) {
 
 #[test]
 fn a_batch_equals_its_texts_bit_for_bit_on_the_cpu() {
-    batch_is_its_texts(&load(&[default_model()], Device::cpu()));
+    batch_is_its_texts(&smollm2(Device::cpu()));
 }
 
 #[test]
 fn a_batch_equals_its_texts_bit_for_bit_on_wgpu() {
-    with_both_classes(|| batch_is_its_texts(&load(&[default_model()], device::gpu())));
+    with_both_classes(|| batch_is_its_texts(&smollm2(device::gpu())));
 }
 
 /// Within what rounding costs: the least cosine of a token's hidden state to that in f32 on the CPU; a batch is its texts.
 fn is_near_f32(arithmetic: Arithmetic, device: Device, cosines: std::ops::Range<f64>) {
     let states = |encoder: &TextEncoder| block_on(encoder.hidden_states(&ROUNDED)).unwrap().into_iter();
-    let sample = include_bytes!("../../www/ted-sample.json");
-    let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
+    let dataset = Arc::new(Dataset::parse("ted-sample.json", SAMPLE).unwrap());
     let scope = |encoder: &TextEncoder| {
         let settings = Settings::new(Feature::NormAvg, Pooling::Mean);
         let run =
@@ -199,8 +186,8 @@ fn is_near_f32(arithmetic: Arithmetic, device: Device, cosines: std::ops::Range<
         scope["device"] = serde_json::Value::Null;
         scope
     };
-    let f32 = load(&[default_model()], Device::cpu());
-    let found = load_in(arithmetic, &[default_model()], device);
+    let f32 = smollm2(Device::cpu());
+    let found = load(default_header().computed_in(arithmetic), device);
     assert_eq!((found.info.arithmetic, f32.info.arithmetic), (arithmetic, Arithmetic::F32));
     let width = f32.config.hidden_size;
     let rows = |(found, expected): (Vec<f32>, Vec<f32>)| {
@@ -229,8 +216,8 @@ fn f16_is_near_f32_and_a_batch_is_its_texts() {
 
 #[test]
 fn f16_is_refused_where_there_is_none() {
-    let header = block_on(Header::read(vec![Rc::new(DiskFile::open(&default_model()).unwrap())])).unwrap();
-    let error = Loading::new(header.computed_in(Arithmetic::F16), Device::cpu()).err().unwrap();
+    let header = default_header().computed_in(Arithmetic::F16);
+    let error = Loading::new(header, Device::cpu()).err().unwrap();
     assert_eq!(
         error.to_string(),
         "arithmetic `f16` needs a GPU with `shader-f16`, but this device has none: CPU; choose f32 or int8"
@@ -244,12 +231,10 @@ fn int8_is_near_f32_and_a_batch_is_its_texts() {
     }
 
     // Layers that are brought from the file compute in the same.
-    let header = block_on(Header::read(vec![Rc::new(DiskFile::open(&default_model()).unwrap())])).unwrap();
-    let loading = Loading::new(header.computed_in(Arithmetic::Int8), Device::cpu()).unwrap();
-    let mut loading = loading.placed(Placement::new(true));
-    while block_on(loading.step()).unwrap().is_some() {}
-    let streamed = loading.finish().unwrap();
-    let resident = load_in(Arithmetic::Int8, &[default_model()], Device::cpu());
+    let [resident, streamed] = [false, true].map(|streamed| {
+        let header = default_header().computed_in(Arithmetic::Int8);
+        load_placed(header, Placement::new(streamed), Device::cpu())
+    });
     let states = |encoder: &TextEncoder| block_on(encoder.hidden_states(&ROUNDED)).unwrap().into_iter();
     assert_eq!(states(&streamed).collect::<Vec<_>>(), states(&resident).collect::<Vec<_>>());
 }
@@ -257,7 +242,7 @@ fn int8_is_near_f32_and_a_batch_is_its_texts() {
 /// Norm, joined product, rotation, attention, product, norm, joined product, product; at the end the norm and the means.
 #[test]
 fn a_layer_is_eight_kernels() {
-    let encoder = load(&[default_model()], device::gpu());
+    let encoder = smollm2(device::gpu());
     let before = launches();
     block_on(encoder.embed_ids(&[&[1, 2, 3]], &Settings::new(Feature::Last, Pooling::Mean))).unwrap();
     assert_eq!(launches() - before, 8 * encoder.config.num_hidden_layers + 2);
@@ -265,7 +250,7 @@ fn a_layer_is_eight_kernels() {
 
 #[test]
 fn equal_weights_are_norm_avg_and_long_texts_are_cut() {
-    let encoder = load(&[default_model()], Device::cpu());
+    let encoder = smollm2(Device::cpu());
     let text = ["a red cube left of a blue ball"];
     let embed = |feature| block_on(encoder.embed(&text, &Settings::new(feature, Pooling::Mean))).unwrap();
     assert_eq!(embed(Feature::NormAvg), embed(Feature::Weighted(vec![0.7; 30])));
@@ -279,9 +264,7 @@ fn equal_weights_are_norm_avg_and_long_texts_are_cut() {
 fn a_model_larger_than_the_devices_buffers_is_refused_before_it_is_read() {
     let mut small = Device::cpu();
     small.max_buffer_bytes = Some(400_000);
-    let file: Rc<dyn Source> = Rc::new(DiskFile::open(&default_model()).unwrap());
-    let header = block_on(Header::read(vec![file])).unwrap();
-    let error = Loading::new(header, small).err().unwrap().to_string();
+    let error = Loading::new(default_header(), small).err().unwrap().to_string();
     let expected = "needs 442.4 kB in one buffer, but this device allows 400.0 kB";
     assert!(error.starts_with("`blk.0.ffn_") && error.ends_with(expected), "{error}");
 }

@@ -1,7 +1,8 @@
 //! Headers read right, and every fault of a file by its message.
 
 use crate::support::allocations::LARGEST;
-use crate::support::gguf_writer::{GgufWriter, Random, Tiny};
+use crate::support::files::{default_model, fixture};
+use crate::support::model::{GgufWriter, Random, Tiny};
 use gran_ted::{
     error::{Error, Result},
     format::{
@@ -11,8 +12,6 @@ use gran_ted::{
     },
 };
 use std::{cell::RefCell, ops::Range};
-
-const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf");
 
 fn gguf(bytes: Vec<u8>) -> Result<Gguf> {
     pollster::block_on(Gguf::read(&Memory::new("m.gguf", bytes)))
@@ -143,7 +142,7 @@ fn accessors_refuse_another_type() {
 
 #[test]
 fn the_default_model_is_read() {
-    let file = DiskFile::open(MODEL.as_ref()).expect("build.sh fetches the default model");
+    let file = DiskFile::open(&default_model()).unwrap();
     let gguf = pollster::block_on(Gguf::read(&file)).unwrap();
     assert_eq!(gguf.str("general.architecture").unwrap(), Some("llama"));
     assert_eq!(gguf.u64("llama.block_count").unwrap(), Some(30));
@@ -428,8 +427,7 @@ fn safetensors_headers_are_read() {
 /// tests/fixtures/tiny-qwen3vl was saved by transformers, that is by the `safetensors` crate.
 #[test]
 fn safetensors_written_by_transformers_are_read() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-qwen3vl/model.safetensors");
-    let bytes = std::fs::read(path).unwrap();
+    let bytes = fixture("tiny-qwen3vl/model.safetensors");
     let size = bytes.len() as u64;
     let read = safetensors(bytes).unwrap();
     let table = read.tensors.iter().find(|t| t.name == "model.language_model.embed_tokens.weight").unwrap();

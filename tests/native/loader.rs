@@ -1,14 +1,15 @@
 //! From files to an encoder: split and sharded models, packing while loading, and the memory told before it.
 
 use crate::support::device;
-use crate::support::gguf_writer::Tiny;
-use crate::support::oracle::{
-    Oracle, default_model, difference, fixture, load_header, memory, refs, tiny_texts, unpad,
-};
+use crate::support::files::fixture;
+use crate::support::load::load;
+use crate::support::model::Tiny;
+use crate::support::models::{default_header, memory};
+use crate::support::oracle::{Oracle, difference, refs, tiny_texts, unpad};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::{Error, Result};
-use gran_ted::format::{DiskFile, Memory, Read, Source, TensorType, gguf::Gguf, safetensors::Safetensors};
+use gran_ted::format::{Memory, Read, Source, TensorType, gguf::Gguf, safetensors::Safetensors};
 use gran_ted::loader::{Fit, Header, Limits, Loading, Part, Placement, SLOTS};
 use gran_ted::model::{Feature, Pooling};
 use gran_ted::quant::{self, Layout, Quantize};
@@ -94,7 +95,7 @@ fn the_name_of_a_part_tells_its_siblings() {
 fn parts_are_one_model_in_any_order() {
     let whole = Tiny::new("qwen3", TensorType::Q8_0).write();
     let embed = |files: &[File]| {
-        let encoder = load_header(header(files).unwrap(), Device::cpu());
+        let encoder = load(header(files).unwrap(), Device::cpu());
         let hashes: Vec<_> = encoder.info.sha256.iter().map(|(name, _)| name.clone()).collect();
         (block_on(encoder.embed(&["the red cube"], &norm_avg())).unwrap(), hashes)
     };
@@ -227,7 +228,7 @@ fn types_that_are_not_read_are_refused_where_they_are_needed() {
     let model = Tiny { output: Some(TensorType::Q8_0), ..Tiny::new("qwen3", TensorType::Q8_0) };
     let good = model.write();
     let embed = |bytes: Vec<u8>| {
-        let encoder = load_header(header(&[("m.gguf", bytes)]).unwrap(), Device::cpu());
+        let encoder = load(header(&[("m.gguf", bytes)]).unwrap(), Device::cpu());
         block_on(encoder.embed(&["the red cube"], &norm_avg())).unwrap()
     };
     const IQ4_XS: u32 = 23;
@@ -340,7 +341,7 @@ fn bf16_shards_match_the_oracle_dense_and_packed() {
     let oracle = Oracle::read("tiny-qwen3vl/expected.safetensors");
     let texts = tiny_texts(&oracle);
     for device in [Device::cpu(), device::gpu()] {
-        let encoder = load_header(header(&shards()).unwrap(), device.clone());
+        let encoder = load(header(&shards()).unwrap(), device.clone());
         assert_eq!(encoder.info.sha256.len(), 3);
         let states = block_on(encoder.hidden_states(&refs(&texts))).unwrap();
         for (layer, state) in states.iter().enumerate() {
@@ -352,7 +353,7 @@ fn bf16_shards_match_the_oracle_dense_and_packed() {
             let header = header(&shards()).unwrap();
             let header = quantize.into_iter().fold(header, Header::quantize);
             assert_eq!(header.info.quantize, quantize);
-            let found = least_cosine(&load_header(header, device.clone()), &oracle);
+            let found = least_cosine(&load(header, device.clone()), &oracle);
             println!("{quantize:?} on {}: least cosine {found:.6}", device.adapter);
             assert!(found > limit, "{quantize:?}: {found}");
         }
@@ -447,7 +448,7 @@ fn packed_llama_files_embed_as_dense_ones() {
     let embed = |quantize: Option<Quantize>| {
         let header =
             quantize.into_iter().fold(header(&[("m.gguf", bytes.clone())]).unwrap(), Header::quantize);
-        let encoder = load_header(header, Device::cpu());
+        let encoder = load(header, Device::cpu());
         block_on(encoder.embed(&["the red cube is left of a ball"], &norm_avg())).unwrap().vectors.remove(0)
     };
     let dense = embed(None);
@@ -504,7 +505,7 @@ fn a_value_that_is_not_a_number_is_found_while_packing() {
 fn joins_as_it_should(model: &Tiny, max_buffer_bytes: Option<u64>) {
     let texts = ["the red cube is left of a ball", "no"];
     let embed = |model: &Tiny, device: Device| {
-        let encoder = load_header(header(&[("m.gguf", model.write())]).unwrap(), device);
+        let encoder = load(header(&[("m.gguf", model.write())]).unwrap(), device);
         block_on(encoder.embed(&texts, &norm_avg())).unwrap().vectors.concat()
     };
     let dense = Tiny { dense: true, ..*model };
@@ -575,7 +576,7 @@ fn rows_of_a_large_token_table_are_read_from_the_file() {
     let header = header(&[("m.gguf", bytes)]).unwrap();
     let host = header.fit(4, Limits::default()).host_bytes;
     assert!(host < 16 << 20, "{host} bytes on the host");
-    let encoder = load_header(header, Device::cpu());
+    let encoder = load(header, Device::cpu());
     assert_eq!(block_on(encoder.hidden_states(&[&ids])).unwrap()[0], rows.concat());
     assert_eq!(encoder.info.sha256, [("m.gguf".to_string(), whole)]);
 }
@@ -606,7 +607,7 @@ fn rows_are_read_once_with_their_neighbours() {
     let model = Tiny { hidden_size: 256, vocab_size: 140_000, ..Tiny::new("qwen3", TensorType::F16) };
     let file = Rc::new(Counted { file: Memory::new("m.gguf", model.write()), reads: RefCell::default() });
     let header = block_on(Header::read(vec![file.clone()])).unwrap();
-    let encoder = load_header(header, Device::cpu());
+    let encoder = load(header, Device::cpu());
     let read = |ids: &[u32]| {
         file.reads.borrow_mut().clear();
         let vectors = block_on(encoder.embed_ids(&[ids], &norm_avg())).unwrap().concat();
@@ -645,11 +646,6 @@ fn steps_are_small() {
 }
 
 // --- fit ---
-
-fn default_header() -> Header {
-    let file: Rc<dyn Source> = Rc::new(DiskFile::open(&default_model()).unwrap());
-    block_on(Header::read(vec![file])).unwrap()
-}
 
 fn default_fit(tokens: usize, limits: Limits) -> Fit {
     default_header().fit(tokens, limits)

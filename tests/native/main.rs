@@ -11,7 +11,6 @@ mod kernel;
 mod loader;
 mod parity;
 mod qwen2;
-mod speed;
 mod statistics;
 mod support;
 mod ted;

@@ -1,17 +1,17 @@
-//! What the default model takes of its device, as the runtime counts it, beside what its header says. One test: the count is
-//! the process's.
+//! The default model takes of its device what its header says, as the runtime counts it.
+//!
+//! The test is alone in its program, as the runtime counts what the whole process holds.
 
 mod support {
     pub mod device;
-    #[allow(dead_code, reason = "a part of it is used")]
-    pub mod oracle;
+    pub mod load;
 }
 
-use crate::support::{device, oracle};
+use crate::support::{device, load::load};
 use gran_ted::device::Device;
 use gran_ted::encoder::Settings;
 use gran_ted::format::{DiskFile, Source};
-use gran_ted::loader::{Fit, Header, Limits, Loading};
+use gran_ted::loader::{Fit, Header, Limits};
 use gran_ted::model::{Feature, Pooling};
 use pollster::block_on;
 use std::rc::Rc;
@@ -22,13 +22,13 @@ const SMALL_PAGE: u64 = 8 << 20;
 #[test]
 fn a_model_takes_the_memory_that_its_header_says() {
     let device = device::gpu();
-    let file: Rc<dyn Source> = Rc::new(DiskFile::open(&oracle::default_model()).unwrap());
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+    let file = DiskFile::open(model.as_ref()).expect("./build.sh test fetches the default model");
+    let file: Rc<dyn Source> = Rc::new(file);
     let header = block_on(Header::read(vec![file])).unwrap();
     let fits = [16, 256, 1024].map(|tokens| header.fit(tokens, Limits::default()));
-    let mut loading = Loading::new(header, device.clone()).unwrap();
-    while block_on(loading.step()).unwrap().is_some() {}
+    let encoder = load(header, device.clone());
     block_on(device.wait()).unwrap();
-    let encoder = loading.finish().unwrap();
 
     // The weights are what the header says they are, and nothing else is there.
     let memory = device.memory().unwrap();

@@ -1,10 +1,12 @@
 //! The scores of PyTorch, item by item.
 //!
-//! A cut of our own sample runs always. The TED-6K slice needs ../shared, whose data has no licence and stays out of
+//! A cut of our own sample runs always. The TED-6K slice needs ../shared, whose data has no license and stays out of
 //! the repository; it takes long: `./build.sh parity`.
 
 use crate::support::device;
-use crate::support::oracle::{default_model, fixture, load, load_in};
+use crate::support::files::{SAMPLE, default_model, fixture, shared, shared_path};
+use crate::support::load::load;
+use crate::support::models::{default_header, smollm2};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::kernel::Arithmetic;
@@ -13,7 +15,6 @@ use gran_ted::ted::{Comparison, Dataset, Evaluation, Report, Run, Subset, predic
 use pollster::block_on;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -21,11 +22,6 @@ use std::sync::Arc;
 const NEAR_TIE: f64 = 1e-4;
 /// Largest difference of a cosine.
 const TOLERANCE: f64 = 1e-4;
-
-fn shared(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
 
 fn evaluate(encoder: &TextEncoder, dataset: &Arc<Dataset>, subset: &str, settings: Settings) -> Report {
     let subset = Subset::parse(subset).unwrap();
@@ -76,9 +72,8 @@ fn settings(feature: Feature, pooling: Pooling) -> Settings {
 #[test]
 fn a_cut_of_the_sample_scores_as_computed_independently() {
     let expected: Value = serde_json::from_slice(&fixture("sample-scores.json")).unwrap();
-    let sample = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/ted-sample.json")).unwrap();
-    let dataset = Arc::new(Dataset::parse("ted-sample.json", &sample).unwrap());
-    let encoder = load(&[default_model()], Device::cpu());
+    let dataset = Arc::new(Dataset::parse("ted-sample.json", SAMPLE).unwrap());
+    let encoder = smollm2(Device::cpu());
     for (name, settings) in [
         ("norm_avg.mean", settings(Feature::NormAvg, Pooling::Mean)),
         ("last.mean", settings(Feature::Last, Pooling::Mean)),
@@ -122,7 +117,7 @@ fn slice_matches(encoder: &TextEncoder, feature: Feature, pooling: Pooling, righ
 #[test]
 #[ignore = "needs ../shared/ted6k and some minutes: ./build.sh parity"]
 fn the_slice_on_the_cpu_gives_pytorchs_counts() {
-    let encoder = load(&[default_model()], Device::cpu());
+    let encoder = smollm2(Device::cpu());
     slice_matches(&encoder, Feature::NormAvg, Pooling::Mean, 196);
     slice_matches(&encoder, Feature::Last, Pooling::Mean, 155);
     slice_matches(&encoder, Feature::Penultimate, Pooling::Mean, 202);
@@ -135,10 +130,9 @@ fn the_slice_on_the_cpu_gives_pytorchs_counts() {
 #[ignore = "needs ../shared/ted6k and a minute: ./build.sh parity"]
 fn layers_of_the_default_model_come_from_one_pass() {
     const SUBSET: &str = "n=13;seed=7";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/ted6k/ted6k-dev.json");
     let dataset = Arc::new(Dataset::parse("ted6k-dev.json", &shared("ted6k/ted6k-dev.json")).unwrap());
     let evaluation = Evaluation::new(dataset, &Subset::parse(SUBSET).unwrap()).unwrap();
-    let encoder = load(&[default_model()], Device::cpu());
+    let encoder = smollm2(Device::cpu());
     let tokens: usize = encoder.tokenize(evaluation.texts()).unwrap().iter().map(|text| text.ids.len()).sum();
     assert_eq!(evaluation.items(), 94);
 
@@ -146,7 +140,7 @@ fn layers_of_the_default_model_come_from_one_pass() {
     std::fs::write(&weights, format!("{:?}", [0; 30])).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_gran-ted"))
         .arg("layers")
-        .args([&default_model(), &path])
+        .args([default_model(), shared_path("ted6k/ted6k-dev.json")])
         .args(["--subset", SUBSET, "--device", "cpu", "--layer-weights"])
         .arg(&weights)
         .output()
@@ -173,7 +167,7 @@ fn layers_of_the_default_model_come_from_one_pass() {
 fn the_slice_in_int8_beside_f32() {
     let dataset = Arc::new(Dataset::parse("ted6k-dev.json", &shared("ted6k/ted6k-dev.json")).unwrap());
     let [f32, int8] = [Arithmetic::F32, Arithmetic::Int8]
-        .map(|arithmetic| load_in(arithmetic, &[default_model()], Device::cpu()));
+        .map(|arithmetic| load(default_header().computed_in(arithmetic), Device::cpu()));
     let mut found = Vec::new();
     for (feature, pooling) in [
         (Feature::NormAvg, Pooling::Mean),
@@ -211,5 +205,5 @@ fn the_slice_in_int8_beside_f32() {
 #[test]
 #[ignore = "needs ../shared/ted6k and, without a GPU, an hour: ./build.sh parity"]
 fn the_slice_on_the_gpu_gives_pytorchs_counts() {
-    slice_matches(&load(&[default_model()], device::gpu()), Feature::NormAvg, Pooling::Mean, 196);
+    slice_matches(&smollm2(device::gpu()), Feature::NormAvg, Pooling::Mean, 196);
 }

@@ -1,11 +1,14 @@
 //! A real qwen2 model (biases on q, k and v; Q5_0, Q8_0, Q4_K and Q6_K tensors) against numpy.
 //!
-//! The model's package states no licence, so nothing else needs it: `./build.sh qwen2` fetches it and runs these.
+//! The model's package states no license, so nothing else needs it: `./build.sh qwen2` fetches it and runs these.
 //! qwen2-expected.safetensors holds hidden states computed in f64 from the same file, dequantized by the `gguf`
 //! Python package; qwen2-tensors.json holds one tensor of each quantized type by that package.
 
 use crate::support::device;
-use crate::support::oracle::{Oracle, cached_model, check_texts, fixture, load};
+use crate::support::files::{cached_model, fixture};
+use crate::support::load::load;
+use crate::support::models::header_of;
+use crate::support::oracle::{Oracle, check_texts};
 use gran_ted::device::Device;
 use gran_ted::format::{DiskFile, Source, gguf::Gguf};
 use gran_ted::quant;
@@ -23,7 +26,7 @@ fn model() -> PathBuf {
 
 fn matches_the_oracle(device: Device) {
     let oracle = Oracle::read("qwen2-expected.safetensors");
-    check_texts(&load(&[model()], device), &oracle, 2, &[0, 1, 12, 23, 24], TOLERANCE);
+    check_texts(&load(header_of(&[model()]), device), &oracle, 2, &[0, 1, 12, 23, 24], TOLERANCE);
 }
 
 #[test]

@@ -13,13 +13,14 @@
 //!         h = norm.ppf(0.975) * sqrt((1 + s.statistic**2 / 2) / (len(x) - 3))
 //!         print(tanh(atanh(s.statistic) - h), tanh(atanh(s.statistic) + h))
 
+use crate::support::files::{LEADERBOARD, SAMPLE, shared};
 use gran_ted::error::{Error, Result};
 use gran_ted::ted::{
     Accuracy, Comparison, Correlation, Dataset, Evaluation, Group, Report, Subset, Winner, correlate,
     mcnemar, pearson, spearman, wilson,
 };
 use serde_json::{Value, json};
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 // --- scipy ---
 
@@ -127,7 +128,7 @@ fn values_without_a_correlation_say_why() {
 /// The paper prints 0.9914 and 0.9587: its T2V is the one without GRAN-TED.
 #[test]
 fn published_scores_correlate() {
-    let file: Value = serde_json::from_slice(include_bytes!("../../www/leaderboard.json")).unwrap();
+    let file: Value = serde_json::from_slice(LEADERBOARD).unwrap();
     let tasks = correlate("leaderboard.json", file.to_string().as_bytes()).unwrap();
     let names: Vec<&str> = tasks.iter().map(|task| task.task.as_str()).collect();
     assert_eq!(names, ["T2I", "T2V"]);
@@ -285,7 +286,7 @@ fn a_report_of_the_reference_is_summed_up_anew() {
 
 #[test]
 fn our_report_is_read_back() {
-    let dataset = Dataset::parse("ted-sample.json", include_bytes!("../../www/ted-sample.json")).unwrap();
+    let dataset = Dataset::parse("ted-sample.json", SAMPLE).unwrap();
     let mut evaluation = Evaluation::new(Arc::new(dataset), &Subset::parse("captions=4").unwrap()).unwrap();
     for (i, text) in evaluation.texts().to_vec().iter().enumerate().skip(1) {
         let angle = text.len() as f32;
@@ -604,9 +605,7 @@ fn json_lines_have_the_reference_keys() {
 #[test]
 #[ignore = "needs ../shared/ted6k, which has no licence"]
 fn the_reference_is_read() {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/ted6k/reference-scores.json"));
-    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let report = Report::import("reference-scores.json", &bytes).unwrap();
+    let report = Report::import("reference-scores.json", &shared("ted6k/reference-scores.json")).unwrap();
     assert_eq!(report.summary.accuracy_statistics.overall, Accuracy::new(230, 388, 0.25));
     assert_eq!(report.summary.ties, 23);
     let itself = Comparison::new(&report, &report).unwrap();

@@ -1,11 +1,11 @@
 //! The benchmark: what of a file is used and in which order, which items a subset takes, scores and report.
 
+use crate::support::files::{SAMPLE, shared};
 use gran_ted::ted::{CaptionType, Dataset, Evaluation, QuestionType, Report, Subset, predict, wilson};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 const RULES: &[u8] = include_bytes!("../fixtures/ted-rules.json");
-const SAMPLE: &[u8] = include_bytes!("../../www/ted-sample.json");
 
 fn rules() -> Dataset {
     Dataset::parse("ted-rules.json", RULES).unwrap()
@@ -475,13 +475,6 @@ fn a_partial_report_counts_what_is_scored() {
 }
 
 // --- parity with the reference evaluator ---
-
-/// The bytes of a file that is at hand for development only.
-fn shared(name: &str) -> Vec<u8> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
-    let path = PathBuf::from(folder).join(name);
-    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
 
 /// The index of the right answer.
 fn answer(item: &Value) -> usize {

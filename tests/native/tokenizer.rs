@@ -1,13 +1,12 @@
 //! Token ids against the reference's, and every fault of a tokenizer by its message.
 
-use crate::support::gguf_writer::{GgufWriter, byte_char, tokenizer};
+use crate::support::files::default_model;
+use crate::support::model::{GgufWriter, byte_char, tokenizer};
 use gran_ted::{
     format::{DiskFile, Memory, gguf::Gguf},
     text::tokenizer::{Encoded, Tokenizer},
 };
 use serde_json::{Value, json};
-
-const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf");
 
 fn read(writer: GgufWriter) -> Gguf {
     pollster::block_on(Gguf::read(&Memory::new("t.gguf", writer.write()))).unwrap()
@@ -25,7 +24,7 @@ fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
 
 #[test]
 fn smollm2_ids_equal_the_reference() {
-    let file = DiskFile::open(MODEL.as_ref()).expect("build.sh fetches the default model");
+    let file = DiskFile::open(&default_model()).unwrap();
     let tokenizer = Tokenizer::from_gguf(&pollster::block_on(Gguf::read(&file)).unwrap()).unwrap();
     assert_eq!(tokenizer.vocab_size(), 49152);
 

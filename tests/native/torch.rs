@@ -1,15 +1,14 @@
 //! Checkpoints of `torch.save` read right, and every fault of theirs by its message.
 
 use crate::support::allocations::LARGEST;
-use crate::support::gguf_writer::Random;
+use crate::support::files::fixture;
+use crate::support::model::Random;
 use crate::support::torch_writer::*;
 use gran_ted::{
     error::Result,
     format::{Memory, TensorInfo, TensorType, safetensors::Safetensors, torch::Torch},
 };
 use std::ops::Range;
-
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-qwen3vl/");
 
 fn torch(bytes: Vec<u8>) -> Result<Torch> {
     pollster::block_on(Torch::read(&Memory::new("m.pt", bytes)))
@@ -29,11 +28,8 @@ fn names(read: &Torch) -> Vec<(&str, &[usize])> {
 /// Both files are of one model: epoch_1.pt by `torch.save`, adapter.safetensors by the `safetensors` package.
 #[test]
 fn a_checkpoint_of_the_reference_has_the_tensors_of_its_safetensors() {
-    let (pt, safetensors) = ("epoch_1.pt", "adapter.safetensors");
-    let (pt, safetensors) = (
-        std::fs::read(format!("{FIXTURES}{pt}")).unwrap(),
-        std::fs::read(format!("{FIXTURES}{safetensors}")).unwrap(),
-    );
+    let [pt, safetensors] =
+        ["epoch_1.pt", "adapter.safetensors"].map(|name| fixture(&format!("tiny-qwen3vl/{name}")));
     let bytes = |file: &[u8], range: &Range<u64>| file[range.start as usize..range.end as usize].to_vec();
     let mut read = torch(pt.clone()).unwrap();
     let expected = pollster::block_on(Safetensors::read(&Memory::new("m", safetensors.clone()))).unwrap();
@@ -744,7 +740,7 @@ fn spoil(bytes: &mut Vec<u8>, part: Range<usize>, random: &mut Random) {
 #[test]
 fn spoiled_checkpoints_neither_panic_nor_take_memory() {
     // the reference's, without most of its data, which is not read
-    let fixture = std::fs::read(format!("{FIXTURES}epoch_1.pt")).unwrap();
+    let fixture = fixture("tiny-qwen3vl/epoch_1.pt");
     let fixture_parts = [0..2600, fixture.len() - 2400..fixture.len()];
     let value =
         dict(&[("model", dict(&[("w", two()), ("v", two())])), ("optimizer", two()), ("epoch", int(1))]);

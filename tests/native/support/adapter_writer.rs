@@ -1,6 +1,6 @@
 //! Adapter files of random weights.
 
-use super::noise::Noise;
+use super::model::Random;
 
 /// Name, shape, values.
 pub type Named = (String, Vec<usize>, Vec<f32>);
@@ -29,7 +29,7 @@ fn attention(d: usize, e: usize) -> Vec<Named> {
     }
     tensors.extend(["weight", "bias"].map(|name| (format!("out_norm.{name}"), vec![d])));
     tensors.extend([("proj.weight".into(), vec![e, d]), ("proj.bias".into(), vec![e])]);
-    let mut noise = Noise::new(11);
+    let mut noise = Random(11);
     tensors
         .into_iter()
         .map(|(name, shape)| {

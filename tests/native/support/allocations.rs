@@ -3,19 +3,34 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// Remembers the largest piece of memory that each thread asked for.
+/// The system's allocator, which remembers the largest piece of memory that each thread asked for.
 struct Watch;
 
 thread_local! {
+    /// The largest piece of memory that this thread asked for since it was last set to 0.
     pub static LARGEST: Cell<usize> = const { Cell::new(0) };
+}
+
+fn note(size: usize) {
+    // A thread that is ending has no LARGEST any more.
+    let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(size)));
 }
 
 // SAFETY: all memory comes from `System`, as it was asked for.
 unsafe impl GlobalAlloc for Watch {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // a thread that is ending has no LARGEST any more
-        let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(layout.size())));
+        note(layout.size());
         unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note(size);
+        unsafe { System.realloc(ptr, layout, size) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {

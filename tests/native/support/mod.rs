@@ -1,9 +1,15 @@
-//! What the tests share: writers of files, oracles, the device.
+//! What the tests share: writers of files, models, oracles, the device.
 
 pub mod adapter_writer;
 pub mod allocations;
 pub mod device;
-pub mod gguf_writer;
-pub mod noise;
+pub mod files;
+pub mod load;
+pub mod models;
+mod noise;
 pub mod oracle;
 pub mod torch_writer;
+
+/// Random models. They are files of the example that writes them, as a package of the crate has examples and no tests.
+#[path = "../../../examples/generate_model/model/mod.rs"]
+pub mod model;

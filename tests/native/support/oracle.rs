@@ -1,63 +1,9 @@
 //! Fixtures and oracle files, read with the project's own safetensors reader.
 
-use gran_ted::device::Device;
+use super::files::fixture;
 use gran_ted::encoder::TextEncoder;
-use gran_ted::format::{DiskFile, Memory, Source, safetensors::Safetensors};
-use gran_ted::kernel::Arithmetic;
-use gran_ted::loader::{Header, Loading};
+use gran_ted::format::{Memory, safetensors::Safetensors};
 use pollster::block_on;
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-
-/// A file under tests/fixtures.
-pub fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
-
-/// Its bytes.
-pub fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(path(name)).unwrap_or_else(|e| panic!("tests/fixtures/{name}: {e}"))
-}
-
-/// The default model, which `./build.sh test` fetches.
-pub fn default_model() -> PathBuf {
-    cached_model("SmolLM2-135M-Instruct.Q4_1.gguf", "test")
-}
-
-/// A file that `./build.sh command` puts into .cache/models.
-pub fn cached_model(name: &str, command: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/models").join(name);
-    assert!(path.exists(), "{} is missing: ./build.sh {command} fetches it", path.display());
-    path
-}
-
-/// A model from files on disk.
-pub fn load(files: &[PathBuf], device: Device) -> TextEncoder {
-    load_in(Arithmetic::F32, files, device)
-}
-
-/// The same with its products in `arithmetic`.
-pub fn load_in(arithmetic: Arithmetic, files: &[PathBuf], device: Device) -> TextEncoder {
-    let sources = files.iter().map(|path| Rc::new(DiskFile::open(path).unwrap()) as Rc<dyn Source>).collect();
-    load_header(block_on(Header::read(sources)).unwrap().computed_in(arithmetic), device)
-}
-
-/// Files that are held in memory.
-pub fn memory(files: &[(&str, Vec<u8>)]) -> Vec<Rc<dyn Source>> {
-    files.iter().map(|(name, bytes)| Rc::new(Memory::new(*name, bytes.clone())) as Rc<dyn Source>).collect()
-}
-
-/// A model whose header was read.
-pub fn load_header(header: Header, device: Device) -> TextEncoder {
-    let mut loading = Loading::new(header, device).unwrap();
-    while block_on(loading.step()).unwrap().is_some() {}
-    loading.finish().unwrap()
-}
-
-/// The tiny random Qwen3-VL.
-pub fn tiny(device: Device) -> TextEncoder {
-    load(&[path("tiny-qwen3vl/config.json"), path("tiny-qwen3vl/model.safetensors")], device)
-}
 
 /// The names in a safetensors file under tests/fixtures.
 pub fn tensor_names(name: &str) -> Vec<String> {

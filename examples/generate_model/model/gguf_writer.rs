@@ -1,10 +1,7 @@
-//! Writes GGUF files for tests: any metadata, any tensors, and (in random_model.rs) whole models of random weights.
-//! A format's faults are made here on purpose (`raw`, `raw_tensor`), so nothing is checked.
-
-mod random_model;
+//! Writes GGUF files: any metadata, any tensors. Tests make a format's faults with it on purpose (`raw`, `raw_tensor`), so
+//! nothing is checked.
 
 use gran_ted::format::TensorType;
-pub use random_model::{Tiny, q4_k_m};
 
 /// A GGUF file in the making.
 pub struct GgufWriter {
@@ -166,32 +163,6 @@ pub fn byte_char(byte: u8) -> char {
     }
     let unprintable_before = (0..byte).filter(|&b| !prints(b)).count() as u32;
     char::from_u32(0x100 + unprintable_before).expect("below U+0144")
-}
-
-/// SplitMix64.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to below `limit`.
-    pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    /// From -1 to below 1.
-    pub fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
-
-    pub fn bytes(&mut self, len: usize) -> impl Iterator<Item = u8> {
-        (0..len).map(|_| self.next() as u8)
-    }
 }
 
 /// GGUF's number of a tensor type.

@@ -1,7 +1,14 @@
-//! Speed of the quantized product beside Burn's own quantized matmul, in one run: `./build.sh bench`.
+//! The speed of the quantized product beside Burn's own quantized matmul, in one run.
+//!
+//!     cargo bench --bench products -- [FILTER]
+//!
+//! FILTER is a part of a measurement's name. The GPU is the one that wgpu prefers, which may be a Vulkan driver on the CPU.
 
-use crate::support::device;
-use crate::support::noise::Noise;
+// The weights need only be weights: they come from the generator of models.
+#[allow(dead_code, reason = "the generator uses the rest")]
+#[path = "../examples/generate_model/model/random.rs"]
+mod random;
+
 use burn::tensor::quantization::{QuantScheme, QuantStore, QuantValue};
 use burn::tensor::{Tensor, TensorData};
 use gran_ted::device::Device;
@@ -9,11 +16,47 @@ use gran_ted::format::TensorType;
 use gran_ted::kernel::{self, PackedWeight};
 use gran_ted::quant;
 use pollster::block_on;
+use random::Random;
+use std::sync::OnceLock;
 use std::time::Instant;
+
+const MEASUREMENTS: [(&str, fn()); 3] = [
+    ("quant_matmul_is_six_times_as_fast_as_burns", quant_matmul_is_six_times_as_fast_as_burns),
+    ("quant_matmul_of_every_shape", quant_matmul_of_every_shape),
+    ("quant_matmul_on_the_cpu", quant_matmul_on_the_cpu),
+];
+
+fn main() {
+    // cargo adds `--bench`
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let chosen: Vec<_> = MEASUREMENTS.iter().filter(|(name, _)| name.contains(&filter)).collect();
+    assert!(!chosen.is_empty(), "no measurement's name contains `{filter}`");
+    chosen.iter().for_each(|(_, measure)| measure());
+}
+
+/// The GPU, opened once: a process has one.
+fn gpu() -> Device {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    DEVICE.get_or_init(|| block_on(Device::gpu()).expect("a Vulkan driver, e.g. mesa-vulkan-drivers")).clone()
+}
 
 const SHAPE: [usize; 3] = [256, 576, 1536];
 
-/// Median seconds of `runs` runs after a first one, whose seconds come along: it compiles the kernel.
+/// x `[m, k]` of random values.
+fn input(random: &mut Random, [m, k]: [usize; 2], device: &Device) -> Tensor<2> {
+    let values: Vec<f32> = (0..m * k).map(|_| random.unit()).collect();
+    Tensor::from_data(TensorData::new(values, [m, k]), device.burn())
+}
+
+/// Q4_1 blocks of w `[n, k]`.
+fn blocks(random: &mut Random, [n, k]: [usize; 2]) -> Vec<u8> {
+    let dtype = TensorType::Q4_1;
+    let mut bytes = vec![0; n * k / dtype.block_len() * dtype.block_bytes()];
+    random.fill(dtype, k, &mut bytes);
+    bytes
+}
+
+/// The median seconds of `runs` runs after a first one, and the first one's, which compiles the kernel.
 fn seconds(runs: usize, run: impl Fn() -> Tensor<2>) -> (f64, f64) {
     let mut times: Vec<f64> = (0..=runs)
         .map(|_| {
@@ -28,12 +71,11 @@ fn seconds(runs: usize, run: impl Fn() -> Tensor<2>) -> (f64, f64) {
     (times[times.len() / 2], first)
 }
 
-fn compare(device: &Device) -> f64 {
-    let [m, k, n] = SHAPE;
-    let mut noise = Noise::new(1);
-    let x = Tensor::<2>::from_data(TensorData::new(noise.values(m * k), [m, k]), device.burn());
-    let bytes = noise.blocks(TensorType::Q4_1, n * k);
-    let weight = PackedWeight::upload(quant::pack(TensorType::Q4_1, &bytes, n, k), device);
+fn quant_matmul_is_six_times_as_fast_as_burns() {
+    let ([m, k, n], device, mut random) = (SHAPE, gpu(), Random(1));
+    let x = input(&mut random, [m, k], &device);
+    let bytes = blocks(&mut random, [n, k]);
+    let weight = PackedWeight::upload(quant::pack(TensorType::Q4_1, &bytes, n, k), &device);
     let dense = Tensor::<2>::from_data(
         TensorData::new(quant::dequantize(TensorType::Q4_1, &bytes), [n, k]),
         device.burn(),
@@ -48,19 +90,12 @@ fn compare(device: &Device) -> f64 {
     println!("quant_matmul      {:7.2} GFLOP/s, first call {ours_first:.2} s", gflop / ours);
     println!("Burn's quantized  {:7.2} GFLOP/s, first call {burn_first:.2} s", gflop / burn);
     println!("ratio             {:7.1}", burn / ours);
-    burn / ours
-}
-
-#[test]
-#[ignore = "a measurement: ./build.sh bench"]
-fn quant_matmul_is_six_times_as_fast_as_burns() {
-    let device = device::gpu();
     // llvmpipe compiles Burn's kernel, one product a lane, better than SwiftShader does: 4.5 to 6.6 times there.
     let least = if device.adapter.contains("SwiftShader") { 6.0 } else { 3.0 };
-    assert!(compare(&device) >= least);
+    assert!(burn / ours >= least, "less than {least} times as fast as Burn's");
 }
 
-/// Processor seconds of this process so far, on Linux: what a software adapter takes whatever else the machine does.
+/// The processor seconds of this process so far, on Linux: a software adapter takes them whatever else the machine does.
 fn processor_seconds() -> f64 {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     tasks
@@ -73,16 +108,14 @@ fn processor_seconds() -> f64 {
 }
 
 /// The products of SmolLM2-135M's layer: q k v, the output projection, gate and up with SwiGLU, down.
-#[test]
-#[ignore = "a measurement: ./build.sh bench"]
 fn quant_matmul_of_every_shape() {
-    let (device, mut noise) = (device::gpu(), Noise::new(1));
+    let (device, mut random) = (gpu(), Random(1));
     println!("GFLOP/s by the clock, and by the processor's time for two cores, on {}", device.adapter);
     for [k, n] in [[576, 960], [576, 576], [576, 192], [576, 1536], [576, 3072], [1536, 576]] {
-        let bytes = noise.blocks(TensorType::Q4_1, n * k);
+        let bytes = blocks(&mut random, [n, k]);
         let weight = PackedWeight::upload(quant::pack(TensorType::Q4_1, &bytes, n, k), &device);
         for m in [256, 16, 1] {
-            let x = Tensor::<2>::from_data(TensorData::new(noise.values(m * k), [m, k]), device.burn());
+            let x = input(&mut random, [m, k], &device);
             let run = || match n {
                 3072 => kernel::quant_matmul_swiglu(x.clone(), &weight),
                 _ => kernel::quant_matmul(x.clone(), &weight),
@@ -98,14 +131,11 @@ fn quant_matmul_of_every_shape() {
     }
 }
 
-#[test]
-#[ignore = "a measurement: ./build.sh bench"]
 fn quant_matmul_on_the_cpu() {
-    let [m, k, n] = SHAPE;
-    let (device, mut noise) = (Device::cpu(), Noise::new(1));
-    let bytes = noise.blocks(TensorType::Q4_1, n * k);
+    let ([m, k, n], device, mut random) = (SHAPE, Device::cpu(), Random(1));
+    let bytes = blocks(&mut random, [n, k]);
     let weight = PackedWeight::upload(quant::pack(TensorType::Q4_1, &bytes, n, k), &device);
-    let x = Tensor::<2>::from_data(TensorData::new(noise.values(m * k), [m, k]), device.burn());
+    let x = input(&mut random, [m, k], &device);
     let (time, _) = seconds(19, || kernel::quant_matmul(x.clone(), &weight));
     println!("quant_matmul on the CPU {:.1} GFLOP/s", 2e-9 * (m * k * n) as f64 / time);
 }

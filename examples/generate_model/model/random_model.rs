@@ -1,10 +1,10 @@
 //! Whole models of random weights as GGUF files, of any family, shape and mixture of types; no two tensors are ever in
 //! memory together, so that a file of 5 GB takes a minute and little memory.
 
-use super::{GgufWriter, Random, tokenizer, type_number};
+use super::gguf_writer::{GgufWriter, tokenizer, type_number};
+use super::random::Random;
 use gran_ted::format::TensorType;
 use gran_ted::quant::dequantize;
-use half::{bf16, f16};
 use std::io::{self, Write};
 
 const ALIGNMENT: usize = 32;
@@ -283,56 +283,4 @@ pub fn q4_k_m(name: &str, layer: usize, layers: usize) -> Option<TensorType> {
     let eighth = layers / 8;
     let more_bits = layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2;
     (more_bits && matches!(name, "attn_v" | "ffn_down")).then_some(TensorType::Q6_K)
-}
-
-impl Random {
-    /// F32 values within 0.2 of `center`.
-    pub fn fill_around(&mut self, center: f32, bytes: &mut [u8]) {
-        for value in bytes.as_chunks_mut().0 {
-            *value = (center + 0.2 * self.unit()).to_le_bytes();
-        }
-    }
-
-    /// Blocks of `dtype` for rows of `row_len`: random quants, and scales that undo the quants' own deviation and mean.
-    /// Values are around 0 with a standard deviation of about 1 / sqrt(row_len), so that a linear layer keeps the scale of
-    /// its input.
-    pub fn fill(&mut self, dtype: TensorType, row_len: usize, bytes: &mut [u8]) {
-        use TensorType::*;
-        let deviation = 1.0 / (row_len as f32).sqrt();
-        // The deviation and mean of q, or of q times its 6- or 8-bit scale, as random bytes have them; where d and the
-        // minimum stand in a block.
-        let (quants, mean, place) = match dtype {
-            F32 | F16 | BF16 => return self.fill_dense(dtype, deviation / 0.58, bytes),
-            Q4_0 => (4.6, None, 0),
-            Q4_1 => (4.6, Some(-7.5), 0),
-            Q5_0 => (9.2, None, 0),
-            Q5_1 => (9.2, Some(-15.5), 0),
-            Q8_0 => (74.0, None, 0),
-            Q4_K => (320.0, Some(7.5), 0),
-            Q5_K => (660.0, Some(15.5), 0),
-            Q6_K => (1370.0, None, 208),
-        };
-        for eight in bytes.chunks_mut(8) {
-            eight.copy_from_slice(&self.next().to_le_bytes()[..eight.len()]);
-        }
-        for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
-            let d = deviation / quants * (1.0 + 0.5 * self.unit());
-            for (value, at) in [(Some(1.0), place), (mean, place + 2)] {
-                if let Some(value) = value {
-                    block[at..at + 2].copy_from_slice(&f16::from_f32(value * d).to_le_bytes());
-                }
-            }
-        }
-    }
-
-    fn fill_dense(&mut self, dtype: TensorType, limit: f32, bytes: &mut [u8]) {
-        for value in bytes.chunks_exact_mut(dtype.block_bytes()) {
-            let random = limit * self.unit();
-            match dtype {
-                TensorType::F32 => value.copy_from_slice(&random.to_le_bytes()),
-                TensorType::F16 => value.copy_from_slice(&f16::from_f32(random).to_le_bytes()),
-                _ => value.copy_from_slice(&bf16::from_f32(random).to_le_bytes()),
-            }
-        }
-    }
 }
