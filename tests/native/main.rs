@@ -5,6 +5,7 @@
 mod adapter;
 mod cli;
 mod encoder;
+mod examples;
 mod format;
 mod generate;
 mod kernel;
