@@ -17,3 +17,4 @@ mod support;
 mod ted;
 mod tokenizer;
 mod torch;
+mod types;

@@ -9,6 +9,7 @@ pub mod models;
 mod noise;
 pub mod oracle;
 pub mod torch_writer;
+pub mod typescript;
 
 /// Random models. They are files of the example that writes them, as a package of the crate has examples and no tests.
 #[path = "../../../examples/generate_model/model/mod.rs"]
