@@ -10,6 +10,29 @@
 //! evaluate  TED-6k.json -> items -> distinct texts -> embed -> scores -> report
 //! ```
 //!
+//! A model is opened by its header, loaded step by step, and then embeds texts:
+//!
+//! ```no_run
+//! use gran_ted::{device::Device, encoder::Settings, error::Result, format::DiskFile};
+//! use gran_ted::{loader::{Header, Loading}, model::{Feature, Pooling}};
+//!
+//! async fn similarity(path: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+//!     let file = std::rc::Rc::new(DiskFile::open(path.as_ref())?);
+//!     let header = Header::read(vec![file]).await?;
+//!     let mut loading = Loading::new(header, Device::cpu())?;
+//!     while let Some(progress) = loading.step().await? {
+//!         println!("{} of {} bytes", progress.done, progress.total);
+//!     }
+//!     let encoder = loading.finish()?;
+//!     let settings = Settings::new(Feature::NormAvg, Pooling::Mean);
+//!     Ok(encoder.embed(texts, &settings).await?.similarity())
+//! }
+//!
+//! let cosines = pollster::block_on(similarity("model.gguf", &["a red cube", "a blue ball"]))?;
+//! println!("{}", cosines[0][1]);
+//! # Ok::<(), gran_ted::error::Error>(())
+//! ```
+//!
 //! Imports point down: frontends (`main`, `web`) -> `ted`, `bench` -> `encoder` -> `loader`, `model` -> `kernel`, `format`.
 
 pub mod bench;

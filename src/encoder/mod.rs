@@ -73,6 +73,18 @@ impl Embeddings {
 }
 
 /// A loaded text encoder.
+///
+/// ```
+/// use gran_ted::{encoder::{Settings, TextEncoder}, error::Result, model::{Feature, Pooling}};
+///
+/// /// The place of the text among `captions` that is nearest to `prompt`.
+/// async fn nearest(encoder: &TextEncoder, prompt: &str, captions: &[&str]) -> Result<Option<usize>> {
+///     let texts = [&[prompt], captions].concat();
+///     let settings = Settings::new(Feature::NormAvg, Pooling::Mean);
+///     let cosines = encoder.embed(&texts, &settings).await?.similarity().swap_remove(0);
+///     Ok((0..captions.len()).max_by(|a, b| cosines[a + 1].total_cmp(&cosines[b + 1])))
+/// }
+/// ```
 pub struct TextEncoder {
     pub config: Config,
     pub info: ModelInfo,

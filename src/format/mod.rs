@@ -12,6 +12,37 @@ use std::{future::Future, ops::Range, pin::Pin};
 pub type Read<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>>> + 'a>>;
 
 /// A file that is read by ranges: from disk, from a server, from a file the user picked.
+///
+/// ```
+/// use gran_ted::format::{Read, Source, check_range};
+/// use std::ops::Range;
+///
+/// /// A file that is all zeros.
+/// struct Zeros(u64);
+///
+/// impl Source for Zeros {
+///     fn name(&self) -> &str {
+///         "zeros"
+///     }
+///
+///     fn size(&self) -> u64 {
+///         self.0
+///     }
+///
+///     fn read(&self, range: Range<u64>) -> Read<'_> {
+///         Box::pin(async move {
+///             check_range(self, &range)?;
+///             Ok(vec![0; (range.end - range.start) as usize])
+///         })
+///     }
+/// }
+///
+/// let file = Zeros(8);
+/// assert_eq!(pollster::block_on(file.read(5..8))?, [0; 3]);
+/// let past_the_end = pollster::block_on(file.read(5..9)).unwrap_err();
+/// assert!(past_the_end.to_string().starts_with("`zeros` is truncated"));
+/// # Ok::<(), gran_ted::error::Error>(())
+/// ```
 pub trait Source {
     /// The name shown in messages: a path or a URL.
     fn name(&self) -> &str;
@@ -134,6 +165,15 @@ impl Source for DiskFile {
 }
 
 /// A file held in memory: tests, and small files that a page has picked.
+///
+/// ```
+/// use gran_ted::format::{Memory, Source};
+///
+/// let file = Memory::new("notes.txt", b"a red cube".to_vec());
+/// assert_eq!((file.name(), file.size()), ("notes.txt", 10));
+/// assert_eq!(pollster::block_on(file.read(2..5))?, b"red");
+/// # Ok::<(), gran_ted::error::Error>(())
+/// ```
 pub struct Memory {
     name: String,
     bytes: Vec<u8>,

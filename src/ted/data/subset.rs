@@ -14,6 +14,16 @@ use std::{
 };
 
 /// A choice of items; the default is all of them.
+///
+/// ```
+/// use gran_ted::ted::Subset;
+///
+/// let subset = Subset::parse("type=OCR|Adjective; n=10")?;
+/// assert_eq!(subset.per_type, Some(10));
+/// assert_eq!(subset.to_string(), "type=Adjective|OCR;n=10;seed=42");
+/// assert_eq!(Subset::default().to_string(), "all");
+/// # Ok::<(), gran_ted::error::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Subset {
