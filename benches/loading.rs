@@ -3,6 +3,8 @@
 //!
 //!     cargo bench --bench loading -- .cache/models/generated-2b.gguf
 
+#![allow(clippy::unwrap_used, reason = "a fault ends the measurement")]
+
 use gran_ted::device::Device;
 use gran_ted::encoder::Settings;
 use gran_ted::format::{DiskFile, Source};

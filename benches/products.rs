@@ -4,6 +4,8 @@
 //!
 //! FILTER is a part of a measurement's name. The GPU is the one that wgpu prefers, which may be a Vulkan driver on the CPU.
 
+#![allow(clippy::unwrap_used, reason = "a fault ends the measurement")]
+
 // The weights need only be weights: they come from the generator of models.
 #[allow(dead_code, reason = "the generator uses the rest")]
 #[path = "../examples/generate_model/model/random.rs"]

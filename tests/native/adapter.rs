@@ -128,7 +128,7 @@ fn reference_precision_is_bfloat16() {
     }
 }
 
-/// What a report says of the rounding is what was done.
+/// A report says of the rounding what was done.
 #[test]
 fn provenance_says_whether_anything_was_rounded() {
     let encoder = smollm2(Device::cpu());
@@ -155,7 +155,7 @@ fn provenance_says_whether_anything_was_rounded() {
     }
 }
 
-/// On the default model: heads of 72 values, texts of many lengths.
+/// The default model has heads of 72 values, and the texts have many lengths.
 #[test]
 fn a_batch_equals_its_texts_bit_for_bit() {
     let bytes = random_adapter(576, 96);
@@ -179,7 +179,7 @@ fn a_batch_equals_its_texts_bit_for_bit() {
             assert_eq!(
                 &alone[0],
                 vector,
-                "`{text}` depends on its neighbours on {}",
+                "`{text}` depends on its neighbors on {}",
                 encoder.device().adapter
             );
         }
@@ -189,7 +189,7 @@ fn a_batch_equals_its_texts_bit_for_bit() {
     assert!(found < 1e-3, "the devices differ by {found:e}");
 }
 
-/// What is said of `bytes` for the tiny model.
+/// Loads `bytes` as an adapter of the tiny model and gives the message of the error.
 fn fault(name: &str, bytes: Vec<u8>) -> String {
     let load = async {
         let file = AdapterFile::open(Rc::new(Memory::new(name, bytes)) as Rc<dyn Source>).await?;
@@ -200,7 +200,7 @@ fn fault(name: &str, bytes: Vec<u8>) -> String {
 
 #[test]
 fn a_wrong_file_is_named() {
-    // 1. Not an adapter, or none for this model.
+    // 1. Files that are not an adapter, or not one for this model.
     let start = "`x.safetensors` is not an adapter: expected the tensors of attention pooling";
     let other = [("foo".to_string(), vec![2], vec![1.0, 2.0])];
     let found = fault("x.safetensors", safetensors(&other));
@@ -211,7 +211,7 @@ fn a_wrong_file_is_named() {
     let found = fault("x.safetensors", random_adapter(96, 32));
     assert_eq!(found, "`x.safetensors`: tensor `pool_token` has shape [1, 1, 96], expected [1, 1, 64]");
 
-    // 2. Tensors missing, extra, misshapen, not finite.
+    // 2. Tensors that are missing, extra, misshapen or not finite.
     let good = || -> Vec<Named> {
         let d = 64;
         vec![
@@ -273,7 +273,7 @@ fn a_wrong_file_is_named() {
         "{found}"
     );
 
-    // 3. Layer weights of another depth, or none that can be used.
+    // 3. Layer weights of another depth, or that cannot be used.
     assert_eq!(
         changed(&|all| all.push(("layer_weights".into(), vec![5], vec![0.0; 5]))),
         "the number of layer weights is 5, but the model has 4 layers"

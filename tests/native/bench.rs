@@ -3,6 +3,8 @@
 //!
 //! These tests have a program of their own, as the device's clock counts all that its process gives the device.
 
+#![allow(clippy::unwrap_used, reason = "a fault ends the test")]
+
 mod support {
     pub mod device;
     pub mod load;
@@ -26,7 +28,7 @@ use std::sync::Mutex;
 const PARTS: [&str; 9] =
     ["norms", "qkv_proj", "rotary", "attention", "o_proj", "gate_up_proj", "down_proj", "layer", "layer_mix"];
 
-/// One test at a time: what another gives the device falls into a window of its clock.
+/// Held by the test that uses the device: work of another test would fall into the window of its clock.
 static GPU: Mutex<()> = Mutex::new(());
 
 /// The tiny random Qwen3-VL.
@@ -84,7 +86,7 @@ fn figures_are_numbers_and_shares_make_a_whole() {
     }
 }
 
-/// On llvmpipe the device is the CPU: both clocks see the same time pass.
+/// llvmpipe runs on the CPU, so both clocks see the same time pass.
 #[test]
 fn the_devices_own_clock_agrees_with_the_walls() {
     let _alone = GPU.lock().unwrap();
@@ -101,7 +103,7 @@ fn the_devices_own_clock_agrees_with_the_walls() {
         assert_eq!(samples.clock, clock.kind);
         samples.times[0]
     };
-    // In turn, and the least of each: other work on the machine comes and goes.
+    // They are timed in turn, and the least of each counts: other work on the machine comes and goes.
     let mut least = [f64::INFINITY; 2];
     for _ in 0..10 {
         least = [least[0].min(time(&own)), least[1].min(time(&wall))];

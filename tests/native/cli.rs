@@ -18,7 +18,7 @@ impl Folder {
         Self(path)
     }
 
-    /// Writes a file, of which `bytes` is the whole.
+    /// Writes a file of `bytes`.
     fn file(&self, name: &str, bytes: impl AsRef<[u8]>) {
         std::fs::write(self.path(name), bytes).unwrap();
     }
@@ -35,8 +35,8 @@ impl Folder {
         serde_json::from_str(&self.text(name)).unwrap()
     }
 
-    /// The program with the words of `command`, without Mesa's device-select layer, which complains on standard error where
-    /// there is no display.
+    /// The program with the words of `command` as arguments. Mesa's device-select layer is off: it complains on standard
+    /// error where there is no display.
     fn program(&self, command: &str) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_gran-ted"));
         program.args(words(command)).current_dir(&self.0).env("NODEVICE_SELECT", "1");
@@ -70,8 +70,8 @@ impl Drop for Folder {
     }
 }
 
-/// A command as a person writes it, in words: apart at spaces, save those in 'quotes'. `MODEL` is the default model, `SAMPLE`
-/// the sample of a data set, and `TINY` the folder of the tiny Qwen3-VL.
+/// Splits a command into words as a shell does, at spaces that are not in 'quotes'. `MODEL` stands for the default model,
+/// `SAMPLE` for the sample of a data set, and `TINY` for the folder of the tiny Qwen3-VL.
 fn words(command: &str) -> Vec<OsString> {
     let word = |word: &str| match word {
         "MODEL" => files::default_model().into(),
@@ -164,7 +164,7 @@ fn a_model_beyond_the_budget_gives_the_same_vectors() {
     let folder = Folder::new("budget");
     for device in ["cpu", "gpu"] {
         let embed = format!("embed MODEL 'the red cube' 'a blue ball' --json --device {device}");
-        // of 66 MB, with fewer tokens in a batch
+        // The model takes 66 MB, and gets batches of fewer tokens.
         assert_eq!(folder.run(&format!("{embed} --budget 20")), folder.run(&embed));
     }
     let refused = folder.failure("embed MODEL 'a cube' --device cpu --budget 5");
@@ -188,7 +188,7 @@ fn evaluate_writes_the_report() {
     assert_eq!(report["results"], folder.json("again.json")["results"]);
 }
 
-/// An adapter's learned weights are used unless another feature is asked for, and the output says with what it was made.
+/// An adapter's learned weights are used unless another feature is asked for, and the output says which it was.
 #[test]
 fn learned_layer_weights_are_the_default() {
     let folder = Folder::new("learned");
@@ -237,7 +237,7 @@ fn a_report_that_cannot_be_written_is_refused_first() {
     }
 }
 
-/// Packed while loading, from its parts, or by its index: `embed` takes what a path names.
+/// `embed` takes a model by its file, by any of its parts, or by its index, and packs it while loading.
 #[test]
 fn a_model_is_found_by_any_of_its_files() {
     let folder = Folder::new("files");
@@ -269,7 +269,7 @@ fn a_model_is_found_by_any_of_its_files() {
     let line = folder.failure(&format!("inspect {}", parts[0]));
     assert!(line.contains("of which `"), "a missing part is named: {line}");
 
-    // By the index of a sharded checkpoint, or by one shard.
+    // A sharded checkpoint is named by its index, or by one shard.
     let shard = "model-00001-of-00001.safetensors";
     for (name, bytes) in [("config.json", "config.json"), (shard, "model.safetensors")] {
         folder.file(name, files::fixture(&format!("tiny-qwen3vl/{bytes}")));
@@ -288,7 +288,7 @@ fn a_model_is_found_by_any_of_its_files() {
     assert!(line.contains("no weights"), "an index without its shards: {line}");
 }
 
-/// What was encoded is kept, for both training-free poolings; a torn file loses its last vector alone.
+/// Encoded vectors are kept, for both training-free poolings; a torn file loses its last vector alone.
 #[test]
 fn a_second_run_encodes_nothing_again() {
     let folder = Folder::new("cache");
@@ -404,7 +404,7 @@ fn an_interrupt_leaves_a_partial_report_and_what_is_encoded() {
     let cache = folder.path("cache");
     let scored = |seconds: u64| -> Option<usize> {
         let _ = std::fs::remove_dir_all(&cache);
-        // One thread, and 200 distinct captions: minutes of work.
+        // 200 distinct captions are minutes of work for one thread.
         let mut child = folder
             .program("evaluate MODEL long.json --out report.json --device cpu --cache cache")
             .env("RAYON_NUM_THREADS", "1")
@@ -496,7 +496,7 @@ fn wrong_shapes_and_unused_tensors_are_refused() {
     let mut wrong = tiny("llama");
     wrong.intermediate_size = 96;
     let bytes = wrong.write();
-    // The same file, but its header says 160.
+    // The header of this file says 160.
     let key = b"llama.feed_forward_length";
     let at = bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len() + 4;
     let mut lying = bytes.clone();

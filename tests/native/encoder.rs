@@ -22,7 +22,7 @@ use pollster::block_on;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// `layer_weights` that the oracle's `mix.softmax` was made with (adapter.safetensors of the same oracle).
+/// The `layer_weights` that the oracle's `mix.softmax` was made with; adapter.safetensors of the same oracle has them too.
 const LAYER_WEIGHTS: &str = "layer_weights.json";
 
 fn weighted() -> Feature {
@@ -31,7 +31,7 @@ fn weighted() -> Feature {
     Feature::Weighted(weights)
 }
 
-/// Runs `test` with the kernels for software adapters, which the tests' is, and with those for GPUs.
+/// Runs `test` with the kernels for software adapters, and with those for GPUs.
 fn with_both_classes(test: impl Fn()) {
     [true, false].into_iter().for_each(|software| as_class(software, &test));
 }
@@ -92,7 +92,7 @@ fn smollm2_on_wgpu() {
     with_both_classes(|| smollm2_matches_the_oracle(device::gpu()));
 }
 
-/// The same file, its layers left in it.
+/// A streamed model leaves its layers in the file and computes the same.
 #[test]
 fn streamed_layers_give_the_same_vectors_bit_for_bit() {
     for device in [Device::cpu(), device::gpu()] {
@@ -113,7 +113,7 @@ fn streamed_layers_give_the_same_vectors_bit_for_bit() {
     }
 }
 
-/// More texts than one buffer holds the layers of.
+/// The layers of so many texts do not fit into one buffer.
 #[test]
 fn layers_of_many_texts_are_read_back_in_pieces() {
     let encoder = tiny(Device::cpu());
@@ -126,7 +126,7 @@ fn layers_of_many_texts_are_read_back_in_pieces() {
     assert_eq!(all[29_500..29_503], few);
 }
 
-/// A run's batches are within what was placed, however fast the device is.
+/// A run's batches keep to the placement, however fast the device is.
 #[test]
 fn batches_of_a_run_keep_to_what_was_placed() {
     let placement = Placement { batch_tokens: 40, ..Placement::new(false) };
@@ -154,10 +154,7 @@ fn batch_is_its_texts(encoder: &TextEncoder) {
         let together = block_on(encoder.embed(&texts, &settings)).unwrap();
         for (text, vector) in texts.iter().zip(&together.vectors) {
             let alone = block_on(encoder.embed(&[text], &settings)).unwrap();
-            assert_eq!(
-                &alone.vectors[0], vector,
-                "`{text}` with {pooling} pooling depends on its neighbours"
-            );
+            assert_eq!(&alone.vectors[0], vector, "`{text}` with {pooling} pooling depends on its neighbors");
         }
         let again = block_on(encoder.embed(&texts, &settings)).unwrap();
         assert_eq!(together, again, "the same texts give other vectors the second time");
@@ -174,7 +171,8 @@ fn a_batch_equals_its_texts_bit_for_bit_on_wgpu() {
     with_both_classes(|| batch_is_its_texts(&smollm2(device::gpu())));
 }
 
-/// Within what rounding costs: the least cosine of a token's hidden state to that in f32 on the CPU; a batch is its texts.
+/// Checks that the least cosine between a token's hidden state in `arithmetic` and in f32 on the CPU is in `cosines`, which is
+/// what the rounding costs; and that a batch gives the vectors of its texts.
 fn is_near_f32(arithmetic: Arithmetic, device: Device, cosines: std::ops::Range<f64>) {
     let states = |encoder: &TextEncoder| block_on(encoder.hidden_states(&ROUNDED)).unwrap().into_iter();
     let dataset = Arc::new(Dataset::parse("ted-sample.json", SAMPLE).unwrap());
@@ -204,7 +202,7 @@ fn is_near_f32(arithmetic: Arithmetic, device: Device, cosines: std::ops::Range<
     batch_is_its_texts(&found);
 }
 
-/// Token ids of three texts.
+/// The token ids of three texts.
 const ROUNDED: [&[u32]; 3] = [&[504, 2690, 22044, 2330, 282, 253, 3719], &[504, 3719, 22044], &[28; 40]];
 
 #[test]
@@ -230,7 +228,7 @@ fn int8_is_near_f32_and_a_batch_is_its_texts() {
         is_near_f32(Arithmetic::Int8, device, 0.998..0.999_999);
     }
 
-    // Layers that are brought from the file compute in the same.
+    // Layers that are brought from the file compute in the same arithmetic.
     let [resident, streamed] = [false, true].map(|streamed| {
         let header = default_header().computed_in(Arithmetic::Int8);
         load_placed(header, Placement::new(streamed), Device::cpu())
@@ -239,7 +237,8 @@ fn int8_is_near_f32_and_a_batch_is_its_texts() {
     assert_eq!(states(&streamed).collect::<Vec<_>>(), states(&resident).collect::<Vec<_>>());
 }
 
-/// Norm, joined product, rotation, attention, product, norm, joined product, product; at the end the norm and the means.
+/// A layer runs norm, joined product, rotation, attention, product, norm, joined product and product; the norm and the means
+/// follow at the end.
 #[test]
 fn a_layer_is_eight_kernels() {
     let encoder = smollm2(device::gpu());

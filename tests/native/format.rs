@@ -30,7 +30,7 @@ fn safetensors(bytes: Vec<u8>) -> Result<Safetensors> {
     pollster::block_on(Safetensors::read(&Memory::new("m.safetensors", bytes)))
 }
 
-/// A value of every type, and three tensors whose last ends the file.
+/// A file with a value of every type, and three tensors, the last of which ends the file.
 fn sample() -> GgufWriter {
     GgufWriter::default()
         .raw("u8", 0, &[255])
@@ -245,7 +245,7 @@ fn other_versions_are_refused() {
     assert_eq!(version(3 << 24), "`m.gguf`: GGUF version 50331648 is not supported, expected 2 or 3");
 }
 
-/// `bytes` with a u64 at `at`.
+/// Writes a u64 over `bytes` at `at`.
 fn patched(mut bytes: Vec<u8>, at: usize, value: u64) -> Vec<u8> {
     bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
     bytes
@@ -277,7 +277,7 @@ fn absurd_counts_are_refused() {
         message(GgufWriter::default().array("k", 12, usize::MAX, &[]).write()),
         "`m.gguf`: the length of metadata `k` is 18446744073709551615, expected at most 4194304"
     );
-    // a count that another file could hold is this file's truncation
+    // A count that a longer file could hold says that this one is truncated.
     assert_eq!(
         message(GgufWriter::default().array("k", 8, 1000, &[0; 16]).write()),
         "`m.gguf` is truncated: metadata `k` ends at byte 8049, but the file has 96 bytes"
@@ -351,7 +351,7 @@ fn malformed_tensors_are_refused() {
     );
 }
 
-/// A model may do without them: tests/loader.rs.
+/// A model may do without such tensors: see loader.rs.
 #[test]
 fn tensors_of_unknown_types_are_told_by_name() {
     let file = |number| {
@@ -505,7 +505,7 @@ fn files_that_cannot_be_read_are_named() {
     );
 }
 
-/// `good` cut short, or with some bytes changed, or with an extreme number written over it.
+/// Gives `good` cut short, or with some bytes changed, or with an extreme number written over it.
 fn spoiled(good: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = good.to_vec();
     match random.below(4) {

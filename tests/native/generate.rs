@@ -11,7 +11,7 @@ use gran_ted::model::{Feature, Pooling};
 use pollster::block_on;
 use sha2::{Digest, Sha256};
 
-/// Nine layers of 256 wide with the types of a Q4_K_M file.
+/// A model of nine layers, 256 wide, with the types of a Q4_K_M file.
 fn mixed() -> Tiny {
     Tiny {
         mix: q4_k_m,
@@ -49,7 +49,7 @@ fn a_generated_mixture_embeds_and_its_parts_the_same() {
     let cosine = whole.similarity()[0][1];
     assert!((0.1..0.999).contains(&cosine), "two texts have the cosine {cosine}");
     let [first, second, third]: [Vec<u8>; 3] = mixed().split(3).try_into().unwrap();
-    // In any order: a folder or a person gives them so.
+    // The parts come in any order, as a folder or a person gives them.
     let parts = [
         ("m-00003-of-00003.gguf", third),
         ("m-00001-of-00003.gguf", first),

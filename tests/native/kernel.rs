@@ -67,7 +67,7 @@ fn quant_matmul_is_x_times_w_transposed() {
     each_variant(|device| {
         let mut noise = Random(1);
         for dtype in QUANTIZED.into_iter().chain([TensorType::F32, TensorType::F16, TensorType::BF16]) {
-            // Ragged in every direction: rows around the tiles' 4, 8 and 16, columns around 64.
+            // The shapes are ragged in every direction: rows around the tiles' 4, 8 and 16, columns around 64.
             for (m, k, n) in
                 [(1, 256, 64), (4, 256, 3), (7, 512, 65), (16, 256, 192), (33, 768, 70), (129, 256, 100)]
             {
@@ -96,7 +96,7 @@ fn quant_matmul_is_x_times_w_transposed() {
     });
 }
 
-/// Every finish of the products, over the same ragged shapes; and weights of one input joined into one.
+/// The products are checked with each of their ends, over ragged shapes, and with weights of one input joined into one.
 #[test]
 fn products_end_with_a_bias_a_residual_or_swiglu() {
     each_variant(|device| {
@@ -122,7 +122,7 @@ fn products_end_with_a_bias_a_residual_or_swiglu() {
                 (0..m).flat_map(|i| (0..width).map(move |j| value(i, j))).collect()
             };
             let input = || matrix(&x, k, device);
-            // Two scales multiplied and rounded to f16 on the device; sums are large before the exponential.
+            // K-quants' products of two scales are rounded to f16 on the device, and sums are large before the exponential.
             let tolerance = if dtype.block_len() == 256 { 5e-4 } else { 1e-5 };
             let check = |finish: &str, found, expected: &[f64]| {
                 let what = format!("{dtype:?} [{m}, {k}] x {parts:?}, {finish}, on {}", device.adapter);
@@ -214,7 +214,7 @@ fn rms_norm_and_layer_mix_are_their_formulas() {
 
 #[test]
 fn rotary_rotates_halves_after_the_norm() {
-    // The last five columns are no heads; the first two heads have the first norm.
+    // The last five columns belong to no head; the first two heads have the first norm.
     let (tokens, heads, h, columns) = (9, 3, 16, 53);
     let mut noise = Random(4);
     let (x, weight) = (noise.values(tokens * columns), noise.values(2 * h));
@@ -298,7 +298,7 @@ fn attention_runs_over_each_query_s_keys() {
             );
             check(&format!("attention {lengths:?} on {}", device.adapter), found, &expected, 1e-5);
 
-            // The same with k after q, and v at the end of another tensor.
+            // The result is the same with k after q in one tensor, and v at the end of another.
             let joined = |parts: [(&[f32], usize); 2]| -> Tensor<2> {
                 let rows = |t: usize| parts.map(|(x, heads)| &x[t * heads * h..][..heads * h]).concat();
                 let columns = parts.iter().map(|(_, heads)| heads * h).sum();
@@ -353,7 +353,7 @@ fn multiply_adds_and_copy_are_their_formulas() {
 fn round_bf16_is_half_s_own_rounding() {
     let mut noise = Random(8);
     let mut x = noise.values(300);
-    // Ties, which go to the even neighbour; a carry into the exponent; zeros; the largest finite bfloat16.
+    // There are ties, which go to the even neighbor; a carry into the exponent; zeros; the largest finite bfloat16.
     x.extend([
         1.0 + 1.0 / 256.0,
         1.0 + 3.0 / 256.0,
@@ -440,7 +440,7 @@ fn tiles_are_measured_once_and_remembered() {
     let (measured, found) = steps(None);
     assert_eq!(measured, 4, "classes of rows");
     assert_eq!(steps(Some(&found)), (0, found.clone()));
-    // What another model needed is not forgotten.
+    // The choices for another model are not forgotten.
     let both = as_class(false, || {
         let mut tuning = Tuning::new(&device, &[Layout::Packed4], Arithmetic::F32, Some(&found));
         while block_on(tuning.step()).unwrap().is_some() {}
@@ -448,7 +448,7 @@ fn tiles_are_measured_once_and_remembered() {
     });
     assert_eq!(steps(Some(&both)), (0, both.clone()));
 
-    // A stranger's file, and a list of an older version.
+    // A file that is no list, and a list of an older version.
     assert_eq!(steps(Some("no JSON")).0, 4);
     let mut chosen: serde_json::Value = serde_json::from_str(&found).unwrap();
     chosen["Packed8"][2] = "a tile that was dropped".into();
@@ -463,13 +463,14 @@ fn codes(x: &[f32]) -> (f64, Vec<f64>) {
     if largest == 0.0 {
         return (0.0, vec![0.0; x.len()]);
     }
-    // 127 over it in whole multiples of a power of two.
+    // The inverse is 127 over the largest, in whole multiples of a power of two.
     let unit = 2f64.powi((bits >> 23) as i32 - 127 - 15);
     let inverse = (127.0 * 2f64.powi(25) / (largest / unit)).floor() / 2f64.powi(25) / unit;
     (largest / 127.0, x.iter().map(|x| ((x * inverse as f32).round_ties_even()) as f64).collect())
 }
 
-/// `sum over groups of sx * sum_k q[k] * w[k]`, which is what the codes of w and its minima give, to the last bit of f64.
+/// The product is `sum over groups of sx * sum_k q[k] * w[k]`, where `sx` and `q` are the scale and codes of a group of x. In
+/// f64 nothing is rounded.
 fn product_of_codes(x: &[f32], w: &[f32], k: usize) -> Expected {
     let rows = x.chunks(k).map(|row| {
         let groups = row.chunks(32).map(codes);
@@ -549,8 +550,8 @@ impl Case {
 /// The plain product of x `[m, k]` and w `[n, k]`.
 type Oracle = fn(x: &[f32], w: &[f32], k: usize) -> Expected;
 
-/// How far f32 may be off beside, in the sums and in the residual: of the result by its place in [`Case::results`], of a
-/// value, and of the result's largest value.
+/// How far the sums and the residual in f32 may be off beside that: for a result by its place in [`Case::results`], a value of
+/// it, and its largest value.
 type Rounding = fn(result: usize, value: f64, largest: f64) -> f64;
 
 /// Checks products of every quantized type in `arithmetic` over ragged shapes with `oracle`: on the CPU, on `gpu`, and there
@@ -650,7 +651,7 @@ fn products_in_f16_are_within_their_roundings() {
     println!("{worst:.3} of the largest difference that is possible");
 }
 
-/// The largest weights that there can be, by activations just below a power of two: all of one sign.
+/// The weights are the largest that there can be, the activations are just below a power of two, and all have one sign.
 #[test]
 fn the_largest_products_in_f16_do_not_overflow() {
     let (k, one) = (64, f16::from_f32(1.0).to_le_bytes());
@@ -668,7 +669,7 @@ fn the_largest_products_in_f16_do_not_overflow() {
     }
 }
 
-/// Relative to the largest value. llvmpipe rounds as the twin does, bit for bit; a GPU may fuse.
+/// Differences are relative to the largest value. llvmpipe rounds as the twin does, bit for bit; a GPU may fuse.
 #[test]
 fn f16_is_its_twin_and_near_f32() {
     let gpu = f16_gpu();
@@ -753,7 +754,7 @@ fn scale_and_min(packed: &Packed, row: usize, group: usize) -> [f32; 2] {
 fn packing_loses_no_code() {
     let mut noise = Random(7);
     for dtype in QUANTIZED {
-        // Not a multiple of the 16 rows that are turned into columns together.
+        // 21 is not a multiple of the 16 rows that are turned into columns together.
         let (n, k) = (21, 512);
         let bytes = noise.blocks(dtype, n * k);
         let values = quant::dequantize(dtype, &bytes);
@@ -792,7 +793,7 @@ fn dense_weights_are_packed_within_half_a_step() {
                 found.iter().zip(group).map(|(found, value)| (found - value).abs()).fold(0f32, f32::max)
             };
             let (min, max) = group.iter().fold((f32::MAX, f32::MIN), |(a, b), x| (a.min(*x), b.max(*x)));
-            // 1.002: scales are rounded to eleven bits.
+            // The factor 1.002 is for scales, which are rounded to eleven bits.
             let half_step = max.abs().max(min.abs()) / 127.0 / 2.0 * 1.002;
             assert!(largest(q8) <= half_step, "{dtype:?}: {:e} above {half_step:e}", largest(q8));
             // Least squares moves the ends by up to half a step more, where that is better for the others.
@@ -808,7 +809,7 @@ fn squares(values: &[f32], found: &[f32]) -> f64 {
     values.iter().zip(found).map(|(a, b)| f64::from(a - b).powi(2)).sum()
 }
 
-/// Q4_1 by its formula alone: d = (max - min) / 15, m = min, both as f16.
+/// The values of Q4_1 by its formula alone: d = (max - min) / 15, m = min, both as f16.
 fn formula4(group: &[f32]) -> Vec<f32> {
     let (min, max) = group.iter().fold((f32::MAX, f32::MIN), |(a, b), x| (a.min(*x), b.max(*x)));
     let [d, m] = [(max - min) / 15.0, min].map(|value| f16::from_f32(value).to_f32());
@@ -828,7 +829,7 @@ fn what_a_group_can_hold_comes_back_exactly() {
         fours.extend(codes[..30].iter().map(|code| (code.abs() / 127.0 * 15.0).round() * d.abs() + m));
     }
     for (values, quantize) in [(&eights, Quantize::Q8), (&fours, Quantize::Q4)] {
-        // Also all zeros, and one value alone.
+        // A group of zeros and a group of one value are added.
         let values = [&values[..], &[0.0; 32], &[-0.25; 32]].concat();
         let values = if quantize == Quantize::Q8 { &values[..values.len() - 32] } else { &values };
         let packed = pack_dense(TensorType::F32, quantize, &f32_bytes(values), values.len() / 32, 32);
@@ -836,8 +837,8 @@ fn what_a_group_can_hold_comes_back_exactly() {
     }
 }
 
-/// The figures beside `ROUNDS` in src/quant/encode.rs, on normal values and on the default model's token table,
-/// which is Q8_0: no 4-bit rounding has touched it.
+/// The figures beside `ROUNDS` in src/quant/encode.rs come from here: from normal values, and from the default model's token
+/// table, which is Q8_0, so that no 4-bit rounding has touched it.
 #[test]
 fn least_squares_takes_six_hundredths_off_the_error() {
     let mut noise = Random(11);
@@ -875,8 +876,8 @@ fn a_packed_value_that_is_not_a_number_is_seen() {
     }
 }
 
-/// One block of each type, laid out by hand; expected values follow the `gguf` Python package's formulas
-/// (gguf/quants.py), evaluated on the same bytes by the recipe in tests/fixtures/README.md.
+/// The expected values of some blocks of each type are those of the `gguf` Python package (gguf/quants.py) for the same bytes:
+/// tests/fixtures/README.md has the recipe.
 #[test]
 fn blocks_hold_the_values_of_the_gguf_package() {
     let expected: serde_json::Value =

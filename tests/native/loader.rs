@@ -44,7 +44,7 @@ fn parts() -> [File; 3] {
     NAMES.map(|name| (name, bytes.next().unwrap()))
 }
 
-/// `bytes` with `from` replaced by `to` of the same length, wherever it stands.
+/// Replaces `from` by `to` of the same length, wherever it stands in `bytes`.
 fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let places: Vec<_> = (0..=bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
@@ -53,7 +53,7 @@ fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// With another number under `key`, which is a u16 or an i32.
+/// Writes another number under `key`, which is a u16 or an i32.
 fn with_number(bytes: Vec<u8>, key: &str, value: u8) -> Vec<u8> {
     let at = bytes.windows(key.len()).position(|window| window == key.as_bytes()).unwrap() + key.len() + 4;
     let mut bytes = bytes;
@@ -61,7 +61,7 @@ fn with_number(bytes: Vec<u8>, key: &str, value: u8) -> Vec<u8> {
     bytes
 }
 
-/// With keys that say nothing of parts.
+/// Renames the keys that tell of parts.
 fn without_numbers((name, bytes): File) -> File {
     (name, replaced(bytes, b"split.", b"other."))
 }
@@ -104,7 +104,7 @@ fn parts_are_one_model_in_any_order() {
     for files in [
         [first.clone(), second.clone(), third.clone()],
         [third.clone(), first.clone(), second.clone()],
-        // By their names alone, and by their numbers alone.
+        // Parts are told by their names alone, and by their numbers alone.
         [second.clone(), third.clone(), first.clone()].map(without_numbers),
         [("b.gguf", second.1), ("c.gguf", third.1), ("a.gguf", first.1)],
     ] {
@@ -112,7 +112,7 @@ fn parts_are_one_model_in_any_order() {
         assert_eq!(found, expected);
         assert!(hashes == NAMES || hashes == ["a.gguf", "b.gguf", "c.gguf"], "{hashes:?}");
     }
-    // What gguf-split --merge leaves in a whole file.
+    // gguf-split --merge leaves these keys in a whole file.
     let merged = Tiny::new("qwen3", TensorType::Q8_0).split(1).remove(0);
     let merged = with_number(merged, "split.count", 0);
     assert_eq!(embed(&[("merged-00001-of-00001.gguf", merged)]).0, expected);
@@ -215,7 +215,7 @@ fn a_tensor_in_two_parts_is_refused() {
 
 // --- what a GGUF file says ---
 
-/// With another number for the type of the tensor `name`.
+/// Writes another number for the type of the tensor `name`.
 fn with_type(mut bytes: Vec<u8>, name: &str, number: u32) -> Vec<u8> {
     let at = bytes.windows(name.len()).position(|window| window == name.as_bytes()).expect(name) + name.len();
     let rank = bytes[at] as usize;
@@ -240,13 +240,13 @@ fn types_that_are_not_read_are_refused_where_they_are_needed() {
             "{line}"
         );
     }
-    // A layer's tensor that the network has no place for.
+    // The network has no place for this tensor of a layer.
     let extra = with_type(good, "output.weight", IQ4_XS);
     let extra = replaced(extra, b"\x0d\0\0\0\0\0\0\0output.weight", b"\x0d\0\0\0\0\0\0\0blk.0.abc.def");
     let line = message(&[("m.gguf", extra)]);
     let expected = "`m.gguf` has the tensor `blk.0.abc.def`, which the network of family qwen3 does not use";
     assert_eq!(line, expected);
-    // In a part: it counts among the tensors of all parts.
+    // In a part, the tensor counts among those of all parts.
     let [first, second, third] = parts();
     let names = ["blk.1.ffn_up.weight", "blk.1.ffn_down.weight", "blk.1.ffn_gate.weight"];
     let holds =
@@ -272,7 +272,7 @@ fn a_value_of_another_type_is_not_taken_for_an_absent_one() {
     }
 }
 
-/// With another value type under `key`, of as many bytes.
+/// Writes another value type under `key`, of as many bytes.
 fn with_value_type(mut bytes: Vec<u8>, key: &str, number: u8) -> Vec<u8> {
     let at = bytes.windows(key.len()).position(|window| window == key.as_bytes()).expect(key) + key.len();
     bytes[at] = number;
@@ -373,7 +373,7 @@ fn a_shard_that_the_index_lists_is_missed_by_name() {
         line.ends_with("is in `model-00002-of-00003.safetensors`, which is not given or does not hold it"),
         "{line}"
     );
-    // What the encoder doesn't need may be absent, and there may be no index.
+    // A tensor that the encoder doesn't need may be absent, and there may be no index.
     let mut files = shards();
     files[3].1 = br#"{"weight_map": {"model.visual.missing": "model-00009-of-00009.safetensors"}}"#.to_vec();
     assert!(header(&files).is_ok());
@@ -418,7 +418,7 @@ fn a_packed_model_takes_what_was_told() {
         let bytes = Tiny::new("llama", dtype).write();
         let header =
             quantize.into_iter().fold(header(&[("m.gguf", bytes.clone())]).unwrap(), Header::quantize);
-        // Each tensor by the codec itself.
+        // The codec itself tells the size of each tensor.
         let gguf = block_on(Gguf::read(&Memory::new("m.gguf", bytes.clone()))).unwrap();
         let mut packed = 0;
         for tensor in gguf.tensors.iter().filter(|tensor| tensor.name != "token_embd.weight") {
@@ -501,7 +501,7 @@ fn a_value_that_is_not_a_number_is_found_while_packing() {
 
 // --- joined products ---
 
-/// The model at a device whose buffers hold so much, as the same weights in one F32 file give it.
+/// Checks that the model, on a device whose buffers hold so much, embeds as the same weights in an F32 file do.
 fn joins_as_it_should(model: &Tiny, max_buffer_bytes: Option<u64>) {
     let texts = ["the red cube is left of a ball", "no"];
     let embed = |model: &Tiny, device: Device| {
@@ -531,7 +531,7 @@ fn matrices_of_other_types_are_not_joined() {
             |name: &str, _, _| is(name, "attn_q"),
             |name: &str, _, _| is(name, "attn_k"),
             |name: &str, _, _| is(name, "attn_v"),
-            // In one layer of two.
+            // This one differs in one layer of two.
             |name: &str, layer, _| if layer == 0 { is(name, "ffn_up") } else { is(name, "attn_k") },
         ] {
             joins_as_it_should(&Tiny { mix, ..model }, None);
@@ -539,7 +539,7 @@ fn matrices_of_other_types_are_not_joined() {
     }
 }
 
-/// Between one matrix and two, and between two and three.
+/// The limits lie between one matrix and two, and between two and three.
 #[test]
 fn matrices_that_are_too_large_together_are_not_joined() {
     let model = Tiny::new("qwen3", TensorType::Q8_0);
@@ -547,7 +547,7 @@ fn matrices_that_are_too_large_together_are_not_joined() {
     for limit in [gate, gate + kv, 2 * gate] {
         joins_as_it_should(&model, Some(limit));
     }
-    // q alone, q and k, all three: of 64, 32 and 32 rows.
+    // The buffers hold q alone, q and k, or all three, which have 64, 32 and 32 rows.
     let small = Tiny { intermediate_size: 64, ..model };
     for limit in [64 * 64, 96 * 64, 128 * 64] {
         joins_as_it_should(&small, Some(limit));
@@ -556,7 +556,7 @@ fn matrices_that_are_too_large_together_are_not_joined() {
 
 // --- a large token table ---
 
-/// Above 64 MB its rows are read from the file; its bytes count for the hash all the same.
+/// Rows of a table above 64 MB are read from the file, and its bytes count for the hash all the same.
 #[test]
 fn rows_of_a_large_token_table_are_read_from_the_file() {
     let model = Tiny { hidden_size: 256, vocab_size: 140_000, ..Tiny::new("qwen3", TensorType::F16) };
@@ -581,7 +581,7 @@ fn rows_of_a_large_token_table_are_read_from_the_file() {
     assert_eq!(encoder.info.sha256, [("m.gguf".to_string(), whole)]);
 }
 
-/// Counts what is read of a file.
+/// A file that remembers which ranges were read of it.
 struct Counted {
     file: Memory,
     reads: RefCell<Vec<Range<u64>>>,
@@ -603,7 +603,7 @@ impl Source for Counted {
 }
 
 #[test]
-fn rows_are_read_once_with_their_neighbours() {
+fn rows_are_read_once_with_their_neighbors() {
     let model = Tiny { hidden_size: 256, vocab_size: 140_000, ..Tiny::new("qwen3", TensorType::F16) };
     let file = Rc::new(Counted { file: Memory::new("m.gguf", model.write()), reads: RefCell::default() });
     let header = block_on(Header::read(vec![file.clone()])).unwrap();
@@ -614,7 +614,7 @@ fn rows_are_read_once_with_their_neighbours() {
         let bytes: u64 = file.reads.borrow().iter().map(|range| range.end - range.start).sum();
         (file.reads.borrow().len(), bytes / 512, vectors)
     };
-    // 5 twice and its neighbours; one far away.
+    // 5 comes twice, and so do neighbors of it; one row is far away.
     let (reads, rows, first) = read(&[5, 6, 5, 100_000, 8, 5]);
     assert_eq!((reads, rows), (2, 4 + 1));
     let (reads, rows, again) = read(&[5, 6, 5, 100_000, 8, 5]);
@@ -631,7 +631,7 @@ fn rows_are_read_once_with_their_neighbours() {
     assert!((8..=9).contains(&reads) && rows <= 256, "{reads} reads of {rows} rows");
 }
 
-/// One step reads little: a page that cancels waits for no more than that.
+/// A step reads little, so that a page that cancels waits for no more than that.
 #[test]
 fn steps_are_small() {
     let model = Tiny { hidden_size: 256, vocab_size: 140_000, ..Tiny::new("llama", TensorType::F16) };
@@ -658,7 +658,7 @@ fn fit_adds_up() {
     // Q4_1 is 5 bits a value; the norms are F32.
     assert_eq!(fit.download_bytes, 98_362_432);
     assert_eq!(fit.fixed_bytes, 4 * d + 2048 * 64 * 4);
-    // The mix and the residual stream; q, k, v, q and k rotated, and what attention gives.
+    // Activations are the mix and the residual stream; q, k, v; q and k rotated; and the output of attention.
     assert_eq!(fit.activation_bytes, 256 * (4 * (2 * d + 3 * (q + kv)) + 12));
     let weights = (2 * d * q + 2 * d * kv + 3 * d * f) * 5 / 8 + 2 * d * 4;
     assert_eq!(fit.layer_bytes, weights);
@@ -699,7 +699,7 @@ fn a_model_is_held_whole_where_it_may_be_and_its_batches_keep_to_the_limits() {
     assert!(matches!(place(Some(400_000), None), Err(Error::DeviceLimit { needed: 442_368, .. })));
 }
 
-/// A file of which there is nothing but the header.
+/// A file with nothing but its header.
 struct HeaderAlone {
     bytes: Vec<u8>,
     len: u64,
@@ -745,7 +745,7 @@ fn a_load_takes_little_of_the_host() {
             (TensorType::Q8_0, None, 190_000_000),
             (TensorType::BF16, Some(Quantize::Q8), 190_000_000),
             (TensorType::BF16, Some(Quantize::Q4), 190_000_000),
-            // Not packed: one matrix as f32, and what is read of it.
+            // A load that does not pack holds one matrix as f32, and the bytes that are read of it.
             (TensorType::BF16, None, 16_000_000 + 4 * (shape.intermediate_size * shape.hidden_size) as u64),
         ] {
             let mixes = if weights == TensorType::Q4_K { shape.mix } else { none };

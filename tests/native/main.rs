@@ -2,6 +2,8 @@
 //!
 //! bench.rs and memory.rs are programs of their own: they measure what other tests in their process would change.
 
+#![allow(clippy::unwrap_used, reason = "a fault ends the test")]
+
 mod adapter;
 mod cli;
 mod encoder;

@@ -2,6 +2,8 @@
 //!
 //! The test is alone in its program, as the runtime counts what the whole process holds.
 
+#![allow(clippy::unwrap_used, reason = "a fault ends the test")]
+
 mod support {
     pub mod device;
     pub mod load;
@@ -16,7 +18,7 @@ use gran_ted::model::{Feature, Pooling};
 use pollster::block_on;
 use std::rc::Rc;
 
-/// The runtime carves small tensors from pages of their own; the first is there with the first of them, whatever the model.
+/// The runtime carves small tensors from pages of their own. The first page comes with the first of them, whatever the model.
 const SMALL_PAGE: u64 = 8 << 20;
 
 #[test]

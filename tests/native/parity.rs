@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// Two best scores closer than this may change places between PyTorch and us.
 const NEAR_TIE: f64 = 1e-4;
-/// Largest difference of a cosine.
+/// The largest difference of a cosine.
 const TOLERANCE: f64 = 1e-4;
 
 fn evaluate(encoder: &TextEncoder, dataset: &Arc<Dataset>, subset: &str, settings: Settings) -> Report {
@@ -40,7 +40,7 @@ fn compare(report: &Report, expected: &[Value]) -> f64 {
         assert_eq!(item.question_type.name(), expected["question_type"].as_str().unwrap());
         let expected: Vec<f64> = serde_json::from_value(expected["scores_correct_first"].clone()).unwrap();
 
-        // 1. The right statement's score, and all scores in order of size: the shuffles differ.
+        // 1. The right statement's score agrees, and so do all scores in order of size, as the shuffles differ.
         let right = (item.correct_answer.as_bytes()[0] - b'A') as usize;
         let sorted = |scores: &[f64]| {
             let mut scores = scores.to_vec();
@@ -53,7 +53,7 @@ fn compare(report: &Report, expected: &[Value]) -> f64 {
         assert!(difference < TOLERANCE, "{name}: a score differs by {difference:e}");
         largest = largest.max(difference);
 
-        // 2. The prediction, unless two scores are as good as equal.
+        // 2. The prediction agrees, unless two scores are as good as equal.
         let expected_right = predict(&expected.iter().map(|score| *score as f32).collect::<Vec<_>>()) == 0;
         let best = sorted(&expected);
         let is_near_tie = best[best.len() - 1] - best[best.len() - 2] < NEAR_TIE;
@@ -68,7 +68,7 @@ fn settings(feature: Feature, pooling: Pooling) -> Settings {
     Settings::new(feature, pooling)
 }
 
-/// Expected scores: tests/fixtures/README.md.
+/// tests/fixtures/README.md tells where the expected scores come from.
 #[test]
 fn a_cut_of_the_sample_scores_as_computed_independently() {
     let expected: Value = serde_json::from_slice(&fixture("sample-scores.json")).unwrap();
@@ -85,7 +85,7 @@ fn a_cut_of_the_sample_scores_as_computed_independently() {
     }
 }
 
-/// The whole slice; `right` is PyTorch's count.
+/// Checks the whole slice; `right` is PyTorch's count.
 fn slice_matches(encoder: &TextEncoder, feature: Feature, pooling: Pooling, right: usize) {
     let oracle: Value = serde_json::from_slice(&shared("oracles/smollm2/ted6k-dev.json")).unwrap();
     let dataset = Arc::new(Dataset::parse("ted6k-dev.json", &shared("ted6k/ted6k-dev.json")).unwrap());
@@ -106,7 +106,7 @@ fn slice_matches(encoder: &TextEncoder, feature: Feature, pooling: Pooling, righ
     compare(&report, oracle["scores"][&name].as_array().unwrap_or_else(|| panic!("no {name}")));
     assert_eq!(statistics.total_correct, right);
 
-    // Beside the reference evaluator's own report: the same items and statements. (Its letters are those of the whole file.)
+    // The reference evaluator's own report has the same items and statements; its letters are those of the whole file.
     let reference = Report::import("reference-scores.json", &shared("ted6k/reference-scores.json")).unwrap();
     let comparison = Comparison::new(&report, &reference).unwrap();
     let Comparison { shared, only_first, only_second, differing, ref groups, .. } = comparison;
@@ -125,7 +125,7 @@ fn the_slice_on_the_cpu_gives_pytorchs_counts() {
     slice_matches(&encoder, Feature::NormAvg, Pooling::LastToken, 183);
 }
 
-/// Thirteen items of each type, as far as there are: `gran-ted layers` scores all layers and mixes, and reads each text once.
+/// `gran-ted layers` scores all layers and mixes on thirteen items of each type, as far as there are, and reads each text once.
 #[test]
 #[ignore = "needs ../shared/ted6k and a minute: ./build.sh parity"]
 fn layers_of_the_default_model_come_from_one_pass() {
@@ -161,7 +161,8 @@ fn layers_of_the_default_model_come_from_one_pass() {
     assert!(text.contains(&pass), "{pass}");
 }
 
-/// What rounding the activations to 8 bits does to the score; on a GPU it is the same within some units in the last place.
+/// Rounding the activations to 8 bits changes one score of five by one item. On a GPU it is the same within some units in the
+/// last place.
 #[test]
 #[ignore = "needs ../shared/ted6k and some minutes: ./build.sh parity"]
 fn the_slice_in_int8_beside_f32() {

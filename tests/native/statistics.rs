@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 // --- scipy ---
 
-/// Equal but for rounding: relative to `expected`, absolute where that is 0.
+/// Asserts that two numbers are equal but for rounding, relative to `expected`, or absolutely where that is 0.
 fn assert_close(found: f64, expected: f64, tolerance: f64) {
     let scale = if expected == 0.0 { 1.0 } else { expected.abs() };
     assert!((found - expected).abs() <= tolerance * scale, "found {found:e}, expected {expected:e}");
@@ -83,7 +83,7 @@ fn correlations_equal_scipy() {
     let interval = [-0.4571243888052967, 0.9908429478778042];
     assert_correlation(spearman(&x, &y).unwrap(), 5, 0.8, 0.10408803866182788, interval);
 
-    // Ties in both lists.
+    // Both lists have ties.
     let (x, y) = ([1.0, 2.0, 2.0, 3.0, 3.0, 3.0], [6.0, 5.0, 5.0, 5.0, 1.0, 2.0]);
     let interval = [-0.9687008630102216, 0.19006264261921127];
     assert_correlation(pearson(&x, &y).unwrap(), 6, -0.7348469228349536, 0.09613828491300727, interval);
@@ -235,7 +235,7 @@ fn import(json: &Value) -> Result<Report> {
     Report::import("x.json", json.to_string().as_bytes())
 }
 
-/// Three items: right, wrong with a tie, right.
+/// Three items, which are right, wrong with a tie, and right.
 fn list() -> Value {
     json!([
         item("image_0", "OCR", "B", &[0.25, 0.5]),
@@ -411,7 +411,8 @@ fn bad_items_are_named() {
 
 // --- compare ---
 
-/// First/second: image_0 OCR right/wrong, Adverb wrong/right, video_1 OCR right/right, Temporal right/wrong.
+/// Two reports of four items, of which the first and the second get: image_0 OCR right/wrong, Adverb wrong/right, video_1 OCR
+/// right/right, Temporal right/wrong.
 fn two() -> [Value; 2] {
     let four = |scores: [[f32; 2]; 4]| {
         json!([
@@ -509,7 +510,7 @@ fn comparison_finds_a_difference() {
 
 #[test]
 fn items_with_other_statements_are_left_out() {
-    // The same in another order, with the letters that go with it.
+    // The statements are the same in another order, with the letters that go with it.
     let mut shuffled = two();
     shuffled[1][0] = json!({
         "caption_key": "image_0", "caption_type": "image", "question_type": "OCR",
@@ -518,7 +519,7 @@ fn items_with_other_statements_are_left_out() {
     });
     assert_eq!(compare(&shuffled).unwrap(), compare(&two()).unwrap());
 
-    // Another statement; the same with another one right.
+    // One statement differs; or another one is right.
     for (field, value) in [("statements", json!(["OCR 0", "OCR 2"])), ("correct_answer", json!("B"))] {
         let mut other = two();
         other[1][0][field] = value;
@@ -603,7 +604,7 @@ fn json_lines_have_the_reference_keys() {
 // --- the reference's own scores ---
 
 #[test]
-#[ignore = "needs ../shared/ted6k, which has no licence"]
+#[ignore = "needs ../shared/ted6k, which has no license"]
 fn the_reference_is_read() {
     let report = Report::import("reference-scores.json", &shared("ted6k/reference-scores.json")).unwrap();
     assert_eq!(report.summary.accuracy_statistics.overall, Accuracy::new(230, 388, 0.25));

@@ -103,7 +103,7 @@ fn unusable_items_are_skipped() {
         ("Adjective", json!({"question": "Q?", "correct_statement": made("a")})),
         ("Temporal", item(made("a"), wrong.clone())),
         ("Unheard of", item(Value::Null, wrong.clone())),
-        // Of an entry without a right statement nothing else is looked at.
+        // Nothing else is looked at in an entry without a right statement.
         ("Adjective", json!({"correct_statement": null})),
         ("Adjective", json!({"question": null, "correct_statement": null, "incorrect_statements": null})),
         (
@@ -296,7 +296,7 @@ fn bad_subsets_name_the_choices() {
     }
 }
 
-/// 3 captions of 4 types each; the expected items come from python3:
+/// There are 3 captions of 4 types each, and the expected items come from python3:
 ///     import random
 ///     for t in range(4): x = [t, t + 4, t + 8]; random.Random(7).shuffle(x); print(x[:2])
 #[test]
@@ -426,7 +426,7 @@ fn report_has_the_reference_keys() {
         "ties": 3,
         "complete": true,
     });
-    // As text: the order of the keys counts.
+    // They are compared as text, since the order of the keys counts.
     assert_eq!(report["summary"].to_string(), summary.to_string());
     let average = report["summary"]["average_confidence"].as_f64().unwrap();
     assert!((average - (1.0 + 0.6 + 0.6 + 1.0) / 4.0).abs() < 1e-7, "{average}");

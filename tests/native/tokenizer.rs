@@ -37,9 +37,9 @@ fn smollm2_ids_equal_the_reference() {
     }
 }
 
-/// Text, its pieces with pre "qwen2", its pieces with pre "smollm".
+/// A text, its pieces with pre "qwen2", and its pieces with pre "smollm".
 ///
-/// Python package tokenizers 0.23.3: `pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))` of Qwen3's
+/// They come from the Python package tokenizers 0.23.3: `pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))` of Qwen3's
 /// tokenizer.json, and `Sequence([Digits(True), ByteLevel(add_prefix_space=False)]).pre_tokenize_str(text)`.
 #[rustfmt::skip]
 const PIECES: [(&str, &[&str], &[&str]); 9] = [
@@ -101,9 +101,9 @@ fn added_tokens_are_matched_in_the_raw_text() {
     let (end, start, think) = (297, 296, 298);
     assert_eq!(ids(&tokenizer, "<|im_start|>a<|im_end|>"), [start, 97, end]);
     assert_eq!(ids(&tokenizer, "<think><think>"), [think, think]);
-    // in NFC the accent would join the `>`: the token is found before that
+    // The token is found before NFC, in which the accent would join the `>`.
     assert_eq!(ids(&tokenizer, "<|im_end|>\u{338}"), [end, 0xcc, 0xb8]);
-    // an unused token is plain text
+    // An unused token is plain text.
     assert_eq!(ids(&tokenizer, "[PAD]"), b"[PAD]".map(u32::from));
     assert_eq!(ids(&tokenizer, "<|IM_END|>"), b"<|IM_END|>".map(u32::from));
 }
@@ -127,7 +127,7 @@ fn tokenizer_json_gives_the_same_ids() {
     let digits = json!({"type": "Digits", "individual_digits": true});
     let added = json!({"id": 296, "content": "<|im_start|>", "single_word": false, "lstrip": false,
         "rstrip": false, "normalized": false, "special": true});
-    // limits and additions that an encoder of packed texts has to leave out
+    // An encoder of packed texts has to leave out these limits and additions.
     let json = json!({
         "version": "1.0",
         "truncation": {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0},

@@ -102,7 +102,7 @@ fn element_types_views_and_parameters_are_read() {
     assert_eq!(read.file, "m.pt");
 }
 
-/// Opcodes that CPython chose: `pickle_protocol=4` and 5 of `torch.save`, whose `data.pkl` these bytes stand for.
+/// CPython chose these opcodes for `pickle_protocol=4` and 5 of `torch.save`, whose `data.pkl` these bytes stand for:
 /// ```python
 /// import collections, io, pickle, sys, types
 /// torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
@@ -162,7 +162,7 @@ fn every_plain_value_is_passed_over() {
         b"]Na(NNe",
         b")\x850)N\x860NNN\x870(t0(N)N1(Nt",
         b"}NNs(NN)Nu",
-        // the memo has 4 values when these come
+        // The memo has 4 values when these come.
         b"Nr\x04\x00\x00\x000j\x04\x00\x00\x00q\x000h\x00",
     ];
     let first = b"}\x94q\x00\x94\x94\x94(".to_vec();
@@ -178,22 +178,23 @@ fn the_weights_are_found_in_the_top_level() {
         read.tensors.into_iter().map(|tensor| tensor.name).collect::<Vec<_>>()
     };
     let weights = || dict(&[("a", two()), ("b", dict(&[("c", two())]))]);
-    // one of the three keys, when it holds a dictionary
+    // The weights are under one of three keys, when it holds a dictionary;
     for key in ["model", "state_dict", "module"] {
         assert_eq!(of(&[("w", two()), (key, weights()), ("optimizer", weights())]), ["a", "b.c"]);
     }
     assert_eq!(of(&[("module", dict(&[])), ("state_dict", weights()), ("model", two())]), ["a", "b.c"]);
-    // or else all of it, but for the optimizer's
+    // or else they are all of it, but for the optimizer's.
     assert_eq!(of(&[("model", two()), ("optimizer", dict(&[("a", two())])), ("epoch", int(1))]), ["model"]);
     assert_eq!(of(&[("a", dict(&[("optimizer", two())]))]), ["a.optimizer"]);
-    // a number as a key
+    // A key may be a number.
     assert_eq!(of(&[("a", [b"}".to_vec(), int(-3), two(), b"s".to_vec()].concat())]), ["a.-3"]);
-    // what several devices' training puts before all names
+    // Training on several devices puts this before all names.
     assert_eq!(of(&[("module.a", two()), ("module.module.b", two())]), ["a", "module.b"]);
     assert_eq!(of(&[("module.a", two()), ("b", two())]), ["module.a", "b"]);
 }
 
-/// 3 GiB of optimizer, then the weights: ZIP64, and no byte read but the directory, the pickle and one header.
+/// 3 GiB of optimizer come before the weights: the file has ZIP64 fields, and no byte is read but the directory, the pickle and
+/// one header.
 #[test]
 fn a_large_checkpoint_is_read_by_small_ranges() {
     let far = tensor(storage("FloatStorage", "1", 4), 1, &[3], &[1]);
@@ -288,7 +289,7 @@ fn code_is_refused_by_its_name() {
         );
     };
     names(&call("os", "system", &[text("echo")]), "os.system");
-    // as Python pickles `os.system`, in protocols 2 and 4
+    // Python pickles `os.system` so, in protocols 2 and 4.
     names(b"cposix\nsystem\nX\x04\x00\x00\x00echo\x85R", "posix.system");
     names(b"\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x04echo\x94\x85\x94R\x94", "posix.system");
     names(&call("builtins", "eval", &[text("1")]), "builtins.eval");
@@ -298,7 +299,7 @@ fn code_is_refused_by_its_name() {
     names(&global("torch._utils", "_rebuild_qtensor"), "torch._utils._rebuild_qtensor");
     names(&global("__main__", "Model"), "__main__.Model");
     let allowed = "tensors, dictionaries, lists, numbers and text only";
-    // NEWOBJ, INST, OBJ, EXT1, PERSID, and what only older protocols write
+    // These are NEWOBJ, INST, OBJ, EXT1, PERSID, and opcodes that only older protocols write.
     for opcode in [0x81, b'i', b'o', 0x82, b'P', b'I', b'V', b'2', 0xff] {
         refused(&pickle(&[b')', opcode]), allowed, &format!("the opcode {opcode:#04x}"));
     }
@@ -490,7 +491,7 @@ fn malformed_weights_are_refused() {
 
 #[test]
 fn deep_shared_and_circular_values_are_harmless() {
-    // a dictionary in itself, and one in two places
+    // One dictionary is in itself, and one is in two places.
     let elsewhere = |name| {
         format!(
             "`m.pt`: the dictionary `{name}` is malformed: expected one of its own, found one that stands elsewhere too"
@@ -502,7 +503,7 @@ fn deep_shared_and_circular_values_are_harmless() {
     );
     let twice = [b"}(".to_vec(), text("a"), b"}\x94".to_vec(), text("b"), b"h\x00u".to_vec()].concat();
     assert_eq!(message(checkpoint(&twice)), elsewhere("b"));
-    // outside the weights they do not matter
+    // They do not matter outside the weights.
     let list = b"]\x94h\x00a".to_vec();
     let value = [
         b"}\x94(".to_vec(),
@@ -516,7 +517,7 @@ fn deep_shared_and_circular_values_are_harmless() {
     ];
     assert_eq!(names(&torch(checkpoint(&value.concat())).unwrap()), [("w", &[2][..])]);
 
-    // deeper than a stack of calls could be
+    // The lists are nested deeper than a stack of calls could be.
     let depth = 100_000;
     let tuples = [vec![b')'], vec![0x85; depth]].concat();
     let lists = [vec![b']'; depth], vec![b'a'; depth - 1]].concat();
@@ -533,7 +534,7 @@ fn deep_shared_and_circular_values_are_harmless() {
     );
 }
 
-/// `bytes` with others at the `offset` from the `nth` record whose signature ends with `kind`.
+/// Writes bytes at the `offset` from the `nth` record whose signature ends with `kind`.
 fn patched(mut bytes: Vec<u8>, kind: [u8; 2], nth: usize, offset: usize, patch: &[u8]) -> Vec<u8> {
     let mut records =
         (0..bytes.len() - 4).filter(|&at| bytes[at..].starts_with(&[b'P', b'K', kind[0], kind[1]]));
@@ -558,7 +559,7 @@ fn malformed_archives_are_refused() {
     let size = good().len();
     let directory = size - 22 - 3 * 46 - 16 - 2 * 14;
 
-    // the end record
+    // 1. The end record.
     let cut_off = "none, as in a file that was cut off";
     refused(good()[..size - 1].into(), "the zip archive", "a directory at its end", cut_off);
     refused([&good()[..], b"\n"].concat(), "the zip archive", "a directory at its end", cut_off);
@@ -603,7 +604,7 @@ fn malformed_archives_are_refused() {
         "a second `epoch_1/data/0`",
     );
 
-    // entries
+    // 2. The entries.
     let entry = "the zip entry `epoch_1/data/0`";
     refused(patched(good(), ENTRY, 1, 10, &[8]), entry, "bytes as they are", "compression method 8");
     refused(patched(good(), ENTRY, 1, 8, &[1]), entry, "bytes as they are", "an encrypted entry");
@@ -633,10 +634,10 @@ fn malformed_archives_are_refused() {
     let start = directory - 16 - (30 + 14 + 7) - 24;
     let found = format!("bytes {start} to {}", start + (1 << 24));
     refused(patched(good(), ENTRY, 1, 20, &large), entry, &end, &found);
-    // nothing is asked of the entries that are not needed
+    // Nothing is asked of the entries that are not needed.
     assert_eq!(torch(patched(good(), ENTRY, 2, 8, &[1, 0, 8])).unwrap().tensors.len(), 1);
 
-    // the order of bytes
+    // 3. The order of bytes.
     let with_order = |order: &[u8]| {
         let value = dict(&[("w", two())]);
         bytes_of(archive(&value).entry("epoch_1/data/0", &[7; 24], 0).entry("epoch_1/byteorder", order, 0))
@@ -681,11 +682,11 @@ fn malformed_zip64_records_are_refused() {
         &format!("an end before byte {end64}"),
         "bytes 18446744073709551615 to 18446744073709551615",
     );
-    // the end record may repeat the numbers, but has to agree
+    // The end record may repeat the numbers, but has to agree.
     assert!(torch(patched(good(), END, 0, 16, &le(directory, 4))).is_ok());
     refused(patched(good(), END, 0, 10, &[3, 0]), "the ZIP64 end record", "the end record's 3", "2");
 
-    // extra fields that are too short, or not there
+    // Extra fields are too short, or not there.
     for patch in [[1, 0, 23, 0], [1, 0, 25, 0], [2, 0, 24, 0]] {
         let bytes = patched(good(), ENTRY, 1, 46 + 8 + 5, &patch);
         refused(bytes, "the zip directory", "2 entries", "something else at entry 1");
@@ -723,7 +724,7 @@ fn spoil(bytes: &mut Vec<u8>, part: Range<usize>, random: &mut Random) {
             bytes[at..at + width].copy_from_slice(&le(number, width));
         }
         2 => {
-            // another part's bytes: opcodes and records that are right, in the wrong place
+            // Bytes of another place: opcodes and records that are right, where they do not belong.
             let len = (1 + random.below(32)).min(part.end - at);
             let from = part.start + random.below(part.len() - len + 1);
             bytes.copy_within(from..from + len, at);
@@ -739,7 +740,7 @@ fn spoil(bytes: &mut Vec<u8>, part: Range<usize>, random: &mut Random) {
 
 #[test]
 fn spoiled_checkpoints_neither_panic_nor_take_memory() {
-    // the reference's, without most of its data, which is not read
+    // The reference's checkpoint comes without most of its data, which is not read.
     let fixture = fixture("tiny-qwen3vl/epoch_1.pt");
     let fixture_parts = [0..2600, fixture.len() - 2400..fixture.len()];
     let value =
@@ -757,7 +758,7 @@ fn spoiled_checkpoints_neither_panic_nor_take_memory() {
         let size = bytes.len();
         LARGEST.set(0);
         let read = torch(bytes);
-        // the archive's last bytes, where its directory is looked for, are the most that is read at once
+        // The archive's last bytes, where its directory is looked for, are the most that is read at once.
         let limit = size.min(66 << 10) + (16 << 10);
         assert!(LARGEST.get() < limit, "case {case} took {} bytes at once", LARGEST.get());
         match read {

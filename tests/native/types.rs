@@ -26,7 +26,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// What is sent to the page, in one file or in the part of it that is of wasm.
+/// The page's declarations of what wasm sends: a file of their own, or one for all declarations.
 fn declarations() -> Declarations {
     let files = ["www/types/wasm.d.ts", "www/types.d.ts"].map(at);
     let file = files.iter().find(|path| path.exists()).expect("www/types/wasm.d.ts");
@@ -110,7 +110,7 @@ fn studies_are_as_declared() {
 #[test]
 fn benchmarks_are_as_declared() {
     let encoder = encoder();
-    // All figures, and none.
+    // The first budget is enough for all figures, the second for none.
     for seconds in [60.0, 1e-9] {
         let options = BenchOptions { tokens: vec![7], seconds };
         let mut bench = block_on(Bench::new(&encoder, &options)).unwrap();
@@ -131,7 +131,7 @@ fn progress_of_a_load_is_as_declared() {
     let mut sent = serde_json::to_value(tuning).unwrap();
     sent["stage"] = "tuning".into();
     let problems = declarations().problems("LoadProgress", &sent, &[]);
-    // It is sent, and nothing in the page reads it.
+    // The page does not read `measured`, so its declaration may leave it out.
     assert!(problems.is_empty() || problems == ["LoadProgress.measured is not declared"], "{problems:?}");
 }
 
@@ -157,7 +157,7 @@ fn options_have_the_declared_names() {
     }
 }
 
-/// Drift that is planted in a report: each kind is found, with its path.
+/// Each kind of drift that is planted in a report is found, with its path.
 #[test]
 fn drift_is_found() {
     let good = serde_json::to_value(report(&encoder(), Pooling::Mean)).unwrap();

@@ -155,7 +155,7 @@ pub fn tokenizer(writer: GgufWriter, pre: &str, vocab_size: usize) -> GgufWriter
         .strings("tokenizer.ggml.merges", &merges)
 }
 
-/// The character that stands for `byte` in byte-level tokens: itself where it prints, one from U+0100 on where not.
+/// The character that stands for `byte` in byte-level tokens: the byte itself where it prints, else one from U+0100 on.
 pub fn byte_char(byte: u8) -> char {
     let prints = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
     if prints(byte) {

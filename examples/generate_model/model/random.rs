@@ -30,21 +30,21 @@ impl Random {
         (0..len).map(|_| self.next() as u8)
     }
 
-    /// F32 values within 0.2 of `center`.
+    /// Writes F32 values within 0.2 of `center`.
     pub fn fill_around(&mut self, center: f32, bytes: &mut [u8]) {
         for value in bytes.as_chunks_mut().0 {
             *value = (center + 0.2 * self.unit()).to_le_bytes();
         }
     }
 
-    /// Blocks of `dtype` for rows of `row_len`: random quants, and scales that undo the quants' own deviation and mean.
+    /// Writes blocks of `dtype` for rows of `row_len`: random quants, and scales that undo the quants' own deviation and mean.
     /// Values are around 0 with a standard deviation of about 1 / sqrt(row_len), so that a linear layer keeps the scale of
     /// its input.
     pub fn fill(&mut self, dtype: TensorType, row_len: usize, bytes: &mut [u8]) {
         use TensorType::*;
         let deviation = 1.0 / (row_len as f32).sqrt();
-        // The deviation and mean of q, or of q times its 6- or 8-bit scale, as random bytes have them; where d and the
-        // minimum stand in a block.
+        // These are the deviation and mean of q, or of q times its 6- or 8-bit scale, as random bytes have them, and where d
+        // and the minimum stand in a block.
         let (quants, mean, place) = match dtype {
             F32 | F16 | BF16 => return self.fill_dense(dtype, deviation / 0.58, bytes),
             Q4_0 => (4.6, None, 0),

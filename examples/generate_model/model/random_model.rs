@@ -12,15 +12,15 @@ const ALIGNMENT: usize = 32;
 /// A whole model of random weights with a byte-level tokenizer: small enough to run in a test, unless its sizes are set
 /// otherwise. The same fields make the same bytes.
 pub struct Tiny {
-    /// `llama`, `qwen2`, `qwen3` or `qwen3vl`.
+    /// The model's family: `llama`, `qwen2`, `qwen3` or `qwen3vl`.
     pub family: &'static str,
-    /// Of the linear layers; norms and biases are F32.
+    /// The type of the linear layers; norms and biases are F32.
     pub weights: TensorType,
-    /// Another type for some of them: `mix(name, layer, layers)`.
+    /// Gives another type for some of the linear layers: `mix(name, layer, layers)`.
     pub mix: fn(&str, usize, usize) -> Option<TensorType>,
-    /// Of the token table.
+    /// The type of the token table.
     pub embedding: TensorType,
-    /// Of a head, which the encoder skips; `None` where the token table serves as one.
+    /// The type of a head, which the encoder skips; `None` where the token table serves as one.
     pub output: Option<TensorType>,
     pub hidden_size: usize,
     pub intermediate_size: usize,
@@ -28,11 +28,11 @@ pub struct Tiny {
     pub num_attention_heads: usize,
     pub num_key_value_heads: usize,
     pub head_dim: usize,
-    /// 256 bytes, 5 added tokens and up to 61 merges: 261 to 322; above that, tokens that no text has.
+    /// The size of the vocabulary: 256 bytes, 5 added tokens and up to 61 merges make 261 to 322; no text has the tokens above.
     pub vocab_size: usize,
     pub rope_theta: f32,
     pub seed: u64,
-    /// All tensors are stored as F32, with the values of their types.
+    /// Whether all tensors are stored as F32, with the values of their types.
     pub dense: bool,
 }
 
@@ -41,7 +41,7 @@ struct Planned {
     name: String,
     dtype: TensorType,
     shape: Vec<usize>,
-    /// F32 values near this; `None` for a weight, see [`Random::fill`].
+    /// F32 values are near this; a weight has `None`, see [`Random::fill`].
     center: Option<f32>,
 }
 
@@ -52,7 +52,7 @@ impl Planned {
 }
 
 impl Tiny {
-    /// Two layers of 64 wide, or of 256 where `weights` has blocks of 256.
+    /// A model of two layers, 64 wide, or 256 wide where `weights` has blocks of 256.
     pub fn new(family: &'static str, weights: TensorType) -> Self {
         let wide = weights.block_len() == 256;
         Self {
@@ -77,7 +77,7 @@ impl Tiny {
     /// The text tower of Qwen3-VL `2b`, `4b` or `8b`, its types as in llama.cpp's Q4_K_M files.
     pub fn qwen3vl(shape: &str) -> Option<Self> {
         use TensorType::{Q4_K, Q6_K};
-        // Hidden, feed-forward, layers, heads; the 8B model has a head of its own, for which Q6_K is kept.
+        // The sizes are hidden, feed-forward, layers, heads. The 8B model has a head of its own, for which Q6_K is kept.
         let (sizes, embedding, output) = match shape {
             "small" => ([1024, 3072, 6, 16], Q6_K, None), // of no real model, for the tests in the browser
             "2b" => ([2048, 6144, 28, 16], Q6_K, None),
@@ -152,7 +152,7 @@ impl Tiny {
         file.write_all(&self.place(writer, tensors).0.write())?;
 
         for tensor in tensors {
-            // Its own sequence: the same in a part as in the whole file.
+            // Each tensor has its own sequence, which is the same in a part as in the whole file.
             let mut random = Random(tensor.name.bytes().fold(self.seed, |seed, byte| {
                 (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
             }));
@@ -176,7 +176,7 @@ impl Tiny {
         Ok(())
     }
 
-    /// Adds the tensors' places, one behind the other; and the bytes of them all.
+    /// Adds the tensors' places, one behind the other; gives the bytes of them all too.
     fn place(&self, mut writer: GgufWriter, tensors: &[Planned]) -> (GgufWriter, u64) {
         let mut offset = 0;
         for tensor in tensors {
@@ -218,7 +218,7 @@ impl Tiny {
         all
     }
 
-    /// Norms and biases of one layer: name, center, length.
+    /// The norms and biases of one layer, each with its name, center and length.
     fn vectors(&self) -> Vec<(&'static str, f32, usize)> {
         let (hidden, head) = (self.hidden_size, self.head_dim);
         let (q, kv) = (self.num_attention_heads * head, self.num_key_value_heads * head);
@@ -233,7 +233,7 @@ impl Tiny {
         all
     }
 
-    /// Weights of one layer.
+    /// The weights of one layer.
     fn matrices(&self) -> [(&'static str, [usize; 2]); 7] {
         let (hidden, ffn) = (self.hidden_size, self.intermediate_size);
         let (q, kv) = (self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim);
@@ -277,8 +277,8 @@ impl Tiny {
     }
 }
 
-/// llama.cpp's Q4_K_M: values and the way down are Q6_K in the first and the last eighth of the layers, and in every third
-/// between.
+/// The mixture of llama.cpp's Q4_K_M: values and the way down are Q6_K in the first and the last eighth of the layers, and in
+/// every third between.
 pub fn q4_k_m(name: &str, layer: usize, layers: usize) -> Option<TensorType> {
     let eighth = layers / 8;
     let more_bits = layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2;

@@ -2,15 +2,15 @@
 
 use super::model::Random;
 
-/// Name, shape, values.
+/// A tensor's name, shape and values.
 pub type Named = (String, Vec<usize>, Vec<f32>);
 
-/// Attention pooling of width D with random weights.
+/// The file of an attention pooling of width D with random weights.
 pub fn random_adapter(d: usize, e: usize) -> Vec<u8> {
     safetensors(&attention(d, e))
 }
 
-/// The same with learned layer weights.
+/// The file of the same attention pooling with learned layer weights.
 pub fn with_layer_weights(d: usize, e: usize, weights: &[f32]) -> Vec<u8> {
     let mut tensors = attention(d, e);
     tensors.push(("layer_weights".into(), vec![weights.len()], weights.to_vec()));

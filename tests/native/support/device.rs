@@ -3,7 +3,7 @@
 use gran_ted::device::Device;
 use std::sync::OnceLock;
 
-/// The adapter that wgpu prefers; on a machine without a GPU, Mesa's llvmpipe (Debian: mesa-vulkan-drivers).
+/// Opens the adapter that wgpu prefers; on a machine without a GPU, Mesa's llvmpipe (Debian: mesa-vulkan-drivers).
 pub fn gpu() -> Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     DEVICE

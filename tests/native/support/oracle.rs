@@ -53,10 +53,10 @@ impl Oracle {
     }
 }
 
-/// Tokens of the tiny model's four texts.
+/// The numbers of tokens of the tiny model's four texts.
 pub const LENGTHS: [usize; 4] = [11, 5, 23, 1];
 
-/// The tiny model's four texts.
+/// The token ids of the tiny model's four texts.
 pub fn tiny_texts(oracle: &Oracle) -> Vec<Vec<u32>> {
     let ids = oracle.integers("input_ids");
     LENGTHS
@@ -72,20 +72,20 @@ pub fn unpad(values: &[f32], width: usize) -> Vec<f32> {
     LENGTHS.iter().enumerate().flat_map(rows).collect()
 }
 
-/// As the encoder takes them.
+/// Borrows the texts, as the encoder takes them.
 pub fn refs(texts: &[Vec<u32>]) -> Vec<&[u32]> {
     texts.iter().map(Vec::as_slice).collect()
 }
 
-/// Largest difference, relative to the largest expected value.
+/// The largest difference, relative to the largest expected value.
 pub fn difference(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     let largest = expected.iter().fold(0f32, |all, x| all.max(x.abs()));
     found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max) / largest
 }
 
-/// The encoder against the oracle's first `texts` texts: token ids exactly, hidden states with each token's largest
-/// value as its measure, for the first token's is a hundred times that of the others in the middle layers.
+/// Checks the encoder with the oracle's first `texts` texts: token ids exactly, and hidden states relative to each token's
+/// largest value, as the first token's is a hundred times that of the others in the middle layers.
 pub fn check_texts(encoder: &TextEncoder, oracle: &Oracle, texts: usize, layers: &[usize], tolerance: f32) {
     for text in 0..texts {
         let ids: Vec<u32> = oracle.integers(&format!("{text}.ids")).iter().map(|id| *id as u32).collect();

@@ -12,7 +12,7 @@ pub fn le(number: u64, width: usize) -> Vec<u8> {
 /// A zip archive in the making, whose entries are stored and padded as torch's are, and can end with many zeros.
 #[derive(Default)]
 pub struct Archive {
-    /// All that is not zero, and where it stands.
+    /// The bytes that are not zero, each piece with its place.
     pieces: Vec<(u64, Vec<u8>)>,
     size: u64,
     directory: Vec<u8>,
@@ -21,7 +21,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// One whose numbers are all in ZIP64 fields.
+    /// An archive whose numbers are all in ZIP64 fields.
     pub fn wide() -> Self {
         Self { wide: true, ..Self::default() }
     }
@@ -40,7 +40,7 @@ impl Archive {
         self.size += zeros;
 
         let numbers = [size, size, offset];
-        // a field of another kind stands before that of ZIP64
+        // A field of another kind stands before that of ZIP64.
         let wide =
             [&[9, 9, 1, 0, 7, 1, 0, 24, 0][..], &numbers.map(|number| le(number, 8)).concat()].concat();
         let (narrow, extra) = if self.wide { ([u32::MAX.into(); 3], wide) } else { (numbers, vec![]) };

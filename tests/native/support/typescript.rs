@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 enum Type {
     /// A primitive, a declared type, or one of TypeScript's own, like `Record`, with its arguments.
     Named(String, Vec<Type>),
-    /// `'last'`.
+    /// A text such as `'last'`.
     Literal(String),
-    /// `` `layer(${number})` ``: the text before and after what varies.
+    /// A text with a part that varies, such as `` `layer(${number})` ``: what comes before it and after it.
     Template(String, String),
     Array(Box<Type>),
     Tuple(Vec<Type>),
@@ -64,8 +64,8 @@ impl Declarations {
         Self(declared)
     }
 
-    /// Where `value` is not of the type `name`: fields that are not declared, fields that it lacks, other primitives.
-    /// `added` are fields of the type that `value` does not have yet.
+    /// Lists where `value` is not of the type `name`: fields that are not declared, fields that it lacks, other primitives.
+    /// `added` are fields of the type that `value` gets later.
     pub fn problems(&self, name: &str, value: &Value, added: &[&str]) -> Vec<String> {
         let mut problems = Vec::new();
         let mut fields = self.fields(&Type::Named(name.into(), vec![]));
@@ -136,7 +136,7 @@ impl Declarations {
                 None => expect(false, "an object"),
             },
             Type::Union(types) => {
-                // The faults beside the alternative that is nearest.
+                // The alternative with the fewest faults is the one that was meant.
                 let faults = types.iter().map(|of| {
                     let mut faults = Vec::new();
                     self.check(of, value, path, &mut faults);
