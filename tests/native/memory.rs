@@ -6,14 +6,13 @@
 
 mod support {
     pub mod device;
-    pub mod load;
 }
 
-use crate::support::{device, load::load};
+use crate::support::device;
 use gran_ted::device::Device;
 use gran_ted::encoder::Settings;
 use gran_ted::format::{DiskFile, Source};
-use gran_ted::loader::{Fit, Header, Limits};
+use gran_ted::loader::{Fit, Header, Limits, Loading};
 use gran_ted::model::{Feature, Pooling};
 use pollster::block_on;
 use std::rc::Rc;
@@ -29,8 +28,11 @@ fn a_model_takes_the_memory_that_its_header_says() {
     let file: Rc<dyn Source> = Rc::new(file);
     let header = block_on(Header::read(vec![file])).unwrap();
     let fits = [16, 256, 1024].map(|tokens| header.fit(tokens, Limits::default()));
-    let encoder = load(header, device.clone());
+    // The frontends wait before the load's end, which gives unused pages back.
+    let mut loading = Loading::new(header, device.clone()).unwrap();
+    while block_on(loading.step()).unwrap().is_some() {}
     block_on(device.wait()).unwrap();
+    let encoder = loading.finish().unwrap();
 
     // The weights are what the header says they are, and nothing else is there.
     let memory = device.memory().unwrap();
