@@ -1,7 +1,8 @@
 //! Where the encoder runs: a GPU through wgpu (WebGPU in a browser), or the CPU.
 
+pub mod class;
+
 use crate::error::{Error, Result};
-use crate::kernel;
 use burn::tensor::{Tensor, TensorData};
 use cubecl::profile::TimingMethod;
 use serde::Serialize;
@@ -98,7 +99,7 @@ impl Device {
             let reason = format!("{} has no `timestamp-query`, which the runtime needs", describe(&info));
             return Err(Error::NoGpu { reason });
         }
-        kernel::set_software(is_software(&info));
+        class::set_software(is_software(&info));
         Ok(Self {
             burn,
             kind: DeviceKind::Gpu,
@@ -131,7 +132,7 @@ impl Device {
 
     /// Whether it has several tiles for a product, of which the fastest is to be measured.
     pub(crate) fn is_tuned(&self) -> bool {
-        self.kind == DeviceKind::Gpu && !kernel::is_software()
+        self.kind == DeviceKind::Gpu && !class::is_software()
     }
 
     /// What the process holds of it; `None` on the CPU, where nobody counts.

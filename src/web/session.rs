@@ -2,10 +2,10 @@
 
 use super::{from_js, source, to_js};
 use crate::bench::{Bench, BenchOptions};
-use crate::device::{Device, DeviceKind};
+use crate::device::{Device, DeviceKind, class};
 use crate::encoder::{Settings, TOKEN_BUDGET, TextEncoder};
 use crate::error::{Error, Result};
-use crate::kernel::{self, Arithmetic};
+use crate::kernel::Arithmetic;
 use crate::loader::{AdapterFile, Header, Limits, Loading, Placement, SLOTS};
 use crate::model::adapter::AdapterKind;
 use crate::model::{Adapter, Feature, Pooling, Precision};
@@ -107,8 +107,8 @@ impl Session {
         kernels: Option<String>,
     ) -> Result<Session, JsValue> {
         let device = Device::open(device.parse::<DeviceKind>()?).await?.named(adapter);
-        if let Some(class) = kernels {
-            kernel::set_software(class == "software");
+        if let Some(kernels) = kernels {
+            class::set_software(kernels == "software");
         }
         Ok(Self {
             device,
