@@ -2,8 +2,11 @@
 //! Knows files and tensors, not the network.
 
 pub mod gguf;
+mod name;
 pub mod safetensors;
 pub mod torch;
+
+pub use name::short_name;
 
 use crate::error::Result;
 use std::{future::Future, ops::Range, pin::Pin};

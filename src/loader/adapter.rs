@@ -5,7 +5,7 @@ use super::read::sequential::Sequential;
 use crate::device::Device;
 use crate::encoder::TextEncoder;
 use crate::error::{Error, Result};
-use crate::format::{Source, TensorInfo, TensorType, safetensors::Safetensors, torch::Torch};
+use crate::format::{Source, TensorInfo, TensorType, safetensors::Safetensors, short_name, torch::Torch};
 use crate::kernel::PackedWeight;
 use crate::model::adapter::{Adapter, AdapterInfo, AdapterKind, Precision};
 use crate::model::{Config, Weights};
@@ -72,7 +72,7 @@ impl AdapterFile {
 
     /// The file's name.
     pub fn name(&self) -> &str {
-        super::open::header::short_name(self.source.name())
+        short_name(self.source.name())
     }
 
     /// Loads the adapter for the hidden states of `encoder`, onto its device.

@@ -10,17 +10,18 @@ pub(crate) mod plan;
 pub(crate) mod read;
 
 pub use adapter::AdapterFile;
-pub use open::header::{Header, ModelInfo};
+pub use open::header::Header;
 pub use open::split::Part;
-pub use plan::fit::{Fit, Limits, Placement, SLOTS};
+pub use plan::fit::{Fit, Limits, SLOTS};
 
 use crate::device::Device;
-use crate::encoder::TextEncoder;
+use crate::encoder::{Parts, Placement, TextEncoder};
 use crate::error::{Error, Result};
 use crate::format::Source;
 use crate::kernel::Arithmetic;
 use crate::model::{Decoder, LayerSource, Weights, config::Role};
 use crate::quant::{self, Packer};
+use crate::text::token_table::TokenTable;
 use burn::tensor::{Tensor, TensorData};
 use open::header::Planned;
 use read::sequential::Sequential;
@@ -175,7 +176,11 @@ impl Loading {
             Decoder::load(&mut self.weights, config, max_length, &self.device)?
         };
         self.device.burn().memory_cleanup(); // pages that tests and uploads have left
-        TextEncoder::new(header, decoder, self.token_table, self.device, self.placement)
+        let Header { config, info, tokenizer, sources, token_table, .. } = header;
+        let source = sources[token_table.source].clone();
+        let token_table = TokenTable::new(source, token_table.info, self.token_table);
+        let (device, placement) = (self.device, self.placement);
+        Ok(TextEncoder::new(Parts { config, info, device, tokenizer, token_table, decoder, placement }))
     }
 }
 

@@ -3,10 +3,10 @@
 use super::{from_js, source, to_js};
 use crate::bench::{Bench, BenchOptions};
 use crate::device::{Device, DeviceKind, class};
-use crate::encoder::{Settings, TOKEN_BUDGET, TextEncoder};
+use crate::encoder::{Placement, Settings, TOKEN_BUDGET, TextEncoder};
 use crate::error::{Error, Result};
 use crate::kernel::Arithmetic;
-use crate::loader::{AdapterFile, Header, Limits, Loading, Placement, SLOTS};
+use crate::loader::{AdapterFile, Header, Limits, Loading, SLOTS};
 use crate::model::adapter::AdapterKind;
 use crate::model::{Adapter, Feature, Pooling, Precision};
 use crate::quant::{Layout, Quantize};

@@ -1,9 +1,10 @@
 //! What the files say of themselves: configuration, tokenizer, and where each needed tensor lies; all checked.
 
 use super::{config, split};
+use crate::encoder::ModelInfo;
 use crate::error::{Error, Result};
 use crate::format::safetensors::{Index, Safetensors};
-use crate::format::{Source, TensorInfo, TensorType, gguf::Gguf};
+use crate::format::{Source, TensorInfo, gguf::Gguf, short_name};
 use crate::kernel::Arithmetic;
 use crate::loader::read::sequential::PIECE;
 use crate::model::{
@@ -21,29 +22,6 @@ const MAX_LENGTH: usize = 2048;
 const RESIDENT_TABLE: u64 = if cfg!(target_family = "wasm") { 160 << 20 } else { 64 << 20 };
 /// Largest config.json or tokenizer.json.
 const MAX_JSON: u64 = 64 << 20;
-
-/// A model's facts, for people.
-#[derive(Clone, Debug)]
-pub struct ModelInfo {
-    /// The weight file's name, without folder, host and query: reports and links are passed on.
-    pub name: String,
-    /// Bytes of all weight files.
-    pub file_bytes: u64,
-    /// Bytes of the weights on the device.
-    pub device_bytes: u64,
-    /// Values in the tensors that are used, the token table among them.
-    pub parameters: u64,
-    /// How many of the used tensors have which type.
-    pub tensor_types: BTreeMap<TensorType, usize>,
-    /// How dense matrices are packed while they are loaded.
-    pub quantize: Option<Quantize>,
-    /// What the decoder's products with packed matrices are computed in.
-    pub arithmetic: Arithmetic,
-    /// Tokens that a text is cut to.
-    pub max_length: usize,
-    /// Name, as `name`, and SHA-256 of each weight file; empty before they were read.
-    pub sha256: Vec<(String, String)>,
-}
 
 /// A tensor to load.
 #[derive(Clone, Debug)]
@@ -375,12 +353,6 @@ impl Found {
         });
         in_index.unwrap_or(Error::MissingTensor { file: file.into(), tensor })
     }
-}
-
-/// `model.gguf` of `https://host/folder/model.gguf?key=secret` or of a path.
-pub(in crate::loader) fn short_name(name: &str) -> &str {
-    let path = if name.contains("://") { name.split(['?', '#']).next().unwrap_or(name) } else { name };
-    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 /// The part of a safetensors name that all exports share.

@@ -1,8 +1,8 @@
 //! Models in parts: `name-00001-of-00003.gguf` and its siblings, as llama.cpp's gguf-split writes them. The first part
 //! holds the metadata; each holds tensors, and says in `split.no`, `split.count` and `split.tensors.count` which it is.
 
-use super::header::short_name;
 use crate::error::{Error, Result};
+use crate::format::short_name;
 use crate::format::{Source, gguf::Gguf};
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -6,7 +6,7 @@
 //! ```
 //! Activations are the largest set of `[T, ...]` buffers that are alive together in `model::decoder`.
 
-use crate::encoder::{STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
+use crate::encoder::Placement;
 use crate::error::{Error, Result};
 use crate::loader::open::header::{Header, Planned};
 use crate::loader::read::sequential::PIECE;
@@ -28,22 +28,6 @@ pub struct Limits {
 
 /// Fewer tokens in a batch are not worth bringing a layer for.
 const FEWEST_TOKENS: usize = 64;
-
-/// How a model is held on its device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Placement {
-    /// Its layers stay in the file and are brought for each pass.
-    pub streamed: bool,
-    /// Tokens of a packed batch; a text that is longer passes alone.
-    pub batch_tokens: usize,
-}
-
-impl Placement {
-    /// Without limits.
-    pub fn new(streamed: bool) -> Self {
-        Self { streamed, batch_tokens: if streamed { STREAMED_TOKEN_BUDGET } else { TOKEN_BUDGET } }
-    }
-}
 
 /// The memory for a model and one packed batch.
 #[derive(Debug, Serialize)]

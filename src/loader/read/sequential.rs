@@ -110,6 +110,6 @@ impl Sequential {
             Some(digits) => digits.into(),
             None => self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
         };
-        (crate::loader::open::header::short_name(self.source.name()).into(), digits)
+        (crate::format::short_name(self.source.name()).into(), digits)
     }
 }

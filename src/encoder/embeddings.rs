@@ -1,0 +1,59 @@
+//! Vectors of texts: their length and their products.
+
+use crate::error::{Error, Result};
+use half::bf16;
+
+/// A text's layers, each pooled: what every training-free feature can be made from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerVectors {
+    /// `[L + 1][D]`: h_0 to h_L.
+    pub hidden: Vec<Vec<f32>>,
+    /// `[L][D]`: LayerNorm(h_1) to LayerNorm(h_L).
+    pub normed: Vec<Vec<f32>>,
+}
+
+/// The vectors of some texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    /// `[B][E]`, each of unit length.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens of each text, after cutting.
+    pub tokens: Vec<usize>,
+    /// Whether a text was cut to the model's `max_length`.
+    pub truncated: Vec<bool>,
+}
+
+impl Embeddings {
+    /// Cosines of all pairs, `[B][B]`.
+    pub fn similarity(&self) -> Vec<Vec<f32>> {
+        let dot =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>() as f32;
+        let row = |a: &Vec<f32>| self.vectors.iter().map(|b| dot(a, b)).collect();
+        self.vectors.iter().map(row).collect()
+    }
+}
+
+/// `v / |v|`, the length taken in f64.
+pub(crate) fn unit(v: &[f32]) -> Result<Vec<f32>> {
+    let length = v.iter().map(|x| (*x as f64).powi(2)).sum::<f64>().sqrt();
+    if !length.is_finite() {
+        return Err(not_finite());
+    }
+    Ok(v.iter().map(|x| (*x as f64 / length.max(f64::MIN_POSITIVE)) as f32).collect())
+}
+
+/// The same with values, length and quotients rounded to bfloat16.
+pub(super) fn unit_bf16(v: &[f32]) -> Result<Vec<f32>> {
+    let round = |x: f32| bf16::from_f32(x).to_f32();
+    let v: Vec<f32> = v.iter().map(|x| round(*x)).collect();
+    let length = v.iter().map(|x| x * x).sum::<f32>().sqrt();
+    if !length.is_finite() {
+        return Err(not_finite());
+    }
+    let length = round(length).max(f32::MIN_POSITIVE);
+    Ok(v.iter().map(|x| round(x / length)).collect())
+}
+
+pub(super) fn not_finite() -> Error {
+    Error::Device { reason: "an embedding is not finite".into() }
+}
