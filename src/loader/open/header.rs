@@ -1,19 +1,19 @@
 //! What the files say of themselves: configuration, tokenizer, and where each needed tensor lies; all checked.
 
+use super::found::Found;
+use super::names::{gguf_name, strip};
 use super::{config, split};
 use crate::encoder::ModelInfo;
 use crate::error::{Error, Result};
 use crate::format::safetensors::{Index, Safetensors};
-use crate::format::{Source, TensorInfo, gguf::Gguf, short_name};
+use crate::format::{Source, gguf::Gguf, short_name};
 use crate::kernel::Arithmetic;
-use crate::loader::read::sequential::PIECE;
-use crate::model::{
-    Config, Family,
-    config::{Expected, Role},
-};
+use crate::loader::planned::Planned;
+use crate::model::Config;
+use crate::model::config::Role;
 use crate::quant::{Layout, Quantize};
 use crate::text::tokenizer::Tokenizer;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Tokens that a text is cut to (the reference's limit), unless the model's own is smaller.
@@ -22,56 +22,6 @@ const MAX_LENGTH: usize = 2048;
 const RESIDENT_TABLE: u64 = if cfg!(target_family = "wasm") { 160 << 20 } else { 64 << 20 };
 /// Largest config.json or tokenizer.json.
 const MAX_JSON: u64 = 64 << 20;
-
-/// A tensor to load.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    pub source: usize,
-    pub info: TensorInfo,
-    /// Hugging Face's name without prefix.
-    pub name: String,
-    pub role: Role,
-    /// Of a matrix on the device.
-    pub layout: Layout,
-    /// The heads whose rows have to be put in order (`llama` GGUF files).
-    pub heads: Option<usize>,
-    /// Names of all matrices that it is joined with, itself among them.
-    pub joined: Vec<String>,
-}
-
-impl Planned {
-    /// Bytes of its buffers on the device: words and scales.
-    pub fn buffers(&self) -> [u64; 2] {
-        match self.info.shape[..] {
-            [out_features, in_features] => self.layout.bytes(out_features, in_features),
-            _ => [self.info.shape.iter().product::<usize>() as u64 * 4, 0],
-        }
-    }
-
-    /// Stored bytes of one row.
-    pub fn row_bytes(&self) -> u64 {
-        (self.info.range.end - self.info.range.start) / self.info.shape[0] as u64
-    }
-
-    /// The rows of a head, where they have to be put in order.
-    pub fn head_rows(&self) -> Option<u64> {
-        self.heads.map(|heads| (self.info.shape[0] / heads) as u64)
-    }
-
-    /// The stored bytes to read at once: whole rows, or whole heads.
-    pub fn piece(&self) -> u64 {
-        let least = match self.role {
-            Role::Vector => self.info.range.end - self.info.range.start,
-            _ => self.row_bytes() * self.head_rows().unwrap_or(1),
-        };
-        (PIECE / least).max(1) * least
-    }
-
-    /// Bytes on the device.
-    pub fn device_bytes(&self) -> u64 {
-        self.buffers().iter().sum()
-    }
-}
 
 /// Everything but the weights.
 pub struct Header {
@@ -279,116 +229,6 @@ impl Header {
         let range = &self.token_table.info.range;
         range.end - range.start <= RESIDENT_TABLE
     }
-}
-
-/// The tensors of the files, by their name without prefix.
-struct Found {
-    /// The file's own name for one of Hugging Face's.
-    name: fn(&str) -> String,
-    /// With the number of the source each is in.
-    tensors: HashMap<String, (usize, TensorInfo)>,
-    /// The other source of a tensor that is in two.
-    twice: HashMap<String, usize>,
-    /// Tensors of types that we don't read.
-    skipped: HashMap<String, String>,
-    /// Which shard each tensor should be in.
-    index: Option<Index>,
-}
-
-impl Found {
-    fn new(name: fn(&str) -> String) -> Self {
-        Self { name, tensors: HashMap::new(), twice: HashMap::new(), skipped: HashMap::new(), index: None }
-    }
-
-    /// Adds the tensors of one source; `strip` takes the prefix off a name.
-    fn add(&mut self, source: usize, tensors: Vec<TensorInfo>, strip: fn(&str) -> &str) {
-        for info in tensors {
-            let name = strip(&info.name).to_string();
-            if let Some((first, _)) = self.tensors.insert(name.clone(), (source, info)) {
-                self.twice.insert(name, first);
-            }
-        }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name) || self.skipped.contains_key(name)
-    }
-
-    fn take(&mut self, sources: &[Rc<dyn Source>], expected: Expected, config: &Config) -> Result<Planned> {
-        let name = (self.name)(&expected.name);
-        let Some((source, info)) = self.tensors.remove(&name) else {
-            return Err(self.missing(sources[0].name(), name));
-        };
-        if let Some(first) = self.twice.get(&name) {
-            let [first, second] = [*first, source].map(|source| sources[source].name().into());
-            return Err(Error::DuplicateTensor { tensor: info.name, first, second });
-        }
-        if info.shape != expected.shape {
-            return Err(Error::WrongShape {
-                file: sources[source].name().into(),
-                tensor: info.name,
-                expected: expected.shape,
-                found: info.shape,
-            });
-        }
-        let is_gguf_llama = config.family == Family::Llama && name != expected.name;
-        let heads = match expected.name.rsplit('.').nth(1) {
-            Some("q_proj") if is_gguf_llama => Some(config.num_attention_heads),
-            Some("k_proj") if is_gguf_llama => Some(config.num_key_value_heads),
-            _ => None,
-        };
-        let layout = Layout::of(info.dtype);
-        let joined = Vec::new();
-        Ok(Planned { source, info, name: expected.name, role: expected.role, layout, heads, joined })
-    }
-
-    fn missing(&mut self, file: &str, tensor: String) -> Error {
-        if let Some(found) = self.skipped.remove(&tensor) {
-            return Error::UnknownTensorType { file: file.into(), tensor, found };
-        }
-        let in_index = self.index.as_ref().and_then(|index| {
-            let (name, shard) = index.weight_map.iter().find(|(name, _)| strip(name) == tensor)?;
-            let (file, tensor, shard) = (index.file.clone(), name.clone(), shard.clone());
-            Some(Error::MissingFromShard { file, tensor, shard })
-        });
-        in_index.unwrap_or(Error::MissingTensor { file: file.into(), tensor })
-    }
-}
-
-/// The part of a safetensors name that all exports share.
-fn strip(name: &str) -> &str {
-    ["model.language_model.", "language_model.model.", "model."]
-        .into_iter()
-        .find_map(|prefix| name.strip_prefix(prefix))
-        .unwrap_or(name)
-}
-
-/// GGUF's name for one of Hugging Face's.
-fn gguf_name(name: &str) -> String {
-    const PARTS: [(&str, &str); 15] = [
-        ("embed_tokens", "token_embd"),
-        ("layers", "blk"),
-        ("input_layernorm", "attn_norm"),
-        ("post_attention_layernorm", "ffn_norm"),
-        ("self_attn", ""),
-        ("q_proj", "attn_q"),
-        ("k_proj", "attn_k"),
-        ("v_proj", "attn_v"),
-        ("o_proj", "attn_output"),
-        ("q_norm", "attn_q_norm"),
-        ("k_norm", "attn_k_norm"),
-        ("mlp", ""),
-        ("gate_proj", "ffn_gate"),
-        ("up_proj", "ffn_up"),
-        ("down_proj", "ffn_down"),
-    ];
-    if name == "norm.weight" {
-        return "output_norm.weight".into();
-    }
-    let part = |part: &str| {
-        PARTS.iter().find(|(ours, _)| *ours == part).map_or(part.to_string(), |(_, gguf)| (*gguf).into())
-    };
-    name.split('.').map(part).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
 }
 
 async fn read_json(source: &dyn Source) -> Result<Vec<u8>> {

@@ -1,5 +1,7 @@
 //! What the files of a model say of themselves, before any weight is read.
 
-pub mod config;
+mod config;
+mod found;
 pub mod header;
+mod names;
 pub mod split;

@@ -8,8 +8,7 @@
 
 use crate::encoder::Placement;
 use crate::error::{Error, Result};
-use crate::loader::open::header::{Header, Planned};
-use crate::loader::read::sequential::PIECE;
+use crate::loader::open::header::Header;
 use crate::model::Config;
 use crate::text::token_table::KEPT_ROWS;
 use serde::{Serialize, Serializer, ser::SerializeSeq};
@@ -150,20 +149,6 @@ impl Header {
         };
         let rows = 2 * (tokens * self.config.hidden_size * 4) as u64; // and the copy that is on its way
         table + self.loading_bytes(joined).max(kept + rows)
-    }
-}
-
-impl Planned {
-    /// The layer it belongs to.
-    pub fn layer(&self) -> Option<usize> {
-        self.name.strip_prefix("layers.")?.split('.').next()?.parse().ok()
-    }
-
-    /// Host memory while it is read and packed: two pieces as stored, words and scales, and the scales before they are
-    /// rounded, which take twice as much.
-    pub(in crate::loader) fn loading_bytes(&self) -> u64 {
-        let [words, scales] = self.buffers();
-        2 * PIECE + words + 3 * scales
     }
 }
 

@@ -1,7 +1,8 @@
 //! Linear layers of the same input that become one product: as many of a group's first as have the same layout, while
 //! what they become is small enough for one buffer of the device, and for the host, where they wait for each other.
 
-use crate::loader::open::header::{Header, Planned};
+use crate::loader::open::header::Header;
+use crate::loader::planned::Planned;
 use std::collections::HashMap;
 
 /// The groups of a layer, in the order of their outputs.
