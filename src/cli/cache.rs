@@ -100,7 +100,7 @@ impl Open {
         let mut record = vec![0; self.record() as usize];
         while reader.read_exact(&mut record).is_ok() {
             let (key, values) = record.split_at(KEY);
-            let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            let key = hex(key);
             if let Some(text) = keys.get(&key) {
                 let values = values.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
                 run.restore(*text, &values.collect::<Vec<_>>());

@@ -26,11 +26,15 @@ pub struct Embeddings {
 impl Embeddings {
     /// Cosines of all pairs, `[B][B]`.
     pub fn similarity(&self) -> Vec<Vec<f32>> {
-        let dot =
-            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>() as f32;
         let row = |a: &Vec<f32>| self.vectors.iter().map(|b| dot(a, b)).collect();
         self.vectors.iter().map(row).collect()
     }
+}
+
+/// The product of two vectors, summed in f64: the order of the sum doesn't decide between near equals.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    debug_assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
 }
 
 /// `v / |v|`, the length taken in f64.

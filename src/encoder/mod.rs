@@ -11,7 +11,7 @@ mod info;
 mod placement;
 mod settings;
 
-pub(crate) use embeddings::unit;
+pub(crate) use embeddings::{dot, unit};
 pub use embeddings::{Embeddings, LayerVectors};
 pub use info::ModelInfo;
 pub use placement::{Placement, STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};

@@ -4,9 +4,11 @@
 pub mod gguf;
 mod name;
 pub mod safetensors;
+mod sha256;
 pub mod torch;
 
 pub use name::short_name;
+pub use sha256::{hex, sha256_hex};
 
 use crate::error::Result;
 use std::{future::Future, ops::Range, pin::Pin};

@@ -1,7 +1,7 @@
 //! A file read once from front to back in large pieces, hashed on the way.
 
 use crate::error::{Error, Result};
-use crate::format::{Source, TensorInfo};
+use crate::format::{Source, TensorInfo, hex, short_name};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::rc::Rc;
@@ -108,8 +108,8 @@ impl Sequential {
     pub fn sha256(self) -> (String, String) {
         let digits = match self.source.sha256() {
             Some(digits) => digits.into(),
-            None => self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            None => hex(&self.hash.finalize()),
         };
-        (crate::format::short_name(self.source.name()).into(), digits)
+        (short_name(self.source.name()).into(), digits)
     }
 }

@@ -7,7 +7,7 @@ use super::{
     shuffle::Shuffler,
 };
 use crate::error::{Error, Result};
-use crate::ted::sha256_hex;
+use crate::format::sha256_hex;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, str::FromStr};
 

@@ -1,7 +1,8 @@
 //! Two reports on the items they share, matched by caption key and question type: McNemar's test of the items
 //! that one of them alone gets right. Left out are items whose statements are not the same in both.
 
-use super::{Accuracy, ItemResult, Report, letter};
+use super::{Accuracy, ItemResult, Report};
+use crate::ted::score::letter;
 use crate::error::{Error, Result};
 use crate::ted::data::dataset::{CaptionType, QuestionType};
 use crate::ted::statistics::mcnemar;

@@ -1,7 +1,8 @@
 //! Reports that were written before: ours, the reference evaluator's {"summary", "results": [...]}, or a bare
 //! list of scored items. Letters, scores and texts are believed; what follows from them is computed anew.
 
-use super::{ItemResult, Report, letter};
+use super::{ItemResult, Report};
+use crate::ted::score::letter;
 use crate::error::{Error, Result};
 use crate::ted::data::dataset::QuestionType;
 use crate::ted::decode::{self, Fault};

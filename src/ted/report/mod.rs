@@ -6,7 +6,7 @@ mod export;
 mod import;
 
 use super::data::dataset::{CaptionType, QuestionType, Sample};
-use super::run::evaluation::predict;
+use super::score::{is_tie, letter, predict};
 use super::statistics::wilson;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -115,7 +115,7 @@ impl Report {
         let summary = Summary {
             accuracy_statistics: AccuracyStatistics::new(&results),
             average_confidence: confidences.sum::<f64>() / results.len().max(1) as f64,
-            ties: results.iter().filter(|item| item.is_tie()).count(),
+            ties: results.iter().filter(|item| is_tie(&item.all_scores)).count(),
             complete,
         };
         Self { summary, results, provenance }
@@ -194,13 +194,4 @@ impl ItemResult {
             is_correct: predicted == sample.correct,
         }
     }
-
-    fn is_tie(&self) -> bool {
-        self.all_scores.iter().filter(|score| **score == self.confidence_score).count() > 1
-    }
-}
-
-/// A for 0, H for 7, the last an item can have.
-pub fn letter(option: usize) -> String {
-    char::from(b'A' + option as u8).to_string()
 }

@@ -2,10 +2,12 @@
 //! its caption and statements are there: scores = caption . statements, prediction = first maximum.
 
 use super::pending::Pending;
+use crate::encoder::dot;
 use crate::error::Result;
 use crate::ted::data::dataset::Dataset;
 use crate::ted::data::subset::Subset;
 use crate::ted::report::{ItemResult, Report};
+use crate::ted::score::predict;
 use half::bf16;
 use serde_json::Value;
 use std::sync::Arc;
@@ -88,16 +90,4 @@ impl Evaluation {
         });
         Report::new(results.collect(), self.scored == self.scores.len(), provenance)
     }
-}
-
-/// The first index of the maximum.
-pub fn predict(scores: &[f32]) -> usize {
-    let better = |best, i| if scores[i] > scores[best] { i } else { best };
-    (0..scores.len()).fold(0, better)
-}
-
-/// Summed in f64, so that the order of the sum doesn't decide between near equals.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    debug_assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
 }

@@ -5,7 +5,8 @@ pub mod evaluation;
 pub mod pending;
 pub mod study;
 
-use super::{Dataset, Evaluation, Report, Subset, sha256_hex};
+use super::{Dataset, Evaluation, Report, Subset};
+use crate::format::sha256_hex;
 use crate::encoder::{Settings, TextEncoder};
 use crate::error::Result;
 use crate::model::features::softmax;

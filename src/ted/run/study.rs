@@ -7,14 +7,14 @@
 //! ```
 
 use super::batches::Batches;
-use super::evaluation::{dot, predict};
 use super::pending::Pending;
 use super::{provenance, timings};
-use crate::encoder::{LayerVectors, TextEncoder, unit};
+use crate::encoder::{LayerVectors, TextEncoder, dot, unit};
 use crate::error::Result;
 use crate::model::features::softmax;
 use crate::model::{Feature, Pooling};
 use crate::ted::report::Accuracy;
+use crate::ted::score::{is_tie, predict};
 use crate::ted::{Dataset, Subset};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -214,13 +214,10 @@ impl Study {
             let right = |(index, scores): (&usize, &&Vec<f32>)| predict(scores) == sample(*index).correct;
             let correct = scored.iter().zip(&scores).filter(|pair| right(*pair)).count();
             let chance: f64 = scores.iter().map(|scores| 1.0 / scores.len() as f64).sum();
-            let is_tie = |scores: &&&Vec<f32>| {
-                scores.iter().filter(|score| **score == scores[predict(scores)]).count() > 1
-            };
             FeatureScore {
                 feature,
                 accuracy: Accuracy::new(correct, scored.len(), chance / scored.len().max(1) as f64),
-                ties: scores.iter().filter(is_tie).count(),
+                ties: scores.iter().filter(|scores| is_tie(scores)).count(),
             }
         };
         let mut provenance = provenance(encoder, &self.dataset, &self.subset);
