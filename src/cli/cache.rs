@@ -4,6 +4,7 @@
 
 use super::CacheOptions;
 use gran_ted::device::Device;
+use gran_ted::format::hex;
 use gran_ted::ted::Run;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
