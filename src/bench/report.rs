@@ -3,15 +3,15 @@
 use super::Timing;
 use crate::encoder::TextEncoder;
 use crate::model::Part;
+use crate::provenance::Provenance;
 use crate::trial::clock::{Clock, ClockKind};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 /// The figures measured so far.
 #[derive(Clone, Debug, Serialize)]
 pub struct BenchReport {
     /// Model, device, versions.
-    pub provenance: Value,
+    pub provenance: Provenance,
     /// Seconds that it might take, and took.
     pub budget_seconds: f64,
     pub seconds: f64,
@@ -86,7 +86,7 @@ pub const OTHER: &str = "other";
 impl BenchReport {
     pub(super) fn new(encoder: &TextEncoder, budget_seconds: f64, clock: &Clock) -> Self {
         Self {
-            provenance: provenance(encoder),
+            provenance: Provenance::of(encoder),
             budget_seconds,
             seconds: 0.0,
             complete: false,
@@ -206,26 +206,4 @@ impl BenchReport {
             milliseconds: timing,
         }
     }
-}
-
-fn provenance(encoder: &TextEncoder) -> Value {
-    let (config, info, device) = (&encoder.config, &encoder.info, encoder.device());
-    let types = info.tensor_types.iter().map(|(dtype, count)| (format!("{dtype:?}"), json!(count)));
-    let files = info.sha256.iter().map(|(file, sha256)| json!({ "file": file, "sha256": sha256 }));
-    json!({
-        "model": {
-            "name": info.name,
-            "family": config.family.name(),
-            "files": files.collect::<Vec<_>>(),
-            "tensor_types": types.collect::<serde_json::Map<_, _>>(),
-            "num_hidden_layers": config.num_hidden_layers,
-            "hidden_size": config.hidden_size,
-            "intermediate_size": config.intermediate_size,
-            "quantize": info.quantize,
-            "arithmetic": info.arithmetic,
-            "streamed": encoder.is_streamed(),
-        },
-        "device": { "kind": device.kind.name(), "adapter": device.adapter, "software": device.software },
-        "versions": { "gran-ted": env!("CARGO_PKG_VERSION") },
-    })
 }

@@ -11,12 +11,10 @@ use gran_ted::device::{Device, DeviceKind};
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::{Error, Result};
 use gran_ted::format::DiskFile;
-use gran_ted::kernel::Arithmetic;
-use gran_ted::loader::{AdapterFile, Header, Limits, Loading};
+use gran_ted::loader::{AdapterFile, Header, OpenOptions, Opening, OpeningProgress};
 use gran_ted::model::{Feature, Pooling, Precision};
 use gran_ted::quant::Quantize;
-use gran_ted::trial::Tuning;
-use gran_ted::trial::self_test::{check_heads, self_test};
+use gran_ted::trial::self_test::{Tested, test_adapters};
 use indicatif::{ProgressBar, ProgressStyle};
 use pollster::block_on;
 use std::io::Write;
@@ -187,9 +185,13 @@ struct QuantizeOption {
 }
 
 impl QuantizeOption {
+    fn parse(&self) -> Result<Option<Quantize>> {
+        self.quantize.as_ref().map(|name| name.parse()).transpose()
+    }
+
     /// The header of the model at `path`, its weights to be packed as asked for.
     fn header(&self, path: &Path) -> Result<Header> {
-        let quantize = self.quantize.as_ref().map(|name| name.parse::<Quantize>()).transpose()?;
+        let quantize = self.parse()?;
         let header = block_on(Header::read(model_files(path)?))?;
         Ok(match quantize {
             Some(quantize) => header.quantize(quantize),
@@ -230,10 +232,11 @@ struct Choice<'a> {
 }
 
 impl Choice<'_> {
-    /// Loads the adapter, where one is to be used.
-    fn settings(self, encoder: &TextEncoder) -> Result<Settings> {
+    /// Loads the adapter, where one is to be used, onto a device that was `tested`.
+    fn settings(self, encoder: &TextEncoder, mut tested: Tested) -> Result<Settings> {
         let adapter = match &self.adapter {
             Some(file) if self.pooling == "adapter" => {
+                block_on(test_adapters(encoder.device(), &mut tested))?;
                 Some(Rc::new(block_on(file.load(encoder, self.precision))?))
             }
             _ => None,
@@ -291,35 +294,30 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Loads a model with a progress bar; tests the device before it is trusted.
-fn load(path: &Path, options: &LoadOptions) -> Result<TextEncoder> {
-    let arithmetic = options.arithmetic.parse::<Arithmetic>()?;
-    let header = options.quantize.header(path)?.computed_in(arithmetic);
+/// Opens a model with a progress bar; the device is tested before it is trusted.
+fn load(path: &Path, options: &LoadOptions) -> Result<(TextEncoder, Tested)> {
+    let open = OpenOptions {
+        quantize: options.quantize.parse()?,
+        arithmetic: options.arithmetic.parse()?,
+        budget_bytes: options.budget.map(|megabytes| megabytes.saturating_mul(1_000_000)),
+        ..OpenOptions::default()
+    };
+    let header = block_on(Header::read(model_files(path)?))?;
     let device = open_device(&options.device)?;
-    arithmetic.check(&device)?;
-    if device.kind == DeviceKind::Gpu {
-        block_on(self_test(&device))?;
-        block_on(check_heads(&device, header.config.heads()))?;
-        let mut tuning =
-            Tuning::new(&device, &header.layouts(), arithmetic, cache::tiles(&device).as_deref());
-        let mut measured = false;
-        while let Some(progress) = block_on(tuning.step())? {
-            measured |= progress.measured;
+    let opening = Opening::new(header, &device, &open)?;
+    let mut opening = opening.remember(Tested::default(), cache::tiles(&device).as_deref());
+    let bar = bar(opening.plan().download_bytes, "{msg} {bar:32} {bytes}/{total_bytes}", "loading");
+    while let Some(progress) = block_on(opening.step())? {
+        if let OpeningProgress::Weights(progress) = progress {
+            bar.set_position(progress.done);
         }
-        if let Some(tiles) = tuning.finish().filter(|_| measured) {
-            cache::keep_tiles(&device, &tiles);
-        }
-    }
-    let bar = bar(header.info.file_bytes, "{msg} {bar:32} {bytes}/{total_bytes}", "loading");
-    let budget_bytes = options.budget.map(|megabytes| megabytes.saturating_mul(1_000_000));
-    let placement =
-        header.place(Limits { max_buffer_bytes: device.max_buffer_bytes, budget_bytes }, false)?;
-    let mut loading = Loading::new(header, device)?.placed(placement);
-    while let Some(progress) = block_on(loading.step())? {
-        bar.set_position(progress.done);
     }
     bar.finish_and_clear();
-    loading.finish()
+    let opened = opening.finish()?;
+    if let Some(tiles) = opened.tiles.filter(|_| opened.measured) {
+        cache::keep_tiles(&device, &tiles);
+    }
+    Ok((opened.encoder, opened.tested))
 }
 
 /// A bar on standard error; hidden where that is no terminal.

@@ -6,13 +6,15 @@ use crate::error::{Error, Result};
 use crate::kernel;
 use crate::model::{Batch, Config, Decoder, Feature, Part, Pooling};
 use embeddings::{not_finite, unit_bf16};
+mod card;
 mod embeddings;
 mod info;
 mod placement;
 mod settings;
 
-pub(crate) use embeddings::{dot, unit};
+pub use card::{FileCard, ModelCard};
 pub use embeddings::{Embeddings, LayerVectors};
+pub(crate) use embeddings::{dot, unit};
 pub use info::ModelInfo;
 pub use placement::{Placement, STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
 pub use settings::Settings;

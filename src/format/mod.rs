@@ -32,7 +32,7 @@ pub trait Source {
 
 /// How a tensor's elements are stored.
 #[allow(non_camel_case_types)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub enum TensorType {
     F32,
     F16,

@@ -12,6 +12,7 @@ use crate::model::{Config, Weights};
 use crate::quant;
 use burn::tensor::{Tensor, TensorData};
 use half::bf16;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -243,6 +244,44 @@ impl AdapterFile {
         match self.skipped.iter().find(|(name, _)| *name == tensor) {
             Some((_, found)) => Error::UnknownTensorType { file, tensor, found: found.clone() },
             None => Error::MissingTensor { file, tensor },
+        }
+    }
+}
+
+/// The facts of an adapter's file, as a page is told them.
+#[derive(Clone, Debug, Serialize)]
+pub struct AdapterCard {
+    /// The file's name, without its folder.
+    pub name: String,
+    /// The SHA-256 of the file, in hexadecimal digits; empty where the file holds layer weights alone.
+    pub sha256: String,
+    /// `attention`, `mean_mlp` or `layer_weights`.
+    pub kind: &'static str,
+    /// E, values of an embedding.
+    pub dimension: Option<usize>,
+    /// Whether attention pooling rotates its keys; `None` for other kinds.
+    pub rope: Option<bool>,
+    /// Values in the adapter's tensors.
+    pub parameters: u64,
+    /// w, before its softmax; one for each layer.
+    pub layer_weights: Option<Vec<f32>>,
+}
+
+impl AdapterFile {
+    /// The facts of this file and of the adapter that was `loaded` from it.
+    pub fn card(&self, loaded: Option<&Adapter>) -> AdapterCard {
+        let info = loaded.map(|adapter| &adapter.info);
+        AdapterCard {
+            name: self.name().into(),
+            sha256: info.map_or_else(String::new, |info| info.sha256.clone()),
+            kind: info.map_or("layer_weights", |info| info.kind.name()),
+            dimension: info.map(|info| info.dimension),
+            rope: info.and_then(|info| match info.kind {
+                AdapterKind::Attention { rope, .. } => Some(rope),
+                AdapterKind::MeanMlp => None,
+            }),
+            parameters: info.map_or(0, |info| info.parameters),
+            layer_weights: self.layer_weights.clone(),
         }
     }
 }

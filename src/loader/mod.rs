@@ -6,12 +6,15 @@
 
 mod adapter;
 mod open;
+mod opening;
 mod plan;
 mod planned;
 mod read;
 
-pub use adapter::AdapterFile;
+pub use adapter::{AdapterCard, AdapterFile};
 pub use open::header::Header;
 pub use open::split::Part;
-pub use plan::fit::{Fit, Limits, SLOTS};
+pub use opening::{OpenOptions, Opened, Opening, OpeningProgress};
+pub use plan::fit::{Fit, Limits, SLOTS, Sentence};
+pub use plan::plan::Plan;
 pub use read::loading::{Loading, Progress};

@@ -17,7 +17,7 @@ pub fn bench(
     as_json: bool,
     options: &LoadOptions,
 ) -> Result<ExitCode> {
-    let encoder = load(model, options)?;
+    let (encoder, _) = load(model, options)?;
     let mut options = BenchOptions::new(&encoder, seconds);
     if !tokens.is_empty() {
         options.tokens = tokens.to_vec();
@@ -40,10 +40,9 @@ pub fn bench(
 
 fn table(report: &BenchReport) -> String {
     let figure = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.1}"));
-    let device = &report.provenance["device"];
     let mut text = format!(
         "device              {}\npeak                {} GFLOP/s multiply-add, {} GB/s copy\n",
-        device["adapter"].as_str().unwrap_or_default(),
+        report.provenance.device_name().unwrap_or_default(),
         figure(report.peak.gflops),
         figure(report.peak.copy_gb_per_second),
     );

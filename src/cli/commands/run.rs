@@ -3,9 +3,10 @@
 use crate::cli::cache::Cache;
 use crate::cli::{CacheOptions, Options, bar, load, print};
 use gran_ted::error::{Error, Result};
+use gran_ted::provenance::{Provenance, Timings};
 use gran_ted::ted::{Accuracy, Dataset, Report, Run, Subset};
 use pollster::block_on;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ pub const INTERRUPTED: u8 = 130;
 
 pub fn embed(model: &Path, texts: &[String], as_json: bool, options: &Options) -> Result<ExitCode> {
     let choice = options.check()?;
-    let encoder = load(model, &options.load)?;
-    let settings = choice.settings(&encoder)?;
+    let (encoder, tested) = load(model, &options.load)?;
+    let settings = choice.settings(&encoder, tested)?;
     let embeddings = block_on(encoder.embed(texts, &settings))?;
     for (index, _) in embeddings.truncated.iter().enumerate().filter(|(_, truncated)| **truncated) {
         eprintln!("warning: text {} was cut to {} tokens", index + 1, encoder.info.max_length);
@@ -68,8 +69,8 @@ pub fn evaluate(
     out.iter().try_for_each(|path| probe(path))?;
 
     // 2. The run, until it is done or Ctrl-C is pressed.
-    let encoder = load(model, &options.load)?;
-    let settings = choice.settings(&encoder)?;
+    let (encoder, tested) = load(model, &options.load)?;
+    let settings = choice.settings(&encoder, tested)?;
     let mut run = Run::new(&encoder, dataset, &subset, settings)?;
     let mut cache = Cache::open(cache, &run);
     cache.restore(&mut run);
@@ -179,14 +180,14 @@ fn table(report: &Report) -> String {
         format!("{name:<22} {}  {:>5} of {}\n", percent(of), of.correct, of.total)
     };
     let statistics = &report.summary.accuracy_statistics;
-    let stated =
-        |pointer: &str| report.provenance.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let nothing = Provenance::default();
+    let provenance = report.provenance.as_ref().unwrap_or(&nothing);
     let mut text = format!(
         "{}, {}, {} pooling; subset {}\n\n",
-        stated("/model/name"),
-        stated("/feature"),
-        stated("/pooling"),
-        stated("/subset/id"),
+        provenance.model_name().unwrap_or_default(),
+        provenance.feature.as_deref().unwrap_or_default(),
+        provenance.pooling.as_deref().unwrap_or_default(),
+        provenance.subset_id().unwrap_or_default(),
     );
     for group in [&statistics.question_type_accuracy, &statistics.caption_type_accuracy] {
         group.iter().for_each(|(name, of)| text += &row(name, of));
@@ -197,15 +198,13 @@ fn table(report: &Report) -> String {
     if report.summary.ties > 0 {
         text += &format!("{:<22} {:>6}\n", "ties at the top", report.summary.ties);
     }
-    let timings = &report.provenance["timings"];
-    text += &format!(
-        "{:<22} {} tokens in {:.1} s, {:.0} tokens/s on {}\n",
-        "encoded",
-        timings["tokens"],
-        timings["seconds"].as_f64().unwrap_or_default(),
-        timings["tokens_per_second"].as_f64().unwrap_or_default(),
-        stated("/device/adapter"),
-    );
+    if let Some(Timings { tokens, seconds, tokens_per_second, .. }) = provenance.timings {
+        text += &format!(
+            "{:<22} {tokens} tokens in {seconds:.1} s, {tokens_per_second:.0} tokens/s on {}\n",
+            "encoded",
+            provenance.device_name().unwrap_or_default(),
+        );
+    }
     if !report.summary.complete {
         text += "stopped early: the report covers the items above only\n";
     }

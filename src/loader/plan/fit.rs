@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::loader::open::header::Header;
 use crate::model::Config;
 use crate::text::token_table::KEPT_ROWS;
-use serde::{Serialize, Serializer, ser::SerializeSeq};
+use serde::{Serialize, Serializer};
 
 /// Layers on the device at once where they are streamed: one computes while the next is filled.
 pub const SLOTS: usize = 2;
@@ -188,16 +188,22 @@ fn problems(fit: &Fit, limits: Limits) -> Vec<Error> {
     problems
 }
 
-/// As a page shows errors: `{code, message}`.
+/// An error as a page shows it.
+#[derive(Debug, Serialize)]
+pub struct Sentence {
+    /// The name of the error's variant.
+    pub code: String,
+    /// What is wrong, in a sentence.
+    pub message: String,
+}
+
+impl Sentence {
+    /// The code and the message of `error`.
+    pub fn of(error: &Error) -> Self {
+        Self { code: error.code(), message: error.to_string() }
+    }
+}
+
 fn sentences<S: Serializer>(problems: &[Error], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Sentence {
-        code: String,
-        message: String,
-    }
-    let mut list = serializer.serialize_seq(Some(problems.len()))?;
-    for problem in problems {
-        list.serialize_element(&Sentence { code: problem.code(), message: problem.to_string() })?;
-    }
-    list.end()
+    serializer.collect_seq(problems.iter().map(Sentence::of))
 }

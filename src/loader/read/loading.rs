@@ -14,7 +14,7 @@ use crate::text::token_table::TokenTable;
 const UPLOAD_WINDOW: u64 = 64 << 20;
 
 /// How far a load is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Progress {
     /// Bytes read.
     pub done: u64,

@@ -2,9 +2,10 @@
 //! that one of them alone gets right. Left out are items whose statements are not the same in both.
 
 use super::{Accuracy, ItemResult, Report};
-use crate::ted::score::letter;
 use crate::error::{Error, Result};
+use crate::provenance::Provenance;
 use crate::ted::data::dataset::{CaptionType, QuestionType};
+use crate::ted::score::letter;
 use crate::ted::statistics::mcnemar;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -193,11 +194,10 @@ fn changed(pair: &Pair) -> Option<ChangedItem> {
 
 /// That the reports are of different files, where both say of which; items are matched all the same.
 fn other_data(first: &Report, second: &Report) -> Option<String> {
-    let fact = |report: &Report, key: &str| Some(report.provenance["dataset"][key].as_str()?.to_string());
     let [first, second] = [first, second].map(|report| {
-        let sha256 = fact(report, "sha256")?;
-        let file = fact(report, "file").unwrap_or_else(|| "a data set".into());
-        Some((format!("{file} (SHA-256 {}…)", sha256.get(..12).unwrap_or(&sha256)), sha256))
+        let [file, sha256] = report.provenance.as_ref()?.dataset_words();
+        let (file, sha256) = (file.unwrap_or("a data set"), sha256?);
+        Some((format!("{file} (SHA-256 {}…)", sha256.get(..12).unwrap_or(sha256)), sha256))
     });
     let ((first, first_hash), (second, second_hash)) = (first?, second?);
     let note = || format!("The reports are of different data sets: {first} and {second}.");
@@ -206,8 +206,9 @@ fn other_data(first: &Report, second: &Report) -> Option<String> {
 
 /// What an error calls a report.
 fn name(report: &Report) -> String {
-    let model = report.provenance["model"]["name"].as_str().unwrap_or("a report without provenance");
-    match report.provenance["feature"].as_str() {
+    let stated = report.provenance.as_ref();
+    let model = stated.and_then(Provenance::model_name).unwrap_or("a report without provenance");
+    match stated.and_then(|stated| stated.feature.as_deref()) {
         Some(feature) => format!("{model}, {feature}"),
         None => model.into(),
     }

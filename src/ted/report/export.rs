@@ -1,6 +1,7 @@
 //! A report as rows for other programs: the accuracies as CSV (RFC 4180), the items as JSON Lines.
 
 use super::{Accuracy, ItemResult, Report};
+use crate::provenance::Provenance;
 use serde::Serialize;
 
 /// An item as a row: which subset it is of comes last.
@@ -40,7 +41,7 @@ impl Report {
 
     /// Empty where the report does not say.
     fn subset_id(&self) -> &str {
-        self.provenance["subset"]["id"].as_str().unwrap_or_default()
+        self.provenance.as_ref().and_then(Provenance::subset_id).unwrap_or_default()
     }
 }
 

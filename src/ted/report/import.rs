@@ -2,10 +2,12 @@
 //! list of scored items. Letters, scores and texts are believed; what follows from them is computed anew.
 
 use super::{ItemResult, Report};
-use crate::ted::score::letter;
 use crate::error::{Error, Result};
+use crate::provenance::{FORMAT, Provenance};
 use crate::ted::data::dataset::QuestionType;
 use crate::ted::decode::{self, Fault};
+use crate::ted::score::letter;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -32,6 +34,16 @@ fn read(bytes: &[u8]) -> Result<Report, Fault> {
     let provenance = json.get_mut("provenance").map(Value::take).unwrap_or_default();
     if !(provenance.is_null() || provenance.is_object()) {
         return Err(Fault::new("`provenance`", "an object or null", "another value"));
+    }
+    let provenance = Option::<Provenance>::deserialize(provenance).unwrap_or_default();
+    if let Some(found) =
+        provenance.as_ref().and_then(|stated| stated.format).filter(|format| *format > FORMAT)
+    {
+        return Err(Fault::new(
+            "`provenance.format`",
+            "at most 1, the newest that this version reads",
+            found.to_string(),
+        ));
     }
     let complete = match json.pointer("/summary/complete") {
         None => true,

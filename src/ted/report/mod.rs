@@ -8,8 +8,8 @@ mod import;
 use super::data::dataset::{CaptionType, QuestionType, Sample};
 use super::score::{is_tie, letter, predict};
 use super::statistics::wilson;
+use crate::provenance::Provenance;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What an evaluation found.
@@ -20,7 +20,7 @@ pub struct Report {
     /// Every scored item.
     pub results: Vec<ItemResult>,
     /// What was evaluated, with what, on what.
-    pub provenance: Value,
+    pub provenance: Option<Provenance>,
 }
 
 /// The numbers of a report.
@@ -110,7 +110,7 @@ pub struct ItemResult {
 
 impl Report {
     /// Sums up `results`.
-    pub(super) fn new(results: Vec<ItemResult>, complete: bool, provenance: Value) -> Self {
+    pub(super) fn new(results: Vec<ItemResult>, complete: bool, provenance: Option<Provenance>) -> Self {
         let confidences = results.iter().map(|item| f64::from(item.confidence_score));
         let summary = Summary {
             accuracy_statistics: AccuracyStatistics::new(&results),

@@ -4,12 +4,12 @@
 use super::pending::Pending;
 use crate::encoder::dot;
 use crate::error::Result;
+use crate::provenance::Provenance;
 use crate::ted::data::dataset::Dataset;
 use crate::ted::data::subset::Subset;
 use crate::ted::report::{ItemResult, Report};
 use crate::ted::score::predict;
 use half::bf16;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// The items of a subset, and what is known of them so far.
@@ -81,7 +81,7 @@ impl Evaluation {
     }
 
     /// The report on the items scored so far, with `provenance` as given.
-    pub fn report(&self, provenance: Value) -> Report {
+    pub fn report(&self, provenance: Option<Provenance>) -> Report {
         let scored = self.scores.iter().enumerate().filter(|(_, scores)| !scores.is_empty());
         let results = scored.map(|(index, scores)| {
             let sample = &self.dataset.samples[self.pending.items()[index].sample];

@@ -6,13 +6,15 @@ pub mod pending;
 pub mod study;
 
 use super::{Dataset, Evaluation, Report, Subset};
-use crate::format::sha256_hex;
 use crate::encoder::{Settings, TextEncoder};
 use crate::error::Result;
-use crate::model::features::softmax;
+use crate::format::sha256_hex;
 use crate::model::{Feature, Pooling};
+use crate::provenance::{
+    AdapterProvenance, Build, DatasetProvenance, LayerWeights, Provenance, SubsetProvenance, Timings,
+};
 use batches::Batches;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use web_time::Instant;
 
@@ -186,84 +188,54 @@ impl Run {
 
     /// The report on what is scored so far.
     pub fn report(&self, encoder: &TextEncoder) -> Report {
-        self.evaluation.report(self.provenance(encoder))
+        self.evaluation.report(Some(self.provenance(encoder)))
     }
 
     /// What was evaluated, with what, on what.
-    fn provenance(&self, encoder: &TextEncoder) -> Value {
+    fn provenance(&self, encoder: &TextEncoder) -> Provenance {
         let weights = match &self.settings.feature {
-            Feature::Weighted(weights) => json!({ "logits": weights, "softmax": softmax(weights) }),
-            _ => Value::Null,
+            Feature::Weighted(weights) => Some(LayerWeights::of(weights)),
+            _ => None,
         };
-        let adapter = self.settings.pooling.adapter().map(|adapter| {
-            let info = &adapter.info;
-            json!({
-                "file": info.name,
-                "sha256": info.sha256,
-                "kind": info.kind.name(),
-                "dimension": info.dimension,
-            })
-        });
-        let mut timings = timings(&self.batches);
-        timings.insert("restored".into(), json!(self.restored));
-        let mut provenance = provenance(encoder, &self.dataset, &self.subset);
-        let own = json!({
-            "feature": self.settings.feature.to_string(),
-            "layer_weights": weights,
-            "pooling": self.settings.pooling.to_string(),
-            "adapter": adapter,
-            "reference_precision": self.settings.rounds(),
-            "truncated_texts": self.truncated,
-            "timings": timings,
-        });
-        if let Value::Object(own) = own {
-            provenance.extend(own);
+        let adapter = self.settings.pooling.adapter().map(|adapter| AdapterProvenance::of(&adapter.info));
+        Provenance {
+            feature: Some(self.settings.feature.to_string()),
+            layer_weights: Some(weights),
+            pooling: Some(self.settings.pooling.to_string()),
+            adapter: Some(adapter),
+            reference_precision: Some(self.settings.rounds()),
+            truncated_texts: Some(self.truncated),
+            timings: Some(Timings { restored: Some(self.restored), ..timings(&self.batches) }),
+            ..provenance(encoder, &self.dataset, &self.subset)
         }
-        Value::Object(provenance)
     }
 }
 
-/// What every study of an encoder on a data set states.
-pub(super) fn provenance(encoder: &TextEncoder, dataset: &Dataset, subset: &Subset) -> Map<String, Value> {
-    let info = &encoder.info;
-    let device = encoder.device();
-    let types = info.tensor_types.iter().map(|(dtype, count)| (format!("{dtype:?}"), json!(count)));
-    let files = info.sha256.iter().map(|(file, sha256)| json!({ "file": file, "sha256": sha256 }));
-    let facts = json!({
-        "model": {
-            "name": info.name,
-            "family": encoder.config.family.name(),
-            "files": files.collect::<Vec<_>>(),
-            "tensor_types": types.collect::<Map<_, _>>(),
-            "num_hidden_layers": encoder.config.num_hidden_layers,
-            "hidden_size": encoder.config.hidden_size,
-            "max_length": info.max_length,
-            "quantize": info.quantize,
-            "arithmetic": info.arithmetic,
-        },
-        "dataset": { "file": dataset.file, "sha256": dataset.sha256 },
-        "subset": { "id": subset.id(&dataset.sha256), "definition": subset.to_string() },
-        "device": { "kind": device.kind.name(), "adapter": device.adapter, "software": device.software },
-        "versions": { "gran-ted": env!("CARGO_PKG_VERSION") },
-    });
-    match facts {
-        Value::Object(facts) => facts,
-        _ => unreachable!("made as an object"),
-    }
+/// What every result of an encoder on a data set states.
+fn provenance(encoder: &TextEncoder, dataset: &Dataset, subset: &Subset) -> Provenance {
+    let dataset_provenance = DatasetProvenance {
+        file: Some(dataset.file.clone()),
+        sha256: Some(dataset.sha256.clone()),
+        ..DatasetProvenance::default()
+    };
+    let subset = SubsetProvenance {
+        id: Some(subset.id(&dataset.sha256)),
+        definition: Some(subset.to_string()),
+        ..SubsetProvenance::default()
+    };
+    Provenance { dataset: Some(dataset_provenance), subset: Some(subset), ..Provenance::of(encoder) }
 }
 
 /// What was encoded, and how fast.
-pub(super) fn timings(batches: &Batches) -> Map<String, Value> {
+fn timings(batches: &Batches) -> Timings {
     let seconds = batches.spent.as_secs_f64();
-    let speed = if seconds > 0.0 { batches.tokens as f64 / seconds } else { 0.0 };
-    [
-        ("texts".to_string(), json!(batches.texts)),
-        ("tokens".to_string(), json!(batches.tokens)),
-        ("seconds".to_string(), json!(seconds)),
-        ("tokens_per_second".to_string(), json!(speed)),
-    ]
-    .into_iter()
-    .collect()
+    Timings {
+        texts: batches.texts,
+        tokens: batches.tokens,
+        seconds,
+        tokens_per_second: if seconds > 0.0 { batches.tokens as f64 / seconds } else { 0.0 },
+        restored: None,
+    }
 }
 
 fn scope(encoder: &TextEncoder, settings: &Settings) -> Value {
@@ -283,7 +255,7 @@ fn scope(encoder: &TextEncoder, settings: &Settings) -> Value {
         "adapter": settings.pooling.adapter().map(|adapter| &adapter.info.sha256),
         "rounded": settings.rounds(),
         "device": [device.kind.name(), device.adapter.as_str()],
-        "version": env!("CARGO_PKG_VERSION"),
+        "build": Build::current().id(),
     })
 }
 

@@ -13,11 +13,11 @@ use crate::encoder::{LayerVectors, TextEncoder, dot, unit};
 use crate::error::Result;
 use crate::model::features::softmax;
 use crate::model::{Feature, Pooling};
+use crate::provenance::Provenance;
 use crate::ted::report::Accuracy;
 use crate::ted::score::{is_tie, predict};
 use crate::ted::{Dataset, Subset};
 use serde::Serialize;
-use serde_json::{Value, json};
 use std::sync::Arc;
 use web_time::Instant;
 
@@ -75,7 +75,7 @@ pub struct LayerReport {
     /// The scored items, in order.
     pub items: Vec<StudyItem>,
     /// What was studied, with what, on what.
-    pub provenance: Value,
+    pub provenance: Provenance,
 }
 
 /// A study under way: step until there is nothing left, report at any time.
@@ -220,9 +220,11 @@ impl Study {
                 ties: scores.iter().filter(|scores| is_tie(scores)).count(),
             }
         };
-        let mut provenance = provenance(encoder, &self.dataset, &self.subset);
-        provenance.insert("timings".into(), Value::Object(timings(&self.batches)));
-        provenance.insert("complete".into(), json!(scored.len() == self.scores.len()));
+        let provenance = Provenance {
+            timings: Some(timings(&self.batches)),
+            complete: Some(scored.len() == self.scores.len()),
+            ..provenance(encoder, &self.dataset, &self.subset)
+        };
         LayerReport {
             features: self.features(layers).into_iter().enumerate().map(feature_score).collect(),
             pooling: self.pooling.to_string(),
@@ -240,7 +242,7 @@ impl Study {
                     }
                 })
                 .collect(),
-            provenance: Value::Object(provenance),
+            provenance,
         }
     }
 
