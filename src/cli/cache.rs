@@ -2,7 +2,7 @@
 //! a line of the scope's JSON, then records of equal length: SHA-256 of the text (32 bytes), the vector (f32, little-endian).
 //! A cache that can't be used is said and left alone: it is never a reason to lose a run.
 
-use super::CacheOptions;
+use super::args::CacheOptions;
 use gran_ted::device::Device;
 use gran_ted::format::hex;
 use gran_ted::ted::Run;

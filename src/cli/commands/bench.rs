@@ -1,7 +1,9 @@
 //! `gran-ted bench`: what the device can do, and what each part of the model makes of it.
 
-use super::run::{INTERRUPTED, stop_on_interrupt, to_json};
-use crate::cli::{LoadOptions, bar, load, print};
+use crate::cli::args::LoadOptions;
+use crate::cli::interrupt::{INTERRUPTED, stop_on_interrupt};
+use crate::cli::load::load;
+use crate::cli::output::{STDOUT, bar, print, to_json};
 use gran_ted::bench::{Bench, BenchOptions, BenchReport, MODEL, Row, Timing};
 use gran_ted::error::Result;
 use gran_ted::trial::clock::ClockKind;
@@ -34,7 +36,7 @@ pub fn bench(
     bar.finish_and_clear();
 
     let report = bench.report();
-    print(&if as_json { to_json(Path::new("standard output"), report)? } else { table(report) });
+    print(&if as_json { to_json(Path::new(STDOUT), report)? } else { table(report) });
     Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
 }
 

@@ -1,6 +1,7 @@
 //! `gran-ted inspect`: what a file's header says, without reading its weights.
 
-use crate::cli::{QuantizeOption, print};
+use crate::cli::args::QuantizeOption;
+use crate::cli::output::print;
 use gran_ted::error::Result;
 use gran_ted::loader::{Fit, Header, Limits, SLOTS};
 use serde_json::{Map, Value, json};

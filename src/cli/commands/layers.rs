@@ -1,7 +1,10 @@
 //! `gran-ted layers`: the score of every layer and mix from one pass.
 
-use super::run::{INTERRUPTED, open_dataset, probe, stop_on_interrupt, to_json, write};
-use crate::cli::{LoadOptions, bar, load, open_layer_weights, print};
+use crate::cli::args::LoadOptions;
+use crate::cli::dataset::open_dataset;
+use crate::cli::interrupt::{INTERRUPTED, stop_on_interrupt};
+use crate::cli::load::{load, open_layer_weights};
+use crate::cli::output::{bar, print, probe, to_json, write};
 use gran_ted::error::Result;
 use gran_ted::model::Pooling;
 use gran_ted::provenance::Timings;
