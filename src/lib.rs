@@ -12,6 +12,8 @@
 //!
 //! Imports point down: frontends (`main`, `web`) -> `ted`, `bench` -> `encoder` -> `loader`, `model` -> `kernel`, `format`.
 
+#![warn(missing_docs)]
+
 pub mod bench;
 pub mod device;
 pub mod encoder;

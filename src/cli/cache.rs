@@ -1,6 +1,6 @@
 //! Finished vectors on disk, so that a stopped run goes on where it was. One file for each scope:
 //! a line of the scope's JSON, then records of equal length: SHA-256 of the text (32 bytes), the vector (f32, little-endian).
-//! A cache that can't be used is said and left alone: it is never a reason to lose a run.
+//! An unusable cache is reported and ignored: it never costs a run.
 
 use super::args::CacheOptions;
 use gran_ted::device::Device;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 const KEY: usize = 32;
 
-/// The open file of a run's scope; none where there is no cache.
+/// The open file of a run's scope; `None` inside where there is no cache.
 pub struct Cache(Option<Open>);
 
 struct Open {
@@ -47,7 +47,7 @@ impl Cache {
         self.0.is_some()
     }
 
-    /// Gives the run what is stored of its texts.
+    /// Gives the run the stored vectors of its texts.
     pub fn restore(&mut self, run: &mut Run) {
         let Some(open) = &mut self.0 else { return };
         match open.restore(run) {
@@ -120,12 +120,12 @@ impl Open {
     }
 }
 
-/// What was measured of the adapter's kernels, if it was.
+/// The tiles that were measured on this adapter; `None` where there are none.
 pub fn tiles(device: &Device) -> Option<String> {
     std::fs::read_to_string(tiles_path(device)?).ok()
 }
 
-/// Keeps it. Where that can't be, it is measured again the next time.
+/// Keeps the tiles of this adapter. Where that fails, they are measured again the next time.
 pub fn keep_tiles(device: &Device, tiles: &str) {
     if let Some(path) = tiles_path(device)
         && let Some(folder) = path.parent()

@@ -33,7 +33,7 @@ impl QuantizeOption {
 }
 
 impl Options {
-    /// What can be wrong before the model is loaded.
+    /// Checks everything that can be checked before the model is loaded.
     pub fn check(&self) -> Result<Choice<'_>> {
         let adapter = self.adapter.as_deref().map(open_adapter).transpose()?;
         let weights = match &self.layer_weights {

@@ -1,4 +1,4 @@
-//! What commands print and write.
+//! The output of commands: lines, tables, progress bars, files.
 
 use gran_ted::error::{Error, Result};
 use gran_ted::ted::Accuracy;
@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
 use std::path::Path;
 
-/// What an error calls the place that is printed to.
+/// The name of the standard output in errors.
 pub const STDOUT: &str = "standard output";
 
 /// A bar on standard error; hidden where that is no terminal.

@@ -42,12 +42,12 @@ impl std::str::FromStr for DeviceKind {
     }
 }
 
-/// Memory as the runtime counts it, in bytes.
+/// Device memory as the runtime counts it, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceMemory {
-    /// Of tensors.
+    /// Bytes of live tensors.
     pub in_use: u64,
-    /// Taken from the device: with the pages that are kept for the next tensors.
+    /// Bytes taken from the device, including pages that are kept for the next tensors.
     pub reserved: u64,
 }
 
@@ -55,7 +55,7 @@ pub struct DeviceMemory {
 #[derive(Clone, Debug)]
 pub struct Device {
     burn: burn::tensor::Device,
-    /// What was asked for.
+    /// The kind that was asked for.
     pub kind: DeviceKind,
     /// The adapter's name and driver, as it gives them.
     pub adapter: String,
@@ -65,7 +65,7 @@ pub struct Device {
     pub has_f16: bool,
     /// The largest buffer that one binding may hold, in bytes.
     pub max_buffer_bytes: Option<u64>,
-    /// Weights are taken from the pools of activations: they go with their layer.
+    /// Allocates weights from the activation pools: streamed weights are dropped with their layer.
     transient: bool,
 }
 
@@ -83,7 +83,7 @@ impl Device {
         }
     }
 
-    /// The GPU that wgpu prefers, with the adapter's own limits. Once a process (or a worker): later calls fail.
+    /// The GPU that wgpu prefers, with the adapter's own limits. Call it once in a process or worker; a second call fails.
     ///
     /// # Errors
     /// [`Error::NoGpu`] where there is none, or none that can be used.
@@ -123,19 +123,19 @@ impl Device {
         }
     }
 
-    /// A GPU under the name that the page knows its adapter by: wgpu sees none in most browsers.
+    /// Gives a GPU the name that the page knows its adapter by: wgpu sees no name in most browsers.
     #[must_use]
     pub fn named(self, adapter: Option<String>) -> Self {
         let named = adapter.filter(|name| self.kind == DeviceKind::Gpu && !name.is_empty());
         Self { adapter: named.unwrap_or(self.adapter), ..self }
     }
 
-    /// Whether it has several tiles for a product, of which the fastest is to be measured.
+    /// Whether products have several tiles on this device, of which the fastest has to be measured.
     pub(crate) fn is_tuned(&self) -> bool {
         self.kind == DeviceKind::Gpu && !class::is_software()
     }
 
-    /// What the process holds of it; `None` on the CPU, where nobody counts.
+    /// Device memory that this process holds; `None` on the CPU, which does not count it.
     pub fn memory(&self) -> Option<DeviceMemory> {
         let usage = self.burn.memory_pool_usage()?;
         Some(DeviceMemory { in_use: usage.bytes_in_use, reserved: usage.bytes_reserved })
@@ -146,7 +146,7 @@ impl Device {
         &self.burn
     }
 
-    /// The same device for weights that are dropped after their layer.
+    /// This device, for weights that are dropped after their layer.
     pub(crate) fn transient(&self) -> Self {
         Self { transient: true, ..self.clone() }
     }
@@ -172,14 +172,14 @@ impl Device {
         read_back(Tensor::zeros([1, 1], &self.burn)).await.map(drop)
     }
 
-    /// Gives the device `work`, waits, and tells the seconds that it took by the device's own clock; `None` where it has
-    /// none, or didn't look at it.
+    /// Runs `work` on the device and waits for it. Gives its seconds by the device's own clock; `None` where the device has
+    /// no clock, or the runtime did not read it.
     ///
     /// # Errors
     /// [`Error::Device`] with the device's own words.
     pub(crate) async fn seconds(&self, work: impl FnOnce() + Send) -> Result<Option<f64>> {
         let ((), duration) = self.burn.profile(work).map_err(|e| failed(&format!("{e:?}")))?;
-        self.wait().await?; // tells of a lost device, where the duration would panic
+        self.wait().await?; // reports a lost device, where the duration would panic
         if duration.timing_method() == TimingMethod::System {
             return Ok(None);
         }
@@ -196,8 +196,8 @@ pub(crate) async fn read_back(tensor: Tensor<2>) -> Result<Vec<f32>> {
     data.try_into_vec().map_err(|e| failed(&format!("{e:?}")))
 }
 
-/// From the runtime's words: a chain of causes, the first of them last, and a backtrace. A lost device is called poisoned,
-/// or its result cannot be mapped.
+/// The error in the words of the runtime: a chain of causes, whose first one stands last, and a backtrace. A lost device is
+/// called poisoned, or its result cannot be mapped.
 fn failed(words: &str) -> Error {
     let causes = words.split("\nBacktrace").next().unwrap_or_default();
     let first =

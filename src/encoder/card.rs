@@ -1,4 +1,4 @@
-//! The facts of a loaded model, as a page or a script is told them.
+//! The facts of a loaded model, for a page or a script.
 
 use super::TextEncoder;
 use crate::device::DeviceMemory;
@@ -41,9 +41,9 @@ pub struct ModelCard {
     pub streamed: bool,
     /// How dense weights were packed while they were loaded.
     pub quantize: Option<Quantize>,
-    /// What products with packed weights are computed in.
+    /// The arithmetic of products with packed weights.
     pub arithmetic: Arithmetic,
-    /// How many of the used tensors have which type.
+    /// The number of used tensors of each type.
     pub tensor_types: BTreeMap<TensorType, usize>,
     /// The SHA-256 of the first weight file.
     pub sha256: String,

@@ -3,19 +3,19 @@
 use crate::error::{Error, Result};
 use half::bf16;
 
-/// A text's layers, each pooled: what every training-free feature can be made from.
+/// The pooled layers of one text. Every training-free feature can be made from them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerVectors {
-    /// `[L + 1][D]`: h_0 to h_L.
+    /// Pooled h_0 to h_L, `[L + 1][D]`.
     pub hidden: Vec<Vec<f32>>,
-    /// `[L][D]`: LayerNorm(h_1) to LayerNorm(h_L).
+    /// Pooled LayerNorm(h_1) to LayerNorm(h_L), `[L][D]`.
     pub normed: Vec<Vec<f32>>,
 }
 
-/// The vectors of some texts.
+/// The vectors of several texts. The three lists are parallel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {
-    /// `[B][E]`, each of unit length.
+    /// One vector per text, `[B][E]`, each of unit length.
     pub vectors: Vec<Vec<f32>>,
     /// Tokens of each text, after cutting.
     pub tokens: Vec<usize>,
@@ -24,7 +24,7 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// Cosines of all pairs, `[B][B]`.
+    /// The cosines of all pairs of texts, `[B][B]`.
     pub fn similarity(&self) -> Vec<Vec<f32>> {
         let row = |a: &Vec<f32>| self.vectors.iter().map(|b| dot(a, b)).collect();
         self.vectors.iter().map(row).collect()
@@ -46,7 +46,7 @@ pub(crate) fn unit(v: &[f32]) -> Result<Vec<f32>> {
     Ok(v.iter().map(|x| (*x as f64 / length.max(f64::MIN_POSITIVE)) as f32).collect())
 }
 
-/// The same with values, length and quotients rounded to bfloat16.
+/// As [`unit`], with values, length and quotients rounded to bfloat16.
 pub(super) fn unit_bf16(v: &[f32]) -> Result<Vec<f32>> {
     let round = |x: f32| bf16::from_f32(x).to_f32();
     let v: Vec<f32> = v.iter().map(|x| round(*x)).collect();

@@ -1,4 +1,4 @@
-//! The facts of a model beside its configuration: what its files hold and how they are computed with.
+//! The facts of a model that its configuration does not hold: its files, their types, its arithmetic.
 
 use crate::format::TensorType;
 use crate::kernel::Arithmetic;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// The facts of a model that reports and people are told.
 #[derive(Clone, Debug)]
 pub struct ModelInfo {
-    /// The weight file's name, without folder, host and query: reports and links are passed on.
+    /// The name of the weight file without folder, host and query, as reports and links show it to others.
     pub name: String,
     /// Bytes of all weight files.
     pub file_bytes: u64,
@@ -16,14 +16,14 @@ pub struct ModelInfo {
     pub device_bytes: u64,
     /// Values in the tensors that are used, the token table among them.
     pub parameters: u64,
-    /// How many of the used tensors have which type.
+    /// The number of used tensors of each type.
     pub tensor_types: BTreeMap<TensorType, usize>,
     /// How dense matrices are packed while they are loaded.
     pub quantize: Option<Quantize>,
-    /// What the decoder's products with packed matrices are computed in.
+    /// The arithmetic of the decoder's products with packed matrices.
     pub arithmetic: Arithmetic,
     /// Tokens that a text is cut to.
     pub max_length: usize,
-    /// Name, as `name`, and SHA-256 of each weight file; empty before they were read.
+    /// The name and the SHA-256 of each weight file; empty until the weights are read.
     pub sha256: Vec<(String, String)>,
 }

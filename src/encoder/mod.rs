@@ -24,10 +24,10 @@ use crate::text::token_table::TokenTable;
 use crate::text::tokenizer::{Encoded, Tokenizer};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
-/// Values brought back from the device at once: 64 MB, half of what any device has in one buffer.
+/// Values brought back from the device at once: 64 MB, half of the largest buffer that every device allows.
 const READ_BACK: usize = 16 << 20;
 
-/// What a [`TextEncoder`] is made of.
+/// The parts that a loader hands to a [`TextEncoder`].
 pub(crate) struct Parts {
     pub config: Config,
     pub info: ModelInfo,
@@ -41,7 +41,9 @@ pub(crate) struct Parts {
 
 /// A loaded text encoder.
 pub struct TextEncoder {
+    /// The sizes and options of the decoder.
     pub config: Config,
+    /// The facts of the files it was loaded from.
     pub info: ModelInfo,
     device: Device,
     tokenizer: Option<Tokenizer>,
@@ -51,7 +53,7 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Puts together what a loader has read.
+    /// Puts together the parts that a loader has read.
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { config, info, device, tokenizer, token_table, decoder, placement } = parts;
         Self { config, info, device, tokenizer, token_table, decoder, placement }
@@ -62,7 +64,7 @@ impl TextEncoder {
         &self.device
     }
 
-    /// Whether layers are brought to the device for each pass: few large batches are then faster than many small ones.
+    /// Whether layers are brought to the device for each pass. Few large batches are then faster than many small ones.
     pub fn is_streamed(&self) -> bool {
         self.decoder.is_streamed()
     }
@@ -87,7 +89,7 @@ impl TextEncoder {
     /// One unit vector for each text.
     ///
     /// # Errors
-    /// Those of [`Self::tokenize`] and [`Self::embed_ids`].
+    /// As [`Self::tokenize`] and [`Self::embed_ids`].
     pub async fn embed<T: AsRef<str>>(&self, texts: &[T], settings: &Settings) -> Result<Embeddings> {
         let encoded = self.tokenize(texts)?;
         let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
@@ -99,7 +101,7 @@ impl TextEncoder {
         Ok(Embeddings { vectors, tokens, truncated: encoded.iter().map(|text| text.truncated).collect() })
     }
 
-    /// Tokens of a packed batch.
+    /// The most tokens of a packed batch; a longer text passes alone.
     pub fn batch_tokens(&self) -> usize {
         self.placement.batch_tokens
     }
@@ -174,7 +176,7 @@ impl TextEncoder {
         Ok((0..texts.len()).map(of).collect())
     }
 
-    /// The means of rows `[first, end)`: `[T, D]` -> `[B, D]`.
+    /// The mean of the rows of each segment `[first, end)`: `[T, D]` -> `[B, D]`.
     fn means(&self, features: Tensor<2>, segments: &[[u32; 2]]) -> Tensor<2> {
         let segments = TensorData::new(segments.concat(), [segments.len(), 2]);
         kernel::segment_mean(features, Tensor::from_data(segments, self.integers()))
@@ -211,7 +213,7 @@ impl TextEncoder {
     pub(crate) async fn parts(&self, ids: &[u32]) -> Result<Vec<Part>> {
         let (x, places) = self.prepare(&[ids], &PackedBatch::new([ids])).await?;
         let parts = self.decoder.parts(x, &places).await?;
-        self.device.wait().await?; // what fills their inputs is not theirs
+        self.device.wait().await?; // filling their inputs is not part of their time
         Ok(parts)
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Tokens in one pass through the layers: enough to fill a device, little enough for its memory and for progress.
+/// Tokens in one pass through the layers: enough to fill a device, few enough for its memory and for progress.
 pub const TOKEN_BUDGET: usize = 1024;
 
 /// Tokens in one pass where layers are streamed: the cost of bringing them is spread over the batch.
@@ -11,14 +11,14 @@ pub const STREAMED_TOKEN_BUDGET: usize = 4096;
 /// How a model is held on its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Placement {
-    /// Its layers stay in the file and are brought for each pass.
+    /// Whether its layers stay in the file and are brought to the device for each pass.
     pub streamed: bool,
-    /// Tokens of a packed batch; a text that is longer passes alone.
+    /// The most tokens of a packed batch; a longer text passes alone.
     pub batch_tokens: usize,
 }
 
 impl Placement {
-    /// Without limits.
+    /// The placement on a device without limits.
     pub fn new(streamed: bool) -> Self {
         Self { streamed, batch_tokens: if streamed { STREAMED_TOKEN_BUDGET } else { TOKEN_BUDGET } }
     }

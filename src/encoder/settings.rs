@@ -1,18 +1,20 @@
-//! What is asked of an encoder.
+//! The choices that make a vector out of hidden states.
 
 use crate::model::{Adapter, Feature, Pooling, Precision};
 
-/// What is computed from the hidden states.
+/// How a vector is computed from the hidden states of a text.
 #[derive(Clone)]
 pub struct Settings {
+    /// Which hidden states make the token features.
     pub feature: Feature,
+    /// How the features of a text's tokens become one vector.
     pub pooling: Pooling,
     /// `Reference` rounds embeddings and scores to bfloat16.
     pub precision: Precision,
 }
 
 impl Settings {
-    /// In f32.
+    /// Settings in f32.
     pub fn new(feature: Feature, pooling: Pooling) -> Self {
         Self { feature, pooling, precision: Precision::Full }
     }

@@ -16,20 +16,20 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// No model has more layers than this.
+/// Largest JSON list or tensor of layer weights that is read, in bytes.
 const MAX_WEIGHTS_BYTES: u64 = 64 << 10;
-/// Blocks of attention pooling; the paper has two.
+/// The most blocks of attention pooling that are looked for; the paper has two.
 const MAX_BLOCKS: usize = 64;
 
-/// An opened file: what is in it, nothing loaded yet.
+/// An opened adapter file: its header and layer weights are read, its tensors are not.
 pub struct AdapterFile {
     source: Rc<dyn Source>,
     tensors: Vec<TensorInfo>,
-    /// Names and types of tensors that we don't read.
+    /// Names and types of the tensors whose types this program doesn't read.
     skipped: Vec<(String, String)>,
     /// The adapter in it; `None` where there are layer weights alone.
     pub kind: Option<AdapterKind>,
-    /// w, before its softmax; one a layer.
+    /// w, one weight per layer, before its softmax.
     pub layer_weights: Option<Vec<f32>>,
 }
 
@@ -188,7 +188,7 @@ impl AdapterFile {
         Ok(all)
     }
 
-    /// The names of torch's TransformerEncoderLayer, under ours.
+    /// The tensors of torch's TransformerEncoderLayer, each with our names for its parts.
     fn plain_block(&self, block: usize, d: usize) -> Result<Vec<Expected>> {
         let theirs = |name: &str| format!("encoder.layers.{block}.{name}");
         let ours = |name: &str| format!("encoder.{block}.{name}");
@@ -212,7 +212,7 @@ impl AdapterFile {
         Ok(rows.map(|(name, shape, parts)| Expected { name: theirs(name), shape, parts }).into())
     }
 
-    /// Rows of a matrix whose height only the file tells.
+    /// The shape of a matrix whose height only the file knows.
     fn shape(&self, name: &str) -> Result<&[usize]> {
         match self.tensors.iter().find(|info| info.name == name) {
             Some(info) if info.shape.len() == 2 && info.shape[0] > 0 => Ok(&info.shape),
@@ -226,7 +226,7 @@ impl AdapterFile {
         }
     }
 
-    /// Rows of the MLP's first matrix, which the kernels take in groups of 32.
+    /// Rows of the MLP's first matrix; kernels need a multiple of 32.
     fn width(&self, name: &str) -> Result<usize> {
         match self.shape(name)?[0] {
             rows if rows.is_multiple_of(32) => Ok(rows),
@@ -248,7 +248,7 @@ impl AdapterFile {
     }
 }
 
-/// The facts of an adapter's file, as a page is told them.
+/// The facts of an adapter file, for a page or a script.
 #[derive(Clone, Debug, Serialize)]
 pub struct AdapterCard {
     /// The file's name, without its folder.
@@ -263,7 +263,7 @@ pub struct AdapterCard {
     pub rope: Option<bool>,
     /// Values in the adapter's tensors.
     pub parameters: u64,
-    /// w, before its softmax; one for each layer.
+    /// w, one weight per layer, before its softmax.
     pub layer_weights: Option<Vec<f32>>,
 }
 
@@ -286,7 +286,7 @@ impl AdapterFile {
     }
 }
 
-/// A tensor of the file, and what it is called in the network: several where its rows are of several layers.
+/// A tensor that the file should hold, and its names in the network: several names share its rows evenly.
 struct Expected {
     name: String,
     shape: Vec<usize>,
@@ -323,7 +323,7 @@ impl Expected {
     }
 }
 
-/// By the tensors' names; `None` where neither kind's are there.
+/// The kind of adapter, recognized by the names of its tensors; `None` where they are of no kind.
 fn kind(tensors: &[TensorInfo]) -> Option<AdapterKind> {
     let has = |name: &str| tensors.iter().any(|info| info.name == name);
     let blocks = |prefix: &str, one_of_each: &str| {

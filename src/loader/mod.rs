@@ -1,8 +1,8 @@
 //! From files to an encoder: header, checks, then tensor by tensor: read, repack, upload, drop.
 //!
-//! The only place that joins `format` and `model`. [`Header::read`] alone costs a few hundred kilobytes and tells
-//! everything that can be wrong before the weights are read; [`Loading`] is driven step by step, so that the caller
-//! shows progress and stops when it likes.
+//! The only place that joins `format` and `model`. [`Header::read`] alone costs a few hundred kilobytes and finds
+//! every fault that can be found before the weights are read. [`Opening`] and [`Loading`] are driven step by step, so that
+//! the caller shows progress and stops when it likes.
 
 mod adapter;
 mod open;

@@ -14,12 +14,12 @@ use crate::trial::{Tuning, TuningProgress};
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
-/// What a person asks of a model when it is opened.
+/// The choices that a person makes when a model is opened.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenOptions {
     /// How dense weights are packed while they are loaded; `None` leaves them as they are.
     pub quantize: Option<Quantize>,
-    /// What products with packed weights are computed in.
+    /// The arithmetic of products with packed weights.
     pub arithmetic: Arithmetic,
     /// Device memory that the model may take, in bytes.
     pub budget_bytes: Option<u64>,
@@ -48,7 +48,7 @@ pub struct Opening {
     stage: Stage,
 }
 
-/// What comes next.
+/// The work that comes next.
 enum Stage {
     Start(Box<Header>),
     SelfTest(Box<Header>, SelfTest),
@@ -95,7 +95,7 @@ impl Opening {
     /// A plan that the device or the budget refuses is no error here: [`Self::plan`] says why, and [`Self::step`] fails.
     ///
     /// # Errors
-    /// Those of [`Header::read`]; [`Error::NoShaderF16`].
+    /// The errors of [`Header::read`], and [`Error::NoShaderF16`].
     pub async fn read(files: Vec<Rc<dyn Source>>, device: &Device, options: &OpenOptions) -> Result<Self> {
         Self::new(Header::read(files).await?, device, options)
     }
@@ -127,7 +127,7 @@ impl Opening {
         })
     }
 
-    /// What the model will take, and how it will be held.
+    /// The memory that the model will take, and how it will be held.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -150,7 +150,7 @@ impl Opening {
     pub async fn step(&mut self) -> Result<Option<OpeningProgress>> {
         loop {
             match std::mem::replace(&mut self.stage, Stage::Ended) {
-                // 1. A device that does not fit is told before it is tested.
+                // 1. A model that does not fit is refused before the device is tested.
                 Stage::Start(header) => {
                     self.place(&header)?;
                     if self.device.kind == DeviceKind::Cpu {
@@ -210,7 +210,7 @@ impl Opening {
         place(header, self.limits, self.options.streamed, self.options.small_batches)
     }
 
-    /// What the device has shown so far: also after a step that has failed.
+    /// The kernels that the device has shown to be right so far, even after a step that has failed.
     pub fn tested(&self) -> &Tested {
         &self.tested
     }

@@ -1,4 +1,4 @@
-//! What this program was built from: version, commit, and a digest of the sources (see build.rs in the root).
+//! The build of this program: version, commit, and a digest of the sources (see build.rs in the root).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Where a result comes from: one type for reports of evaluations, studies and benchmarks.
 //!
-//! What is our own is typed. A report may also be a stranger's, or an older program's: what of it has another shape is
-//! kept as it is in [`Provenance::other`], and written again.
+//! Our own facts are typed. A report may also come from a stranger or an older program: its facts of another shape are
+//! kept in [`Provenance::other`] and written again as they are.
 
 mod build;
 
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 /// The number of the format that reports, studies and benchmarks are written in. Version 0.1.0 wrote none.
 pub const FORMAT: u64 = 1;
 
-/// What was measured, with what, on what. `None` is what a result doesn't state.
+/// The origin of a result. A field is `None` where the result doesn't state it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Provenance {
     /// [`FORMAT`] of the program that wrote it.
@@ -31,16 +31,16 @@ pub struct Provenance {
     /// The benchmark's file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset: Option<DatasetProvenance>,
-    /// The items of it.
+    /// The items of that file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subset: Option<SubsetProvenance>,
-    /// What it ran on.
+    /// The device that it ran on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceProvenance>,
     /// Versions of programs by name: `gran-ted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub versions: Option<BTreeMap<String, String>>,
-    /// What the program was built from.
+    /// The build of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build: Option<Build>,
     /// `norm_avg`, `layer(3)`, …
@@ -58,16 +58,16 @@ pub struct Provenance {
     /// Whether embeddings and scores were rounded to bfloat16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference_precision: Option<bool>,
-    /// Texts that were cut to the model's longest.
+    /// Texts that were cut to the longest that the model takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncated_texts: Option<usize>,
-    /// What was encoded, and how fast.
+    /// The texts and tokens that were encoded, and their time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timings: Option<Timings>,
     /// Whether all items are in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,
-    /// What other programs have stated, and what has another shape than the fields above.
+    /// Facts that other programs have stated, and fields of another shape than those above.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -85,13 +85,13 @@ pub struct ModelProvenance {
     /// The weight files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<Vec<FileProvenance>>,
-    /// How many of the used tensors have which type.
+    /// The number of used tensors of each type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor_types: Option<BTreeMap<String, usize>>,
-    /// L
+    /// L, the number of layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_hidden_layers: Option<usize>,
-    /// D
+    /// D, the width of a hidden state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_size: Option<usize>,
     /// Width of the MLP.
@@ -103,13 +103,13 @@ pub struct ModelProvenance {
     /// How dense weights were packed while they were loaded; `Some(None)` where they were not.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "stated")]
     pub quantize: Option<Option<String>>,
-    /// What products with packed weights were computed in.
+    /// The arithmetic of products with packed weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arithmetic: Option<String>,
     /// Whether the layers were brought to the device for each pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub streamed: Option<bool>,
-    /// What other programs have stated.
+    /// Facts that other programs have stated.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -134,7 +134,7 @@ pub struct DatasetProvenance {
     /// The SHA-256 of its bytes, in hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// What other programs have stated.
+    /// Facts that other programs have stated.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -149,12 +149,12 @@ pub struct SubsetProvenance {
     /// `n=10;seed=7`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
-    /// What other programs have stated.
+    /// Facts that other programs have stated.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
-/// What a result was computed on.
+/// The device that a result was computed on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DeviceProvenance {
@@ -167,7 +167,7 @@ pub struct DeviceProvenance {
     /// Whether the adapter is a CPU in disguise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software: Option<bool>,
-    /// What other programs have stated.
+    /// Facts that other programs have stated.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -196,7 +196,7 @@ pub struct AdapterProvenance {
     pub dimension: usize,
 }
 
-/// What was encoded, and how fast.
+/// The texts and tokens that were encoded, and their time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timings {

@@ -20,13 +20,13 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_time::Instant;
 
-/// What the worker holds. One call at a time: the worker queues.
+/// The state of the worker: one device, one model, one data set. The worker queues its calls, so there is one at a time.
 #[wasm_bindgen]
 pub struct Session {
     device: Device,
-    /// What the device has shown to compute as the CPU does.
+    /// The kernels that the device has shown to compute as the CPU does.
     tested: RefCell<Tested>,
-    /// A model that was looked at, and is loaded next.
+    /// A model whose header was read; it is loaded next.
     opened: RefCell<Option<Opening>>,
     encoder: RefCell<Option<Rc<TextEncoder>>>,
     adapter: RefCell<Option<Rc<OpenAdapter>>>,
@@ -77,12 +77,12 @@ struct SettingsFromPage {
 struct LoadOptions {
     /// q8 or q4: how dense weights are packed.
     quantize: Option<String>,
-    /// f32, f16 or int8: what products with packed weights are computed in.
+    /// f32, f16 or int8: the arithmetic of products with packed weights.
     arithmetic: String,
     budget_mb: Option<f64>,
-    /// Streamed, even where the whole model is within the limits.
+    /// Streams the model even where all of it is within the limits.
     streamed: bool,
-    /// The device has just been too small: batches are no larger than a whole model's.
+    /// Set after an out-of-memory failure: batches stay at the size used for a whole model.
     out_of_memory: bool,
 }
 
@@ -127,7 +127,7 @@ impl Session {
         })
     }
 
-    /// What it runs on.
+    /// The device that everything runs on.
     pub fn device(&self) -> Result<JsValue, JsValue> {
         to_js(&json!({
             "kind": if self.device.kind == DeviceKind::Gpu { "webgpu" } else { "cpu" },
@@ -137,9 +137,9 @@ impl Session {
         }))
     }
 
-    /// Reads the header of a model from its files and tells what it will take and how it will be held; the model before it
-    /// is dropped first. One that needs more device memory than the limits of `options` will be streamed layer by layer; one
-    /// that does not fit even so is `refused`, and the plan tells why.
+    /// Reads the header of a model from its files and gives its plan: the memory it will take and how it will be held. The
+    /// model before it is dropped first. A model that needs more device memory than the limits of `options` allow will be
+    /// streamed layer by layer; one that does not fit even so is `refused`, with the reason in the plan.
     pub async fn open_model(&self, files: Array, options: JsValue) -> Result<JsValue, JsValue> {
         let options: LoadOptions = from_js("options", options)?;
         self.encoder.take();

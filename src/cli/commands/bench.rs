@@ -1,4 +1,4 @@
-//! `gran-ted bench`: what the device can do, and what each part of the model makes of it.
+//! `gran-ted bench`: the peak of the device, and the share of it that each part of the model reaches.
 
 use crate::cli::args::LoadOptions;
 use crate::cli::interrupt::{INTERRUPTED, stop_on_interrupt};

@@ -1,4 +1,4 @@
-//! `gran-ted correlate`: scores on TED-6K beside downstream scores.
+//! `gran-ted correlate`: how well scores on TED-6K predict downstream scores.
 
 use crate::cli::output::{STDOUT, chance, print, read, to_json};
 use gran_ted::error::Result;

@@ -62,7 +62,7 @@ pub fn evaluate(
     Ok(if report.summary.complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
 }
 
-/// What a report file holds, by its name.
+/// The content of a report file, chosen by the ending of its name.
 #[derive(Clone, Copy)]
 enum Format {
     Json,

@@ -1,4 +1,4 @@
-//! `gran-ted layers`: the score of every layer and mix from one pass.
+//! `gran-ted layers`: the scores of every layer and mix, from one pass over the texts.
 
 use crate::cli::args::LoadOptions;
 use crate::cli::dataset::open_dataset;

@@ -13,15 +13,15 @@ use std::rc::Rc;
 
 /// The tensors of the files, by their name without prefix.
 pub struct Found {
-    /// The file's own name for one of Hugging Face's.
+    /// Gives the file's own name for one of Hugging Face's.
     pub name: fn(&str) -> String,
-    /// With the number of the source each is in.
+    /// Each tensor, with the index of the source that it is in.
     pub tensors: HashMap<String, (usize, TensorInfo)>,
-    /// The other source of a tensor that is in two.
+    /// For a tensor that is in two sources, the index of the first.
     twice: HashMap<String, usize>,
-    /// Tensors of types that we don't read.
+    /// Names and types of the tensors whose types this program doesn't read.
     pub skipped: HashMap<String, String>,
-    /// Which shard each tensor should be in.
+    /// The index of a sharded model: which shard each tensor should be in.
     pub index: Option<Index>,
 }
 
@@ -30,7 +30,7 @@ impl Found {
         Self { name, tensors: HashMap::new(), twice: HashMap::new(), skipped: HashMap::new(), index: None }
     }
 
-    /// Adds the tensors of one source; `strip` takes the prefix off a name.
+    /// Adds the tensors of one source. `strip` takes the prefix off a name.
     pub fn add(&mut self, source: usize, tensors: Vec<TensorInfo>, strip: fn(&str) -> &str) {
         for info in tensors {
             let name = strip(&info.name).to_string();

@@ -1,4 +1,4 @@
-//! What the files say of themselves: configuration, tokenizer, and where each needed tensor lies; all checked.
+//! The headers of a model's files: configuration, tokenizer, and the place of each needed tensor; all of it checked.
 
 use super::found::Found;
 use super::names::{gguf_name, strip};
@@ -16,22 +16,24 @@ use crate::text::tokenizer::Tokenizer;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Tokens that a text is cut to (the reference's limit), unless the model's own is smaller.
+/// Tokens that a text is cut to (the limit of the reference), unless the limit of the model is smaller.
 const MAX_LENGTH: usize = 2048;
 /// Largest token table that is kept in memory; rows of a larger one are read from the file.
 const RESIDENT_TABLE: u64 = if cfg!(target_family = "wasm") { 160 << 20 } else { 64 << 20 };
-/// Largest config.json or tokenizer.json.
+/// Largest config.json or tokenizer.json that is read, in bytes.
 const MAX_JSON: u64 = 64 << 20;
 
-/// Everything but the weights.
+/// Everything that a model's files say before its weights are read.
 pub struct Header {
+    /// The sizes and options of the decoder.
     pub config: Config,
+    /// The facts of the files; their hashes come with the weights.
     pub info: ModelInfo,
     pub(crate) tokenizer: Option<Tokenizer>,
     pub(crate) sources: Vec<Rc<dyn Source>>,
-    /// In file order.
+    /// The tensors to load, in file order.
     pub(crate) tensors: Vec<Planned>,
-    /// One of `tensors`.
+    /// The token table, which is one of `tensors`.
     pub(crate) token_table: Planned,
 }
 
@@ -40,7 +42,7 @@ impl Header {
     /// (optional), safetensors files and their index (optional).
     ///
     /// # Errors
-    /// Everything that can be wrong with them: see [`Error`].
+    /// Every fault that the files can have before their weights are read: see [`Error`].
     pub async fn read(files: Vec<Rc<dyn Source>>) -> Result<Self> {
         let [mut config, mut tokenizer, mut index] = [None, None, None];
         let mut weights = Vec::new();
@@ -67,7 +69,7 @@ impl Header {
         }
     }
 
-    /// Packs what is dense while it is loaded; tensors that are quantized stay as they are.
+    /// Packs dense matrices while they are loaded; quantized tensors stay as they are.
     pub fn quantize(mut self, quantize: Quantize) -> Self {
         for planned in self.tensors.iter_mut().filter(|planned| planned.role == Role::Matrix) {
             planned.layout = Layout::packed(planned.info.dtype, Some(quantize));
@@ -77,7 +79,7 @@ impl Header {
         self
     }
 
-    /// Computes the decoder's products in `arithmetic`; those with dense matrices stay in f32.
+    /// Computes the decoder's products in `arithmetic`; products with dense matrices stay in f32.
     pub fn computed_in(mut self, arithmetic: Arithmetic) -> Self {
         self.info.arithmetic = arithmetic;
         self
@@ -138,7 +140,8 @@ impl Header {
         Self::new(config, tokenizer, sources, found, |name| name.starts_with("layers."))
     }
 
-    /// Matches what is needed with what was found; `is_text` tells the decoder's own tensors from vision and heads.
+    /// Matches the tensors that the network needs with those that were found. `is_text` tells the decoder's own tensors from
+    /// those of a vision tower or an output head.
     fn new(
         config: Config,
         tokenizer: Option<Tokenizer>,
@@ -213,7 +216,7 @@ impl Header {
         Ok(())
     }
 
-    /// How its matrices will lie on the device: what the products are tuned for.
+    /// The layouts that its matrices will have on the device, each once: products are tuned for them.
     pub fn layouts(&self) -> Vec<Layout> {
         let mut layouts = Vec::new();
         for planned in self.tensors.iter().filter(|planned| planned.role == Role::Matrix) {

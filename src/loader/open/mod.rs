@@ -1,4 +1,4 @@
-//! What the files of a model say of themselves, before any weight is read.
+//! The headers of a model's files, read and checked before any weight is.
 
 mod config;
 mod found;

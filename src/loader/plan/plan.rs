@@ -1,4 +1,4 @@
-//! What a model will take on a device, and how it will be held there: what a person is told before its weights are read.
+//! A model's plan: the memory it will take and how it will be held. A person sees it before any weight is read.
 
 use super::fit::{Limits, SLOTS, Sentence};
 use crate::encoder::{Placement, TOKEN_BUDGET};
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::loader::Header;
 use serde::Serialize;
 
-/// A model's plan. Bytes are of the device where nothing else is said.
+/// A model's plan. Byte counts are device memory unless their doc says otherwise.
 #[derive(Debug, Serialize)]
 pub struct Plan {
     /// Whether its layers will stay in the file and be brought for each pass.
@@ -15,19 +15,19 @@ pub struct Plan {
     pub batch_tokens: usize,
     /// Bytes of all files.
     pub download_bytes: u64,
-    /// The weights.
+    /// Bytes of the weights.
     pub weight_bytes: u64,
-    /// What a batch takes between layers and in them.
+    /// Activations of a batch, between layers and in them.
     pub activation_bytes: u64,
-    /// The whole model with a batch.
+    /// Bytes of the whole model with a batch.
     pub whole_bytes: u64,
-    /// A few layers at a time, with a batch.
+    /// Bytes of a few layers at a time, with a batch.
     pub streamed_bytes: u64,
-    /// Memory of the host.
+    /// Host memory at its peak.
     pub host_bytes: u64,
-    /// The largest buffer that the model can't do without.
+    /// Bytes of the largest buffer that the model can't do without.
     pub largest_buffer_bytes: u64,
-    /// The largest buffer that the device allows; `None` without a known limit.
+    /// Bytes of the largest buffer that the device allows; `None` without a known limit.
     pub max_buffer_bytes: Option<u64>,
     /// Device memory that the model may take; `None` without a limit.
     pub budget_bytes: Option<u64>,
@@ -38,7 +38,7 @@ pub struct Plan {
 /// How a model will be held within `limits`: whole, or `streamed`, with `small_batches` where the device was too small before.
 ///
 /// # Errors
-/// Those of [`Header::place`].
+/// The errors of [`Header::place`].
 pub fn place(header: &Header, limits: Limits, streamed: bool, small_batches: bool) -> Result<Placement> {
     header.place(limits, streamed).map(|placement| clamp(placement, small_batches))
 }

@@ -14,7 +14,7 @@ use std::rc::Rc;
 /// The layers of a model, read from their file when they are needed.
 pub struct FileLayers {
     sources: Vec<Rc<dyn Source>>,
-    /// Of each layer, in file order.
+    /// The tensors of each layer, in file order.
     tensors: Vec<Vec<Planned>>,
     arithmetic: Arithmetic,
     device: Device,

@@ -10,10 +10,10 @@ use crate::model::{Decoder, Weights, config::Role};
 use crate::quant::Packer;
 use crate::text::token_table::TokenTable;
 
-/// Uploads since the last wait for the device: a browser keeps every upload's copy until the queue has run.
+/// Bytes uploaded between two waits for the device: a browser keeps a copy of every upload until the queue has run.
 const UPLOAD_WINDOW: u64 = 64 << 20;
 
-/// How far a load is.
+/// The progress of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Progress {
     /// Bytes read.
@@ -29,9 +29,9 @@ pub struct Loading {
     readers: Vec<Sequential>,
     /// The next of the header's tensors.
     next: usize,
-    /// Bytes of it that were read.
+    /// Bytes of that tensor that were read.
     within: u64,
-    /// It, where it is a matrix, as far as it was read.
+    /// The matrix that is being packed, up to the rows read so far.
     packer: Option<Packer>,
     weights: Weights,
     token_table: Option<Vec<u8>>,
@@ -66,8 +66,8 @@ impl Loading {
         })
     }
 
-    /// Where streamed, leaves the layers in their file, to be brought to the device for each pass: for models that don't
-    /// fit. What is computed is the same, bit for bit. Every byte is read once all the same, for the file's hash.
+    /// Sets how the model will be held. A streamed model leaves its layers in their file and brings them to the device for
+    /// each pass; its results are the same, bit for bit. Every byte is still read once, for the hash of the file.
     pub fn placed(mut self, placement: Placement) -> Self {
         self.placement = placement;
         self
@@ -99,7 +99,7 @@ impl Loading {
         let bytes = reader.read(start..end).await?;
         self.within += end - start;
 
-        // 2. What they are for.
+        // 2. Their use.
         match planned.role {
             Role::Embedding => {
                 let len = (planned.info.range.end - planned.info.range.start) as usize;
@@ -126,7 +126,7 @@ impl Loading {
         Ok(Some(self.progress()))
     }
 
-    /// The bytes that no tensor of ours lies in: they belong to the hash.
+    /// Reads the bytes that hold no tensor of ours: the hash of the file needs them.
     async fn read_the_rest(&mut self) -> Result<Option<Progress>> {
         match self.readers.iter_mut().find(|reader| !reader.is_finished()) {
             Some(reader) => {

@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// One request's bytes: small enough for the heap, large enough for a distant server.
+/// Bytes of one request: few enough for the heap, enough for a distant server.
 pub const PIECE: u64 = 4 << 20;
 
 /// The front of a file that has been read.
 pub struct Sequential {
     source: Rc<dyn Source>,
     hash: Sha256,
-    /// The bytes that end at `position`; those before `used` were asked for.
+    /// Bytes read ahead, which end at `position`; the first `used` of them were asked for.
     ahead: Vec<u8>,
     used: usize,
     position: u64,
@@ -33,7 +33,7 @@ impl Sequential {
         self.used = self.ahead.len() - (self.position - range.start) as usize;
         let len = (range.end - range.start) as usize;
         if range.end > self.position {
-            // What is large is fetched alone, what is small with the bytes behind it.
+            // A large range is fetched alone, a small one together with the bytes after it.
             let end = (self.position + PIECE).min(self.source.size()).max(range.end);
             let fetched = self.fetch(self.position..end).await?;
             let mut bytes = self.ahead.split_off(self.used);

@@ -12,13 +12,13 @@ use crate::ted::score::predict;
 use half::bf16;
 use std::sync::Arc;
 
-/// The items of a subset, and what is known of them so far.
+/// The items of a subset, and the scores that are known so far.
 pub struct Evaluation {
     dataset: Arc<Dataset>,
     pending: Pending<Vec<f32>>,
-    /// Beside the items; empty until scored.
+    /// The scores of each item, parallel to the items; empty until the item is scored.
     scores: Vec<Vec<f32>>,
-    /// Scores are rounded to bfloat16.
+    /// Whether scores are rounded to bfloat16.
     rounds: bool,
     scored: usize,
     correct: usize,

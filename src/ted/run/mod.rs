@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use web_time::Instant;
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RunProgress {
     /// Tokens encoded.
@@ -29,11 +29,11 @@ pub struct RunProgress {
     pub texts: usize,
     /// Distinct texts.
     pub total_texts: usize,
-    /// Those whose vectors were restored.
+    /// Distinct texts whose vectors were restored.
     pub restored: usize,
     /// Items scored.
     pub items: usize,
-    /// Right ones among them.
+    /// Items scored that are right.
     pub correct: usize,
 }
 
@@ -46,11 +46,11 @@ pub struct Run {
     batches: Batches,
     truncated: usize,
     restored: usize,
-    /// What the stored vectors depend on besides the text, in words.
+    /// Everything that stored vectors depend on, except their text.
     scope: Value,
-    /// Length of a stored vector.
+    /// Values of a stored vector.
     stored_length: usize,
-    /// Texts encoded since [`Self::take_fresh`], with what is to be stored of them.
+    /// Texts encoded since the last [`Self::take_fresh`], with their vectors to be stored.
     fresh: Vec<(usize, Vec<f32>)>,
 }
 
@@ -108,8 +108,8 @@ impl Run {
         Ok(Some(self.progress()))
     }
 
-    /// What is stored of each text: an adapter's embedding, or those of both training-free poolings, one behind the
-    /// other, so that a second run with the other pooling has nothing left to encode.
+    /// The stored vector of each text: the embedding of an adapter, or the vectors of both training-free poolings, one
+    /// after the other, so that a second run with the other pooling has nothing left to encode.
     async fn encode(&self, encoder: &TextEncoder, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         match self.settings.pooling {
             Pooling::Adapter(_) => encoder.embed_ids(texts, &self.settings).await,
@@ -122,7 +122,7 @@ impl Run {
         }
     }
 
-    /// The part of a stored vector that this run's pooling gives.
+    /// The part of a stored vector that belongs to this run's pooling.
     fn chosen<'a>(&self, stored: &'a [f32]) -> &'a [f32] {
         let half = stored.len() / 2;
         match self.settings.pooling {
@@ -132,18 +132,18 @@ impl Run {
         }
     }
 
-    /// Length of a stored vector.
+    /// Values of a stored vector.
     pub fn stored_length(&self) -> usize {
         self.stored_length
     }
 
-    /// What stored vectors depend on besides their texts, as 64 hexadecimal digits: model, arithmetic, feature,
-    /// adapter, precision, device and version.
+    /// A digest of everything that stored vectors depend on except their texts, in 64 hexadecimal digits: model,
+    /// arithmetic, feature, adapter, precision, device and build.
     pub fn scope_id(&self) -> String {
         sha256_hex(self.scope.to_string().as_bytes())
     }
 
-    /// The same in words.
+    /// The facts behind [`Self::scope_id`].
     pub fn scope(&self) -> &Value {
         &self.scope
     }
@@ -153,7 +153,7 @@ impl Run {
         self.evaluation.texts().iter().map(|text| sha256_hex(text.as_bytes())).collect()
     }
 
-    /// Takes a stored vector for the text behind `keys()[text]`; `false` where it can't be one, which is ignored.
+    /// Takes a stored vector for the text behind `keys()[text]`. An implausible one is ignored, and gives `false`.
     pub fn restore(&mut self, text: usize, stored: &[f32]) -> bool {
         if stored.len() != self.stored_length || !is_unit(self.chosen(stored)) {
             return false;
@@ -165,14 +165,14 @@ impl Run {
         true
     }
 
-    /// What was encoded since the last call, to be stored: keys and vectors.
+    /// The keys and vectors that were encoded since the last call, to be stored.
     pub fn take_fresh(&mut self) -> Vec<(String, Vec<f32>)> {
         let fresh = std::mem::take(&mut self.fresh);
         let texts = self.evaluation.texts();
         fresh.into_iter().map(|(text, vector)| (sha256_hex(texts[text].as_bytes()), vector)).collect()
     }
 
-    /// How far it is.
+    /// The progress so far.
     pub fn progress(&self) -> RunProgress {
         let (items, correct) = self.evaluation.scored();
         RunProgress {
@@ -191,7 +191,7 @@ impl Run {
         self.evaluation.report(Some(self.provenance(encoder)))
     }
 
-    /// What was evaluated, with what, on what.
+    /// The origin of this run's results.
     fn provenance(&self, encoder: &TextEncoder) -> Provenance {
         let weights = match &self.settings.feature {
             Feature::Weighted(weights) => Some(LayerWeights::of(weights)),
@@ -211,7 +211,7 @@ impl Run {
     }
 }
 
-/// What every result of an encoder on a data set states.
+/// The origin that every result of an encoder on a data set states.
 fn provenance(encoder: &TextEncoder, dataset: &Dataset, subset: &Subset) -> Provenance {
     let dataset_provenance = DatasetProvenance {
         file: Some(dataset.file.clone()),
@@ -226,7 +226,7 @@ fn provenance(encoder: &TextEncoder, dataset: &Dataset, subset: &Subset) -> Prov
     Provenance { dataset: Some(dataset_provenance), subset: Some(subset), ..Provenance::of(encoder) }
 }
 
-/// What was encoded, and how fast.
+/// The texts and tokens that were encoded, and their time.
 fn timings(batches: &Batches) -> Timings {
     let seconds = batches.spent.as_secs_f64();
     Timings {
@@ -259,7 +259,7 @@ fn scope(encoder: &TextEncoder, settings: &Settings) -> Value {
     })
 }
 
-/// Whether it can be an embedding: bfloat16 keeps a length within 1 %.
+/// Whether a stored vector is plausible: of length 1 to within bfloat16's 1 %.
 fn is_unit(vector: &[f32]) -> bool {
     let square: f64 = vector.iter().map(|x| f64::from(*x).powi(2)).sum();
     (square - 1.0).abs() < 0.02
