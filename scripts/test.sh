@@ -49,8 +49,9 @@ generate() { cargo run --release --example generate_model -- "$1" .cache/models;
 
 # For the browser tests; another recipe makes another file.
 random_model() {
-    local key
-    key=$(key_of examples/generate_model.rs)
+    local key recipe
+    mapfile -t recipe < <(find examples/generate_model -name '*.rs' | sort)
+    key=$(key_of "${recipe[@]}")
     if done_with random-model "$key" && [ -f .cache/models/generated-small.gguf ]; then return; fi
     generate small
     mark random-model "$key"
