@@ -8,7 +8,7 @@ bench() {
     local swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
     step 'products' cargo bench --bench products
     if [ -f "$swiftshader" ]; then
-        step 'products on SwiftShader' env "VK_DRIVER_FILES=$swiftshader" cargo bench --bench products -- burn
+        step 'products on SwiftShader' env "VK_DRIVER_FILES=$swiftshader" cargo bench --bench products -- quant_matmul_is_six
     fi
     step 'page' node tests/support/measure.mjs
     step 'command line' cargo run --release --quiet -- evaluate "$model" www/data/ted-sample.json --device cpu --no-cache
