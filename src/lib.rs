@@ -20,6 +20,7 @@ pub mod format;
 pub mod kernel;
 pub mod loader;
 pub mod model;
+mod named;
 pub mod quant;
 pub mod ted;
 pub mod text;

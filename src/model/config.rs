@@ -2,39 +2,31 @@
 
 use crate::error::{Error, Result};
 use crate::kernel::AttentionHeads;
+use crate::named::named;
 
-/// The architectures that the one decoder covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    Llama,
-    Qwen2,
-    Qwen3,
-    Qwen3Vl,
+named! {
+    /// The architectures that the one decoder covers, by their names in GGUF files. config.json calls Qwen3-VL
+    /// `qwen3_vl`, and the text part of it `qwen3_vl_text`.
+    pub enum Family("model family") {
+        /// Llama and its kin, such as SmolLM2.
+        Llama = "llama",
+        /// Qwen2 and Qwen2.5: llama with biases on q, k and v.
+        Qwen2 = "qwen2",
+        /// Qwen3: llama with norms over each head of q and k.
+        Qwen3 = "qwen3",
+        /// The language model of Qwen3-VL, which equals Qwen3 on text.
+        Qwen3Vl = "qwen3vl" | "qwen3_vl" | "qwen3_vl_text",
+    }
 }
 
 impl Family {
-    /// From `general.architecture` or `model_type`.
+    /// The family that `file` names in `general.architecture` or `model_type`.
     ///
     /// # Errors
     /// [`Error::UnknownFamily`].
-    pub fn parse(file: &str, name: &str) -> Result<Self> {
-        match name {
-            "llama" => Ok(Self::Llama),
-            "qwen2" => Ok(Self::Qwen2),
-            "qwen3" => Ok(Self::Qwen3),
-            "qwen3vl" | "qwen3_vl" | "qwen3_vl_text" => Ok(Self::Qwen3Vl),
-            _ => Err(Error::UnknownFamily { file: file.into(), found: name.chars().take(64).collect() }),
-        }
-    }
-
-    /// The name in GGUF files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Llama => "llama",
-            Self::Qwen2 => "qwen2",
-            Self::Qwen3 => "qwen3",
-            Self::Qwen3Vl => "qwen3vl",
-        }
+    pub(crate) fn parse(file: &str, name: &str) -> Result<Self> {
+        let unknown = |_| Error::UnknownFamily { file: file.into(), found: name.chars().take(64).collect() };
+        name.parse().map_err(unknown)
     }
 }
 

@@ -7,9 +7,10 @@ use super::{
     shuffle::Shuffler,
 };
 use crate::error::{Error, Result};
+use crate::named::named;
 use crate::ted::sha256_hex;
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The published file has some 7 MB.
 const MAX_BYTES: u64 = 64 << 20;
@@ -18,79 +19,39 @@ const SEED: u64 = 42;
 /// Options have the letters A to H, one of them for the right statement.
 const MAX_INCORRECT: usize = 7;
 
-/// An enum whose variants are written, read and listed by their published names.
-macro_rules! named {
-    ($(#[$doc:meta])* $type:ident, $option:literal, { $($variant:ident = $name:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(into = "&'static str", try_from = "String")]
-        pub enum $type { $($variant,)* }
-
-        impl $type {
-            /// All of them in published order.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The published name.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.pad(self.name())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = Error;
-
-            fn from_str(found: &str) -> Result<Self> {
-                Self::ALL.iter().copied().find(|t| t.name() == found).ok_or_else(|| {
-                    let expected = [$($name,)*].join(", ");
-                    Error::UnknownOption { option: $option, expected, found: found.into() }
-                })
-            }
-        }
-
-        impl TryFrom<String> for $type {
-            type Error = Error;
-
-            fn try_from(found: String) -> Result<Self> {
-                found.parse()
-            }
-        }
-
-        impl From<$type> for &'static str {
-            fn from(value: $type) -> Self {
-                value.name()
-            }
-        }
-    };
-}
-
-named!(
-    /// What a caption describes.
-    CaptionType, "caption type", {
+named! {
+    /// The medium that a caption describes.
+    pub enum CaptionType("caption type") {
+        /// A still image.
         Image = "image",
+        /// A video.
         Video = "video",
     }
-);
+}
 
-named!(
-    /// What an item tests. Published order is alphabetical order.
-    QuestionType, "question type", {
+named! {
+    /// The ability that an item tests. The published order is alphabetical.
+    pub enum QuestionType("question type") {
+        /// What someone or something does.
         ActionRecognition = "Action Recognition",
+        /// A property of a thing.
         Adjective = "Adjective",
+        /// The manner of an action.
         Adverb = "Adverb",
+        /// What happens as a whole.
         BasicEvent = "Basic Event",
+        /// What a word such as "it" refers to.
         Coreference = "Coreference",
+        /// Text that can be read in the picture.
         Ocr = "OCR",
+        /// How many things there are.
         Quantity = "Quantity",
+        /// Where things are relative to each other.
         SpatialRelationship = "Spatial Relationship",
+        /// The order of events; videos alone have it.
         Temporal = "Temporal",
     }
-);
+}
 
 /// A dense description of an image or a video.
 #[derive(Clone, Debug, PartialEq)]
