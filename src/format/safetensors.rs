@@ -31,11 +31,9 @@ impl Safetensors {
     pub async fn read(source: &dyn Source) -> Result<Self> {
         let file = source.name().to_owned();
         let (len, bytes) = header(source).await?;
-        let Entries(mut entries) = serde_json::from_slice(&bytes).map_err(|e| Error::Malformed {
-            file: file.clone(),
-            item: "the header".into(),
-            expected: "JSON of names with dtype, shape and data_offsets".into(),
-            found: e.to_string(),
+        let Entries(mut entries) = serde_json::from_slice(&bytes).map_err(|e| {
+            let expected = "JSON of names with dtype, shape and data_offsets";
+            Error::malformed(&file, "the header", expected, e.to_string())
         })?;
         entries.sort_by_key(|(_, entry)| entry.data_offsets);
 
@@ -47,11 +45,8 @@ impl Safetensors {
         }
         if position != source.size() {
             let found = format!("byte {}", source.size());
-            return Err(read.malformed(
-                "the file's end",
-                format!("byte {position}, after the last tensor"),
-                found,
-            ));
+            let expected = format!("byte {position}, after the last tensor");
+            return Err(Error::malformed(read.file, "the file's end", expected, found));
         }
         Ok(read)
     }
@@ -62,7 +57,7 @@ impl Safetensors {
         let (start, end) = entry.data_offsets;
         if data_start.saturating_add(start) != position || end < start {
             let expected = format!("data_offsets from {} upwards", position - data_start);
-            return Err(self.malformed(&item, expected, format!("{start} to {end}")));
+            return Err(Error::malformed(&self.file, item, expected, format!("{start} to {end}")));
         }
         let end = data_start.saturating_add(end);
         if end > size {
@@ -79,13 +74,9 @@ impl Safetensors {
             }
             _ => {
                 let expected = format!("the bytes of {dtype:?} {:?}", entry.shape);
-                Err(self.malformed(&item, expected, format!("{} bytes", end - position)))
+                Err(Error::malformed(&self.file, item, expected, format!("{} bytes", end - position)))
             }
         }
-    }
-
-    fn malformed(&self, item: &str, expected: String, found: String) -> Error {
-        Error::Malformed { file: self.file.clone(), item: item.into(), expected, found }
     }
 }
 
@@ -187,12 +178,7 @@ impl Index {
         struct Document {
             weight_map: BTreeMap<String, String>,
         }
-        let malformed = |expected: &str, found: String| Error::Malformed {
-            file: file.into(),
-            item: "the index".into(),
-            expected: expected.into(),
-            found,
-        };
+        let malformed = |expected: &str, found: String| Error::malformed(file, "the index", expected, found);
         let Document { weight_map } = serde_json::from_slice(bytes)
             .map_err(|e| malformed("JSON with `weight_map`, the file of each tensor", e.to_string()))?;
         if let Some(shard) = weight_map.values().find(|shard| shard.contains(['/', '\\'])) {

@@ -139,12 +139,7 @@ impl Config {
         ];
         match rules.into_iter().find(|(_, holds, _, _)| !holds) {
             None => Ok(self),
-            Some((item, _, expected, found)) => Err(Error::Malformed {
-                file: file.into(),
-                item: item.into(),
-                expected: expected.into(),
-                found,
-            }),
+            Some((item, _, expected, found)) => Err(Error::malformed(file, item, expected, found)),
         }
     }
 

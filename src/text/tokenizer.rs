@@ -74,11 +74,9 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Malformed`] where it is none.
     pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self> {
-        let document: Document = serde_json::from_slice(bytes).map_err(|e| Error::Malformed {
-            file: file.into(),
-            item: "the tokenizer".into(),
-            expected: "a Hugging Face tokenizer.json with a BPE model".into(),
-            found: e.to_string(),
+        let document: Document = serde_json::from_slice(bytes).map_err(|e| {
+            let expected = "a Hugging Face tokenizer.json with a BPE model";
+            Error::malformed(file, "the tokenizer", expected, e.to_string())
         })?;
         let mut inner = tokenizers::Tokenizer::new(document.model);
         inner.with_normalizer(document.normalizer);
@@ -93,11 +91,8 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Malformed`] where a tokenizer.json lacks the very token it names for unknown text.
     pub fn encode(&self, text: &str, max_length: usize) -> Result<Encoded> {
-        let encoding = self.inner.encode_fast(text, false).map_err(|e| Error::Malformed {
-            file: self.file.clone(),
-            item: "the tokenizer".into(),
-            expected: "a token for every text".into(),
-            found: e.to_string(),
+        let encoding = self.inner.encode_fast(text, false).map_err(|e| {
+            Error::malformed(&self.file, "the tokenizer", "a token for every text", e.to_string())
         })?;
         let mut ids = encoding.get_ids().to_vec();
         let truncated = ids.len() > max_length;
@@ -124,11 +119,8 @@ struct Document {
 
 /// The byte-level BPE of `tokens` and `merges`, where bytes without a token are dropped.
 fn bpe(file: &str, tokens: &[String], merges: &[String]) -> Result<BPE> {
-    let malformed = |item: &str, expected: &str, found: String| Error::Malformed {
-        file: file.into(),
-        item: format!("metadata `tokenizer.ggml.{item}`"),
-        expected: expected.into(),
-        found,
+    let malformed = |key: &str, expected: &str, found: String| {
+        Error::malformed(file, format!("metadata `tokenizer.ggml.{key}`"), expected, found)
     };
     if tokens.is_empty() {
         return Err(malformed("tokens", "a vocabulary", "none".into()));
@@ -155,12 +147,9 @@ fn bpe(file: &str, tokens: &[String], merges: &[String]) -> Result<BPE> {
 fn added_tokens(gguf: &Gguf, tokens: &[String]) -> Result<Vec<AddedToken>> {
     let types = gguf.signeds("tokenizer.ggml.token_type")?.unwrap_or_default();
     if !types.is_empty() && types.len() != tokens.len() {
-        return Err(Error::Malformed {
-            file: gguf.file.clone(),
-            item: "metadata `tokenizer.ggml.token_type`".into(),
-            expected: format!("{} types, one for each token", tokens.len()),
-            found: types.len().to_string(),
-        });
+        let expected = format!("{} types, one for each token", tokens.len());
+        let item = "metadata `tokenizer.ggml.token_type`";
+        return Err(Error::malformed(&gguf.file, item, expected, types.len().to_string()));
     }
     let added = tokens.iter().zip(types).filter(|&(_, &kind)| kind == CONTROL || kind == USER_DEFINED);
     Ok(added.map(|(token, &kind)| AddedToken::from(token, kind == CONTROL).normalized(false)).collect())

@@ -217,12 +217,7 @@ impl<'a> Header<'a> {
 
     /// [`Error::Malformed`] about the item last read.
     pub(super) fn malformed(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
-        Error::Malformed {
-            file: self.source.name().into(),
-            item: self.item.clone(),
-            expected: expected.into(),
-            found: found.into(),
-        }
+        Error::malformed(self.source.name(), &self.item, expected, found)
     }
 
     fn absurd(&self, item: &str, found: u64, limit: u64) -> Error {

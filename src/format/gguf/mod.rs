@@ -213,12 +213,7 @@ impl Gguf {
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Error {
-        Error::Malformed {
-            file: self.file.clone(),
-            item: item.into(),
-            expected: expected.into(),
-            found: found.into(),
-        }
+        Error::malformed(&self.file, item, expected, found)
     }
 }
 

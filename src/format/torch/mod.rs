@@ -69,7 +69,8 @@ impl Torch {
             };
             if place.end - place.start < storage.len {
                 let (item, found) = (format!("the zip entry `{entry}`"), place.end - place.start);
-                return Err(malformed(file, item, format!("{} bytes", storage.len), found.to_string()));
+                let expected = format!("{} bytes", storage.len);
+                return Err(Error::malformed(file, item, expected, found.to_string()));
             }
             let range = place.start + range.start..place.start + range.end;
             read.tensors.push(TensorInfo { name: name.clone(), dtype, shape, range });
@@ -119,8 +120,8 @@ async fn check_byte_order(file: &str, zip: &Zip<'_>, entry: &str) -> Result<()> 
     match &zip.bytes(entry, 16).await?[..] {
         b"little" => Ok(()),
         other => {
-            let found = String::from_utf8_lossy(other).into_owned();
-            Err(malformed(file, format!("the zip entry `{entry}`"), "`little`".into(), format!("`{found}`")))
+            let found = format!("`{}`", String::from_utf8_lossy(other));
+            Err(Error::malformed(file, format!("the zip entry `{entry}`"), "`little`", found))
         }
     }
 }
@@ -136,8 +137,4 @@ fn tensor_type(dtype: &str) -> Option<TensorType> {
 
 fn not_a_checkpoint(file: &str, found: String) -> Error {
     Error::NotAModel { file: file.into(), expected: "a checkpoint of torch.save", found }
-}
-
-fn malformed(file: &str, item: String, expected: String, found: String) -> Error {
-    Error::Malformed { file: file.into(), item, expected, found }
 }

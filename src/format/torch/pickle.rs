@@ -289,8 +289,7 @@ impl<'a> Machine<'a> {
 
     /// [`Error::Malformed`] about the pickle.
     pub(super) fn malformed(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
-        let (expected, found) = (expected.into(), found.into());
-        Error::Malformed { file: self.file.into(), item: "data.pkl".into(), expected, found }
+        Error::malformed(self.file, "data.pkl", expected, found)
     }
 }
 

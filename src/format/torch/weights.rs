@@ -178,8 +178,7 @@ impl<'a> Weights<'a> {
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Error {
-        let (item, expected, found) = (item.into(), expected.into(), found.into());
-        Error::Malformed { file: self.file.into(), item, expected, found }
+        Error::malformed(self.file, item, expected, found)
     }
 }
 

@@ -54,12 +54,21 @@ impl<'a> Zip<'a> {
         for index in 0..count {
             let Some((name, entry, after)) = next_entry(rest) else {
                 let found = format!("something else at entry {index}");
-                return Err(malformed(source, "the zip directory", format!("{count} entries"), found));
+                return Err(Error::malformed(
+                    source.name(),
+                    "the zip directory",
+                    format!("{count} entries"),
+                    found,
+                ));
             };
             rest = after;
             if zip.entries.contains_key(&name) {
-                let (expected, found) = ("one entry of each name".into(), format!("a second `{name}`"));
-                return Err(malformed(source, "the zip directory", expected, found));
+                return Err(Error::malformed(
+                    source.name(),
+                    "the zip directory",
+                    "one entry of each name",
+                    format!("a second `{name}`"),
+                ));
             }
             zip.entries.insert(name, entry);
         }
@@ -88,7 +97,7 @@ impl<'a> Zip<'a> {
     /// Where the bytes of the entry `name` lie in the file.
     pub(super) async fn range(&self, name: &str) -> Result<Range<u64>> {
         let refuse = |expected: &str, found: String| {
-            Err(malformed(self.source, &format!("the zip entry `{name}`"), expected.into(), found))
+            Err(Error::malformed(self.source.name(), format!("the zip entry `{name}`"), expected, found))
         };
         let Some(entry) = self.entries.get(name) else {
             return refuse("an entry of this name", "none".into());
@@ -137,7 +146,7 @@ async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
     };
     let Some(at) = (0..(tail.len() + 1).saturating_sub(END_LEN)).rev().find(is_end) else {
         let (expected, found) = ("a directory at its end", "none, as in a file that was cut off");
-        return Err(malformed(source, "the zip archive", expected.into(), found.into()));
+        return Err(Error::malformed(source.name(), "the zip archive", expected, found));
     };
     let mut limit = tail_start + at as u64;
     let mut record = [number::<2>(&tail, at + 10), number::<4>(&tail, at + 12), number::<4>(&tail, at + 16)];
@@ -149,7 +158,12 @@ async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
         for (wide, (narrow, max)) in wide.into_iter().zip(record.into_iter().zip([0xffff, WIDE, WIDE])) {
             if narrow != max && narrow != wide {
                 let expected = format!("the end record's {narrow}");
-                return Err(malformed(source, "the ZIP64 end record", expected, wide.to_string()));
+                return Err(Error::malformed(
+                    source.name(),
+                    "the ZIP64 end record",
+                    expected,
+                    wide.to_string(),
+                ));
             }
         }
         limit = number::<8>(locator, 8);
@@ -170,7 +184,12 @@ async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
     let end = start.saturating_add(len);
     if end > limit {
         let expected = format!("an end before byte {limit}");
-        return Err(malformed(source, "the zip directory", expected, format!("bytes {start} to {end}")));
+        return Err(Error::malformed(
+            source.name(),
+            "the zip directory",
+            expected,
+            format!("bytes {start} to {end}"),
+        ));
     }
     Ok((count, start..end))
 }
@@ -182,7 +201,7 @@ async fn record64(source: &dyn Source, start: u64, limit: u64) -> Result<[u64; 3
     if !record.starts_with(b"PK\x06\x06") {
         let expected = format!("one that ends by byte {limit}");
         let found = format!("something else at byte {start}");
-        return Err(malformed(source, "the ZIP64 end record", expected, found));
+        return Err(Error::malformed(source.name(), "the ZIP64 end record", expected, found));
     }
     Ok([number::<8>(&record, 32), number::<8>(&record, 40), number::<8>(&record, 48)])
 }
@@ -227,8 +246,4 @@ fn widened(mut numbers: [u64; 3], mut extra: &[u8]) -> Option<[u64; 3]> {
 /// The little-endian number of `N` bytes at `at`.
 fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
     bytes[at..at + N].iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
-}
-
-fn malformed(source: &dyn Source, item: &str, expected: String, found: String) -> Error {
-    Error::Malformed { file: source.name().into(), item: item.into(), expected, found }
 }
