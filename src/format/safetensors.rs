@@ -2,7 +2,7 @@
 //! Read here and not with the `safetensors` crate, which keeps offsets in a `usize`: on wasm32 it would refuse
 //! every file of 4 GiB or more.
 
-use super::{Source, TensorInfo, TensorType, gguf::describe};
+use super::{Source, TensorInfo, TensorType, sniff::describe, tensor::extent};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -147,13 +147,6 @@ fn tensor_type(dtype: &str) -> Option<TensorType> {
         "BF16" => Some(TensorType::BF16),
         _ => None,
     }
-}
-
-/// Shape and bytes of a tensor whose size fits the memory.
-fn extent(shape: &[u64], dtype: TensorType) -> Option<(Vec<usize>, u64)> {
-    let shape = shape.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<_>>>()?;
-    let len = shape.iter().try_fold(1, |len: usize, &dim| len.checked_mul(dim))?;
-    Some((shape, (len as u64).checked_mul(dtype.block_bytes() as u64)?))
 }
 
 /// `model.safetensors.index.json`: the shard that each tensor of a model is in.

@@ -1,10 +1,10 @@
 //! The header's bytes, pulled from the source as they are needed, and the items they spell.
 //! Every count and length is checked against the file before anything is allocated for it.
 
-use super::{Gguf, Value, describe};
+use super::{Gguf, Value};
 use crate::{
     error::{Error, Result},
-    format::{Source, TensorInfo, TensorType},
+    format::{Source, TensorInfo, TensorType, sniff::describe, tensor::extent},
 };
 use std::fmt::Arguments;
 
@@ -208,7 +208,7 @@ impl<'a> Header<'a> {
                 self.malformed(format!("an offset that is a multiple of {alignment}"), offset.to_string())
             );
         }
-        let Some((shape, bytes)) = extent(&dims, dtype) else {
+        let Some((shape, bytes)) = extent(&dims, dtype).filter(|(_, bytes)| *bytes > 0) else {
             return Err(self.malformed("a size above 0 that fits the memory", format!("{dims:?}")));
         };
         let end = offset.saturating_add(bytes);
@@ -223,15 +223,6 @@ impl<'a> Header<'a> {
     fn absurd(&self, item: &str, found: u64, limit: u64) -> Error {
         Error::Absurd { file: self.source.name().into(), item: item.into(), found, limit }
     }
-}
-
-/// Shape and bytes of a tensor whose number of values is above 0 and fits a `usize`.
-fn extent(dims: &[u64], dtype: TensorType) -> Option<(Vec<usize>, u64)> {
-    let shape = dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<_>>>()?;
-    let len = shape.iter().try_fold(1, |len: usize, &dim| len.checked_mul(dim))?;
-    let bytes = (len / dtype.block_len()) as u64;
-    let bytes = bytes.checked_mul(dtype.block_bytes() as u64)?;
-    (bytes > 0).then_some((shape, bytes))
 }
 
 fn tensor_type(number: u32) -> Option<TensorType> {

@@ -6,7 +6,7 @@ mod pickle;
 mod weights;
 mod zip;
 
-use super::{Source, TensorInfo, TensorType, gguf::describe};
+use super::{Source, TensorInfo, TensorType, sniff::describe};
 use crate::error::{Error, Result};
 use pickle::Pickle;
 use std::collections::HashMap;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    format::TensorType,
+    format::{TensorType, tensor::extent},
 };
 use std::{collections::HashSet, ops::Range};
 
@@ -129,11 +129,7 @@ impl<'a> Weights<'a> {
         }
         let shape = self.sizes(name, tensor.shape)?;
         let strides = self.sizes(name, tensor.strides)?;
-        let Some(bytes) = shape
-            .iter()
-            .try_fold(1, |len: usize, &dim| len.checked_mul(dim))
-            .and_then(|len| (len as u64).checked_mul(dtype.block_bytes() as u64))
-        else {
+        let Some((_, bytes)) = extent(&shape, dtype) else {
             return Err(self.malformed(item(), "a size that fits the memory", format!("{shape:?}")));
         };
         if strides.len() != shape.len() || (bytes > 0 && !contiguous(&shape, &strides)) {
