@@ -1,32 +1,8 @@
 //! What a pickle may name, and what comes of calling it: descriptions of tensors, and no code.
 
-use super::pickle::{ALLOWED, Machine, Storage, Tensor, Value};
+use super::pickle::{ALLOWED, Machine};
+use super::value::{Global, Storage, StorageType, Tensor, Value};
 use crate::error::{Error, Result};
-
-/// A class or a function that a pickle may name.
-#[derive(Clone, Copy)]
-pub(super) enum Global {
-    OrderedDict,
-    /// `torch.Size`, a tuple.
-    Size,
-    /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`
-    Tensor,
-    /// `_rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, dtype[, metadata])`
-    TensorOfDtype,
-    /// `_rebuild_parameter(tensor, requires_grad, hooks)`
-    Parameter,
-    Dtype(&'static str),
-    Storage(&'static StorageType),
-}
-
-/// A class of storages: all of one element type.
-pub(super) struct StorageType {
-    class: &'static str,
-    /// torch's name of the element type.
-    pub(super) dtype: &'static str,
-    /// Bytes of one element.
-    pub(super) bytes: u64,
-}
 
 const fn storage(class: &'static str, dtype: &'static str, bytes: u64) -> StorageType {
     StorageType { class, dtype, bytes }

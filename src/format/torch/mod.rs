@@ -3,13 +3,14 @@
 
 mod global;
 mod pickle;
+mod value;
 mod weights;
 mod zip;
 
 use super::{Source, TensorInfo, TensorType, sniff::describe};
 use crate::error::{Error, Result};
-use pickle::Pickle;
 use std::collections::HashMap;
+use value::Pickle;
 use weights::Weights;
 use zip::Zip;
 

@@ -2,7 +2,7 @@
 
 use super::{
     not_a_checkpoint,
-    pickle::{Pickle, Tensor, Value},
+    value::{Pickle, Tensor, Value},
 };
 use crate::{
     error::{Error, Result},
