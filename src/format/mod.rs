@@ -1,5 +1,5 @@
-//! Files of tensors. A [`Source`] gives the bytes; [`gguf`], [`safetensors`] and [`torch`] read the header in them and say
-//! where each tensor lies. No reader takes the bytes of a tensor, and none knows the network.
+//! Files of tensors. A [`Source`] gives the bytes; [`gguf`], [`safetensors`] and [`torch`] read the header in them
+//! and say where each tensor lies. No reader takes the bytes of a tensor, and none knows the network.
 
 pub mod gguf;
 pub mod safetensors;

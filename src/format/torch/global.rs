@@ -1,4 +1,5 @@
-//! What a pickle may name, and what comes of calling it: descriptions of tensors, and no code.
+//! The classes and functions that a pickle may name. Calling one gives the description of a tensor; no code of the
+//! file runs.
 
 use super::pickle::{ALLOWED, Machine};
 use super::value::{Global, Storage, StorageType, Tensor, Value};
@@ -25,7 +26,7 @@ static STORAGE_TYPES: [StorageType; 13] = [
     storage("UntypedStorage", "uint8", 1),
 ];
 
-/// Element types without a class of storages.
+/// The element types that have no class of storages.
 const NEW_DTYPES: [&str; 9] = [
     "float8_e4m3fn",
     "float8_e4m3fnuz",
@@ -39,7 +40,7 @@ const NEW_DTYPES: [&str; 9] = [
 ];
 
 impl Global {
-    /// The thing that `module` calls `name`, if it is one of ours.
+    /// The class or function `name` of `module`, if a pickle may name it.
     pub(super) fn find(module: &str, name: &str) -> Option<Self> {
         match (module, name) {
             ("collections", "OrderedDict") => Some(Self::OrderedDict),
@@ -52,7 +53,7 @@ impl Global {
         }
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     fn name(self) -> &'static str {
         match self {
             Self::OrderedDict => "OrderedDict",
@@ -75,7 +76,7 @@ impl Global {
 }
 
 impl<'a> Machine<'a> {
-    /// The class or function of a module and a name.
+    /// The class or function of which `names` are the module and the name.
     pub(super) fn global(&self, names: [Value; 2]) -> Result<Value<'a>> {
         let [Value::Text(module), Value::Text(name)] = names else {
             return Err(self.malformed("the name of a global", names.map(Value::kind).join(" and ")));
@@ -86,7 +87,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What `function` makes of `arguments`.
+    /// The result of calling `function` with `arguments`.
     pub(super) fn reduce(&mut self, function: Value<'a>, arguments: Value<'a>) -> Result<Value<'a>> {
         let (Value::Global(function), Value::Tuple(index)) = (function, arguments) else {
             let found = format!("{} with {}", function.kind(), arguments.kind());
@@ -148,7 +149,7 @@ impl<'a> Machine<'a> {
         Ok(Value::Storage(self.values.storages.len() - 1))
     }
 
-    /// Sets the attributes of an object: an `OrderedDict` of weights has `_metadata`, which is not needed.
+    /// Sets the attributes of an object. An `OrderedDict` of weights has `_metadata`, which nothing needs.
     pub(super) fn build(&mut self, state: Value<'a>) -> Result<()> {
         match (self.top()?, state) {
             (Value::Dict(_), Value::Dict(_)) => Ok(()),
@@ -160,7 +161,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// What messages call a tuple of these values, which may be millions.
+/// The types of a tuple's values, for messages: of the first eight, as a tuple may have millions.
 fn kinds(values: &[Value]) -> String {
     let first = values.iter().take(8).map(|value| value.kind()).collect::<Vec<_>>();
     format!("({})", first.join(", "))

@@ -1,8 +1,10 @@
-//! The values that a pickle can hold, in flat tables that point to each other by index.
+//! The values that a pickle can hold. They stand in flat tables and refer to each other by index, so that neither deep
+//! nor shared nor circular ones can do harm.
 
 /// A class or a function that a pickle may name.
 #[derive(Clone, Copy)]
 pub(super) enum Global {
+    /// `collections.OrderedDict`, a dictionary.
     OrderedDict,
     /// `torch.Size`, a tuple.
     Size,
@@ -12,28 +14,31 @@ pub(super) enum Global {
     TensorOfDtype,
     /// `_rebuild_parameter(tensor, requires_grad, hooks)`
     Parameter,
+    /// An element type, by torch's name.
     Dtype(&'static str),
+    /// A class of storages.
     Storage(&'static StorageType),
 }
 
-/// A class of storages: all of one element type.
+/// A class of storages, whose elements are all of one type.
 pub(super) struct StorageType {
+    /// The name of the class.
     pub(super) class: &'static str,
-    /// torch's name of the element type.
+    /// The element type, by torch's name.
     pub(super) dtype: &'static str,
-    /// Bytes of one element.
+    /// The size of one element in bytes.
     pub(super) bytes: u64,
 }
 
-/// One value; the indices are of the [`Pickle`]'s tables.
+/// One value. The numbers are indices into the [`Pickle`]'s tables.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     None,
     Int(i64),
     Text(&'a str),
-    /// A boolean, a float, bytes, a number beyond 64 bits: never asked for.
+    /// A boolean, a float, bytes or an integer of more than 64 bits. Nothing reads its value.
     Plain,
-    /// Its values are never asked for.
+    /// A list. Nothing reads its values.
     List,
     Tuple(usize),
     Dict(usize),
@@ -43,7 +48,7 @@ pub(super) enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// What messages call such a value.
+    /// The name of this type of value in messages.
     pub(super) fn kind(self) -> &'static str {
         match self {
             Self::None => "None",
@@ -60,43 +65,50 @@ impl Value<'_> {
     }
 }
 
-/// Bytes that tensors lie in: one entry of the archive.
+/// The bytes that tensors are views of: one entry of the archive.
 pub(super) struct Storage<'a> {
+    /// The element type, by torch's name.
     pub(super) dtype: &'static str,
+    /// The name of the entry.
     pub(super) key: &'a str,
-    /// In bytes.
+    /// The length in bytes.
     pub(super) len: u64,
 }
 
-/// A view into a storage; offset and strides count elements.
+/// A view of a storage. Offset and strides count elements.
 pub(super) struct Tensor {
+    /// The element type, by torch's name.
     pub(super) dtype: &'static str,
-    /// Index of its storage.
+    /// The index of its storage.
     pub(super) storage: usize,
+    /// The element of the storage with which it begins.
     pub(super) offset: i64,
-    /// Indices of two tuples.
+    /// The index of the tuple that is its shape.
     pub(super) shape: usize,
+    /// The index of the tuple of its strides.
     pub(super) strides: usize,
     /// Whether its elements are stored negated or conjugated.
     pub(super) altered: bool,
 }
 
-/// All values of a pickle.
+/// The tables of all values of a pickle.
 #[derive(Default)]
 pub(super) struct Pickle<'a> {
     pub(super) tuples: Vec<Vec<Value<'a>>>,
-    /// In file order; a key may stand there twice.
+    /// The items of each dictionary, in the order of the file. A key may stand there twice.
     pub(super) dicts: Vec<Vec<(Value<'a>, Value<'a>)>>,
     pub(super) storages: Vec<Storage<'a>>,
     pub(super) tensors: Vec<Tensor>,
 }
 
 impl<'a> Pickle<'a> {
+    /// Adds an empty dictionary.
     pub(super) fn dict(&mut self) -> Value<'a> {
         self.dicts.push(Vec::new());
         Value::Dict(self.dicts.len() - 1)
     }
 
+    /// Adds a tuple of `items`.
     pub(super) fn tuple(&mut self, items: Vec<Value<'a>>) -> Value<'a> {
         self.tuples.push(items);
         Value::Tuple(self.tuples.len() - 1)
