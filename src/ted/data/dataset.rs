@@ -8,14 +8,13 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::named::named;
+use crate::ted::decode::{self, Fault, MAX_BYTES};
 use crate::ted::sha256_hex;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The published file has some 7 MB.
-const MAX_BYTES: u64 = 64 << 20;
-/// The seed of the reference evaluator's option order.
-const SEED: u64 = 42;
+/// The seed with which the reference evaluator shuffles the options of every item.
+const OPTION_ORDER_SEED: u64 = 42;
 /// Options have the letters A to H, one of them for the right statement.
 const MAX_INCORRECT: usize = 7;
 
@@ -132,21 +131,22 @@ impl Dataset {
         // 1. bytes -> JSON
         let found = bytes.len() as u64;
         if found > MAX_BYTES {
-            return Err(Error::Absurd {
-                file: file.into(),
-                item: "its size".into(),
-                found,
-                limit: MAX_BYTES,
-            });
+            let (file, item) = (file.into(), "its size".into());
+            return Err(Error::Absurd { file, item, found, limit: MAX_BYTES });
         }
-        let json = decode(file, bytes)?;
+        let json = decode(bytes).map_err(|Fault { item, expected, found }| Error::NotTed {
+            file: file.into(),
+            item,
+            expected,
+            found,
+        })?;
         let captions =
             Item { file, path: String::new(), json: Some(json) }.object("an object of captions")?;
 
         // 2. captions, and the items of each
         let sha256 = sha256_hex(bytes);
         let mut dataset = Self { file: file.into(), sha256, captions: vec![], samples: vec![], skipped: 0 };
-        let mut shuffler = Shuffler::new(SEED);
+        let mut shuffler = Shuffler::new(OPTION_ORDER_SEED);
         for (key, entry) in captions.into_items() {
             let mut entry = entry.object("an object")?;
             let caption = entry.take("caption").text()?;
@@ -224,32 +224,12 @@ impl Dataset {
     }
 }
 
-/// The JSON value in `bytes`.
-fn decode(file: &str, bytes: &[u8]) -> Result<Json> {
-    let encoding = |found: String| Error::NotTed {
-        file: file.into(),
-        item: "the encoding".into(),
-        expected: "UTF-8",
-        found,
-    };
+/// The JSON value in `bytes`. UTF-16 is told apart from other faults, as text editors save it.
+fn decode(bytes: &[u8]) -> Result<Json, Fault> {
     if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] = bytes {
-        return Err(encoding("UTF-16".into()));
+        return Err(Fault::new("the encoding", "UTF-8", "UTF-16"));
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|e| {
-        let at = e.valid_up_to();
-        encoding(format!("byte 0x{:02x} at {at}", bytes[at]))
-    })?;
-    serde_json::from_str(text).map_err(|e| {
-        let message = e.to_string();
-        let reason = message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason);
-        Error::NotTed {
-            file: file.into(),
-            item: format!("line {}, column {}", e.line(), e.column()),
-            expected: "JSON",
-            found: format!("an error: {reason}"),
-        }
-    })
+    serde_json::from_str(decode::text(bytes)?).map_err(|e| Fault::json(&e))
 }
 
 fn caption_type(item: Item) -> Result<CaptionType> {

@@ -29,12 +29,13 @@ pub struct Subset {
     pub seed: u64,
 }
 
-/// Of the draw, unless another is given; the page has the same.
-const SEED: u64 = 42;
+/// The seed of the draw, unless another is given; the page has the same.
+const DEFAULT_SEED: u64 = 42;
 
 impl Default for Subset {
     fn default() -> Self {
-        Self { caption_types: vec![], question_types: vec![], per_type: None, captions: None, seed: SEED }
+        let (caption_types, question_types) = (vec![], vec![]);
+        Self { caption_types, question_types, per_type: None, captions: None, seed: DEFAULT_SEED }
     }
 }
 
