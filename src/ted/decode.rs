@@ -1,6 +1,6 @@
-//! Bytes -> UTF-8 -> JSON -> a type, for every file of the benchmark: data sets, reports and lists of scores. Each fault
-//! says where it is, what was expected and what was found; the callers add what the file is not. (A data set is parsed
-//! into `data::json`, which sees repeated keys.)
+//! Bytes -> UTF-8 -> JSON -> a type, for every file of the benchmark: data sets, reports and lists of scores. Each
+//! fault says where it is, what was expected and what was found; the callers add what the file is not. (A data set is
+//! parsed into `data::json`, which sees repeated keys.)
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! The published file: {caption_key: {caption, caption_type, statements: {question_type: {question,
 //! correct_statement: {status, statement} | null, incorrect_statements: [{status, statement}]}}}}.
-//! What is unusable is skipped by the reference evaluator's rules, what is malformed is an error.
+//! Unusable items are skipped by the reference evaluator's rules; malformed ones are errors.
 
 use super::{
     json::{Item, Json, short},
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// The seed with which the reference evaluator shuffles the options of every item.
 const OPTION_ORDER_SEED: u64 = 42;
-/// Options have the letters A to H, one of them for the right statement.
+/// The most wrong statements of an item: options have the letters A to H, one of them for the right statement.
 const MAX_INCORRECT: usize = 7;
 
 named! {
@@ -57,7 +57,7 @@ named! {
 pub struct Caption {
     /// Its key in the file.
     pub key: String,
-    /// What it describes.
+    /// The medium that it describes.
     pub caption_type: CaptionType,
     /// The description.
     pub caption: String,
@@ -75,21 +75,21 @@ impl Caption {
 pub struct Sample {
     /// The caption's key in the file.
     pub caption_key: String,
-    /// What the caption describes.
+    /// The medium that the caption describes.
     pub caption_type: CaptionType,
-    /// What the item tests.
+    /// The ability that the item tests.
     pub question_type: QuestionType,
-    /// Index into [`Dataset::captions`].
+    /// The index of its caption in [`Dataset::captions`].
     pub caption: usize,
-    /// The question the statements answer; it is not encoded.
+    /// The question that the statements answer; it is not encoded.
     pub question: String,
     /// 2 to 8 statements in the reference evaluator's order; each is encoded bare.
     pub statements: Vec<String>,
-    /// Index of the right statement.
+    /// The index of the right statement in `statements`.
     pub correct: usize,
 }
 
-/// A data set in memory.
+/// A data set in memory: the captions and the usable items of one file.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The file's name.
@@ -100,7 +100,7 @@ pub struct Dataset {
     pub captions: Vec<Caption>,
     /// The usable items, in the file's order.
     pub samples: Vec<Sample>,
-    /// How many items the rules dropped.
+    /// The number of items that the rules dropped.
     pub skipped: usize,
 }
 
@@ -111,22 +111,25 @@ pub struct DatasetCard {
     pub file: String,
     /// SHA-256 of the file's bytes.
     pub sha256: String,
-    /// Captions in the file.
+    /// The number of captions in the file.
     pub captions: usize,
-    /// Usable items.
+    /// The number of usable items.
     pub items: usize,
-    /// Items the rules dropped.
+    /// The number of items that the rules dropped.
     pub skipped: usize,
-    /// Items by caption type.
+    /// The number of usable items by caption type.
     pub caption_types: BTreeMap<String, usize>,
-    /// Items by question type.
+    /// The number of usable items by question type.
     pub question_types: BTreeMap<String, usize>,
 }
 
 impl Dataset {
-    /// Reads `bytes` of the file named `file`: UTF-8, with or without a byte order mark.
-    /// Differs from the reference evaluator in that a blank statement counts as none, and that a repeated key
-    /// or an unknown question type is an error.
+    /// Reads `bytes` of the file named `file`: UTF-8, with or without a byte order mark, of at most 64 MiB.
+    /// It differs from the reference evaluator in two points: a blank statement counts as none, and a repeated key or
+    /// an unknown question type is an error.
+    ///
+    /// # Errors
+    /// [`Error::NotTed`] names the first fault, [`Error::Absurd`] a size above the limit.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
         // 1. bytes -> JSON
         let found = bytes.len() as u64;
@@ -162,7 +165,7 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// The item under the question type `name` of the last caption, or `None` where a rule drops it.
+    /// The item under the question type `name` of the last caption, or `None` if a rule drops it.
     fn sample(&self, name: &str, item: Item, shuffler: &mut Shuffler) -> Result<Option<Sample>> {
         let unknown = Item { file: item.file, path: item.path.clone(), json: Some(Json::Text(name.into())) };
         let mut item = item.object("an object")?;
@@ -181,7 +184,7 @@ impl Dataset {
         let question = item.take("question").text()?;
         let question_type = name.parse().map_err(|_| unknown.wrong("one of the nine question types"))?;
 
-        // The generator runs through the items that are dropped below as well.
+        // The reference shuffles the items that are dropped below too, and so moves its generator on.
         shuffler.shuffle(&mut options);
         let caption = self.captions.len() - 1;
         let Caption { key, caption_type, .. } = &self.captions[caption];
@@ -195,6 +198,9 @@ impl Dataset {
     }
 
     /// The item of a caption and a question type.
+    ///
+    /// # Errors
+    /// [`Error::NoItem`] where there is no such usable item.
     pub fn find(&self, caption_key: &str, question_type: QuestionType) -> Result<&Sample> {
         let is_it =
             |sample: &&Sample| sample.caption_key == caption_key && sample.question_type == question_type;
@@ -204,7 +210,7 @@ impl Dataset {
         })
     }
 
-    /// The data set in numbers.
+    /// Counts the captions and the items.
     pub fn card(&self) -> DatasetCard {
         let mut caption_types = BTreeMap::new();
         let mut question_types = BTreeMap::new();
@@ -237,7 +243,7 @@ fn caption_type(item: Item) -> Result<CaptionType> {
     item.text().ok().and_then(|name| name.parse().ok()).ok_or(wrong)
 }
 
-/// The text of a statement that was made with success; blank text is none.
+/// The text of a statement whose status is `success`; `None` for another status, and for blank text.
 fn statement(item: Item) -> Result<Option<String>> {
     if item.is_null() {
         return Ok(None);

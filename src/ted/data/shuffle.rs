@@ -2,7 +2,7 @@
 
 use rand_mt::Mt;
 
-/// One generator; each shuffle goes on where the one before stopped.
+/// A generator. Each shuffle continues where the one before stopped.
 pub struct Shuffler(Mt);
 
 impl Shuffler {
@@ -20,7 +20,7 @@ impl Shuffler {
         }
     }
 
-    /// A number in `0..n` for `n` of at least 1: draws of just enough bits, until one fits.
+    /// A random number in `0..n`, for `n` of at least 1: numbers of just enough bits are drawn until one is below `n`.
     fn below(&mut self, n: u32) -> u32 {
         loop {
             let draw = self.0.next_u32() >> n.leading_zeros();
