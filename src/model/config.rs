@@ -1,4 +1,4 @@
-//! A model's sizes, from whichever file states them, and the tensors that follow from them.
+//! The sizes of a model, whichever file states them, and the tensors that follow from them.
 
 use crate::error::{Error, Result};
 use crate::kernel::AttentionHeads;
@@ -30,57 +30,70 @@ impl Family {
     }
 }
 
-/// What the decoder is built from; field names are those of Hugging Face's config.json.
+/// The sizes that the decoder is built from. Field names are those of Hugging Face's config.json.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// The architecture.
     pub family: Family,
+    /// The width of a hidden state, D.
     pub hidden_size: usize,
+    /// The width between the projections of an MLP, F.
     pub intermediate_size: usize,
+    /// The number of layers, L.
     pub num_hidden_layers: usize,
+    /// The number of heads of q, H.
     pub num_attention_heads: usize,
+    /// The number of heads of k and of v; each serves H over this many heads of q.
     pub num_key_value_heads: usize,
+    /// The width of a head.
     pub head_dim: usize,
+    /// The number of rows of the token table.
     pub vocab_size: usize,
+    /// The number added to the mean square in an RMS norm.
     pub rms_norm_eps: f32,
+    /// The base of the rotary frequencies: `rope_theta^(-2 i / head_dim)`.
     pub rope_theta: f64,
+    /// The most tokens of a text that the model was made for.
     pub max_position_embeddings: usize,
-    /// q, k and v have biases (qwen2).
+    /// Whether q, k and v have biases (qwen2).
     pub attention_bias: bool,
-    /// q and k are normalized over each head (qwen3).
+    /// Whether q and k are normalized over each head (qwen3).
     pub qk_norm: bool,
 }
 
-/// How a tensor is used, which decides how it is kept.
+/// The use of a tensor, which decides how it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The token table: stays off the device.
+    /// The token table, which stays off the device.
     Embedding,
-    /// A linear layer's weight.
+    /// The weight of a linear layer.
     Matrix,
-    /// A norm's weight or a bias.
+    /// The weight of a norm, or a bias.
     Vector,
 }
 
-/// A tensor the decoder needs.
+/// A tensor that the decoder needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expected {
-    /// Hugging Face's name without the `model.` or `model.language_model.` prefix.
+    /// Hugging Face's name, without the prefix `model.` or `model.language_model.`.
     pub name: String,
+    /// The shape, slowest dimension first: a linear layer is `[out, in]`.
     pub shape: Vec<usize>,
+    /// Its use.
     pub role: Role,
 }
 
 impl Config {
-    /// The heads of its attention.
+    /// The number and width of the heads of its attention.
     pub fn heads(&self) -> AttentionHeads {
         let Self { num_attention_heads: count, num_key_value_heads: kv, head_dim: dim, .. } = *self;
         AttentionHeads { count, kv, dim }
     }
 
-    /// Checks what the kernels rely on.
+    /// Checks the sizes that the kernels rely on; `file` is the one that states them.
     ///
     /// # Errors
-    /// [`Error::Malformed`] names the first size that cannot be.
+    /// [`Error::Malformed`] names the first size that is refused.
     pub fn check(self, file: &str) -> Result<Self> {
         let kernel_width = |size: usize| size > 0 && size.is_multiple_of(32);
         let whole_groups = self.num_key_value_heads > 0
@@ -143,7 +156,7 @@ impl Config {
         }
     }
 
-    /// The tensors of the network, in the order the decoder takes them.
+    /// The tensors of the network, in the order in which the decoder takes them.
     pub fn tensors(&self) -> Vec<Expected> {
         let (d, f, h) = (self.hidden_size, self.intermediate_size, self.head_dim);
         let (q, kv) = (self.num_attention_heads * h, self.num_key_value_heads * h);

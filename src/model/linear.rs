@@ -1,11 +1,11 @@
-//! `y = x Wᵀ + b`: the only place that knows how weights are stored.
+//! `y = x Wᵀ + b`, the only part of the network that knows how weights are stored; and the RMS norm.
 
 use super::weights::Weights;
 use crate::error::Result;
 use crate::kernel::{self, PackedWeight};
 use burn::tensor::Tensor;
 
-/// A linear layer.
+/// A linear layer with `[out, in]` weights, and a bias if it has one.
 #[derive(Clone)]
 pub struct Linear {
     weight: PackedWeight,
@@ -13,7 +13,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// From `{prefix}.weight`, and `{prefix}.bias` where `bias`.
+    /// Takes `{prefix}.weight` out of `weights`, and `{prefix}.bias` if `bias` is set.
     pub fn load(weights: &mut Weights, prefix: &str, bias: bool) -> Result<Self> {
         Ok(Self {
             weight: weights.matrix(&format!("{prefix}.weight"))?,
@@ -21,8 +21,8 @@ impl Linear {
         })
     }
 
-    /// The layers `{prefix}.{name}` of so many outputs each, of which neighbours may be joined: their outputs are one
-    /// after the other.
+    /// Takes the layers `{prefix}.{name}` of `parts`, each with its number of outputs. Neighbors may be joined into one
+    /// layer, whose outputs are theirs one after the other.
     pub fn load_joined(
         weights: &mut Weights,
         prefix: &str,
@@ -56,7 +56,7 @@ impl Linear {
         }
     }
 
-    /// The weight, and whether a bias is added.
+    /// The weight, and whether there is a bias.
     pub(super) fn facts(&self) -> (&PackedWeight, bool) {
         (&self.weight, self.bias.is_some())
     }
@@ -69,13 +69,13 @@ impl Linear {
         }
     }
 
-    /// SwiGLU of a gate and an up projection, joined and without bias: `[T, in]` -> `[T, out / 2]`
+    /// `silu(gate(x)) * up(x)` of a gate and an up projection, joined and without bias: `[T, in]` -> `[T, out / 2]`
     pub fn forward_swiglu(&self, x: Tensor<2>) -> Tensor<2> {
         kernel::quant_matmul_swiglu(x, &self.weight)
     }
 }
 
-/// RMS norm with a learned weight.
+/// RMS norm with a learned weight: `weight * x / sqrt(mean(x^2) + epsilon)` of each row.
 #[derive(Clone)]
 pub struct RmsNorm {
     weight: Tensor<1>,
@@ -83,7 +83,7 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
-    /// From `{prefix}.weight`.
+    /// Takes `{prefix}.weight` out of `weights`.
     pub fn load(weights: &mut Weights, prefix: &str, epsilon: f32) -> Result<Self> {
         Ok(Self { weight: weights.vector(&format!("{prefix}.weight"))?, epsilon })
     }

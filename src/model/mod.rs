@@ -1,4 +1,4 @@
-//! The network: a decoder of the llama family run as an encoder. Field names are the checkpoint's weight names.
+//! The network: a decoder of the llama family that is run as an encoder. Field names are the checkpoint's weight names.
 
 pub mod adapter;
 pub mod config;

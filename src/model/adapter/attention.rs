@@ -6,7 +6,8 @@
 //! e = proj(out_norm(x))[0]                                                 [E]
 //! ```
 //! RoPE (base 10000) rotates q and k of the text's tokens, at positions 1..=N; the pool token is not rotated, as at
-//! position 0. Adapters trained without RoPE have biases on q, k, v and o_proj instead (torch's TransformerEncoderLayer).
+//! position 0. Adapters trained without RoPE have biases on q, k, v and o_proj instead (torch's
+//! TransformerEncoderLayer).
 
 use super::{LayerNorm, Mlp, Precision};
 use crate::device::Device;
@@ -17,17 +18,18 @@ use crate::model::weights::Weights;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
 /// The number of heads, which no checkpoint states.
-pub const HEADS: usize = 8;
+const HEADS: usize = 8;
+/// The base of the rotary frequencies.
 const ROPE_THETA: f64 = 10_000.0;
 
 /// The network of attention pooling; field names are the checkpoint's weight names.
 pub(super) struct AttentionPooling {
-    /// `[1, D]`
+    /// `[1, D]`: the token that stands before each text.
     pool_token: Tensor<2>,
     encoder: Vec<Block>,
     out_norm: LayerNorm,
     proj: Linear,
-    /// `[1 + max_length, head_dim]`
+    /// `[1 + max_length, head_dim]`: cosines and sines, with RoPE.
     table: Option<Tensor<2>>,
 }
 
@@ -72,7 +74,7 @@ impl AttentionPooling {
         let x = Tensor::cat(vec![self.pool_token.clone(), precision.round(features)], 0);
         let mut x = x.select(0, places.rows.clone()); // [T + B, D]
         for (i, block) in self.encoder.iter().enumerate() {
-            // Of the last block only the pool tokens are used.
+            // The pool tokens alone are used of the last block's result.
             let last = i + 1 == self.encoder.len();
             x = block.forward(x, &places, self.table.as_ref(), last, precision); // [T + B, D], then [B, D]
         }
@@ -81,17 +83,17 @@ impl AttentionPooling {
     }
 }
 
-/// Where the rows of the texts with their pool tokens stand.
+/// The places of the texts in `x`, where each has a pool token before it.
 struct Places {
-    /// `[T + B]`: rows of [pool_token; features].
+    /// `[T + B]`: for each row of `x`, the row of [pool_token; features] that it is.
     rows: Tensor<1, Int>,
-    /// `[T + B]`: 0 for the pool token, then 1..=N.
+    /// `[T + B]`: the position of each row in its text, 0 for the pool token, then 1..=N.
     positions: Tensor<1, Int>,
-    /// `[T + B, 2]`: each attends to its whole text.
+    /// `[T + B, 2]`: the rows that each row attends to, which are its whole text with the pool token.
     spans: Tensor<2, Int>,
-    /// `[B]`: rows of the pool tokens.
+    /// `[B]`: the rows of the pool tokens.
     pools: Tensor<1, Int>,
-    /// `[B, 2]`
+    /// `[B, 2]`: the rows that each pool token attends to.
     pool_spans: Tensor<2, Int>,
 }
 
@@ -128,7 +130,7 @@ impl Places {
     }
 }
 
-/// A pre-norm transformer block.
+/// A pre-norm transformer block; field names are the checkpoint's weight names.
 struct Block {
     norm1: LayerNorm,
     q_proj: Linear,
@@ -175,7 +177,7 @@ impl Block {
         let v = precision.round(self.v_proj.forward(normed.clone())); // [T, D]
         let (x, q, spans) = if last {
             let normed = normed.select(0, places.pools.clone());
-            let q = precision.round(self.q_proj.forward(normed)); // [B, D], at position 0: not turned
+            let q = precision.round(self.q_proj.forward(normed)); // [B, D], at position 0: not rotated
             (x.select(0, places.pools.clone()), q, places.pool_spans.clone())
         } else {
             (x, rotate(precision.round(self.q_proj.forward(normed))), places.spans.clone())

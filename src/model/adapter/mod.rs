@@ -1,10 +1,8 @@
-//! The paper's adapters: the token features of a text -> one embedding. Both were trained on frozen encoders. Each has a
-//! file; this one holds their facts, their choice, and the parts they share. `loader` reads them.
+//! The paper's adapters: the token features of a text -> one embedding. Both were trained on frozen encoders. Each
+//! has a file; this one holds their facts, their choice, and the parts they share. `loader` reads them.
 
 mod attention;
 mod mean_mlp;
-
-pub use attention::HEADS;
 
 use super::linear::Linear;
 use super::weights::Weights;
@@ -15,15 +13,15 @@ use attention::AttentionPooling;
 use burn::tensor::{Tensor, activation::gelu};
 use mean_mlp::MeanMlp;
 
-/// The arithmetic an adapter runs in.
+/// The arithmetic that an adapter runs in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32 throughout.
     #[default]
     Full,
-    /// As the reference: weights, rotary tables and every result rounded to bfloat16. (Sums, softmax and the inside
-    /// of a norm stay f32.) It runs attention pooling so; mean + MLP stays f32 there, and here, which reports state as no
-    /// reference precision.
+    /// The reference's: weights, rotary tables and every result are rounded to bfloat16. (Sums, softmax and the inside
+    /// of a norm stay f32.) The reference runs attention pooling in it, but mean + MLP in f32; so does this crate, and
+    /// then reports do not claim the reference's precision.
     Reference,
 }
 
@@ -36,11 +34,16 @@ impl Precision {
     }
 }
 
-/// What kind of adapter a file holds; decided by its tensors' names.
+/// The kind of an adapter, which the names of its tensors tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdapterKind {
-    /// Attention pooling of `blocks` blocks.
-    Attention { blocks: usize, rope: bool },
+    /// Attention pooling.
+    Attention {
+        /// The number of transformer blocks.
+        blocks: usize,
+        /// Whether q and k are rotated; otherwise the projections have biases.
+        rope: bool,
+    },
     /// The mean of the tokens and an MLP.
     MeanMlp,
 }
@@ -55,24 +58,28 @@ impl AdapterKind {
     }
 }
 
-/// An adapter's facts, for people.
+/// The facts about an adapter that people are shown.
 #[derive(Clone, Debug)]
 pub struct AdapterInfo {
     /// The file's name, without folder, host and query.
     pub name: String,
-    /// SHA-256 of the file.
+    /// The SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
+    /// Its kind.
     pub kind: AdapterKind,
-    /// Length of the embedding, E.
+    /// The length of an embedding, E.
     pub dimension: usize,
+    /// The number of its parameters.
     pub parameters: u64,
-    /// The learned layer weights in the same file, before their softmax.
+    /// The learned layer weights in the same file, before their softmax; one per layer of the encoder.
     pub layer_weights: Option<Vec<f32>>,
 }
 
 /// A loaded adapter.
 pub struct Adapter {
+    /// Its facts.
     pub info: AdapterInfo,
+    /// The arithmetic that it runs in.
     pub precision: Precision,
     network: Network,
 }
@@ -83,7 +90,7 @@ enum Network {
 }
 
 impl Adapter {
-    /// Takes its tensors out of `weights`; `max_length` tokens is the longest text it will see.
+    /// Takes its tensors out of `weights`. `max_length` is the number of tokens of the longest text that it will get.
     ///
     /// # Errors
     /// [`Error::MissingTensor`](crate::error::Error::MissingTensor).
@@ -103,7 +110,8 @@ impl Adapter {
         Ok(Self { info, precision, network })
     }
 
-    /// `features [T, D]` of texts that end to end are `segments`, `[first, end)` -> `[B, E]`, not of unit length.
+    /// `features [T, D]` of packed texts, which are the rows `segments`, `[first, end)` -> `[B, E]`, not of unit
+    /// length.
     pub fn forward(&self, features: Tensor<2>, segments: &[[u32; 2]], device: &Device) -> Tensor<2> {
         match &self.network {
             Network::Attention(pooling) => pooling.forward(features, segments, self.precision, device),
@@ -111,13 +119,13 @@ impl Adapter {
         }
     }
 
-    /// Whether embeddings are rounded to bfloat16.
+    /// Whether its embeddings are rounded to bfloat16.
     pub fn rounds(&self) -> bool {
         self.precision == Precision::Reference && matches!(self.network, Network::Attention(_))
     }
 }
 
-/// `mlp.3(gelu(mlp.0(x)))`, the exact GELU; names of the checkpoint, where 1 and 2 are GELU and dropout.
+/// `mlp.3(gelu(mlp.0(x)))` with the exact GELU. The names are the checkpoint's, where 1 and 2 are GELU and dropout.
 struct Mlp {
     mlp_0: Linear,
     mlp_3: Linear,
@@ -137,7 +145,7 @@ impl Mlp {
     }
 }
 
-/// LayerNorm with a learned weight and bias, eps 1e-5.
+/// LayerNorm with a learned weight and bias; eps is 1e-5.
 struct LayerNorm {
     weight: Tensor<1>,
     bias: Tensor<1>,

@@ -1,4 +1,9 @@
-//! The decoder, visited layer by layer: pre-norm attention and SwiGLU blocks over packed texts.
+//! The decoder: pre-norm attention and SwiGLU blocks over packed texts, visited layer by layer.
+//!
+//! ```text
+//! x = x + o_proj(attention(rotate(q_proj(n)), rotate(k_proj(n)), v_proj(n)))    n = input_layernorm(x)
+//! x = x + down_proj(silu(gate_proj(n)) * up_proj(n))                            n = post_attention_layernorm(x)
+//! ```
 
 mod parts;
 
@@ -15,10 +20,12 @@ use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 
-/// Where each packed token stands: `positions [T]` inside its text, `spans [T, 2]` the tokens it attends to.
+/// The places of the packed tokens, on the device.
 #[derive(Clone)]
 pub struct Batch {
+    /// `[T]`: the position of each token in its text.
     pub positions: Tensor<1, Int>,
+    /// `[T, 2]`: the tokens `[first, end)` that each token attends to.
     pub spans: Tensor<2, Int>,
 }
 
@@ -26,25 +33,26 @@ pub struct Batch {
 pub struct Decoder {
     layers: Layers,
     norm: RmsNorm,
+    /// `[max_length, head_dim]`: cosines and sines of the rotation.
     table: Tensor<2>,
 }
 
-/// Where the layers' weights are.
+/// The place of the layers' weights.
 enum Layers {
     /// On the device.
     Resident(Vec<Layer>),
-    /// In their file: one layer computes while the next is brought.
+    /// In their file: one layer computes while the next is loaded.
     Streamed { source: Box<dyn LayerSource>, config: Config, device: Device },
 }
 
-/// Brings a layer's weights to the device, `layers.{index}.…`.
+/// Loads the weights of one layer to the device at a time.
 pub trait LayerSource {
-    /// The tensors of one layer.
+    /// The tensors `layers.{index}.…`.
     fn load(&self, index: usize) -> Pin<Box<dyn Future<Output = Result<Weights>> + '_>>;
 }
 
 impl Decoder {
-    /// Takes its tensors out of `weights`; `max_length` tokens is the longest text it will see.
+    /// Takes its tensors out of `weights`. `max_length` is the number of tokens of the longest text that it will get.
     ///
     /// # Errors
     /// [`Error::MissingTensor`](crate::error::Error::MissingTensor).
@@ -54,7 +62,8 @@ impl Decoder {
         Self::with_layers(layers, weights, config, max_length, device)
     }
 
-    /// The same with the layers' weights left in `source`: a pass through the layers brings each of them once.
+    /// A decoder that leaves the weights of its layers in `source`: a pass through the layers loads each of them
+    /// once. The other arguments are those of [`Self::load`].
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -91,12 +100,12 @@ impl Decoder {
         }
     }
 
-    /// Never: a decoder has layers.
+    /// Always `false`: a decoder has layers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the layers' weights are brought anew for each pass.
+    /// Whether the weights of the layers are loaded anew for each pass.
     pub fn is_streamed(&self) -> bool {
         matches!(self.layers, Layers::Streamed { .. })
     }
@@ -105,7 +114,7 @@ impl Decoder {
     /// `visit(l, h_l [T, D])`; `h_0` is `x`, `h_L` comes after the final norm, as transformers counts them.
     ///
     /// # Errors
-    /// Where layers are streamed, those of their source and [`Error::Device`](crate::error::Error::Device).
+    /// If layers are streamed, those of their source, and [`Error::Device`](crate::error::Error::Device).
     pub async fn forward(
         &self,
         mut x: Tensor<2>,
@@ -172,10 +181,10 @@ impl Layer {
 
 #[derive(Clone)]
 struct Attention {
-    /// q, k and v, joined where their layouts agree: q k v in one; q k, v; or q, k, v.
+    /// q, k and v, joined if their layouts agree: all in one; q and k, v; or q, k, v.
     qkv_proj: Vec<Linear>,
     o_proj: Linear,
-    /// Weights of the norms over each head of q, then of k (qwen3): `[2 * head_dim]`.
+    /// `[2 * head_dim]`: the weights of the norms over each head of q, then of k (qwen3).
     qk_norm: Option<Tensor<1>>,
     heads: AttentionHeads,
     rms_norm_eps: f32,
@@ -219,7 +228,8 @@ impl Attention {
         self.o_proj.forward_add(attended, residual) // [T, D]
     }
 
-    /// The heads `which`, counted over those of q and of k, that are `x`'s first columns.
+    /// Rotates the first columns of `x`, which are the heads `which`, counted over those of q and then of k. With
+    /// qwen3 they are normalized first.
     fn rotate(&self, x: Tensor<2>, which: Range<usize>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
         let (table, positions) = (table.clone(), batch.positions.clone());
         let heads = RotaryHeads { count: which.len(), dim: self.heads.dim };
@@ -233,7 +243,7 @@ impl Attention {
 
 #[derive(Clone)]
 struct Mlp {
-    /// Joined where their layouts agree.
+    /// gate and up, joined if their layouts agree.
     gate_up_proj: Vec<Linear>,
     down_proj: Linear,
 }
