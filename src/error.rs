@@ -26,7 +26,8 @@ pub enum Error {
     Truncated { file: String, item: String, expected: u64, found: u64 },
 
     // --- model files ---
-    /// The files given do not make a model: most often another kind of file, or a page instead of a file. Check the link.
+    /// The files given do not make a model: most often another kind of file, or a page instead of a file. Check the
+    /// link.
     #[error("`{file}` is not a model: expected {expected}, found {found}")]
     NotAModel { file: String, expected: &'static str, found: String },
     /// The file is of a GGUF version that this reader does not know. Convert the model with a current llama.cpp.
