@@ -33,7 +33,7 @@ pub enum Error {
     /// The file is of a GGUF version that this reader does not know. Convert the model with a current llama.cpp.
     #[error("`{file}`: GGUF version {found} is not supported, expected 2 or 3")]
     GgufVersion { file: String, found: u32 },
-    /// A count or a length in a header is larger than any real file has, so the file is damaged. Download it again.
+    /// A count, a length or a size is larger than in any real file: the file is damaged, or of another kind.
     #[error("`{file}`: {item} is {found}, expected at most {limit}")]
     Absurd { file: String, item: String, found: u64, limit: u64 },
     /// A header, or a JSON file beside it, breaks the rules of its format. Download or convert the file again.

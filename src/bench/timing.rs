@@ -47,7 +47,7 @@ impl Timing {
 }
 
 /// A clock and a budget.
-pub struct Timer {
+pub(crate) struct Timer {
     /// The clock.
     pub clock: Clock,
     start: Instant,
@@ -60,28 +60,28 @@ impl Timer {
     ///
     /// # Errors
     /// [`Error::Device`](crate::error::Error::Device), as in the methods below.
-    pub async fn start(device: &Device, budget: f64) -> Result<Self> {
+    pub(crate) async fn start(device: &Device, budget: f64) -> Result<Self> {
         let start = Instant::now();
         Ok(Self { clock: Clock::start(device).await?, start, budget })
     }
 
     /// Seconds since the start.
-    pub fn elapsed(&self) -> f64 {
+    pub(crate) fn elapsed(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
     }
 
     /// Seconds of the budget that are left.
-    pub fn left(&self) -> f64 {
+    pub(crate) fn left(&self) -> f64 {
         self.budget - self.elapsed()
     }
 
     /// Times a kernel.
-    pub async fn kernel(&self, run: &(dyn Fn() -> Tensor<2> + Sync)) -> Result<Timing> {
+    pub(crate) async fn kernel(&self, run: &(dyn Fn() -> Tensor<2> + Sync)) -> Result<Timing> {
         Ok(Timing::new(self.clock.kernel(run, self.effort()).await?))
     }
 
     /// Times, by the wall clock, a run that reads its result back by itself.
-    pub async fn whole(&self, run: impl AsyncFn() -> Result<()>) -> Result<Timing> {
+    pub(crate) async fn whole(&self, run: impl AsyncFn() -> Result<()>) -> Result<Timing> {
         Ok(Timing::new(self.clock.whole(run, self.effort()).await?))
     }
 

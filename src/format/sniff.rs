@@ -1,6 +1,6 @@
 //! A guess at what a file is that no reader takes, for messages.
 
-/// What a file that is no model seems to be, from its first 16 bytes or fewer.
+/// A description of a file that is no model, guessed from its first 16 bytes or fewer.
 pub(super) fn describe(first_bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(first_bytes).to_lowercase();
     let seems = match first_bytes {

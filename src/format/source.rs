@@ -1,4 +1,4 @@
-//! Where a file's bytes come from: a disk, memory, or whatever else a [`Source`] is written for.
+//! The bytes of a file, which come from a disk, from memory, or from whatever else a [`Source`] is written for.
 
 use crate::error::{Error, Result};
 use std::{future::Future, ops::Range, pin::Pin};

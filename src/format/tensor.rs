@@ -1,8 +1,8 @@
-//! How a tensor's elements are stored, and where in its file they lie.
+//! The storage type of a tensor, and its place in a file.
 
 use std::ops::Range;
 
-/// How a tensor's elements are stored, by GGUF's names. The block layouts are those of ggml's `ggml-common.h`.
+/// The storage type of a tensor's elements, by GGUF's name. The block layouts are those of ggml's `ggml-common.h`.
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TensorType {
@@ -57,12 +57,12 @@ impl TensorType {
     }
 }
 
-/// Where a tensor lies in its file.
+/// A tensor's name, type, shape and place in its file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorInfo {
-    /// The name in the file.
+    /// The name that the file gives it.
     pub name: String,
-    /// How its elements are stored.
+    /// The storage type of its elements.
     pub dtype: TensorType,
     /// Row-major, slowest dimension first: a linear layer is `[out, in]`.
     pub shape: Vec<usize>,

@@ -63,7 +63,7 @@ pub struct Config {
 
 /// The use of a tensor, which decides how it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// The token table, which stays off the device.
     Embedding,
     /// The weight of a linear layer.
@@ -74,7 +74,7 @@ pub enum Role {
 
 /// A tensor that the decoder needs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// Hugging Face's name, without the prefix `model.` or `model.language_model.`.
     pub name: String,
     /// The shape, slowest dimension first: a linear layer is `[out, in]`.
@@ -94,7 +94,7 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::Malformed`] names the first size that is refused.
-    pub fn check(self, file: &str) -> Result<Self> {
+    pub(crate) fn check(self, file: &str) -> Result<Self> {
         let kernel_width = |size: usize| size > 0 && size.is_multiple_of(32);
         let whole_groups = self.num_key_value_heads > 0
             && self.num_attention_heads > 0
@@ -157,7 +157,7 @@ impl Config {
     }
 
     /// The tensors of the network, in the order in which the decoder takes them.
-    pub fn tensors(&self) -> Vec<Expected> {
+    pub(crate) fn tensors(&self) -> Vec<Expected> {
         let (d, f, h) = (self.hidden_size, self.intermediate_size, self.head_dim);
         let (q, kv) = (self.num_attention_heads * h, self.num_key_value_heads * h);
         let mut all = vec![Expected {

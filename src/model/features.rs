@@ -88,7 +88,7 @@ impl Feature {
     ///
     /// # Errors
     /// As [`Decoder::forward`].
-    pub async fn forward(&self, decoder: &Decoder, x: Tensor<2>, batch: &Batch) -> Result<Tensor<2>> {
+    pub(crate) async fn forward(&self, decoder: &Decoder, x: Tensor<2>, batch: &Batch) -> Result<Tensor<2>> {
         let layers = decoder.len();
         let uniform = vec![0.0; layers];
         let (layer, weights) = match self {
@@ -134,7 +134,7 @@ impl fmt::Display for Feature {
 }
 
 /// `softmax(w)` of L weights, computed in f64: equal weights give exactly `1 / L` each.
-pub fn softmax(weights: &[f32]) -> Vec<f32> {
+pub(crate) fn softmax(weights: &[f32]) -> Vec<f32> {
     let largest = weights.iter().fold(f32::MIN, |a, b| a.max(*b)) as f64;
     let powers: Vec<f64> = weights.iter().map(|w| (*w as f64 - largest).exp()).collect();
     let total: f64 = powers.iter().sum();

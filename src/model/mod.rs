@@ -9,6 +9,6 @@ mod weights;
 
 pub use adapter::{Adapter, Precision};
 pub use config::{Config, Family};
-pub use decoder::{Batch, Decoder, LayerSource, Part};
+pub(crate) use decoder::{Batch, Decoder, LayerSource, Part};
 pub use features::{Feature, Pooling};
-pub use weights::Weights;
+pub(crate) use weights::Weights;

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use std::collections::HashMap;
 
 /// The tensors of one model, by Hugging Face's names without prefix.
-pub struct Weights {
+pub(crate) struct Weights {
     /// The name of the file, for messages.
     file: String,
     /// The arithmetic of products with the matrices that are inserted next.
@@ -23,7 +23,7 @@ pub struct Weights {
 
 impl Weights {
     /// No tensors yet; `file` is the name of their file, for messages.
-    pub fn new(file: impl Into<String>) -> Self {
+    pub(crate) fn new(file: impl Into<String>) -> Self {
         Self {
             file: file.into(),
             arithmetic: Arithmetic::F32,
@@ -35,18 +35,18 @@ impl Weights {
 
     /// From now on, products with inserted matrices are computed in `arithmetic`.
     #[must_use]
-    pub fn computed_in(self, arithmetic: Arithmetic) -> Self {
+    pub(crate) fn computed_in(self, arithmetic: Arithmetic) -> Self {
         Self { arithmetic, ..self }
     }
 
     /// Adds the weight of a linear layer.
-    pub fn insert_matrix(&mut self, name: String, weight: PackedWeight) {
+    pub(crate) fn insert_matrix(&mut self, name: String, weight: PackedWeight) {
         self.matrices.insert(name, weight.computed_in(self.arithmetic));
     }
 
     /// Adds the weight of a linear layer and moves it to `device`. If it is one of `joined`, it waits for the last of
     /// them, and they become one matrix if their layouts agree.
-    pub fn insert_packed(&mut self, name: String, packed: Packed, joined: &[String], device: &Device) {
+    pub(crate) fn insert_packed(&mut self, name: String, packed: Packed, joined: &[String], device: &Device) {
         let Some(first) = joined.first() else {
             return self.insert_matrix(name, PackedWeight::upload(packed, device));
         };
@@ -67,7 +67,7 @@ impl Weights {
     }
 
     /// Adds the weight of a norm, or a bias.
-    pub fn insert_vector(&mut self, name: String, weight: Tensor<1>) {
+    pub(crate) fn insert_vector(&mut self, name: String, weight: Tensor<1>) {
         self.vectors.insert(name, weight);
     }
 

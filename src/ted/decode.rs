@@ -6,32 +6,32 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The largest file that is read, in bytes. The published data set has some 7 MB, a report on all of it some 20 MB.
-pub const MAX_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 
 /// The first thing that is wrong with a file.
-pub struct Fault {
+pub(crate) struct Fault {
     /// The place: a path, a line and column, a row.
     pub item: String,
-    /// What should stand there.
+    /// The thing that should stand there.
     pub expected: &'static str,
-    /// What stands there.
+    /// The thing that stands there.
     pub found: String,
 }
 
 impl Fault {
     /// `item` is `found`, but should be `expected`.
-    pub fn new(item: impl Into<String>, expected: &'static str, found: impl Into<String>) -> Self {
+    pub(crate) fn new(item: impl Into<String>, expected: &'static str, found: impl Into<String>) -> Self {
         Self { item: item.into(), expected, found: found.into() }
     }
 
     /// The syntax error of a JSON text.
-    pub fn json(error: &serde_json::Error) -> Self {
+    pub(crate) fn json(error: &serde_json::Error) -> Self {
         Self::new(format!("line {}, column {}", error.line(), error.column()), "JSON", reason(error))
     }
 }
 
 /// The UTF-8 text in `bytes`, without its byte order mark; of 64 MiB at most.
-pub fn text(bytes: &[u8]) -> Result<&str, Fault> {
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, Fault> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Fault::new("its size", "at most 64 MiB", format!("{} bytes", bytes.len())));
     }
@@ -43,7 +43,7 @@ pub fn text(bytes: &[u8]) -> Result<&str, Fault> {
 }
 
 /// The JSON value in `text`.
-pub fn json(text: &str) -> Result<Value, Fault> {
+pub(crate) fn json(text: &str) -> Result<Value, Fault> {
     serde_json::from_str(text).map_err(|e| {
         let fault = Fault::json(&e);
         match not_finite(text, e.line(), e.column()) {
@@ -54,7 +54,11 @@ pub fn json(text: &str) -> Result<Value, Fault> {
 }
 
 /// `value` as `T`, which is described as `expected`; `item` says where it is.
-pub fn typed<T: DeserializeOwned>(item: &str, value: Value, expected: &'static str) -> Result<T, Fault> {
+pub(crate) fn typed<T: DeserializeOwned>(
+    item: &str,
+    value: Value,
+    expected: &'static str,
+) -> Result<T, Fault> {
     serde_json::from_value(value).map_err(|e| Fault::new(item, expected, reason(&e)))
 }
 

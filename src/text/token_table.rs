@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// The most rows that are kept in memory while the table stays in its file: those of a text, twice.
-pub const KEPT_ROWS: usize = 4096;
+pub(crate) const KEPT_ROWS: usize = 4096;
 
 /// Rows with at most this many bytes between them are read in one request, the gap included.
 const ROW_GAP: u64 = 16 << 10;
@@ -17,7 +17,7 @@ const ROW_GAP: u64 = 16 << 10;
 const ROWS_AT_ONCE: usize = 32;
 
 /// The token embeddings `[V, D]` of V tokens, as the file stores them.
-pub struct TokenTable {
+pub(crate) struct TokenTable {
     source: Rc<dyn Source>,
     info: TensorInfo,
     /// All bytes of the table, if they are kept in memory.
@@ -28,7 +28,7 @@ pub struct TokenTable {
 
 impl TokenTable {
     /// The table is the tensor `info` of `source`; `resident` has its bytes if they are kept in memory.
-    pub fn new(source: Rc<dyn Source>, info: TensorInfo, resident: Option<Vec<u8>>) -> Self {
+    pub(crate) fn new(source: Rc<dyn Source>, info: TensorInfo, resident: Option<Vec<u8>>) -> Self {
         Self { source, info, resident, kept: RefCell::default() }
     }
 
@@ -36,7 +36,7 @@ impl TokenTable {
     ///
     /// # Errors
     /// Those of the source, if the table stays in its file.
-    pub async fn rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
+    pub(crate) async fn rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
         let (dtype, stride) = (self.info.dtype, self.stride());
         let mut values = Vec::with_capacity(ids.len() * self.info.shape[1]);
         if let Some(bytes) = &self.resident {

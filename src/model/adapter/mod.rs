@@ -94,7 +94,7 @@ impl Adapter {
     ///
     /// # Errors
     /// [`Error::MissingTensor`](crate::error::Error::MissingTensor).
-    pub fn load(
+    pub(crate) fn load(
         weights: &mut Weights,
         info: AdapterInfo,
         precision: Precision,
@@ -112,7 +112,7 @@ impl Adapter {
 
     /// `features [T, D]` of packed texts, which are the rows `segments`, `[first, end)` -> `[B, E]`, not of unit
     /// length.
-    pub fn forward(&self, features: Tensor<2>, segments: &[[u32; 2]], device: &Device) -> Tensor<2> {
+    pub(crate) fn forward(&self, features: Tensor<2>, segments: &[[u32; 2]], device: &Device) -> Tensor<2> {
         match &self.network {
             Network::Attention(pooling) => pooling.forward(features, segments, self.precision, device),
             Network::MeanMlp(pooling) => pooling.forward(features, segments, device),
@@ -120,7 +120,7 @@ impl Adapter {
     }
 
     /// Whether its embeddings are rounded to bfloat16.
-    pub fn rounds(&self) -> bool {
+    pub(crate) fn rounds(&self) -> bool {
         self.precision == Precision::Reference && matches!(self.network, Network::Attention(_))
     }
 }

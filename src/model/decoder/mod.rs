@@ -7,7 +7,7 @@
 
 mod parts;
 
-pub use parts::Part;
+pub(crate) use parts::Part;
 
 use super::config::Config;
 use super::linear::{Linear, RmsNorm};
@@ -22,7 +22,7 @@ use std::pin::Pin;
 
 /// The places of the packed tokens, on the device.
 #[derive(Clone)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// `[T]`: the position of each token in its text.
     pub positions: Tensor<1, Int>,
     /// `[T, 2]`: the tokens `[first, end)` that each token attends to.
@@ -30,7 +30,7 @@ pub struct Batch {
 }
 
 /// The stack of layers and the final norm.
-pub struct Decoder {
+pub(crate) struct Decoder {
     layers: Layers,
     norm: RmsNorm,
     /// `[max_length, head_dim]`: cosines and sines of the rotation.
@@ -46,7 +46,7 @@ enum Layers {
 }
 
 /// Loads the weights of one layer to the device at a time.
-pub trait LayerSource {
+pub(crate) trait LayerSource {
     /// The tensors `layers.{index}.…`.
     fn load(&self, index: usize) -> Pin<Box<dyn Future<Output = Result<Weights>> + '_>>;
 }
@@ -56,7 +56,12 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Error::MissingTensor`](crate::error::Error::MissingTensor).
-    pub fn load(weights: &mut Weights, config: &Config, max_length: usize, device: &Device) -> Result<Self> {
+    pub(crate) fn load(
+        weights: &mut Weights,
+        config: &Config,
+        max_length: usize,
+        device: &Device,
+    ) -> Result<Self> {
         let layers = (0..config.num_hidden_layers).map(|i| Layer::load(weights, i, config));
         let layers = Layers::Resident(layers.collect::<Result<_>>()?);
         Self::with_layers(layers, weights, config, max_length, device)
@@ -67,7 +72,7 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn streamed(
+    pub(crate) fn streamed(
         source: Box<dyn LayerSource>,
         weights: &mut Weights,
         config: &Config,
@@ -93,20 +98,15 @@ impl Decoder {
     }
 
     /// The number of layers, L.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match &self.layers {
             Layers::Resident(layers) => layers.len(),
             Layers::Streamed { config, .. } => config.num_hidden_layers,
         }
     }
 
-    /// Always `false`: a decoder has layers.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Whether the weights of the layers are loaded anew for each pass.
-    pub fn is_streamed(&self) -> bool {
+    pub(crate) fn is_streamed(&self) -> bool {
         matches!(self.layers, Layers::Streamed { .. })
     }
 
@@ -115,7 +115,7 @@ impl Decoder {
     ///
     /// # Errors
     /// If layers are streamed, those of their source, and [`Error::Device`](crate::error::Error::Device).
-    pub async fn forward(
+    pub(crate) async fn forward(
         &self,
         mut x: Tensor<2>,
         batch: &Batch,

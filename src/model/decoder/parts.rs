@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A step of a layer, on the tensors of one batch.
-pub struct Part {
+pub(crate) struct Part {
     /// Its name in the layer, such as `q_proj`.
     pub name: &'static str,
     /// The kernel that it runs, such as `quant_matmul`; `layer` for the whole layer.
@@ -29,7 +29,7 @@ pub struct Part {
 }
 
 /// A run of one kernel or several, with its result.
-pub type Run = Box<dyn Fn() -> Tensor<2> + Send + Sync>;
+pub(crate) type Run = Box<dyn Fn() -> Tensor<2> + Send + Sync>;
 
 /// The size of an f32 in bytes.
 const FLOAT: f64 = size_of::<f32>() as f64;
@@ -40,7 +40,7 @@ impl Decoder {
     ///
     /// # Errors
     /// If layers are streamed, those of their source.
-    pub async fn parts(&self, x: Tensor<2>, batch: &Batch) -> Result<Vec<Part>> {
+    pub(crate) async fn parts(&self, x: Tensor<2>, batch: &Batch) -> Result<Vec<Part>> {
         let first;
         let layers = match &self.layers {
             Layers::Resident(layers) => layers,

@@ -31,21 +31,21 @@ named! {
 named! {
     /// The ability that an item tests. The published order is alphabetical.
     pub enum QuestionType("question type") {
-        /// What someone or something does.
+        /// The action of someone or something.
         ActionRecognition = "Action Recognition",
         /// A property of a thing.
         Adjective = "Adjective",
         /// The manner of an action.
         Adverb = "Adverb",
-        /// What happens as a whole.
+        /// The event as a whole.
         BasicEvent = "Basic Event",
-        /// What a word such as "it" refers to.
+        /// The thing that a word such as "it" refers to.
         Coreference = "Coreference",
         /// Text that can be read in the picture.
         Ocr = "OCR",
-        /// How many things there are.
+        /// The number of things.
         Quantity = "Quantity",
-        /// Where things are relative to each other.
+        /// The places of things relative to each other.
         SpatialRelationship = "Spatial Relationship",
         /// The order of events; videos alone have it.
         Temporal = "Temporal",

@@ -9,7 +9,7 @@ use std::{collections::HashSet, fmt};
 const MAX_TEXT: usize = 1 << 20;
 
 /// A JSON value. Numbers and booleans keep no value: nothing reads them.
-pub enum Json {
+pub(crate) enum Json {
     Null,
     Bool,
     Number,
@@ -19,14 +19,14 @@ pub enum Json {
 }
 
 /// A value and its path in the file. `json` is `None` if the key is missing.
-pub struct Item<'a> {
+pub(crate) struct Item<'a> {
     pub file: &'a str,
     pub path: String,
     pub json: Option<Json>,
 }
 
 /// An object whose keys are all different.
-pub struct Object<'a> {
+pub(crate) struct Object<'a> {
     file: &'a str,
     path: String,
     entries: Vec<(String, Json)>,
@@ -34,7 +34,7 @@ pub struct Object<'a> {
 
 impl<'a> Item<'a> {
     /// The error that says that this value should be `expected`.
-    pub fn wrong(&self, expected: &'static str) -> Error {
+    pub(crate) fn wrong(&self, expected: &'static str) -> Error {
         let found = match &self.json {
             None => "nothing".into(),
             Some(Json::Null) => "null".into(),
@@ -48,12 +48,12 @@ impl<'a> Item<'a> {
     }
 
     /// Whether the key is there and its value is null.
-    pub fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(self.json, Some(Json::Null))
     }
 
     /// The string.
-    pub fn text(self) -> Result<String> {
+    pub(crate) fn text(self) -> Result<String> {
         match self.json {
             Some(Json::Text(text)) if text.len() > MAX_TEXT => {
                 let found = format!("{} bytes", text.len());
@@ -65,7 +65,7 @@ impl<'a> Item<'a> {
     }
 
     /// The string, or `None` if it is null or missing.
-    pub fn optional_text(self) -> Result<Option<String>> {
+    pub(crate) fn optional_text(self) -> Result<Option<String>> {
         match self.json {
             None | Some(Json::Null) => Ok(None),
             _ => self.text().map(Some),
@@ -73,7 +73,7 @@ impl<'a> Item<'a> {
     }
 
     /// The items of an array in order; a missing array has none.
-    pub fn array(self) -> Result<Vec<Item<'a>>> {
+    pub(crate) fn array(self) -> Result<Vec<Item<'a>>> {
         let Self { file, path, json } = self;
         match json {
             None => Ok(Vec::new()),
@@ -86,7 +86,7 @@ impl<'a> Item<'a> {
     }
 
     /// The object; the error of another value says that it should be `expected`.
-    pub fn object(self, expected: &'static str) -> Result<Object<'a>> {
+    pub(crate) fn object(self, expected: &'static str) -> Result<Object<'a>> {
         let Some(Json::Object(entries)) = self.json else { return Err(self.wrong(expected)) };
         let object = Object { file: self.file, path: self.path, entries };
         let mut seen = HashSet::new();
@@ -101,14 +101,14 @@ impl<'a> Item<'a> {
 
 impl<'a> Object<'a> {
     /// Takes the value of `key` out of the object.
-    pub fn take(&mut self, key: &str) -> Item<'a> {
+    pub(crate) fn take(&mut self, key: &str) -> Item<'a> {
         let json =
             self.entries.iter_mut().find(|(k, _)| k == key).map(|(_, v)| std::mem::replace(v, Json::Null));
         Item { file: self.file, path: self.path_of(key), json }
     }
 
     /// The keys and values, in the order of the file.
-    pub fn into_items(mut self) -> impl Iterator<Item = (String, Item<'a>)> {
+    pub(crate) fn into_items(mut self) -> impl Iterator<Item = (String, Item<'a>)> {
         let entries = std::mem::take(&mut self.entries);
         entries.into_iter().map(move |(key, json)| {
             let item = Item { file: self.file, path: self.path_of(&key), json: Some(json) };
@@ -129,7 +129,7 @@ fn not_ted(file: &str, path: &str, expected: &'static str, found: String) -> Err
 }
 
 /// The first 60 characters of a text from a file, which are enough for a message.
-pub fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     const LIMIT: usize = 60;
     match text.char_indices().nth(LIMIT) {
         Some((end, _)) => format!("{}…", &text[..end]),

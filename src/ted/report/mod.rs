@@ -1,7 +1,7 @@
 //! The report: the reference evaluator's keys, plus intervals, chance, ties, completeness and provenance.
 //! Maps are in alphabetical order, which is the published order of the types.
 
-pub mod compare;
+pub(crate) mod compare;
 mod export;
 mod import;
 
