@@ -80,3 +80,43 @@ macro_rules! named {
 }
 
 pub(crate) use named;
+
+#[cfg(test)]
+mod tests {
+    named! {
+        /// Two variants with the names as the wording of the choices.
+        pub enum Plain("plain option") {
+            /// The first.
+            First = "the first",
+            /// The second.
+            Second = "the second",
+        }
+    }
+
+    named! {
+        /// A variant with an alias, and a wording of its own.
+        pub enum Worded("worded option", expected "one or two") {
+            /// The first.
+            One = "one",
+            /// The second.
+            Two = "two" | "2" | "zwei",
+        }
+    }
+
+    #[test]
+    fn names_are_written_and_read() {
+        assert_eq!(Plain::ALL, [Plain::First, Plain::Second]);
+        assert_eq!(format!("[{:>10}]", Plain::First), "[ the first]");
+        assert_eq!(serde_json::to_string(&Worded::ALL).unwrap(), r#"["one","two"]"#);
+        assert_eq!(serde_json::from_str::<[Worded; 3]>(r#"["two", "2", "zwei"]"#).unwrap(), [Worded::Two; 3]);
+        assert_eq!("2".parse::<Worded>().unwrap(), Worded::Two);
+    }
+
+    #[test]
+    fn other_names_are_refused() {
+        let message = "third".parse::<Plain>().unwrap_err().to_string();
+        assert_eq!(message, "plain option `third` is not known, expected the first, the second");
+        let message = serde_json::from_str::<Worded>("\"One\"").unwrap_err().to_string();
+        assert_eq!(message, "worded option `One` is not known, expected one or two");
+    }
+}

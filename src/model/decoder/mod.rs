@@ -4,6 +4,9 @@
 //! x = x + o_proj(attention(rotate(q_proj(n)), rotate(k_proj(n)), v_proj(n)))    n = input_layernorm(x)
 //! x = x + down_proj(silu(gate_proj(n)) * up_proj(n))                            n = post_attention_layernorm(x)
 //! ```
+//! It is the block of Llama (arXiv 2302.13971) with grouped queries (2305.13245): RMSNorm (1910.07467), RoPE
+//! (2104.09864), SwiGLU (2002.05202). Qwen2 has biases on q, k and v; Qwen3 (2505.09388) has norms over each head of
+//! q and k.
 
 mod parts;
 

@@ -230,7 +230,7 @@ impl Dataset {
     }
 }
 
-/// The JSON value in `bytes`. UTF-16 is told apart from other faults, as text editors save it.
+/// The JSON value in `bytes`. UTF-16, in which some editors save text, is a fault of its own.
 fn decode(bytes: &[u8]) -> Result<Json, Fault> {
     if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] = bytes {
         return Err(Fault::new("the encoding", "UTF-8", "UTF-16"));
