@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-/// A result whose error is the crate's [`Error`].
+/// A result whose error is the crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong. The message names the file, the item, what was expected and what was found.

@@ -8,7 +8,7 @@
 //!     part  q_proj ... attention ... layer, layer_mix             median, GFLOP/s, percent of peak, share of the model
 //! ```
 //! A figure that would not fit into the budget is skipped, and the report says so. The parts are
-//! [`Decoder::parts`](crate::model::Decoder::parts).
+//! `model::Decoder::parts`.
 
 mod report;
 mod timing;

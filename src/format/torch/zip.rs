@@ -50,6 +50,9 @@ struct Entry {
 impl<'a> Zip<'a> {
     /// Reads the directory of `source`.
     pub(super) async fn read(source: &'a dyn Source) -> Result<Self> {
+        let malformed = |expected: String, found: String| {
+            Error::malformed(source.name(), "the zip directory", expected, found)
+        };
         let (count, range) = directory(source).await?;
         let mut zip = Self { source, data_end: range.start, entries: HashMap::new() };
         let bytes = source.read(range).await?;
@@ -57,21 +60,11 @@ impl<'a> Zip<'a> {
         for index in 0..count {
             let Some((name, entry, after)) = next_entry(rest) else {
                 let found = format!("something else at entry {index}");
-                return Err(Error::malformed(
-                    source.name(),
-                    "the zip directory",
-                    format!("{count} entries"),
-                    found,
-                ));
+                return Err(malformed(format!("{count} entries"), found));
             };
             rest = after;
             if zip.entries.contains_key(&name) {
-                return Err(Error::malformed(
-                    source.name(),
-                    "the zip directory",
-                    "one entry of each name",
-                    format!("a second `{name}`"),
-                ));
+                return Err(malformed("one entry of each name".into(), format!("a second `{name}`")));
             }
             zip.entries.insert(name, entry);
         }
@@ -141,7 +134,7 @@ impl<'a> Zip<'a> {
 /// The number of entries, and the range of the file where the directory lies.
 async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
     // 1. The end record: the last one whose comment ends the file.
-    let size = source.size();
+    let (file, size) = (source.name(), source.size());
     let tail_start = size.saturating_sub((LOCATOR_LEN + END_LEN + MAX_COMMENT) as u64);
     let tail = source.read(tail_start..size).await?;
     let is_end = |&at: &usize| {
@@ -150,7 +143,7 @@ async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
     };
     let Some(at) = (0..(tail.len() + 1).saturating_sub(END_LEN)).rev().find(is_end) else {
         let (expected, found) = ("a directory at its end", "none, as in a file that was cut off");
-        return Err(Error::malformed(source.name(), "the zip archive", expected, found));
+        return Err(Error::malformed(file, "the zip archive", expected, found));
     };
     let mut limit = tail_start + at as u64;
     let mut record = [number::<2>(&tail, at + 10), number::<4>(&tail, at + 12), number::<4>(&tail, at + 16)];
@@ -162,12 +155,7 @@ async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
         for (wide, (narrow, max)) in wide.into_iter().zip(record.into_iter().zip([0xffff, WIDE, WIDE])) {
             if narrow != max && narrow != wide {
                 let expected = format!("the end record's {narrow}");
-                return Err(Error::malformed(
-                    source.name(),
-                    "the ZIP64 end record",
-                    expected,
-                    wide.to_string(),
-                ));
+                return Err(Error::malformed(file, "the ZIP64 end record", expected, wide.to_string()));
             }
         }
         limit = number::<8>(locator, 8);
@@ -176,9 +164,8 @@ async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
 
     // 3. Check the numbers.
     let [count, len, start] = record;
-    let absurd = |item: &str, found, limit| {
-        Err(Error::Absurd { file: source.name().into(), item: item.into(), found, limit })
-    };
+    let absurd =
+        |item: &str, found, limit| Err(Error::Absurd { file: file.into(), item: item.into(), found, limit });
     if count > MAX_ENTRIES {
         return absurd("the number of zip entries", count, MAX_ENTRIES);
     }
@@ -187,13 +174,8 @@ async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
     }
     let end = start.saturating_add(len);
     if end > limit {
-        let expected = format!("an end before byte {limit}");
-        return Err(Error::malformed(
-            source.name(),
-            "the zip directory",
-            expected,
-            format!("bytes {start} to {end}"),
-        ));
+        let (expected, found) = (format!("an end before byte {limit}"), format!("bytes {start} to {end}"));
+        return Err(Error::malformed(file, "the zip directory", expected, found));
     }
     Ok((count, start..end))
 }
