@@ -22,6 +22,7 @@ pub mod format;
 pub mod kernel;
 pub mod loader;
 pub mod model;
+mod named;
 pub mod provenance;
 pub mod quant;
 pub mod ted;

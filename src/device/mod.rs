@@ -3,42 +3,18 @@
 pub mod class;
 
 use crate::error::{Error, Result};
+use crate::named::named;
 use burn::tensor::{Tensor, TensorData};
 use cubecl::profile::TimingMethod;
 use serde::Serialize;
 
-/// The kind of device a person asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceKind {
-    /// Burn's flex backend with our own kernels.
-    Cpu,
-    /// The adapter that wgpu prefers.
-    Gpu,
-}
-
-impl DeviceKind {
-    /// `cpu` or `gpu`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Gpu => "gpu",
-        }
-    }
-}
-
-impl std::str::FromStr for DeviceKind {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "cpu" => Ok(Self::Cpu),
-            "gpu" | "webgpu" => Ok(Self::Gpu),
-            _ => Err(Error::UnknownOption {
-                option: "device",
-                expected: "cpu or gpu".into(),
-                found: name.into(),
-            }),
-        }
+named! {
+    /// The kind of device a person asks for.
+    pub enum DeviceKind("device", expected "cpu or gpu") {
+        /// Burn's flex backend with our own kernels.
+        Cpu = "cpu",
+        /// The adapter that wgpu prefers.
+        Gpu = "gpu" | "webgpu",
     }
 }
 
