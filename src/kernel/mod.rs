@@ -20,7 +20,7 @@ pub use attention::Heads as AttentionHeads;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Dispatch, DispatchTensor, backend_extension};
 use burn::tensor::{DType, Int, Tensor, TensorData};
-pub use launch::{as_class, is_software, launches, set_software};
+pub use launch::launches;
 pub use product::Arithmetic;
 use product::Product;
 pub use product::tile::{F16 as F16_TILES, GPU as GPU_TILES, INT8 as INT8_TILES, Tile, as_tile};

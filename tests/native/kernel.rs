@@ -4,11 +4,11 @@
 use crate::support::model::Random;
 use crate::support::{device, files};
 use burn::tensor::{DType, Int, Tensor, TensorData};
-use gran_ted::device::Device;
+use gran_ted::device::{Device, class::as_class};
 use gran_ted::format::{DiskFile, Source, TensorType, gguf::Gguf};
 use gran_ted::kernel::{
     self, Arithmetic, AttentionHeads, F16_TILES, GPU_TILES, INT8_TILES, PackedWeight, RotaryHeads, Tile,
-    as_class, as_tile,
+    as_tile,
 };
 use gran_ted::quant::{self, Layout, Packed, Quantize};
 use gran_ted::trial::Tuning;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a fault ends the test")]
 
 mod adapter;
+mod arrows;
 mod cli;
 mod encoder;
 mod examples;

@@ -1,10 +1,12 @@
 //! The page's declarations of what the wasm module sends, beside what the library serializes: a field on one side alone, or
 //! with another primitive, fails with its path.
 //!
-//! src/web makes some values for JavaScript alone, and cannot be built here: `DeviceInfo`, `ModelPlan`, `ModelCard`,
-//! `AdapterCard`, `Embeddings`, `LayerProducts`, `Count`, `Item` and what it only receives (`Settings`, `LoadOptions`) are not
-//! compared. What it adds to a value of the library is listed with that value.
+//! src/web makes some values for JavaScript alone, and cannot be built here: `DeviceInfo`, `Embeddings`, `LayerProducts`,
+//! `Count`, `Item` and what it only receives (`Settings`, `LoadOptions`) are not compared. What it adds to a value of the
+//! library is listed with that value.
 
+use crate::support::adapter_writer::with_layer_weights;
+use crate::support::device;
 use crate::support::files::{SAMPLE, at};
 use crate::support::load::load;
 use crate::support::model::Tiny;
@@ -13,17 +15,17 @@ use crate::support::typescript::Declarations;
 use gran_ted::bench::{Bench, BenchOptions};
 use gran_ted::device::Device;
 use gran_ted::encoder::{Settings, TextEncoder};
-use gran_ted::format::TensorType;
+use gran_ted::format::{Memory, TensorType};
 use gran_ted::kernel::Arithmetic;
-use gran_ted::loader::Header;
-use gran_ted::model::{Feature, Pooling};
+use gran_ted::loader::{AdapterFile, Header, OpenOptions, Opening, OpeningProgress};
+use gran_ted::model::{Feature, Pooling, Precision};
 use gran_ted::quant::Quantize;
 use gran_ted::ted::{Comparison, Dataset, Report, Run, Study, Subset};
 use gran_ted::trial::TuningProgress;
-use gran_ted::trial::self_test::SelfTestProgress;
 use pollster::block_on;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The page's declarations of what wasm sends: a file of their own, or one for all declarations.
@@ -81,7 +83,7 @@ fn an_imported_report_is_as_declared() {
         "predicted_answer": "A", "all_scores": [0.5, 0.25]
     }]);
     let report = Report::import("list.json", list.to_string().as_bytes()).unwrap();
-    assert_eq!(report.provenance, Value::Null);
+    assert_eq!(report.provenance, None);
     check("Report", &report, &[]);
 }
 
@@ -123,16 +125,47 @@ fn benchmarks_are_as_declared() {
     }
 }
 
+/// The plan and the card of a model on both devices, and each progress between them.
 #[test]
-fn progress_of_a_load_is_as_declared() {
-    check_progress("LoadProgress", "self_test", &SelfTestProgress { done: 1, total: 2 });
-    check_progress("LoadProgress", "weights", &json!({ "done": 1, "total": 2 }));
-    let tuning = TuningProgress { done: 1, total: 2, measured: true };
-    let mut sent = serde_json::to_value(tuning).unwrap();
-    sent["stage"] = "tuning".into();
-    let problems = declarations().problems("LoadProgress", &sent, &[]);
-    // The page does not read `measured`, so its declaration may leave it out.
+fn an_opening_is_as_declared() {
+    let model = Tiny::new("qwen3", TensorType::F16).write();
+    for device in [Device::cpu(), device::gpu()] {
+        // No way to hold the model fits into the second budget.
+        for (budget_bytes, is_refused) in [(None, false), (Some(1000), true)] {
+            let files = memory(&[("tiny.gguf", model.clone())]);
+            let options =
+                OpenOptions { budget_bytes, quantize: Some(Quantize::Q8), ..OpenOptions::default() };
+            let mut opening = block_on(Opening::read(files, &device, &options)).unwrap();
+            assert_eq!(opening.plan().refused.is_some(), is_refused);
+            check("ModelPlan", opening.plan(), &[]);
+            if is_refused {
+                continue;
+            }
+            while let Some(progress) = block_on(opening.step()).unwrap() {
+                check_load_progress(progress);
+            }
+            check("ModelCard", &opening.finish().unwrap().encoder.card(), &["load_ms", "tiles"]);
+        }
+    }
+    // A software adapter has nothing to measure.
+    check_load_progress(OpeningProgress::Tuning(TuningProgress { done: 1, total: 2, measured: true }));
+}
+
+/// The page does not read whether a tile was `measured`, so its declaration may leave that out.
+fn check_load_progress(progress: OpeningProgress) {
+    let problems = declarations().problems("LoadProgress", &serde_json::to_value(progress).unwrap(), &[]);
     assert!(problems.is_empty() || problems == ["LoadProgress.measured is not declared"], "{problems:?}");
+}
+
+#[test]
+fn adapters_are_as_declared() {
+    let encoder = encoder();
+    let open =
+        |name: &str, bytes: Vec<u8>| block_on(AdapterFile::open(Rc::new(Memory::new(name, bytes)))).unwrap();
+    let attention = open("a.safetensors", with_layer_weights(64, 24, &[2.0, -1.0]));
+    let loaded = block_on(attention.load(&encoder, Precision::Full)).unwrap();
+    check("AdapterCard", &attention.card(Some(&loaded)), &[]);
+    check("AdapterCard", &open("w.json", b"[2, -1]".to_vec()).card(None), &[]);
 }
 
 #[test]

@@ -2,22 +2,22 @@
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::named::named;
 use crate::quant::Layout;
-use serde::Serialize;
-use std::str::FromStr;
 
-/// In what a product multiplies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arithmetic {
-    /// Dequantized weights and activations in f32.
-    #[default]
-    F32,
-    /// Weights and activations of 11 bits in products and in sums of eight, f32 in sums of those. On adapters with
-    /// `shader-f16`; embeddings change a little.
-    F16,
-    /// The weights' codes and activations of 8 bits, exactly; scales and sums in f32. Embeddings change a little.
-    Int8,
+named! {
+    /// In what a product multiplies.
+    #[derive(Default)]
+    pub enum Arithmetic("arithmetic", expected "f32, f16 or int8") {
+        /// Dequantized weights and activations in f32.
+        #[default]
+        F32 = "f32",
+        /// Weights and activations of 11 bits in products and in sums of eight, f32 in sums of those. On adapters with
+        /// `shader-f16`; embeddings change a little.
+        F16 = "f16",
+        /// The weights' codes and activations of 8 bits, exactly; scales and sums in f32. Embeddings change a little.
+        Int8 = "int8",
+    }
 }
 
 impl Arithmetic {
@@ -34,23 +34,6 @@ impl Arithmetic {
         match self {
             Self::F16 if !device.has_f16 => Err(Error::NoShaderF16 { device: device.adapter.clone() }),
             _ => Ok(()),
-        }
-    }
-}
-
-impl FromStr for Arithmetic {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            "int8" => Ok(Self::Int8),
-            _ => Err(Error::UnknownOption {
-                option: "arithmetic",
-                expected: "f32, f16 or int8".into(),
-                found: name.into(),
-            }),
         }
     }
 }

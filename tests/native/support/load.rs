@@ -1,8 +1,8 @@
 //! From a header to an encoder, without a progress to look at.
 
 use gran_ted::device::Device;
-use gran_ted::encoder::TextEncoder;
-use gran_ted::loader::{Header, Loading, Placement};
+use gran_ted::encoder::{Placement, TextEncoder};
+use gran_ted::loader::{Header, Loading};
 use pollster::block_on;
 
 /// Loads the model of `header` as a whole.
