@@ -101,7 +101,7 @@ bench() {
         step 'products on SwiftShader' env "VK_DRIVER_FILES=$swiftshader" "${speed[@]}" quant_matmul_is_six
     fi
     step 'page' node tests/support/measure.mjs
-    step 'command line' cargo run --release --quiet -- evaluate "$model" www/ted-sample.json --device cpu --no-cache
+    step 'command line' cargo run --release --quiet -- evaluate "$model" www/data/ted-sample.json --device cpu --no-cache
 }
 
 measure_lengths() {
@@ -341,7 +341,7 @@ assemble_dist() {
     cp -R --preserve=timestamps www dist
     rm -rf dist/pkg
     cp -R --preserve=timestamps target/pkg dist/pkg
-    rm -f dist/*.d.ts
+    rm -rf dist/types
     mkdir dist/models
     ln "$model" dist/models/ 2>/dev/null || cp "$model" dist/models/
     compress dist

@@ -138,7 +138,7 @@ fn reference_precision_is_bfloat16() {
 #[test]
 fn provenance_says_whether_anything_was_rounded() {
     let encoder = load(&[default_model()], Device::cpu());
-    let sample = include_bytes!("../www/ted-sample.json");
+    let sample = include_bytes!("../www/data/ted-sample.json");
     let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
     let d = 576;
     let mean_mlp = safetensors(&[

@@ -69,7 +69,7 @@ fn tiny(family: &'static str) -> Tiny {
 }
 
 fn sample() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("www/ted-sample.json").display().to_string()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("www/data/ted-sample.json").display().to_string()
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn batches_of_a_run_keep_to_what_was_placed() {
     let mut loading = Loading::new(header, Device::cpu()).unwrap().placed(placement);
     while block_on(loading.step()).unwrap().is_some() {}
     let encoder = loading.finish().unwrap();
-    let sample = include_bytes!("../www/ted-sample.json");
+    let sample = include_bytes!("../www/data/ted-sample.json");
     let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
     let settings = Settings::new(Feature::NormAvg, Pooling::Mean);
     let mut run = Run::new(&encoder, dataset, &Subset::parse("captions=2").unwrap(), settings).unwrap();
@@ -193,7 +193,7 @@ fn a_batch_equals_its_texts_bit_for_bit_on_wgpu() {
 /// Within what rounding costs: the least cosine of a token's hidden state to that in f32 on the CPU; a batch is its texts.
 fn is_near_f32(arithmetic: Arithmetic, device: Device, cosines: std::ops::Range<f64>) {
     let states = |encoder: &TextEncoder| block_on(encoder.hidden_states(&ROUNDED)).unwrap().into_iter();
-    let sample = include_bytes!("../www/ted-sample.json");
+    let sample = include_bytes!("../www/data/ted-sample.json");
     let dataset = Arc::new(Dataset::parse("ted-sample.json", sample).unwrap());
     let scope = |encoder: &TextEncoder| {
         let settings = Settings::new(Feature::NormAvg, Pooling::Mean);

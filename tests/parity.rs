@@ -80,7 +80,7 @@ fn settings(feature: Feature, pooling: Pooling) -> Settings {
 #[test]
 fn a_cut_of_the_sample_scores_as_computed_independently() {
     let expected: Value = serde_json::from_slice(&fixture("sample-scores.json")).unwrap();
-    let sample = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/ted-sample.json")).unwrap();
+    let sample = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/data/ted-sample.json")).unwrap();
     let dataset = Arc::new(Dataset::parse("ted-sample.json", &sample).unwrap());
     let encoder = load(&[default_model()], Device::cpu());
     for (name, settings) in [

@@ -127,7 +127,7 @@ fn values_without_a_correlation_say_why() {
 /// The paper prints 0.9914 and 0.9587: its T2V is the one without GRAN-TED.
 #[test]
 fn published_scores_correlate() {
-    let file: Value = serde_json::from_slice(include_bytes!("../www/leaderboard.json")).unwrap();
+    let file: Value = serde_json::from_slice(include_bytes!("../www/data/leaderboard.json")).unwrap();
     let tasks = correlate("leaderboard.json", file.to_string().as_bytes()).unwrap();
     let names: Vec<&str> = tasks.iter().map(|task| task.task.as_str()).collect();
     assert_eq!(names, ["T2I", "T2V"]);
@@ -285,7 +285,7 @@ fn a_report_of_the_reference_is_summed_up_anew() {
 
 #[test]
 fn our_report_is_read_back() {
-    let dataset = Dataset::parse("ted-sample.json", include_bytes!("../www/ted-sample.json")).unwrap();
+    let dataset = Dataset::parse("ted-sample.json", include_bytes!("../www/data/ted-sample.json")).unwrap();
     let mut evaluation = Evaluation::new(Arc::new(dataset), &Subset::parse("captions=4").unwrap()).unwrap();
     for (i, text) in evaluation.texts().to_vec().iter().enumerate().skip(1) {
         let angle = text.len() as f32;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 const RULES: &[u8] = include_bytes!("fixtures/ted-rules.json");
-const SAMPLE: &[u8] = include_bytes!("../www/ted-sample.json");
+const SAMPLE: &[u8] = include_bytes!("../www/data/ted-sample.json");
 
 fn rules() -> Dataset {
     Dataset::parse("ted-rules.json", RULES).unwrap()

@@ -1,8 +1,8 @@
 // Joins the page's parts: the app's state, the worker, the views.
-import { App } from './app.js';
-import { openDatabase } from './database.js';
-import { takeDrops } from './drop.js';
-import { Keeper } from './keep.js';
+import { App } from './app/app.js';
+import { openDatabase } from './storage/database.js';
+import { takeDrops } from './views/drop.js';
+import { Keeper } from './state/keep.js';
 import { benchView } from './views/bench.js';
 import { compareView } from './views/compare.js';
 import { adapterView } from './views/adapter.js';

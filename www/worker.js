@@ -1,13 +1,13 @@
 // Owns the wasm module. A table of methods; the wasm is fetched by `open`, after `probe` has told which device there is.
 // After a panic the module is poisoned: the panic's text is posted and the worker ends.
-import { answer, named } from './requests.js';
-import { openDatabase } from './database.js';
-import { formatBytes } from './format.js';
+import { answer, named } from './worker/requests.js';
+import { openDatabase } from './storage/database.js';
+import { formatBytes } from './figures/format.js';
 import { ModelFiles } from './storage/files.js';
 import { openVault } from './storage/vault.js';
-import { tileStore, vectorStore } from './store.js';
+import { tileStore, vectorStore } from './storage/vectors.js';
 
-/** @import { Methods, Session, Wasm } from './types' */
+/** @import { Methods, Session, Wasm } from './types/wasm' */
 
 const ASK = 1e9; // bytes that are not downloaded before the person has seen how many they are
 

@@ -6,7 +6,7 @@
 // The band is 20 % around the middle of the latter.
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** @import { BenchReport } from '../../www/types' */
+/** @import { BenchReport } from '../../www/types/wasm' */
 /** @typedef {{ tokens: number, whole: number, rest: number }} Point milliseconds a token */
 
 const PANEL = { width: 360, height: 240, left: 52, right: 16, top: 44, bottom: 40 };

@@ -1,8 +1,8 @@
 // An app on fake workers, for the tests of what the page does without a page.
-import { App } from '../../www/app.js';
+import { App } from '../../www/app/app.js';
 import { fakeWorker } from './fake-worker.mjs';
 
-/** @import { Method } from '../../www/requests.js' */
+/** @import { Method } from '../../www/worker/requests.js' */
 
 const ADAPTER = { vendor: 'nvidia', architecture: 'lovelace', device: '', description: '', fallback: false };
 export const CARD = { name: 'Tiny', num_hidden_layers: 2 };

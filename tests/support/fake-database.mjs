@@ -1,6 +1,6 @@
 // The browser's storage (www/database.js) in memory: values are copied in and out, and it can be told to fail.
 
-/** @import { Database } from '../../www/database.js' */
+/** @import { Database } from '../../www/storage/database.js' */
 
 /** Two of them on one `tables` are two tabs. @param {Map<string, unknown>} [tables] */
 export function fakeDatabase(tables = new Map()) {

@@ -7,7 +7,7 @@ import { freshPage, launch } from './chromium.mjs';
 import { startTimes } from './start.mjs';
 import { pageBytes, watchLongTasks } from './visit.mjs';
 
-const captions = Object.values(JSON.parse(await readFile('dist/ted-sample.json', 'utf8')))
+const captions = Object.values(JSON.parse(await readFile('dist/data/ted-sample.json', 'utf8')))
   .slice(0, 2)
   .map(({ caption }) => caption);
 const site = await serve({ root: 'dist' });

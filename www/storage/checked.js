@@ -1,6 +1,6 @@
 // A stored file as a load reads it, from front to back: each chunk is compared with what was downloaded before a byte of it is
 // given. The browser's own SHA-256 does that beside the work on the chunk before, at a tenth of the cost of hashing in wasm.
-import { named } from '../requests.js';
+import { named } from '../worker/requests.js';
 import { hash } from './hasher.js';
 import { chunkCount, chunkRange } from './journal.js';
 

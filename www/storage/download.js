@@ -1,7 +1,7 @@
 // A file that is being downloaded while it is read: in chunks, a few at a time, each hashed and put into the storage when it
 // is whole. A read takes bytes from there or from the chunk that is under way, and waits where they have not come yet.
 // Without storage only the chunks around the reader are held.
-import { named } from '../requests.js';
+import { named } from '../worker/requests.js';
 import { hash } from './hasher.js';
 import { changed, fetchRange } from './http.js';
 

@@ -1,9 +1,9 @@
 // From what a person names to the files of a model: an index of shards stands for config.json, tokenizer.json and the shards.
 // The index is a stranger's file: its size, the number of names and each name are checked before anything is fetched.
-import { named } from '../requests.js';
+import { named } from '../worker/requests.js';
 import { fetchSmall } from './http.js';
 
-/** @import { ModelFile } from '../types' */
+/** @import { ModelFile } from '../types/wasm' */
 /** @import { Options } from './http.js' */
 /** @import { SmallFiles } from './small.js' */
 /** @typedef {{ url: string, sha256: string, content: Uint8Array | null }} WebFile sha256: '' where it is not known; content: of a small file, fetched already */

@@ -1,5 +1,5 @@
 // What can be wrong with a stored file, in sentences.
-import { named } from '../requests.js';
+import { named } from '../worker/requests.js';
 
 /** @param {string} url @param {string} found @param {string} expected @param {boolean} stored */
 export function wrongHash(url, found, expected, stored) {

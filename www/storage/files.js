@@ -1,7 +1,7 @@
 // The files of one model, as the wasm reads them: picked ones in place, stored ones from the browser's storage, the rest from
 // the web and into the storage on the way. Storage that is missing, locked or full never ends a load: it goes on without, and says so.
-import { formatBytes } from '../format.js';
-import { named, turn } from '../requests.js';
+import { formatBytes } from '../figures/format.js';
+import { named, turn } from '../worker/requests.js';
 import { CheckedReader } from './checked.js';
 import { CHUNK, Download, Pool } from './download.js';
 import { announcedSha256, expand } from './expand.js';
@@ -11,7 +11,7 @@ import { chunkRange, isComplete, storedBytes } from './journal.js';
 import { SmallFiles } from './small.js';
 import { damagedChunks, idOf } from './vault.js';
 
-/** @import { ByteSource, DownloadProgress, LoadProgress, ModelCard, ModelFile } from '../types' */
+/** @import { ByteSource, DownloadProgress, LoadProgress, ModelCard, ModelFile } from '../types/wasm' */
 /** @import { WebFile } from './expand.js' */
 /** @import { Header, Journal } from './journal.js' */
 /** @import { Remote, Timing } from './http.js' */

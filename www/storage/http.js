@@ -1,6 +1,6 @@
 // Bytes of a URL, whatever the network does: a range request that is taken up where it broke, soon at first, then more and more
 // patiently, as often as it helps; a transfer that stalls counts as broken. What no waiting mends ends at once, in its own sentence.
-import { named } from '../requests.js';
+import { named } from '../worker/requests.js';
 
 /**
  * @typedef {{ url: string, size: number, etag: string, modified: string }} Remote a file as its server described it; '' where it did not

@@ -1,12 +1,12 @@
 // Model files in the browser's storage (OPFS): `models/<id>.data`, and beside it `<id>.journal`, which tells what of it is whole.
 // A chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never something wrong.
 // Looking needs no lock and works on the page too; writing and reading fast take handles that only a worker has.
-import { named } from '../requests.js';
+import { named } from '../worker/requests.js';
 import { hash } from './hasher.js';
 import { chunkCount, chunkRange, freshJournal, isComplete, readJournal, storedBytes, take, writeLine } from './journal.js';
 
 /** @import { Header, Journal, Line } from './journal.js' */
-/** @import { StoredModel, SyncHandle } from '../types' */
+/** @import { StoredModel, SyncHandle } from '../types/wasm' */
 
 const LOCK_TRIES = 6; // a worker that has just ended holds its files a moment longer
 const LOCK_PAUSE = 150; // ms

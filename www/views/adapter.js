@@ -1,12 +1,12 @@
 // The adapter: its file, what it is, the weights of layers in it, and the way to be rid of it.
-import { byId, element, showText } from '../dom.js';
-import { formatCount, formatParameters, formatPercent } from '../format.js';
-import { softmax } from '../mix.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatCount, formatParameters, formatPercent } from '../figures/format.js';
+import { softmax } from '../figures/mix.js';
 import { fact } from './model.js';
 
-/** @import { App } from '../app.js' */
-/** @import { AdapterCard } from '../types' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { AdapterCard } from '../types/wasm' */
+/** @import { State } from '../state/state.js' */
 
 const KINDS = { attention: 'attention pooling', mean_mlp: 'mean + MLP', layer_weights: 'layer weights alone' };
 

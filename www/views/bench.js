@@ -1,12 +1,12 @@
 // The benchmark: the device's peak, each part's time and share, the model's speed by length; the figures as a file.
-import { byId, element, showText } from '../dom.js';
-import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../format.js';
-import { reportName } from '../ted.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../figures/format.js';
+import { reportName } from '../figures/ted.js';
 import { fact, loadStage } from './model.js';
 
-/** @import { App } from '../app.js' */
-/** @import { State } from '../state.js' */
-/** @import { BenchReport, BenchRow } from '../types' */
+/** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state.js' */
+/** @import { BenchReport, BenchRow } from '../types/wasm' */
 
 const PARTS = ['Part', 'Calls', 'ms a call', 'Clock', 'GFLOP/s', 'GB/s', 'Of peak', 'Share'];
 const MODELS = ['Tokens', 'Tokens/s', 'ms a token', 'Less attention', 'Moved a token'];

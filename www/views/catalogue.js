@@ -1,16 +1,16 @@
 // The catalogue of public encoders: what each takes, a button that loads it, and one that copies a link to it.
-import { encoderSource } from '../catalogue.js';
-import { byId, element, showText } from '../dom.js';
-import { formatBytes } from '../format.js';
-import { roomOf } from '../models.js';
-import { emptyState, encodeState } from '../share.js';
+import { encoderSource } from '../sources/catalogue.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatBytes } from '../figures/format.js';
+import { roomOf } from '../app/models.js';
+import { emptyState, encodeState } from '../link/codec.js';
 import { shortage } from './stored.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Catalogue, Encoder } from '../catalogue.js' */
-/** @import { ModelSource } from '../source.js' */
-/** @import { State, Stored } from '../state.js' */
-/** @import { StoredModel } from '../types' */
+/** @import { App } from '../app/app.js' */
+/** @import { Catalogue, Encoder } from '../sources/catalogue.js' */
+/** @import { ModelSource } from '../sources/model.js' */
+/** @import { State, Stored } from '../state/state.js' */
+/** @import { StoredModel } from '../types/wasm' */
 
 /** @param {App} app */
 export function catalogueView(app) {

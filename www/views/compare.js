@@ -1,14 +1,14 @@
 // Two reports, item by item: which there are, both accuracies by type, McNemar's test, and the items that changed.
-import { byId, element, showText } from '../dom.js';
-import { formatCount, formatInterval, formatP, formatPercent, plural } from '../format.js';
-import { chart } from '../plot.js';
-import { origin, PAGE_SIZE, pairOf, reportsOf, RUN } from '../reports.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatCount, formatInterval, formatP, formatPercent, plural } from '../figures/format.js';
+import { chart } from '../ui/plot.js';
+import { origin, PAGE_SIZE, pairOf, reportsOf, RUN } from '../state/reports.js';
 import { saveReport } from './save.js';
-import { pager } from './pager.js';
+import { pager } from '../ui/pager.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Comparison, ComparisonGroup } from '../types' */
-/** @import { NamedReport, State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { Comparison, ComparisonGroup } from '../types/wasm' */
+/** @import { NamedReport, State } from '../state/state.js' */
 
 /** @param {App} app */
 export function compareView(app) {
@@ -120,7 +120,7 @@ function remarks({ note, shared, only_first, only_second, differing }) {
 
 const SERIES = /** @type {const} */ (['first', 'second']);
 
-/** @param {import('../plot.js').Plot} Plot @param {number} width @param {Comparison} comparison @returns {import('../plot.js').PlotOptions} */
+/** @param {import('../ui/plot.js').Plot} Plot @param {number} width @param {Comparison} comparison @returns {import('../ui/plot.js').PlotOptions} */
 function dots(Plot, width, { groups }) {
   const name = (/** @type {ComparisonGroup} */ { group, name }) => (group === 'all' ? 'All' : name);
   const names = groups.map(name);

@@ -1,10 +1,10 @@
 // Header: the device, why it was chosen, and the list that overrules it.
-import { byId, showText } from '../dom.js';
-import { formatBytes } from '../format.js';
-import { readDevice } from '../share.js';
+import { byId, showText } from '../ui/dom.js';
+import { formatBytes } from '../figures/format.js';
+import { readDevice } from '../link/codec.js';
 
-/** @import { App } from '../app.js' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state.js' */
 
 const RUNS = { webgpu: 'Running on WebGPU.', cpu: 'Running on the CPU.' };
 

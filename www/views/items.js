@@ -1,12 +1,12 @@
 // The items of a report, one by one: filtered, sorted, a page at a time; and the one that a link or a comparison opened.
-import { byId, element, showText } from '../dom.js';
-import { formatCount, plural } from '../format.js';
-import { countOutcomes, isSameItem, itemName, margin, optionIndex, outcomeOf, PAGE_SIZE, reportsOf, resultsOf, selectItems } from '../reports.js';
-import { pager } from './pager.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatCount, plural } from '../figures/format.js';
+import { countOutcomes, isSameItem, itemName, margin, optionIndex, outcomeOf, PAGE_SIZE, reportsOf, resultsOf, selectItems } from '../state/reports.js';
+import { pager } from '../ui/pager.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Item, ItemResult } from '../types' */
-/** @import { Browse, NamedReport, State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { Item, ItemResult } from '../types/wasm' */
+/** @import { Browse, NamedReport, State } from '../state/state.js' */
 
 const BADGES = { right: 'Right', wrong: 'Wrong', tie: 'Tie' };
 

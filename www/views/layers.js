@@ -1,16 +1,16 @@
 // The layer study: accuracy by layer with intervals, the mixes as lines across, the weights of the mix below; the same as a table.
-import { byId, element, showText } from '../dom.js';
-import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../format.js';
-import { pausedStudy, trainingFree, weightsOf } from '../layers.js';
-import { wilson } from '../leaderboard.js';
-import { softmax } from '../mix.js';
-import { chart } from '../plot.js';
-import { reportName, timeLeft } from '../ted.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
+import { pausedStudy, trainingFree, weightsOf } from '../app/layers.js';
+import { wilson } from '../figures/published.js';
+import { softmax } from '../figures/mix.js';
+import { chart } from '../ui/plot.js';
+import { reportName, timeLeft } from '../figures/ted.js';
 import { loadStage } from './model.js';
 
-/** @import { App } from '../app.js' */
-/** @import { State, Study } from '../state.js' */
-/** @import { LayerStudy } from '../types' */
+/** @import { App } from '../app/app.js' */
+/** @import { State, Study } from '../state/state.js' */
+/** @import { LayerStudy } from '../types/wasm' */
 
 const HEIGHT = 280;
 const NARROW = 480; // px of width, below which the labels go without figures
@@ -158,7 +158,7 @@ function layerAxis({ result }, width) {
   return { ...margins, x: { domain: [-0.6, layers + 0.6], ticks, tickFormat: String, label: 'Layer' } };
 }
 
-/** @param {import('../plot.js').Plot} Plot @param {number} width @param {State} state @returns {import('../plot.js').PlotOptions} */
+/** @param {import('../ui/plot.js').Plot} Plot @param {number} width @param {State} state @returns {import('../ui/plot.js').PlotOptions} */
 function accuracyPlot(Plot, width, state) {
   const study = /** @type {Study} */ (state.study);
   const features = featuresOf(state).map(({ feature, accuracy }) => ({
@@ -188,7 +188,7 @@ function accuracyPlot(Plot, width, state) {
   };
 }
 
-/** @param {import('../plot.js').Plot} Plot @param {number} width @param {State} state @returns {import('../plot.js').PlotOptions} */
+/** @param {import('../ui/plot.js').Plot} Plot @param {number} width @param {State} state @returns {import('../ui/plot.js').PlotOptions} */
 function sharePlot(Plot, width, state) {
   const study = /** @type {Study} */ (state.study);
   const bars = [...softmax(mixOf(state)?.weights ?? [])].map((share, at) => ({ layer: at + 1, share: 100 * share }));

@@ -1,14 +1,14 @@
 // The published figures as a table and a dot plot with intervals, the reports of this page among them, and what TED-6K
 // has to do with pictures: its accuracy against downstream scores.
-import { byId, element, showText } from '../dom.js';
-import { formatInterval } from '../format.js';
-import { COLUMNS, differences, downstream, pearson, PUBLISHED_ITEMS, readFigures, wilson } from '../leaderboard.js';
-import { chart } from '../plot.js';
-import { reportsOf } from '../reports.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatInterval } from '../figures/format.js';
+import { COLUMNS, differences, downstream, pearson, PUBLISHED_ITEMS, readFigures, wilson } from '../figures/published.js';
+import { chart } from '../ui/plot.js';
+import { reportsOf } from '../state/reports.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Column, Leaderboard, Row } from '../leaderboard.js' */
-/** @import { NamedReport, State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { Column, Leaderboard, Row } from '../figures/published.js' */
+/** @import { NamedReport, State } from '../state/state.js' */
 
 /**
  * @typedef {{ name: string, kind: string, log: boolean, own: boolean, reasons: string[], value: number | null,
@@ -119,7 +119,7 @@ function boardRow({ name, kind, log, own, reasons, value, interval, row }, colum
 
 const KINDS = ['published', 'published log', 'this page, comparable', 'this page, not comparable'];
 
-/** @param {import('../plot.js').Plot} Plot @param {number} width @param {Entry[]} entries @param {Column} column @returns {import('../plot.js').PlotOptions} */
+/** @param {import('../ui/plot.js').Plot} Plot @param {number} width @param {Entry[]} entries @param {Column} column @returns {import('../ui/plot.js').PlotOptions} */
 function dotPlot(Plot, width, entries, column) {
   const narrow = width < 560;
   const letters = narrow ? 18 : 38;
@@ -175,7 +175,7 @@ function downstreamParts(figures) {
   ];
 }
 
-/** @param {import('../plot.js').Plot} Plot @param {number} width @param {ReturnType<typeof downstream>} points @param {string} label @returns {import('../plot.js').PlotOptions} */
+/** @param {import('../ui/plot.js').Plot} Plot @param {number} width @param {ReturnType<typeof downstream>} points @param {string} label @returns {import('../ui/plot.js').PlotOptions} */
 function scatter(Plot, width, points, label) {
   const labels = [...points].sort((a, b) => b.score - a.score || (b.ted ?? 0) - (a.ted ?? 0)); // by turns right and left of the dot: neighbours are close
   const text = { x: 'ted', y: 'score', text: (/** @type {typeof points[0]} */ { model, layers }) => (width < 400 ? model : `${model}, ${layers}`), fill: 'currentColor', stroke: 'var(--pico-card-background-color)', strokeWidth: 3, fontSize: 10 };

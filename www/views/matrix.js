@@ -1,10 +1,10 @@
 // The similarity matrix as a table with colours: cosines of the prompts' embeddings, tokens of each prompt.
-import { element } from '../dom.js';
-import { formatCount, formatDuration, formatSpeed, plural } from '../format.js';
-import { extremes, position, scaleOf } from '../heat.js';
+import { element } from '../ui/dom.js';
+import { formatCount, formatDuration, formatSpeed, plural } from '../figures/format.js';
+import { extremes, position, scaleOf } from '../figures/heat.js';
 
-/** @import { Scale } from '../heat.js' */
-/** @import { Comparison } from '../state.js' */
+/** @import { Scale } from '../figures/heat.js' */
+/** @import { Comparison } from '../state/state.js' */
 
 const STRONG_FROM = 0.62; // position from which the text takes the other colour, see --heat in style.css
 

@@ -1,11 +1,11 @@
 // Model card: load with progress in bytes, the facts of the loaded model, and other sources.
-import { byId, element, showText } from '../dom.js';
-import { readArithmetic, readQuantize } from '../share.js';
-import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent, plural } from '../format.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { readArithmetic, readQuantize } from '../link/codec.js';
+import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent, plural } from '../figures/format.js';
 
-/** @import { App } from '../app.js' */
-/** @import { DownloadProgress, LoadOptions, ModelCard, ModelPlan } from '../types' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { DownloadProgress, LoadOptions, ModelCard, ModelPlan } from '../types/wasm' */
+/** @import { State } from '../state/state.js' */
 
 /** @param {App} app */
 export function modelView(app) {

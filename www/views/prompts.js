@@ -1,14 +1,14 @@
 // Prompts: examples, the list that is edited by keyboard alone if need be, settings, and the matrix of the last comparison.
-import { byId, element, showText } from '../dom.js';
-import { EXAMPLES } from '../examples.js';
-import { formatBytes } from '../format.js';
-import { weightsOf } from '../layers.js';
-import { MAX_PROMPT, MAX_PROMPTS, readFeature, readPooling } from '../share.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { EXAMPLES } from '../sources/examples.js';
+import { formatBytes } from '../figures/format.js';
+import { weightsOf } from '../app/layers.js';
+import { MAX_PROMPT, MAX_PROMPTS, readFeature, readPooling } from '../link/codec.js';
 import { matrix } from './matrix.js';
 import { loadStage } from './model.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Comparison, State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { Comparison, State } from '../state/state.js' */
 
 /** @param {App} app */
 export function promptsView(app) {

@@ -1,10 +1,10 @@
 // A report as a file: JSON as it is, CSV by type, JSONL by item.
-import { element } from '../dom.js';
-import { reportName } from '../ted.js';
+import { element } from '../ui/dom.js';
+import { reportName } from '../figures/ted.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Section } from '../state.js' */
-/** @import { Report } from '../types' */
+/** @import { App } from '../app/app.js' */
+/** @import { Section } from '../state/state.js' */
+/** @import { Report } from '../types/wasm' */
 
 const TYPES = { json: 'application/json', csv: 'text/csv', jsonl: 'application/jsonl' };
 

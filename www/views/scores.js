@@ -1,12 +1,12 @@
 // The result of a TED-6K run: accuracy by type with its interval, beside chance and, muted, what is published.
-import { element } from '../dom.js';
-import { formatCount, formatInterval, formatPercent, plural } from '../format.js';
-import { differences, PUBLISHED_ITEMS, wilson } from '../leaderboard.js';
-import { origin } from '../reports.js';
+import { element } from '../ui/dom.js';
+import { formatCount, formatInterval, formatPercent, plural } from '../figures/format.js';
+import { differences, PUBLISHED_ITEMS, wilson } from '../figures/published.js';
+import { origin } from '../state/reports.js';
 
-/** @import { Leaderboard } from '../leaderboard.js' */
-/** @import { Outcome } from '../state.js' */
-/** @import { Accuracy } from '../types' */
+/** @import { Leaderboard } from '../figures/published.js' */
+/** @import { Outcome } from '../state/state.js' */
+/** @import { Accuracy } from '../types/wasm' */
 
 const BY_TYPE = 'Qwen3-VL-8B-Instruct'; // the one untrained encoder with published figures by type
 

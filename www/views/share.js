@@ -1,8 +1,8 @@
 // Share: the link in the clipboard, and in a field for where there is no clipboard.
-import { byId, showText } from '../dom.js';
+import { byId, showText } from '../ui/dom.js';
 
-/** @import { App } from '../app.js' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state.js' */
 
 /** @param {App} app */
 export function shareView(app) {

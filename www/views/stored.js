@@ -1,13 +1,13 @@
 // The models in this browser's storage: what is there of each, and what can be done with it. Also while nothing is loaded.
-import { byId, element, showText } from '../dom.js';
-import { formatBytes, plural } from '../format.js';
-import { roomOf } from '../models.js';
-import { urlSource } from '../source.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatBytes, plural } from '../figures/format.js';
+import { roomOf } from '../app/models.js';
+import { urlSource } from '../sources/model.js';
 import { setsOf } from '../storage/sets.js';
 
-/** @import { App } from '../app.js' */
+/** @import { App } from '../app/app.js' */
 /** @import { StoredSet } from '../storage/sets.js' */
-/** @import { State, Stored } from '../state.js' */
+/** @import { State, Stored } from '../state/state.js' */
 
 /** @param {App} app */
 export function storedView(app) {

@@ -1,15 +1,15 @@
 // TED-6K: the file, the subset, the run with its progress, the result and its download.
-import { byId, element, showText } from '../dom.js';
-import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../format.js';
-import { readFigures, wilson } from '../leaderboard.js';
-import { timeLeft } from '../ted.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
+import { readFigures, wilson } from '../figures/published.js';
+import { timeLeft } from '../figures/ted.js';
 import { loadStage } from './model.js';
 import { saveReport } from './save.js';
 import { scores } from './scores.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Count, Dataset, DeviceKind, Subset } from '../types' */
-/** @import { Run, State, Unfinished } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { Count, Dataset, DeviceKind, Subset } from '../types/wasm' */
+/** @import { Run, State, Unfinished } from '../state/state.js' */
 
 const DEVICES = { webgpu: 'WebGPU', cpu: 'the CPU' };
 

@@ -1,12 +1,12 @@
 // A slider for the weight of each layer. The matrix above and the score of the last study follow it at once.
-import { byId, element, showText } from '../dom.js';
-import { formatInterval, formatPercent, plural } from '../format.js';
-import { wilson } from '../leaderboard.js';
-import { canMix, mixes, weightsOf } from '../layers.js';
-import { softmax } from '../mix.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatInterval, formatPercent, plural } from '../figures/format.js';
+import { wilson } from '../figures/published.js';
+import { canMix, mixes, weightsOf } from '../app/layers.js';
+import { softmax } from '../figures/mix.js';
 
-/** @import { App } from '../app.js' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state.js' */
 
 /** @param {App} app */
 export function weightsView(app) {

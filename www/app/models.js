@@ -1,0 +1,113 @@
+// The models that can be had: those stored in this browser, and the catalogue. Looking works on the page, without the worker.
+import { readCatalogue } from '../sources/catalogue.js';
+import { damagedText } from '../storage/faults.js';
+import { openVault } from '../storage/vault.js';
+
+/** @import { Methods } from '../types/wasm' */
+/** @import { StoredSet } from '../storage/sets.js' */
+/** @import { Section, State } from '../state/state.js' */
+
+/**
+ * @typedef {object} Needs
+ * @property {State} state
+ * @property {() => void} changed
+ * @property {(section: Section, work: (signal: AbortSignal) => Promise<void>) => Promise<void>} work
+ * @property {<M extends keyof Methods>(method: M, params: Methods[M]['params'],
+ *   options?: { signal?: AbortSignal, progress?: (value: Methods[M]['progress']) => void }) => Promise<Methods[M]['result']>} ask the worker, whether or not the wasm is there
+ */
+
+/** Bytes that the browser still grants; null where it does not tell, or keeps nothing. @param {State['stored']} stored */
+export function roomOf({ quota, usage, refused }) {
+  return refused || quota === null || usage === null ? null : Math.max(0, quota - usage);
+}
+
+export class Models {
+  #needs;
+
+  /** @param {Needs} needs */
+  constructor(needs) {
+    this.#needs = needs;
+  }
+
+  /** Look what is stored, and how much more can be. Never rejects. */
+  async refresh() {
+    const { state, changed } = this.#needs;
+    const stored = state.stored;
+    try {
+      const models = await (await openVault()).list(); // first: it tells why there is no storage
+      const { usage = null, quota = null } = await navigator.storage.estimate();
+      const persisted = (await navigator.storage.persisted?.()) ?? false;
+      const kept = Object.fromEntries(Object.entries(stored.verdicts).filter(([id]) => models.some((model) => model.id === id)));
+      Object.assign(stored, { models, usage, quota, persisted, refused: '', verdicts: kept });
+    } catch (error) {
+      Object.assign(stored, { models: [], refused: /** @type {Error} */ (error).message.replace(/[.:]$/, '') });
+    }
+    changed();
+  }
+
+  /** Ask the browser not to remove what is stored when the disk gets short. Some ask the person. */
+  async persist() {
+    await globalThis.navigator?.storage?.persist?.().catch(() => false);
+  }
+
+  /** Read a stored model again and compare it with what was downloaded. @param {StoredSet} model */
+  verify({ id, files, stored: total }) {
+    const { state, changed, work, ask } = this.#needs;
+    const { stored } = state;
+    return work('stored', async (signal) => {
+      delete stored.verdicts[id];
+      try {
+        let before = 0;
+        const found = [];
+        for (const file of files) {
+          const damaged = await ask('verify', { id: file.id }, {
+            signal,
+            progress: (progress) => {
+              stored.checking = { id, progress: { ...progress, done: before + progress.done, total } };
+              changed();
+            },
+          });
+          before += file.stored;
+          if (damaged.length) found.push(damagedText(file.name, damaged));
+        }
+        stored.verdicts[id] = found.join(' ') || 'Every piece is as it was downloaded.';
+      } finally {
+        stored.checking = null;
+        await this.refresh();
+      }
+    });
+  }
+
+  /** All its files, or none where another tab reads the first. @param {StoredSet} model */
+  remove({ files }) {
+    const { work, ask } = this.#needs;
+    return work('stored', async () => {
+      try {
+        for (const { id } of files) await ask('remove', { id });
+      } finally {
+        await this.refresh();
+      }
+    });
+  }
+
+  /** Hand each stored file to `save`, which gives it to the person: it stays where it is, nothing is copied. @param {StoredSet} model @param {(file: File, name: string) => void} save */
+  exportFiles({ files }, save) {
+    return this.#needs.work('stored', async () => {
+      const vault = await openVault();
+      for (const { id, name } of files) save(await vault.file(id), name);
+    });
+  }
+
+  /** @param {() => Promise<State['catalogue']>} [read] */
+  async openCatalogue(read = readCatalogue) {
+    const { state, changed } = this.#needs;
+    if (state.catalogue) return;
+    try {
+      state.catalogue = await read();
+      state.errors.catalogue = '';
+    } catch (error) {
+      state.errors.catalogue = /** @type {Error} */ (error).message;
+    }
+    changed();
+  }
+}

@@ -1,0 +1,208 @@
+// What a person can do with finished reports: import them, look at their items, compare two, save one.
+import { SAMPLE } from '../sources/dataset.js';
+import { encodeState, emptyState } from '../link/codec.js';
+import { findItem, itemName, origin, pairOf, reportBytes, reportsOf, RUN } from '../state/reports.js';
+
+/** @import { Methods, Report, Subset } from '../types/wasm' */
+/** @import { Browse, ItemId, NamedReport, Section, State } from '../state/state.js' */
+/** @import { Column, Leaderboard } from '../figures/published.js' */
+
+/**
+ * @typedef {object} Desk what the app lends
+ * @property {State} state
+ * @property {() => void} changed
+ * @property {(section: Section, work: () => Promise<void>) => Promise<void>} work one task at a time
+ * @property {<M extends keyof Methods>(method: M, params: Methods[M]['params']) => Promise<Methods[M]['result']>} call
+ * @property {() => Subset} subset as links take it
+ */
+
+const MAX_REPORTS = 12;
+
+export class Review {
+  #desk;
+  #named = 0;
+
+  /** @param {Desk} desk */
+  constructor(desk) {
+    this.#desk = desk;
+  }
+
+  // --- reports ---
+
+  /** Files that are no reports are said, the others come in. @param {File[]} files */
+  importReports(files) {
+    const { state, work, call } = this.#desk;
+    return work('compare', async () => {
+      const problems = [];
+      for (const file of files) {
+        try {
+          if (state.imported.length >= MAX_REPORTS) throw new Error(`\`${file.name}\` is left out: ${MAX_REPORTS} reports are kept at most.`);
+          const report = await call('import_report', { name: file.name, bytes: await reportBytes(file) });
+          this.#add({ name: file.name, report, sample: origin(report, 'dataset', 'file') === SAMPLE });
+        } catch (error) {
+          if (!(error instanceof Error) || 'code' in error && (error.code === 'Restarted' || error.code === 'Panic')) throw error;
+          problems.push(error.message);
+        }
+      }
+      if (problems.length) throw new Error(problems.join(' '));
+    });
+  }
+
+  /** Keep this page's run beside the next one. */
+  keepRun() {
+    const { state, changed } = this.#desk;
+    const run = reportsOf(state)[0];
+    if (run?.id !== RUN || state.imported.some(({ report }) => report === run.report)) return;
+    if (state.imported.length >= MAX_REPORTS) state.errors.compare = `${MAX_REPORTS} reports are kept at most: remove one first.`;
+    else this.#add({ ...run, name: run.name.replace(/^This run: /, '') });
+    changed();
+  }
+
+  /** @param {Omit<NamedReport, 'id'>} named */
+  #add(named) {
+    const { state } = this.#desk;
+    state.imported = [...state.imported, { ...named, id: `report-${++this.#named}` }];
+  }
+
+  /** @param {string} id */
+  removeReport(id) {
+    const { state, changed } = this.#desk;
+    state.imported = state.imported.filter((named) => named.id !== id);
+    if (state.compared?.first.id === id || state.compared?.second.id === id) state.compared = null;
+    changed();
+  }
+
+  /** @param {string} id */
+  #find(id) {
+    return reportsOf(this.#desk.state).find((named) => named.id === id) ?? null;
+  }
+
+  /** @param {State['pair']} pair ids */
+  setPair(pair) {
+    const { state, changed } = this.#desk;
+    Object.assign(state, { pair, compared: null });
+    state.errors.compare = '';
+    changed();
+  }
+
+  compareReports() {
+    const { state, work, call } = this.#desk;
+    return work('compare', async () => {
+      state.compared = null;
+      const pair = pairOf(state.pair, reportsOf(state));
+      const [first, second] = [this.#find(pair.first), this.#find(pair.second)];
+      if (!first || !second || first.report === second.report) throw new Error('Choose two different reports.');
+      const comparison = await call('compare_reports', { first: first.report, second: second.report });
+      state.compared = { first, second, comparison };
+    });
+  }
+
+  /**
+   * Make the file's text and hand it over.
+   * @param {Section} section where the button is, and where an error is said
+   * @param {Report} report @param {'json' | 'csv' | 'jsonl'} format @param {(text: string) => void} save
+   */
+  exportReport(section, report, format, save) {
+    const { work, call } = this.#desk;
+    return work(section, async () =>
+      save(format === 'json' ? JSON.stringify(report, null, 1) : await call('export_report', { report, format })));
+  }
+
+  // --- items ---
+
+  /** @param {Partial<Browse>} change a filter takes the list back to its first page */
+  browse(change) {
+    const { state, changed } = this.#desk;
+    state.browse = { ...state.browse, page: 0, ...change };
+    changed();
+  }
+
+  /** Show one item at the head of its section. @param {ItemId} item @param {string[]} from ids of the reports that have it */
+  async openItem({ caption_key, question_type }, from) {
+    const { state, changed, work } = this.#desk;
+    state.item = { caption_key, question_type, item: null, from, called: true };
+    state.errors.items = '';
+    changed();
+    const described = from.some((id) => findItem(this.#find(id)?.report ?? { results: [] }, { caption_key, question_type })?.caption);
+    if (!described && state.dataset && !state.task) await work('items', () => this.fillItem());
+  }
+
+  /** What the open data set says of the item that is shown. A failure is the item section's own. */
+  async fillItem() {
+    const { state, call } = this.#desk;
+    const { item: open } = state;
+    if (!open || open.item || !state.dataset) return;
+    try {
+      const item = await call('item', { caption_key: open.caption_key, question_type: open.question_type });
+      if (state.item === open) state.item = { ...open, item };
+    } catch (error) {
+      state.errors.items = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  closeItem() {
+    const { state, changed } = this.#desk;
+    state.item = null;
+    state.errors.items = '';
+    changed();
+  }
+
+  /** The link to one item. @param {string} page its address without query and fragment @param {ItemId} item @param {boolean} sample @param {(url: string) => Promise<void>} copy */
+  async shareItem(page, { caption_key, question_type }, sample, copy) {
+    const { state, changed, subset } = this.#desk;
+    const { model, settings, dataset, datasetSource, count } = state;
+    const open = dataset !== null && datasetSource?.sample === sample;
+    state.errors.items = '';
+    try {
+      const url = `${page}#${encodeState({
+        ...emptyState(),
+        feature: settings.feature,
+        pooling: settings.pooling,
+        weights: settings.feature === 'weighted' ? settings.layer_weights : null,
+        reference_precision: settings.reference_precision,
+        model: model.source.kind === 'url' ? model.source.name : null,
+        data: sample ? 'sample' : null,
+        subset: open ? subset() : emptyState().subset,
+        subset_id: open ? count?.id || null : null,
+        item: { caption_key, question_type },
+      })}`;
+      const copied = await copy(url).then(() => 'Copied.', () => '');
+      state.itemLink = { name: itemName({ caption_key, question_type }), url, note: `${copied}${sample ? '' : ' Whoever opens it picks the data set\'s file first.'}`.trim() };
+    } catch (error) {
+      state.errors.items = error instanceof Error ? error.message : String(error);
+    }
+    changed();
+  }
+
+  // --- leaderboard ---
+
+  /** Read the published figures, once. @param {() => Promise<Leaderboard>} read */
+  async openLeaderboard(read) {
+    const { state, changed } = this.#desk;
+    if (state.board.figures) return;
+    state.errors.leaderboard = '';
+    try {
+      state.board = { ...state.board, figures: await read() };
+    } catch (error) {
+      state.errors.leaderboard = error instanceof Error ? error.message : String(error);
+    }
+    changed();
+  }
+
+  /** The column that the chart shows, best first. @param {Column} column */
+  setColumn(column) {
+    const { state, changed } = this.#desk;
+    state.board = { ...state.board, column, key: column, descending: true };
+    changed();
+  }
+
+  /** Sort by a column; by the same one again: the other way round. @param {Column | 'model' | 'kind'} key */
+  sortBoard(key) {
+    const { state, changed } = this.#desk;
+    const { board } = state;
+    const text = key === 'model' || key === 'kind';
+    const descending = board.key === key ? !board.descending : !text;
+    state.board = { ...board, key, descending, column: text ? board.column : key };
+    changed();
+  }
+}

@@ -1,0 +1,66 @@
+// The published figures (leaderboard.json), their intervals, and what keeps a report from standing beside them.
+import { formatCount } from './format.js';
+import { origin } from '../state/reports.js';
+
+/** @import { NamedReport } from '../state/state.js' */
+
+/**
+ * @typedef {'last' | 'penultimate' | 'norm_avg' | 'weighted' | 'mean_pool'} Column
+ * @typedef {{ model: string, kind: string, provenance?: string } & Partial<Record<Column, number>>} Row accuracies in percent
+ * @typedef {[model: string, layers: string, score: number]} Downstream
+ * @typedef {{ benchmark: string, source: string, unit: string, columns: Record<Column, string>, rows: Row[],
+ *   per_question_type: Record<string, Record<string, number> | string>,
+ *   downstream: { metric: string, pearson_r: { T2I: number, T2V: number, note: string }, T2I: Downstream[], T2V: Downstream[] } }} Leaderboard
+ */
+
+export const PUBLISHED_ITEMS = 6641;
+export const COLUMNS = /** @type {const} */ (['last', 'penultimate', 'norm_avg', 'weighted', 'mean_pool']);
+const Z = 1.959963984540054; // the normal distribution's 97.5 % point
+
+/** @returns {Promise<Leaderboard>} */
+export async function readFigures() {
+  const response = await fetch(new URL('../data/leaderboard.json', import.meta.url));
+  if (!response.ok) throw new Error(`The server answered ${response.status} for \`leaderboard.json\`.`);
+  return response.json();
+}
+
+/** Wilson's 95 % interval of an accuracy over n items; reports of this page carry their own. @param {number} accuracy @param {number} n @returns {[number, number]} */
+export function wilson(accuracy, n) {
+  const middle = (accuracy + Z ** 2 / (2 * n)) / (1 + Z ** 2 / n);
+  const half = (Z / (1 + Z ** 2 / n)) * Math.sqrt((accuracy * (1 - accuracy)) / n + Z ** 2 / (4 * n ** 2));
+  return [Math.max(0, middle - half), Math.min(1, middle + half)];
+}
+
+/** Pearson's r of a list of pairs. @param {[number, number][]} pairs */
+export function pearson(pairs) {
+  const mean = (/** @type {number} */ at) => pairs.reduce((sum, pair) => sum + pair[at], 0) / pairs.length;
+  const [mx, my] = [mean(0), mean(1)];
+  const product = (/** @type {(dx: number, dy: number) => number} */ of) => pairs.reduce((sum, [x, y]) => sum + of(x - mx, y - my), 0);
+  return product((dx, dy) => dx * dy) / Math.sqrt(product((dx) => dx * dx) * product((_, dy) => dy * dy));
+}
+
+/** Why a report's accuracy cannot stand beside a column's figures; none: it can. @param {Pick<NamedReport, 'report' | 'sample'>} named @param {Column} column @returns {string[]} */
+export function differences({ report, sample }, column) {
+  const { total } = report.summary.accuracy_statistics.overall;
+  const [feature, pooling] = [origin(report, 'feature'), origin(report, 'pooling')];
+  const reasons = [];
+  if (sample) reasons.push('the page\'s sample, not TED-6K');
+  else if (total !== PUBLISHED_ITEMS) reasons.push(`${formatCount(total)} of ${formatCount(PUBLISHED_ITEMS)} items`);
+  if (!feature || !pooling) return [...reasons, 'its settings are not in the report'];
+
+  const free = pooling === 'mean' || pooling === 'last_token';
+  if (column === 'mean_pool') return pooling === 'mean' ? reasons : [...reasons, free ? 'last-token pooling' : 'a trained adapter'];
+  if (free) reasons.push('no trained adapter');
+  else if (pooling === 'mean_mlp') reasons.push('a mean + MLP adapter, not attention pooling');
+  if (feature !== column) reasons.push(`layers: ${feature}`);
+  return reasons;
+}
+
+/** The downstream scores that have a published TED-6K accuracy to stand against. @param {Leaderboard} board @param {'T2I' | 'T2V'} task */
+export function downstream({ rows, downstream: scores }, task) {
+  return scores[task].map(([model, layers, score]) => {
+    const column = COLUMNS.find((name) => name === layers);
+    const ted = column && rows.find((row) => row.model === model)?.[column];
+    return { task, model, layers, score, ted: ted ?? null };
+  });
+}

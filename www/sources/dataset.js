@@ -1,0 +1,45 @@
+// Where a TED-6K file comes from: the sample beside the page, or a picked file. The worker parses it.
+import { formatBytes } from '../figures/format.js';
+
+/** @import { Subset } from '../types/wasm' */
+/** @import { DatasetSource, State } from '../state/state.js' */
+
+export const SAMPLE = 'ted-sample.json';
+const MAX_BYTES = 256e6; // the whole benchmark has about 10 MB
+
+/** @param {string} base the page's address @returns {DatasetSource} */
+export function sampleDataset(base) {
+  return {
+    name: SAMPLE,
+    sample: true,
+    async read() {
+      const response = await fetch(new URL(`data/${SAMPLE}`, base));
+      if (!response.ok) throw new Error(`The server answered ${response.status} for \`${SAMPLE}\`.`);
+      return new Uint8Array(await response.arrayBuffer());
+    },
+  };
+}
+
+/** @param {File} file @returns {DatasetSource} */
+export function fileDataset(file) {
+  return {
+    name: file.name,
+    sample: false,
+    async read() {
+      if (file.size > MAX_BYTES) {
+        throw new Error(`\`${file.name}\` has ${formatBytes(file.size)}; a TED-6K file has about 10 MB, and at most ${formatBytes(MAX_BYTES)} are read.`);
+      }
+      return new Uint8Array(await file.arrayBuffer());
+    },
+  };
+}
+
+/** The subset as the worker, links and the storage take it: an empty list where every type is ticked. @param {Pick<State, 'subset' | 'dataset'>} state @returns {Subset} */
+export function subsetOf({ subset, dataset }) {
+  const all = (/** @type {string[]} */ types, /** @type {object} */ of) => types.length === Object.keys(of).length;
+  return {
+    ...subset,
+    caption_types: dataset && all(subset.caption_types, dataset.caption_types) ? [] : subset.caption_types,
+    question_types: dataset && all(subset.question_types, dataset.question_types) ? [] : subset.question_types,
+  };
+}

@@ -1,0 +1,78 @@
+// Where the worker keeps the vectors of finished texts, so that a run goes on after a pause, a reload or a crash (VectorStore
+// in types.d.ts). Storage that is missing, refused or full never ends a run: it goes on without, and that is said once.
+
+/** @import { VectorStore } from '../types/wasm' */
+/** @import { Database } from './database.js' */
+
+const BATCH = 1000; // vectors in a transaction: a few MB
+
+/**
+ * @param {() => Promise<Database>} open
+ * @param {(message: string) => void} told why vectors are not kept from here on; at most once
+ * @returns {VectorStore}
+ */
+export function vectorStore(open, told) {
+  /** @type {Promise<Database | null> | null} */
+  let opening = null;
+  const refused = (/** @type {unknown} */ error) => {
+    opening = Promise.resolve(null);
+    told(`Finished texts cannot be kept: ${reason(error)}. A reload of the page starts this run anew.`);
+    return null;
+  };
+  const database = () => (opening ??= open().catch(refused));
+
+  return {
+    async get(scope, keys) {
+      /** @type {(Float32Array | null)[]} */
+      const vectors = [];
+      for (const batch of batches(keys)) {
+        const found = await (await database())?.get('vectors', batch.map((key) => [scope, key])).catch(refused);
+        vectors.push(...batch.map((_, at) => usable(found?.[at])));
+      }
+      return vectors;
+    },
+    async put(scope, keys, vectors) {
+      for (const batch of batches(keys.map((key, at) => /** @type {const} */ ([key, vectors[at]])))) {
+        // A copy: a view into the wasm heap would be stored with the whole heap behind it.
+        await (await database())?.put('vectors', batch.map(([key, vector]) => [[scope, key], vector.slice()])).catch(refused);
+      }
+    },
+  };
+}
+
+/** Which kernels an adapter runs fastest, as the wasm module tells it: measured once. @param {() => Promise<Database>} open */
+export function tileStore(open) {
+  /** @type {Promise<Database> | null} */
+  let opening = null;
+  const database = () => (opening ??= open());
+  const key = (/** @type {string} */ adapter) => `tiles ${adapter}`;
+  return {
+    /** @param {string} adapter @returns {Promise<string | null>} */
+    async get(adapter) {
+      const found = await database().then(({ get }) => get('kept', [key(adapter)])).catch(() => []); // then it is measured again
+      return typeof found[0] === 'string' ? found[0] : null;
+    },
+    /** @param {string} adapter @param {string | null} tiles null: there was nothing to choose */
+    async put(adapter, tiles) {
+      if (tiles) await database().then(({ put }) => put('kept', [[key(adapter), tiles]])).catch(() => {});
+    },
+  };
+}
+
+/** What the browser says, for a person. @param {unknown} error */
+export function reason(error) {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name === 'QuotaExceededError') return 'the browser\'s storage for this site is full';
+  if (name === 'ReferenceError' || name === 'TypeError') return 'this browser has no IndexedDB';
+  return `the browser refuses its storage${message ? ` (${message.replace(/\.$/, '')})` : ''}`;
+}
+
+/** @param {unknown} value what lies in the database @returns {Float32Array | null} */
+function usable(value) {
+  return value instanceof Float32Array && value.length > 0 && value.every(Number.isFinite) ? value : null;
+}
+
+/** @template T @param {T[]} list */
+function batches(list) {
+  return Array.from({ length: Math.ceil(list.length / BATCH) }, (_, at) => list.slice(at * BATCH, (at + 1) * BATCH));
+}

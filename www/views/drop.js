@@ -1,0 +1,17 @@
+// Model files that are dropped anywhere on the page are loaded. The browser would leave the page and show them instead.
+
+/** @import { App } from '../app/app.js' */
+
+/** @param {App} app @param {EventTarget} page */
+export function takeDrops(app, page) {
+  for (const name of ['dragover', 'drop']) {
+    page.addEventListener(name, (event) => {
+      const { dataTransfer, target } = /** @type {DragEvent} */ (event);
+      const { type, disabled } = /** @type {HTMLInputElement} */ (target);
+      if (!dataTransfer?.types.includes('Files') || (type === 'file' && !disabled)) return; // text, and a field that takes files by itself
+      event.preventDefault();
+      if (app.state.task) dataTransfer.dropEffect = 'none';
+      else if (name === 'drop') app.dropFiles([...dataTransfer.files]);
+    });
+  }
+}

@@ -1,0 +1,88 @@
+// The worker's life: probe, choose the device, open the session when it is first needed, start afresh after a panic.
+import { Client, WorkerError } from './client.js';
+import { chooseDevice } from './device.js';
+
+/** @import { DeviceInfo, DeviceKind, Methods } from '../types/wasm' */
+/** @import { WorkerLike } from './client.js' */
+/** @import { Choice } from './device.js' */
+
+export class Engine {
+  /** @type {Client | null} */
+  #client = null;
+  /** @type {Promise<Choice> | null} */
+  #choice = null;
+  /** @type {Promise<DeviceInfo> | null} */
+  #opened = null;
+  /** @type {DeviceKind | null} */
+  #wanted = null;
+  #spawn;
+  #kernels;
+  #onPanic;
+  #onNotice;
+
+  /**
+   * @param {() => WorkerLike} spawn
+   * @param {'gpu' | 'software' | null} kernels of another class than the adapter's
+   * @param {(message: string, code: string) => void} onPanic
+   * @param {(message: string) => void} onNotice
+   */
+  constructor(spawn, kernels, onPanic, onNotice) {
+    this.#spawn = spawn;
+    this.#kernels = kernels;
+    this.#onPanic = onPanic;
+    this.#onNotice = onNotice;
+  }
+
+  /** Start a worker, ending the one before with all its calls, and choose the device. @param {DeviceKind | null} wanted */
+  start(wanted) {
+    this.#client?.end('Restarted', 'The encoder was started again.');
+    const client = (this.#client = new Client(this.#spawn(), this.#onPanic, this.#onNotice));
+    this.#wanted = wanted;
+    this.#opened = null;
+    this.#choice = client.call('probe', {}).then((probe) => chooseDevice(probe, wanted));
+    this.#choice.catch(() => {}); // whoever awaits it is told; a worker that is replaced unused has nobody
+    return this.#choice;
+  }
+
+  /** Fetch the wasm and open the device, once. A worker in which that failed is replaced, so that it can be tried again. */
+  open() {
+    return (this.#opened ??= this.#open());
+  }
+
+  async #open() {
+    const client = this.#client;
+    if (!client || !this.#choice) throw new WorkerError('NotStarted', 'The encoder was not started.');
+    const { kind, adapter } = await this.#choice;
+    try {
+      return await client.call('open', { device: kind, adapter, kernels: this.#kernels });
+    } catch (error) {
+      const panicked = error instanceof WorkerError && (error.code === 'Panic' || error.code === 'OutOfMemory');
+      if (this.#client === client && !panicked) this.start(this.#wanted);
+      throw error;
+    }
+  }
+
+  /**
+   * @template {keyof Methods} M
+   * @param {M} method
+   * @param {Methods[M]['params']} params
+   * @param {{ progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }} [options]
+   * @returns {Promise<Methods[M]['result']>}
+   */
+  async call(method, params, options) {
+    await this.open();
+    return this.ask(method, params, options);
+  }
+
+  /**
+   * Call what needs neither the wasm nor the device.
+   * @template {keyof Methods} M
+   * @param {M} method
+   * @param {Methods[M]['params']} params
+   * @param {{ progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }} [options]
+   * @returns {Promise<Methods[M]['result']>}
+   */
+  ask(method, params, options) {
+    return this.#client?.call(method, params, options) ?? Promise.reject(new WorkerError('NotStarted', 'The encoder was not started.'));
+  }
+}
