@@ -1,6 +1,7 @@
 // Owns the wasm module. A table of methods; the wasm is fetched by `open`, after `probe` has told which device there is.
 // After a panic the module is poisoned: the panic's text is posted and the worker ends.
-import { answer, named } from './worker/requests.js';
+import { answer } from './worker/requests.js';
+import { named } from './worker/errors.js';
 import { openDatabase } from './storage/database.js';
 import { formatBytes } from './figures/format.js';
 import { ModelFiles } from './storage/files.js';

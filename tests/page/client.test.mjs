@@ -1,7 +1,8 @@
 // The wire between page and worker: www/client.js against www/requests.js.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Client, WorkerError } from '../../www/worker/client.js';
+import { Client } from '../../www/worker/client.js';
+import { WorkerError } from '../../www/worker/errors.js';
 import { fakeWorker } from '../support/fake-worker.mjs';
 
 const ignore = () => {};

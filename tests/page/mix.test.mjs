@@ -1,7 +1,8 @@
 // Mixing layers from their products: the same as mixing the layers themselves, at once.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mixPrompts, mixStudy, softmax } from '../../www/figures/mix.js';
+import { mixPrompts, mixStudy } from '../../www/figures/mix.js';
+import { softmax } from '../../www/figures/statistics.js';
 
 /** @import { LayerStudy } from '../../www/types/wasm' */
 

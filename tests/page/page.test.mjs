@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { chooseDevice } from '../../www/worker/device.js';
 import { formatBytes, formatDuration, formatParameters, formatSpeed, plural } from '../../www/figures/format.js';
 import { extremes, position, scaleOf } from '../../www/figures/heat.js';
-import { reportName, timeLeft } from '../../www/figures/ted.js';
+import { timeLeft } from '../../www/ui/progress.js';
+import { reportName } from '../../www/ui/save.js';
 
 const adapter = { vendor: 'nvidia', architecture: 'lovelace', device: '', description: '', fallback: false };
 const probe = { secure: true, webgpu: true, adapter };

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { formatInterval, formatP } from '../../www/figures/format.js';
-import { COLUMNS, differences, downstream, pearson, PUBLISHED_ITEMS, wilson } from '../../www/figures/published.js';
-import { countOutcomes, isSameItem, margin, origin, outcomeOf, pairOf, reportsOf, resultsOf, selectItems } from '../../www/state/reports.js';
+import { COLUMNS, differences, downstream, PUBLISHED_ITEMS } from '../../www/figures/published.js';
+import { pearson, wilson } from '../../www/figures/statistics.js';
+import { countOutcomes, isSameItem, margin, outcomeOf, pairOf, reportsOf, resultsOf, selectItems } from '../../www/state/reports.js';
+import { origin } from '../../www/figures/provenance.js';
 
 /** @import { ItemResult, Report } from '../../www/types/wasm' */
 /** @import { NamedReport } from '../../www/state/state.js' */

@@ -1,7 +1,7 @@
 // Runs that survive: pause, resume, stop and reload; adapters and layer weights, as the app handles them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pausedStudy } from '../../www/app/layers.js';
+import { pausedStudy } from '../../www/state/layers.js';
 import { advance } from '../../www/state/resume.js';
 import { decodeState } from '../../www/link/codec.js';
 import { CARD, DATASET, EMBEDDINGS, failure, setUp } from '../support/app.mjs';

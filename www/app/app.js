@@ -1,23 +1,26 @@
 // What a person can do on the page. Each action changes the state and tells the views; the worker does the work.
 import { Benchmark } from './benchmark.js';
-import { WorkerError } from '../worker/client.js';
+import { codeOf, isAsking, isFatal, isQuiet, isRestart, messageOf } from '../worker/errors.js';
 import { Engine } from '../worker/engine.js';
 import { restore } from '../state/keep.js';
-import { Layers, wholeSettings, withoutAdapter } from './layers.js';
+import { Layers } from './layers.js';
+import { wholeSettings, withoutAdapter, readDevice, subsetOf } from '../state/settings.js';
 import { Models } from './models.js';
 import { Pace } from '../worker/pace.js';
 import { advance, dataOf, heldSource, modelOf, obstacle, unfinishedRun, whatStays } from '../state/resume.js';
 import { Review } from './reports.js';
-import { decodeState, encodeState, MAX_PROMPTS, readDevice } from '../link/codec.js';
+import { decodeState, encodeState } from '../link/codec.js';
+import { MAX_PROMPTS } from '../state/limits.js';
 import { sharedState } from '../link/link.js';
 import { fileSource, modelAddress, sameSource, urlSource, defaultSource } from '../sources/model.js';
 import { initialState } from '../state/state.js';
-import { fileDataset, sampleDataset, subsetOf } from '../sources/dataset.js';
+import { fileDataset, sampleDataset } from '../sources/dataset.js';
 
 /** @import { Dataset, DeviceKind, DownloadProgress, LoadOptions, Methods, Settings, Subset } from '../types/wasm' */
 /** @import { WorkerLike } from '../worker/client.js' */
 /** @import { Kept } from '../state/keep.js' */
-/** @import { DatasetSource, Outcome, Section } from '../state/state.js' */
+/** @import { DatasetSource } from '../sources/dataset.js' */
+/** @import { Outcome, Section } from '../state/state.js' */
 /** @import { ModelSource } from '../sources/model.js' */
 
 /** Work that ends with a step of its own, and what is lost where it can't. @type {Partial<Record<Section, string>>} */
@@ -366,7 +369,7 @@ export class App {
         state.comparison = { texts, settings, embeddings, model: state.model.card?.name ?? '', mixed: false };
         if (state.weightsOpen) await this.layers.readProducts();
       } catch (error) {
-        state.emptyPrompt = error instanceof WorkerError && error.code === 'EmptyPrompt';
+        state.emptyPrompt = codeOf(error) === 'EmptyPrompt';
         throw error;
       }
     });
@@ -622,34 +625,4 @@ function withTicks(subset, dataset) {
 function ticked(types, named) {
   const all = Object.keys(types);
   return named.length === 0 ? all : all.filter((type) => named.includes(type));
-}
-
-/** The person's own doing, which needs no message. @param {unknown} error */
-function isQuiet(error) {
-  return isRestart(error) || codeOf(error) === 'Cancelled';
-}
-
-/** A large download, whose size has not been seen yet. @param {unknown} error */
-function isAsking(error) {
-  return codeOf(error) === 'Agree';
-}
-
-/** @param {unknown} error */
-function isRestart(error) {
-  return codeOf(error) === 'Restarted';
-}
-
-/** The worker's device is of no more use. @param {unknown} error */
-function isFatal(error) {
-  return codeOf(error) === 'DeviceLost' || codeOf(error) === 'OutOfMemory';
-}
-
-/** @param {unknown} error */
-function codeOf(error) {
-  return error instanceof WorkerError ? error.code : '';
-}
-
-/** @param {unknown} error */
-function messageOf(error) {
-  return error instanceof Error ? error.message : String(error);
 }

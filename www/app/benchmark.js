@@ -1,10 +1,10 @@
 // The benchmark: the worker measures within a budget of seconds. `?bench` in the address begins it, `?bench=20` with 20 seconds,
 // `?bench=20&tokens=64,2048` with texts of these lengths.
+import { messageOf } from '../worker/errors.js';
 
 /** @import { Methods } from '../types/wasm' */
 /** @import { Section, State } from '../state/state.js' */
 
-export const SECONDS = 60;
 const MOST_SECONDS = 3600;
 const MOST_TOKENS = 32_768;
 const MOST_LENGTHS = 8;
@@ -51,7 +51,7 @@ export class Benchmark {
     try {
       Object.assign(state.bench, read());
     } catch (error) {
-      state.errors.bench = error instanceof Error ? error.message : String(error);
+      state.errors.bench = messageOf(error);
     }
     changed();
   }

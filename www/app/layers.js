@@ -1,9 +1,10 @@
 // What a person can do with layers: load an adapter, weigh layers, study each one. Mixing anew is done in the page, by mix.js.
-import { WorkerError } from '../worker/client.js';
-import { subsetOf } from '../sources/dataset.js';
+import { canMix, mixes, pausedStudy, studyParams } from '../state/layers.js';
+import { weightsOf, wholeSettings, withoutAdapter } from '../state/settings.js';
+import { isEnded, messageOf } from '../worker/errors.js';
 import { mixPrompts, mixStudy } from '../figures/mix.js';
 
-/** @import { Methods, Pooling } from '../types/wasm' */
+/** @import { Methods } from '../types/wasm' */
 /** @import { Section, State } from '../state/state.js' */
 
 /**
@@ -76,8 +77,8 @@ export class Layers {
     try {
       state.adapter = { ...state.adapter, card: await call('load_adapter', { file }) };
     } catch (error) {
-      if (error instanceof WorkerError && (error.code === 'Panic' || error.code === 'Restarted')) throw error; // it is read again with the next load
-      this.forget(`The adapter \`${file.name}\` could not be read again: ${error instanceof Error ? error.message : error}`);
+      if (isEnded(error)) throw error; // it is read again with the next load
+      this.forget(`The adapter \`${file.name}\` could not be read again: ${messageOf(error)}`);
     }
   }
 
@@ -166,50 +167,4 @@ export class Layers {
       }
     });
   }
-}
-
-/** The weights that `weighted` has now: the sliders', else the adapter's. @param {Pick<State, 'settings' | 'adapter'>} state */
-export function weightsOf({ settings, adapter }) {
-  return settings.layer_weights ?? adapter.card?.layer_weights ?? null;
-}
-
-/** The settings with the weights that they stand for, whoever has them. @param {Pick<State, 'settings' | 'adapter'>} state @returns {State['settings']} */
-export function wholeSettings(state) {
-  return { ...state.settings, layer_weights: state.settings.feature === 'weighted' ? weightsOf(state) : null };
-}
-
-/** Settings that ask for what the adapter alone has fall back to what always runs. @param {State['settings']} settings @param {State['adapter']['card']} card */
-export function withoutAdapter(settings, card) {
-  const pools = card !== null && card.kind !== 'layer_weights';
-  return {
-    ...settings,
-    pooling: settings.pooling === 'adapter' && !pools ? /** @type {const} */ ('mean') : settings.pooling,
-    feature: settings.feature === 'weighted' && !weightsOf({ settings, adapter: { file: null, card, missing: '', note: '' } }) ? /** @type {const} */ ('norm_avg') : settings.feature,
-  };
-}
-
-/** Whether the matrix can follow the sliders: an adapter is not linear in the layers. @param {State} state */
-export function canMix({ comparison, settings }) {
-  return comparison !== null && settings.pooling !== 'adapter';
-}
-
-/** Whether it does follow them. @param {State} state */
-export function mixes({ comparison, mixing, settings }) {
-  return comparison !== null && mixing?.texts === comparison.texts && mixing.pooling === settings.pooling;
-}
-
-/** What a study begun now would be of. @param {State} state @returns {Methods['study']['params']} */
-function studyParams(state) {
-  return { subset: subsetOf(state), pooling: trainingFree(state.settings.pooling), layer_weights: weightsOf(state) };
-}
-
-/** How far the paused study is that would go on now; null: it would begin anew. @param {State} state */
-export function pausedStudy(state) {
-  const { studyPaused: paused } = state;
-  return paused && JSON.stringify(paused.params) === JSON.stringify(studyParams(state)) ? paused.progress : null;
-}
-
-/** The pooling of a study. @param {Pooling} pooling */
-export function trainingFree(pooling) {
-  return pooling === 'last_token' ? 'last_token' : 'mean';
 }

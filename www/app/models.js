@@ -1,4 +1,5 @@
 // The models that can be had: those stored in this browser, and the catalogue. Looking works on the page, without the worker.
+import { messageOf } from '../worker/errors.js';
 import { readCatalogue } from '../sources/catalogue.js';
 import { damagedText } from '../storage/faults.js';
 import { openVault } from '../storage/vault.js';
@@ -15,11 +16,6 @@ import { openVault } from '../storage/vault.js';
  * @property {<M extends keyof Methods>(method: M, params: Methods[M]['params'],
  *   options?: { signal?: AbortSignal, progress?: (value: Methods[M]['progress']) => void }) => Promise<Methods[M]['result']>} ask the worker, whether or not the wasm is there
  */
-
-/** Bytes that the browser still grants; null where it does not tell, or keeps nothing. @param {State['stored']} stored */
-export function roomOf({ quota, usage, refused }) {
-  return refused || quota === null || usage === null ? null : Math.max(0, quota - usage);
-}
 
 export class Models {
   #needs;
@@ -40,7 +36,7 @@ export class Models {
       const kept = Object.fromEntries(Object.entries(stored.verdicts).filter(([id]) => models.some((model) => model.id === id)));
       Object.assign(stored, { models, usage, quota, persisted, refused: '', verdicts: kept });
     } catch (error) {
-      Object.assign(stored, { models: [], refused: /** @type {Error} */ (error).message.replace(/[.:]$/, '') });
+      Object.assign(stored, { models: [], refused: messageOf(error).replace(/[.:]$/, '') });
     }
     changed();
   }
@@ -106,7 +102,7 @@ export class Models {
       state.catalogue = await read();
       state.errors.catalogue = '';
     } catch (error) {
-      state.errors.catalogue = /** @type {Error} */ (error).message;
+      state.errors.catalogue = messageOf(error);
     }
     changed();
   }

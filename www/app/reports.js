@@ -1,7 +1,10 @@
 // What a person can do with finished reports: import them, look at their items, compare two, save one.
+import { MAX_REPORTS } from '../state/limits.js';
+import { isEnded, messageOf } from '../worker/errors.js';
 import { SAMPLE } from '../sources/dataset.js';
 import { encodeState, emptyState } from '../link/codec.js';
-import { findItem, itemName, origin, pairOf, reportBytes, reportsOf, RUN } from '../state/reports.js';
+import { findItem, itemName, pairOf, reportBytes, reportsOf, RUN } from '../state/reports.js';
+import { origin } from '../figures/provenance.js';
 
 /** @import { Methods, Report, Subset } from '../types/wasm' */
 /** @import { Browse, ItemId, NamedReport, Section, State } from '../state/state.js' */
@@ -15,8 +18,6 @@ import { findItem, itemName, origin, pairOf, reportBytes, reportsOf, RUN } from 
  * @property {<M extends keyof Methods>(method: M, params: Methods[M]['params']) => Promise<Methods[M]['result']>} call
  * @property {() => Subset} subset as links take it
  */
-
-const MAX_REPORTS = 12;
 
 export class Review {
   #desk;
@@ -40,8 +41,8 @@ export class Review {
           const report = await call('import_report', { name: file.name, bytes: await reportBytes(file) });
           this.#add({ name: file.name, report, sample: origin(report, 'dataset', 'file') === SAMPLE });
         } catch (error) {
-          if (!(error instanceof Error) || 'code' in error && (error.code === 'Restarted' || error.code === 'Panic')) throw error;
-          problems.push(error.message);
+          if (isEnded(error)) throw error;
+          problems.push(messageOf(error));
         }
       }
       if (problems.length) throw new Error(problems.join(' '));
@@ -136,7 +137,7 @@ export class Review {
       const item = await call('item', { caption_key: open.caption_key, question_type: open.question_type });
       if (state.item === open) state.item = { ...open, item };
     } catch (error) {
-      state.errors.items = error instanceof Error ? error.message : String(error);
+      state.errors.items = messageOf(error);
     }
   }
 
@@ -169,7 +170,7 @@ export class Review {
       const copied = await copy(url).then(() => 'Copied.', () => '');
       state.itemLink = { name: itemName({ caption_key, question_type }), url, note: `${copied}${sample ? '' : ' Whoever opens it picks the data set\'s file first.'}`.trim() };
     } catch (error) {
-      state.errors.items = error instanceof Error ? error.message : String(error);
+      state.errors.items = messageOf(error);
     }
     changed();
   }
@@ -184,7 +185,7 @@ export class Review {
     try {
       state.board = { ...state.board, figures: await read() };
     } catch (error) {
-      state.errors.leaderboard = error instanceof Error ? error.message : String(error);
+      state.errors.leaderboard = messageOf(error);
     }
     changed();
   }

@@ -2,16 +2,9 @@
 //   alpha = softmax(w)                                                        [L]
 //   dot(i, j) = alpha' P_ij alpha,  cosine = dot(i, j) / sqrt(dot(i, i) dot(j, j))
 // Pooling without an adapter is linear in the layers, so this is what the encoder gives for `weighted`, without a pass.
+import { softmax } from './statistics.js';
 
 /** @import { LayerProducts, LayerStudy } from '../types/wasm' */
-
-/** @param {number[]} weights w [L] @returns {Float64Array} alpha [L], of sum 1 */
-export function softmax(weights) {
-  const most = Math.max(...weights);
-  const exponentials = Float64Array.from(weights, (weight) => Math.exp(weight - most));
-  const sum = exponentials.reduce((total, value) => total + value, 0);
-  return exponentials.map((value) => value / sum);
-}
 
 /** The cosines of the prompts under `weights`. @param {LayerProducts} products @param {number[]} weights w [L] @returns {Float32Array} [B * B] */
 export function mixPrompts({ prompts, num_hidden_layers: layers, products }, weights) {

@@ -1,8 +1,8 @@
 // The published figures (leaderboard.json), their intervals, and what keeps a report from standing beside them.
 import { formatCount } from './format.js';
-import { origin } from '../state/reports.js';
+import { origin } from './provenance.js';
 
-/** @import { NamedReport } from '../state/state.js' */
+/** @import { Report } from '../types/wasm' */
 
 /**
  * @typedef {'last' | 'penultimate' | 'norm_avg' | 'weighted' | 'mean_pool'} Column
@@ -15,7 +15,6 @@ import { origin } from '../state/reports.js';
 
 export const PUBLISHED_ITEMS = 6641;
 export const COLUMNS = /** @type {const} */ (['last', 'penultimate', 'norm_avg', 'weighted', 'mean_pool']);
-const Z = 1.959963984540054; // the normal distribution's 97.5 % point
 
 /** @returns {Promise<Leaderboard>} */
 export async function readFigures() {
@@ -24,22 +23,7 @@ export async function readFigures() {
   return response.json();
 }
 
-/** Wilson's 95 % interval of an accuracy over n items; reports of this page carry their own. @param {number} accuracy @param {number} n @returns {[number, number]} */
-export function wilson(accuracy, n) {
-  const middle = (accuracy + Z ** 2 / (2 * n)) / (1 + Z ** 2 / n);
-  const half = (Z / (1 + Z ** 2 / n)) * Math.sqrt((accuracy * (1 - accuracy)) / n + Z ** 2 / (4 * n ** 2));
-  return [Math.max(0, middle - half), Math.min(1, middle + half)];
-}
-
-/** Pearson's r of a list of pairs. @param {[number, number][]} pairs */
-export function pearson(pairs) {
-  const mean = (/** @type {number} */ at) => pairs.reduce((sum, pair) => sum + pair[at], 0) / pairs.length;
-  const [mx, my] = [mean(0), mean(1)];
-  const product = (/** @type {(dx: number, dy: number) => number} */ of) => pairs.reduce((sum, [x, y]) => sum + of(x - mx, y - my), 0);
-  return product((dx, dy) => dx * dy) / Math.sqrt(product((dx) => dx * dx) * product((_, dy) => dy * dy));
-}
-
-/** Why a report's accuracy cannot stand beside a column's figures; none: it can. @param {Pick<NamedReport, 'report' | 'sample'>} named @param {Column} column @returns {string[]} */
+/** Why a report's accuracy cannot stand beside a column's figures; none: it can. @param {{ report: Report, sample: boolean }} named @param {Column} column @returns {string[]} */
 export function differences({ report, sample }, column) {
   const { total } = report.summary.accuracy_statistics.overall;
   const [feature, pooling] = [origin(report, 'feature'), origin(report, 'pooling')];

@@ -3,19 +3,13 @@
 //    &weights=0,0.5,-1.25 (before softmax; with feature=weighted)&reference_precision=1
 //    &data=sample&caption_type=image&question_type=OCR&per_type=2&captions=5&seed=42&id=8f1b2c3d4e&item=image_0|OCR&result=21/40,norm_avg,mean
 // Read as a stranger's text: every length bounded, every value checked; what is refused is left out and said.
+import { quote, readArithmetic, readDevice, readFeature, readPooling, readQuantize, unknown, wholeSubset } from '../state/settings.js';
+import { MAX_PROMPT, MAX_PROMPTS } from '../state/limits.js';
+import { messageOf } from '../worker/errors.js';
 import { modelUrl } from '../sources/model.js';
 
-/** @import { Arithmetic, DeviceKind, Feature, Pooling, Quantize, Subset } from '../types/wasm' */
-/** @import { ItemId } from '../state/state.js' */
+/** @import { Headline, ItemId, SharedState } from '../state/state.js' */
 
-/**
- * @typedef {{ correct: number, total: number, feature: Feature, pooling: Pooling }} Headline
- * @typedef {{ prompts: string[], feature: Feature | null, pooling: Pooling | null, weights: number[] | null, reference_precision: boolean,
- *   device: DeviceKind | null, model: string | null, sha256: string | null, quantize: Quantize | null, arithmetic: Arithmetic, data: 'sample' | null, subset: Subset, subset_id: string | null, item: ItemId | null, result: Headline | null }} SharedState
- */
-
-export const MAX_PROMPTS = 32;
-export const MAX_PROMPT = 4000;
 const MAX_FRAGMENT = 16 * 1024;
 const MAX_TYPES = 32;
 const MAX_TYPE = 40;
@@ -26,8 +20,7 @@ const MAX_WEIGHTS = 128;
 
 /** @returns {SharedState} */
 export function emptyState() {
-  const subset = { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 };
-  return { prompts: [], feature: null, pooling: null, weights: null, reference_precision: false, device: null, model: null, sha256: null, quantize: null, arithmetic: 'f32', data: null, subset, subset_id: null, item: null, result: null };
+  return { prompts: [], feature: null, pooling: null, weights: null, reference_precision: false, device: null, model: null, sha256: null, quantize: null, arithmetic: 'f32', data: null, subset: wholeSubset(), subset_id: null, item: null, result: null };
 }
 
 /** The fragment, without '#'. Throws where the state is too long for a link. @param {SharedState} state */
@@ -92,7 +85,7 @@ export function decodeState(fragment) {
       seen.add(key);
       read(state, value);
     } catch (error) {
-      problems.push(/** @type {Error} */ (error).message);
+      problems.push(messageOf(error));
     }
   }
   return { state, problems: [...new Set(problems)].slice(0, 10) };
@@ -139,20 +132,6 @@ const READERS = new Map([
   ['result', (state, value) => void (state.result = readResult(value))],
 ]);
 
-/** @param {string} value @returns {Feature} */
-export function readFeature(value) {
-  if (value === 'last' || value === 'penultimate' || value === 'norm_avg' || value === 'weighted') return value;
-  const layer = /^layer\(([1-9]\d{0,2})\)$/.exec(value);
-  if (!layer) throw unknown('feature', value, 'last, penultimate, norm_avg, weighted, layer(1) to layer(999)');
-  return `layer(${Number(layer[1])})`;
-}
-
-/** @param {string} value @returns {Pooling} */
-export function readPooling(value) {
-  if (value !== 'mean' && value !== 'last_token' && value !== 'adapter') throw unknown('pooling', value, 'mean, last_token, adapter');
-  return value;
-}
-
 /** Four decimals each. @param {number[]} weights */
 function writeWeights(weights) {
   if (weights.length > MAX_WEIGHTS) throw new Error(`${weights.length} layer weights are too many for a link: at most ${MAX_WEIGHTS} are taken.`);
@@ -165,24 +144,6 @@ function readWeights(value) {
   if (parts.length > MAX_WEIGHTS) throw new Error(`The link has more than ${MAX_WEIGHTS} layer weights.`);
   if (!parts.every((part) => /^-?\d{1,6}(\.\d{1,4})?$/.test(part))) throw unknown('weights', value, 'numbers such as 0,0.5,-1.25');
   return parts.map(Number);
-}
-
-/** @param {string} value @returns {DeviceKind} */
-export function readDevice(value) {
-  if (value !== 'webgpu' && value !== 'cpu') throw unknown('device', value, 'webgpu, cpu');
-  return value;
-}
-
-/** @param {string} value @returns {Quantize} */
-export function readQuantize(value) {
-  if (value !== 'q8' && value !== 'q4') throw unknown('quantize', value, 'q8, q4');
-  return value;
-}
-
-/** @param {string} value @returns {Arithmetic} */
-export function readArithmetic(value) {
-  if (value !== 'f32' && value !== 'f16' && value !== 'int8') throw unknown('arithmetic', value, 'f32, f16, int8');
-  return value;
 }
 
 /** Names of types are the data set's own: those it has not are refused when it is opened. @param {string[]} types @param {string} value */
@@ -226,14 +187,4 @@ function readResult(value) {
   const [correct, total] = [Number(parts?.[1]), Number(parts?.[2])];
   if (!parts || !(correct <= total && 1 <= total && total <= MAX_ITEMS)) throw unknown('result', value, 'such as 21/40,norm_avg,mean');
   return { correct, total, feature: readFeature(parts[3]), pooling: readPooling(parts[4]) };
-}
-
-/** @param {string} what @param {string} value @param {string} expected */
-function unknown(what, value, expected) {
-  return new Error(`The link's ${what} ${quote(value)} is not known here; expected: ${expected}.`);
-}
-
-/** A stranger's words, bounded. @param {string} text */
-function quote(text) {
-  return `"${text.length > 40 ? `${text.slice(0, 40)}…` : text}"`;
 }

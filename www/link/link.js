@@ -1,11 +1,10 @@
 // The state as a link holds it. A result goes with it only where the link's reader would run for the same: same model, settings and items.
-import { wholeSettings } from '../app/layers.js';
-import { origin } from '../state/reports.js';
+import { wholeSettings } from '../state/settings.js';
+import { origin } from '../figures/provenance.js';
 import { dataOf } from '../state/resume.js';
 
 /** @import { Subset } from '../types/wasm' */
-/** @import { State } from '../state/state.js' */
-/** @import { SharedState } from './codec.js' */
+/** @import { State, SharedState } from '../state/state.js' */
 
 /** @param {State} state @param {Subset} subset as links take it @returns {SharedState} */
 export function sharedState(state, subset) {

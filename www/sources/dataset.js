@@ -1,8 +1,12 @@
 // Where a TED-6K file comes from: the sample beside the page, or a picked file. The worker parses it.
 import { formatBytes } from '../figures/format.js';
 
-/** @import { Subset } from '../types/wasm' */
-/** @import { DatasetSource, State } from '../state/state.js' */
+/**
+ * @typedef {object} DatasetSource
+ * @property {string} name of the file
+ * @property {boolean} sample whether it is the page's own sample
+ * @property {() => Promise<Uint8Array>} read
+ */
 
 export const SAMPLE = 'ted-sample.json';
 const MAX_BYTES = 256e6; // the whole benchmark has about 10 MB
@@ -31,15 +35,5 @@ export function fileDataset(file) {
       }
       return new Uint8Array(await file.arrayBuffer());
     },
-  };
-}
-
-/** The subset as the worker, links and the storage take it: an empty list where every type is ticked. @param {Pick<State, 'subset' | 'dataset'>} state @returns {Subset} */
-export function subsetOf({ subset, dataset }) {
-  const all = (/** @type {string[]} */ types, /** @type {object} */ of) => types.length === Object.keys(of).length;
-  return {
-    ...subset,
-    caption_types: dataset && all(subset.caption_types, dataset.caption_types) ? [] : subset.caption_types,
-    question_types: dataset && all(subset.question_types, dataset.question_types) ? [] : subset.question_types,
   };
 }

@@ -1,17 +1,18 @@
 // What outlives a reload of the page: each thing under its name in the browser's storage (`kept` in database.js). What is
 // there is read as a stranger's: a value that is not of its shape is left out. Of two tabs the last one to write wins.
-import { sampleDataset, subsetOf } from '../sources/dataset.js';
-import { weightsOf, withoutAdapter } from '../app/layers.js';
+import { MAX_REPORTS, MAX_PROMPT, MAX_PROMPTS } from './limits.js';
+import { sampleDataset } from '../sources/dataset.js';
+import { subsetOf, weightsOf, withoutAdapter, readArithmetic, readDevice, readFeature, readPooling, readQuantize } from './settings.js';
 import { reportsOf } from './reports.js';
-import { MAX_PROMPT, MAX_PROMPTS, readArithmetic, readDevice, readFeature, readPooling, readQuantize } from '../link/codec.js';
 import { amount, flag, floats, list, map, maybe, number, one, readable, record, text } from './shape.js';
 import { modelUrl, MAX_URL, urlSource } from '../sources/model.js';
-import { isSha256 } from '../storage/journal.js';
+import { isSha256 } from '../storage/sha256.js';
 import { initialState } from './state.js';
-import { reason } from '../storage/vectors.js';
+import { reason } from '../storage/database.js';
 
 /** @import { DeviceKind, LoadOptions, Settings, Subset } from '../types/wasm' */
-/** @import { Comparison, DatasetSource, ItemId, NamedReport, Outcome, State, Study, Unfinished } from './state.js' */
+/** @import { PromptComparison, ItemId, NamedReport, Outcome, State, Study, Unfinished } from './state.js' */
+/** @import { DatasetSource } from '../sources/dataset.js' */
 /** @import { Database } from '../storage/database.js' */
 /** @import { Shape } from './shape.js' */
 
@@ -30,13 +31,12 @@ import { reason } from '../storage/vectors.js';
  * @property {string} fragment the link it was made from
  *
  * @typedef {{ page: KeptPage | null, unfinished: Unfinished | null, outcome: Outcome | null, imported: NamedReport[] | null,
- *   comparison: Comparison | null, study: Study | null }} Kept each under its name; the data set's file is another, `dataset`
+ *   comparison: PromptComparison | null, study: Study | null }} Kept each under its name; the data set's file is another, `dataset`
  */
 
 const VERSION = 1;
 const DELAY = 200; // ms in which changes gather
 const DEADLINE = 3000; // ms: storage that does not answer by then is not waited for
-const MAX_REPORTS = 12;
 const MAX_PRODUCTS = 16e6; // floats of a study, 64 MB
 
 /** @type {Shape} */

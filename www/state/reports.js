@@ -29,13 +29,6 @@ export async function reportBytes(file) {
   return new Uint8Array(await file.arrayBuffer());
 }
 
-/** A word of the report's provenance, which may be a stranger's; '' where there is none. @param {Report} report @param {...string} path */
-export function origin({ provenance }, ...path) {
-  let value = /** @type {any} */ (provenance);
-  for (const key of path) value = value !== null && typeof value === 'object' && Object.hasOwn(value, key) ? value[key] : null;
-  return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 120) : '';
-}
-
 /**
  * The results for an item: first the one to show, of a report in `from` or else of the first that has it; then those that
  * the other reports have for the same statements. Where the data set tells the statements, they decide.

@@ -1,26 +1,20 @@
 // What the page knows, in one object. app.js changes it, the views show it.
-import { SECONDS } from '../app/benchmark.js';
+import { wholeSubset } from './settings.js';
 import { EXAMPLES } from '../sources/examples.js';
 import { RUN } from './reports.js';
-import { emptyState } from '../link/codec.js';
 import { defaultSource } from '../sources/model.js';
 
-/** @import { Arithmetic, Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, Methods, ModelCard, Quantize, Report, Settings, Subset } from '../types/wasm' */
-/** @import { DownloadProgress, LoadOptions, ModelPlan, StoredModel } from '../types/wasm' */
+/** @import { Feature, Pooling, Arithmetic, Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, LoadProgress, Methods, ModelCard, Quantize, Report, Settings, Subset, DownloadProgress, LoadOptions, ModelPlan, StoredModel, Comparison, Item, BenchProgress, BenchReport, AdapterCard, LayerProducts, LayerStudy, StudyProgress } from '../types/wasm' */
 /** @import { Catalogue } from '../sources/catalogue.js' */
-/** @import { Comparison as ReportComparison, Item } from '../types/wasm' */
-/** @import { BenchProgress, BenchReport } from '../types/wasm' */
-/** @import { AdapterCard, LayerProducts, LayerStudy, StudyProgress } from '../types/wasm' */
 /** @import { Choice } from '../worker/device.js' */
 /** @import { Column, Leaderboard } from '../figures/published.js' */
-/** @import { SharedState } from '../link/codec.js' */
+/** @import { DatasetSource } from '../sources/dataset.js' */
 /** @import { ModelSource } from '../sources/model.js' */
 
 /**
  * @typedef {'device' | 'model' | 'stored' | 'catalogue' | 'adapter' | 'prompts' | 'ted' | 'layers' | 'items' | 'compare' | 'leaderboard' | 'bench' | 'share'} Section
- * @typedef {{ texts: string[], settings: Settings, embeddings: Embeddings, model: string, mixed: boolean }} Comparison mixed: by the
+ * @typedef {{ texts: string[], settings: Settings, embeddings: Embeddings, model: string, mixed: boolean }} PromptComparison mixed: by the
  *   sliders, from the layers' products; vectors are empty then
- * @typedef {{ name: string, sample: boolean, read: () => Promise<Uint8Array> }} DatasetSource
  * @typedef {{ report: Report, settings: Settings, sample: boolean, file: string, model: string, source: HeldSource }} Outcome
  * @typedef {{ kind: ModelSource['kind'], name: string, quantize: Quantize | null, arithmetic: Arithmetic }} HeldSource where a model came from, how it was packed and computed
  * @typedef {{ progress: EvaluateProgress, elapsed: number, from: { done: number, elapsed: number } }} Run from: where the encoding
@@ -42,6 +36,24 @@ import { defaultSource } from '../sources/model.js';
  * @typedef {{ texts: string[], products: LayerProducts, pooling: 'mean' | 'last_token' }} Mixing
  * @typedef {{ result: LayerStudy, model: string, file: string, sample: boolean, mixed: { correct: number, total: number, ties: number } | null }} Study
  *   mixed: the score under the weights of now
+ * @typedef {{ correct: number, total: number, feature: Feature, pooling: Pooling }} Headline the score that a link tells
+ * @typedef {object} SharedState what a link holds of the state; null: it does not say
+ * @property {string[]} prompts
+ * @property {Feature | null} feature
+ * @property {Pooling | null} pooling
+ * @property {number[] | null} weights
+ * @property {boolean} reference_precision
+ * @property {DeviceKind | null} device
+ * @property {string | null} model its address
+ * @property {string | null} sha256 of the model's one file
+ * @property {Quantize | null} quantize
+ * @property {Arithmetic} arithmetic
+ * @property {'sample' | null} data
+ * @property {Subset} subset
+ * @property {string | null} subset_id
+ * @property {ItemId | null} item
+ * @property {Headline | null} result
+ *
  * @typedef {{ shared: SharedState, problems: string[], followed: boolean }} Link
  * @typedef {{ id: string, name: string, report: Report, sample: boolean }} NamedReport sample: of this page's own items
  * @typedef {{ caption_key: string, question_type: string }} ItemId
@@ -75,7 +87,7 @@ import { defaultSource } from '../sources/model.js';
  * @property {string} hint
  * @property {boolean} emptyPrompt a prompt without text was refused
  * @property {Settings} settings
- * @property {Comparison | null} comparison
+ * @property {PromptComparison | null} comparison
  * @property {DatasetSource | null} datasetSource
  * @property {Dataset | null} dataset as the worker has it open
  * @property {Subset} subset with the types that are ticked
@@ -99,7 +111,7 @@ import { defaultSource } from '../sources/model.js';
  *   called: by a person or a link, not by a reload; from: ids of the reports it was opened from, where other reports may have another item of that name
  * @property {{ name: string, url: string, note: string } | null} itemLink
  * @property {{ first: string, second: string }} pair ids of the reports to compare
- * @property {{ first: NamedReport, second: NamedReport, comparison: ReportComparison } | null} compared
+ * @property {{ first: NamedReport, second: NamedReport, comparison: Comparison } | null} compared
  * @property {{ seconds: number, tokens: number[] | null, progress: BenchProgress | null, report: BenchReport | null }} bench seconds: its budget;
  *   tokens: lengths of texts, null: the usual ones
  * @property {{ figures: Leaderboard | null, column: Column, key: Column | 'model' | 'kind', descending: boolean }} board
@@ -127,7 +139,7 @@ export function initialState(base) {
     comparison: null,
     datasetSource: null,
     dataset: null,
-    subset: emptyState().subset,
+    subset: wholeSubset(),
     count: null,
     run: null,
     outcome: null,
@@ -148,7 +160,7 @@ export function initialState(base) {
     itemLink: null,
     pair: { first: RUN, second: '' },
     compared: null,
-    bench: { seconds: SECONDS, tokens: null, progress: null, report: null },
+    bench: { seconds: 60, tokens: null, progress: null, report: null },
     board: { figures: null, column: 'norm_avg', key: 'norm_avg', descending: true },
   };
 }

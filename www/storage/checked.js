@@ -1,6 +1,7 @@
 // A stored file as a load reads it, from front to back: each chunk is compared with what was downloaded before a byte of it is
 // given. The browser's own SHA-256 does that beside the work on the chunk before, at a tenth of the cost of hashing in wasm.
-import { named } from '../worker/requests.js';
+import { joined } from './bytes.js';
+import { named } from '../worker/errors.js';
 import { hash } from './hasher.js';
 import { chunkCount, chunkRange } from './journal.js';
 
@@ -62,15 +63,4 @@ export class CheckedReader {
     }
     return bytes;
   }
-}
-
-/** @param {Uint8Array[]} pieces @param {number} length */
-function joined(pieces, length) {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }

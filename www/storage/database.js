@@ -63,3 +63,11 @@ function answerOf(request) {
     request.addEventListener('blocked', () => reject(new Error('another tab holds it open')));
   });
 }
+
+/** Why the database refused, as the end of a sentence. @param {unknown} error */
+export function reason(error) {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name === 'QuotaExceededError') return 'the browser\'s storage for this site is full';
+  if (name === 'ReferenceError' || name === 'TypeError') return 'this browser has no IndexedDB';
+  return `the browser refuses its storage${message ? ` (${message.replace(/\.$/, '')})` : ''}`;
+}

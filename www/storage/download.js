@@ -1,7 +1,7 @@
 // A file that is being downloaded while it is read: in chunks, a few at a time, each hashed and put into the storage when it
 // is whole. A read takes bytes from there or from the chunk that is under way, and waits where they have not come yet.
 // Without storage only the chunks around the reader are held.
-import { named } from '../worker/requests.js';
+import { cancelled, isNamed } from '../worker/errors.js';
 import { hash } from './hasher.js';
 import { changed, fetchRange } from './http.js';
 
@@ -246,7 +246,7 @@ export class Download {
   /** Stop. What is stored stays. */
   close() {
     this.letGo();
-    this.#failed ??= named('Cancelled', 'cancelled');
+    this.#failed ??= cancelled();
     this.#ended.abort();
     this.#pieces.clear();
     this.#renew();
@@ -263,7 +263,7 @@ export class Download {
     try {
       await fetchRange(this.#remote, start, end, take, this.#options);
     } catch (error) {
-      if (/** @type {Error} */ (error).name !== 'Changed') throw error;
+      if (!isNamed(error, 'Changed')) throw error;
       const any = this.#vouched() ? { etag: '', modified: '' } : {};
       await fetchRange({ ...this.#remote, ...any }, start, end, take, this.#options);
     }

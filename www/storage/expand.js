@@ -1,6 +1,6 @@
 // From what a person names to the files of a model: an index of shards stands for config.json, tokenizer.json and the shards.
 // The index is a stranger's file: its size, the number of names and each name are checked before anything is fetched.
-import { named } from '../worker/requests.js';
+import { isNamed, named } from '../worker/errors.js';
 import { fetchSmall } from './http.js';
 
 /** @import { ModelFile } from '../types/wasm' */
@@ -64,6 +64,6 @@ export async function announcedSha256(url, options) {
     const pointer = await fetchSmall(`https://huggingface.co/${repository}/raw/${rest}`, { most: 1024 }, { ...options, timing: { ...options.timing, tries: 1 } });
     return /^oid sha256:([0-9a-f]{64})$/m.exec(new TextDecoder().decode(pointer?.bytes))?.[1] ?? '';
   } catch (error) {
-    return ['NotFound', 'TooLarge'].includes(/** @type {Error} */ (error).name) ? '' : null;
+    return isNamed(error, 'NotFound') || isNamed(error, 'TooLarge') ? '' : null;
   }
 }

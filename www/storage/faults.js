@@ -1,5 +1,5 @@
 // What can be wrong with a stored file, in sentences.
-import { named } from '../worker/requests.js';
+import { named } from '../worker/errors.js';
 
 /** @param {string} url @param {string} found @param {string} expected @param {boolean} stored */
 export function wrongHash(url, found, expected, stored) {
@@ -13,14 +13,4 @@ export function damagedText(name, ranges, held = '') {
   const more = rest.length ? ` and ${rest.length} more pieces` : '';
   const next = held ? `They can't be dropped now (${held}): verify the file under Stored models.` : 'They are dropped; loading the model fetches them again.';
   return `\`${name}\` is damaged in the browser's storage: bytes ${start} to ${end - 1}${more} are no longer what was downloaded. ${next}`;
-}
-
-/** The last part of its path. @param {string} url */
-export function nameOf(url) {
-  const [name] = new URL(url).pathname.split('/').slice(-1);
-  try {
-    return decodeURIComponent(name) || url;
-  } catch {
-    return name;
-  }
 }

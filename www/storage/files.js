@@ -1,15 +1,17 @@
 // The files of one model, as the wasm reads them: picked ones in place, stored ones from the browser's storage, the rest from
 // the web and into the storage on the way. Storage that is missing, locked or full never ends a load: it goes on without, and says so.
+import { cancelled, isNamed, messageOf, named } from '../worker/errors.js';
 import { formatBytes } from '../figures/format.js';
-import { named, turn } from '../worker/requests.js';
+import { turn } from '../worker/turn.js';
 import { CheckedReader } from './checked.js';
 import { CHUNK, Download, Pool } from './download.js';
 import { announcedSha256, expand } from './expand.js';
-import { damagedText, nameOf, wrongHash } from './faults.js';
+import { damagedText, wrongHash } from './faults.js';
+import { nameOf, idOf } from './names.js';
 import { openRemote, sameVersion, TIMING, versionOfSmall } from './http.js';
 import { chunkRange, isComplete, storedBytes } from './journal.js';
 import { SmallFiles } from './small.js';
-import { damagedChunks, idOf } from './vault.js';
+import { damagedChunks } from './vault.js';
 
 /** @import { ByteSource, DownloadProgress, LoadProgress, ModelCard, ModelFile } from '../types/wasm' */
 /** @import { WebFile } from './expand.js' */
@@ -232,9 +234,9 @@ export class ModelFiles {
     try {
       store = await vault.write(place.id);
     } catch (error) {
-      this.#say(/** @type {Error} */ (error).name === 'InUse'
+      this.#say(isNamed(error, 'InUse')
         ? 'Another tab is downloading this model: here it is streamed and not stored.'
-        : `The model can't be stored (${/** @type {Error} */ (error).message}): it is streamed, and a reload downloads it again.`);
+        : `The model can't be stored (${messageOf(error)}): it is streamed, and a reload downloads it again.`);
       return;
     }
     place.store = store;
@@ -281,7 +283,7 @@ export class ModelFiles {
       vouched: () => !this.#loaded && place.sha256 !== '',
       full: (error) => {
         const part = percent(place.store?.journal ? storedBytes(place.store.journal) : 0, place.size);
-        const why = /** @type {Error} */ (error).name === 'QuotaExceededError' ? 'is full' : `refuses more (${/** @type {Error} */ (error).message})`;
+        const why = isNamed(error, 'QuotaExceededError') ? 'is full' : `refuses more (${messageOf(error)})`;
         this.#say(`The browser's storage for this page ${why}: ${part} of the model are stored, the rest is streamed. Delete models under Stored models to make room.`);
       },
     });
@@ -318,7 +320,7 @@ export class ModelFiles {
       ...source,
       read: async (start, end) => {
         if (this.#until) await turn();
-        if (this.#until?.aborted) throw named('Cancelled', `the reading of \`${source.name}\` was cancelled`);
+        if (this.#until?.aborted) throw cancelled(`the reading of \`${source.name}\` was cancelled`);
         return read(start, end);
       },
     };
@@ -416,7 +418,7 @@ export class ModelFiles {
       work();
     } catch (error) {
       this.#full = true;
-      this.#say(`The browser's storage refuses more (${/** @type {Error} */ (error).message}): the model is streamed and not stored.`);
+      this.#say(`The browser's storage refuses more (${messageOf(error)}): the model is streamed and not stored.`);
     }
   }
 }
@@ -435,7 +437,7 @@ function picked(file) {
         for (let part; !(part = await reader.read()).done; at += part.value.length) into.set(part.value, at);
         return into.subarray(0, at);
       } catch (error) {
-        throw named('Read', `cannot read \`${file.name}\`: ${/** @type {Error} */ (error).message}`);
+        throw named('Read', `cannot read \`${file.name}\`: ${messageOf(error)}`);
       }
     },
   };

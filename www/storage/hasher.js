@@ -1,7 +1,7 @@
 // SHA-256 of large pieces, by the browser's own implementation in a worker of its own, which is replaced after some of them: the
 // browser copies what it hashes into the heap of the worker that asks, and frees that only when that one's garbage is collected,
 // which nothing there brings about. Without workers (Node.js) it is the same, in place.
-import { hex } from './vault.js';
+import { hex } from './sha256.js';
 
 const MOST = 32 << 20; // bytes that one worker hashes
 const IDLE = 1000; // ms after which it ends
@@ -16,7 +16,7 @@ class HashingWorker {
   taken = 0;
   /** Pieces that it has not answered yet. */
   open = 0;
-  #worker = new Worker(new URL('./hashing.js', import.meta.url));
+  #worker = new Worker(new URL('./sha256-worker.js', import.meta.url));
   /** @type {Map<number, Call>} */
   #calls = new Map();
   #count = 0;

@@ -1,6 +1,7 @@
 // Bytes of a URL, whatever the network does: a range request that is taken up where it broke, soon at first, then more and more
 // patiently, as often as it helps; a transfer that stalls counts as broken. What no waiting mends ends at once, in its own sentence.
-import { named } from '../worker/requests.js';
+import { joined } from './bytes.js';
+import { cancelled, isNamed, named } from '../worker/errors.js';
 
 /**
  * @typedef {{ url: string, size: number, etag: string, modified: string }} Remote a file as its server described it; '' where it did not
@@ -86,7 +87,7 @@ export async function fetchSmall(url, { most, optional = false }, options) {
       return { bytes: joined(parts, size), ...versionOf(response) };
     }));
   } catch (error) {
-    if (optional && /** @type {Error} */ (error).name === 'NotFound') return null;
+    if (optional && isNamed(error, 'NotFound')) return null;
     throw await explained(url, error, options.signal);
   }
 }
@@ -107,10 +108,6 @@ export function sameVersion(a, b) {
 /** @param {string} url */
 export function changed(url) {
   return named('Changed', `The file at \`${url}\` has changed on its server while it was being downloaded. What was stored of it is dropped: load it again to get the new one.`);
-}
-
-export function cancelled() {
-  return named('Cancelled', 'cancelled');
 }
 
 // --- tries ---
@@ -323,15 +320,4 @@ async function explained(url, error, signal) {
 /** @param {string} code @param {string} message @returns {Fault} */
 function passing(code, message) {
   return Object.assign(named(code, message), { passing: true });
-}
-
-/** @param {Uint8Array[]} parts @param {number} size */
-function joined(parts, size) {
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

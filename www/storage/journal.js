@@ -7,6 +7,7 @@
 //   5be1c07d {"expect":"…"}               the SHA-256 that a link, the catalogue or the server announced for it
 //   c3d902aa {"bad":"…"}                  the one it has instead: it is refused until it is deleted
 // A line that was torn by a crash, or flipped, does not match its checksum and is left out: its chunk is fetched again.
+import { isSha256 } from './sha256.js';
 
 /**
  * @typedef {{ version: 1, url: string, name: string, size: number, etag: string, modified: string, chunk: number, created: number }} Header
@@ -67,11 +68,6 @@ export function storedBytes({ header, chunks }) {
 /** @param {Journal} journal */
 export function isComplete({ header, chunks }) {
   return chunks.size === chunkCount(header);
-}
-
-/** @param {unknown} value @returns {value is string} */
-export function isSha256(value) {
-  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
 }
 
 /** @param {string} text @returns {any} */

@@ -1,5 +1,5 @@
 // Stored files as the models that they make: parts of a split GGUF, or shards with their index and small files, are one.
-import { nameOf } from './faults.js';
+import { nameOf } from './names.js';
 
 /** @import { StoredModel } from '../types/wasm' */
 

@@ -1,9 +1,9 @@
 // A model's small files (config.json, tokenizer.json, an index of shards), each whole: from the browser's storage, else from the
 // web. Once the model is loaded they are stored as one chunk each, so that a stored model needs no server.
-import { nameOf } from './faults.js';
+import { nameOf, idOf } from './names.js';
 import { fetchSmall } from './http.js';
 import { isComplete } from './journal.js';
-import { idOf, sha256 } from './vault.js';
+import { sha256 } from './sha256.js';
 
 /** @import { Options, Small } from './http.js' */
 /** @import { Header } from './journal.js' */

@@ -1,7 +1,7 @@
 // Model files in the browser's storage (OPFS): `models/<id>.data`, and beside it `<id>.journal`, which tells what of it is whole.
 // A chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never something wrong.
 // Looking needs no lock and works on the page too; writing and reading fast take handles that only a worker has.
-import { named } from '../worker/requests.js';
+import { cancelled, isNamed, messageOf, named } from '../worker/errors.js';
 import { hash } from './hasher.js';
 import { chunkCount, chunkRange, freshJournal, isComplete, readJournal, storedBytes, take, writeLine } from './journal.js';
 
@@ -16,21 +16,6 @@ export async function openVault() {
   if (!navigator.storage?.getDirectory) throw new Error('it has no private file system, or the page did not come by https:');
   const root = await navigator.storage.getDirectory();
   return new Vault(await root.getDirectoryHandle('models', { create: true }));
-}
-
-/** The name under which a URL's file lies. @param {string} url */
-export async function idOf(url) {
-  return (await sha256(new TextEncoder().encode(url))).slice(0, 24);
-}
-
-/** Of something small; a large one: hasher.js. @param {Uint8Array} bytes */
-export async function sha256(bytes) {
-  return hex(await crypto.subtle.digest('SHA-256', /** @type {Uint8Array<ArrayBuffer>} */ (bytes)));
-}
-
-/** @param {ArrayBuffer} bytes */
-export function hex(bytes) {
-  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 export class Vault {
@@ -67,7 +52,7 @@ export class Vault {
         const journal = await this.look(id);
         if (journal) return describe(id, journal);
       } catch (error) {
-        name = `a file that can't be read now (${/** @type {Error} */ (error).message})`;
+        name = `a file that can't be read now (${messageOf(error)})`;
       }
       const { size } = await this.#file(`${id}.data`).catch(() => ({ size: 0 })); // good for nothing but to be deleted
       return { id, name, url: '', size, stored: size, complete: false, used: 0, sha256: '' };
@@ -264,7 +249,7 @@ export async function damagedChunks({ header, chunks }, read, progress) {
     const hashed = await hash(await read(start, end, into));
     if (hashed.bytes.length !== end - start || hashed.digest !== digest) damaged.push(index);
     into = new Uint8Array(hashed.bytes.buffer);
-    if (!(await progress((done += end - start)))) throw named('Cancelled', 'cancelled');
+    if (!(await progress((done += end - start)))) throw cancelled();
   }
   return damaged;
 }
@@ -303,9 +288,4 @@ function append(journal, lines) {
 
 function inUse() {
   return named('InUse', 'The file is in use by another tab.');
-}
-
-/** @param {unknown} error @param {string} name */
-function isNamed(error, name) {
-  return error instanceof Error && error.name === name;
 }

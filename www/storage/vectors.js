@@ -1,5 +1,6 @@
 // Where the worker keeps the vectors of finished texts, so that a run goes on after a pause, a reload or a crash (VectorStore
 // in types.d.ts). Storage that is missing, refused or full never ends a run: it goes on without, and that is said once.
+import { reason } from './database.js';
 
 /** @import { VectorStore } from '../types/wasm' */
 /** @import { Database } from './database.js' */
@@ -57,14 +58,6 @@ export function tileStore(open) {
       if (tiles) await database().then(({ put }) => put('kept', [[key(adapter), tiles]])).catch(() => {});
     },
   };
-}
-
-/** What the browser says, for a person. @param {unknown} error */
-export function reason(error) {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  if (name === 'QuotaExceededError') return 'the browser\'s storage for this site is full';
-  if (name === 'ReferenceError' || name === 'TypeError') return 'this browser has no IndexedDB';
-  return `the browser refuses its storage${message ? ` (${message.replace(/\.$/, '')})` : ''}`;
 }
 
 /** @param {unknown} value what lies in the database @returns {Float32Array | null} */

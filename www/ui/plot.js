@@ -1,4 +1,5 @@
 // Observable Plot for the page: fetched when the first chart comes into view, drawn at the width there is.
+import { messageOf } from '../worker/errors.js';
 
 /** @typedef {typeof import('@observablehq/plot')} Plot */
 /** @typedef {import('@observablehq/plot').PlotOptions} PlotOptions */
@@ -49,7 +50,7 @@ export function chart(label, options) {
       plot.setAttribute('aria-label', label);
       node.replaceChildren(plot);
     } catch (error) {
-      node.textContent = `No chart: ${error instanceof Error ? error.message : error} The table has its figures.`;
+      node.textContent = `No chart: ${messageOf(error)} The table has its figures.`;
     }
   };
   const resized = new ResizeObserver(([{ contentRect }]) => {

@@ -1,8 +1,8 @@
 // The adapter: its file, what it is, the weights of layers in it, and the way to be rid of it.
 import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatParameters, formatPercent } from '../figures/format.js';
-import { softmax } from '../figures/mix.js';
-import { fact } from './model.js';
+import { softmax } from '../figures/statistics.js';
+import { fact } from '../ui/facts.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { AdapterCard } from '../types/wasm' */

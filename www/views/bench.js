@@ -1,8 +1,9 @@
 // The benchmark: the device's peak, each part's time and share, the model's speed by length; the figures as a file.
+import { saveJson, reportName } from '../ui/save.js';
+import { showProgress, loadStage } from '../ui/progress.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../figures/format.js';
-import { reportName } from '../figures/ted.js';
-import { fact, loadStage } from './model.js';
+import { fact } from '../ui/facts.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State } from '../state/state.js' */
@@ -40,8 +41,7 @@ export function benchView(app) {
     run.ariaBusy = String(task === 'bench');
     showText(error, errors.bench);
     progressArea.hidden = task !== 'bench';
-    if (progress) Object.assign(bar, { max: progress.total, value: progress.done });
-    else bar.removeAttribute('value');
+    showProgress(bar, progress);
     showText(stage, progress ? stageText(progress) : loadStage(model) || 'Preparing…');
     result.hidden = download.hidden = report === null;
     if (report && report !== shown) result.replaceChildren(...resultParts(report));
@@ -123,7 +123,5 @@ function figure(value) {
 
 /** @param {BenchReport} report */
 function save(report) {
-  const url = URL.createObjectURL(new Blob([JSON.stringify(report, null, 1)], { type: 'application/json' }));
-  element('a', { href: url, download: reportName(report.provenance.model.name, new Date(), 'json').replace(/^ted-report/, 'bench') }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  saveJson(report, reportName(report.provenance.model.name, new Date(), 'json', 'bench'));
 }

@@ -2,7 +2,7 @@
 import { encoderSource } from '../sources/catalogue.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatBytes } from '../figures/format.js';
-import { roomOf } from '../app/models.js';
+import { roomOf } from '../state/stored.js';
 import { emptyState, encodeState } from '../link/codec.js';
 import { shortage } from './stored.js';
 

@@ -2,7 +2,8 @@
 import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatInterval, formatP, formatPercent, plural } from '../figures/format.js';
 import { chart } from '../ui/plot.js';
-import { origin, PAGE_SIZE, pairOf, reportsOf, RUN } from '../state/reports.js';
+import { origin } from '../figures/provenance.js';
+import { PAGE_SIZE, pairOf, reportsOf, RUN } from '../state/reports.js';
 import { saveReport } from './save.js';
 import { pager } from '../ui/pager.js';
 

@@ -1,7 +1,7 @@
 // Header: the device, why it was chosen, and the list that overrules it.
 import { byId, showText } from '../ui/dom.js';
 import { formatBytes } from '../figures/format.js';
-import { readDevice } from '../link/codec.js';
+import { readDevice } from '../state/settings.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State } from '../state/state.js' */

@@ -1,12 +1,12 @@
 // The layer study: accuracy by layer with intervals, the mixes as lines across, the weights of the mix below; the same as a table.
+import { saveJson, reportName } from '../ui/save.js';
+import { showProgress, timeLeft, loadStage } from '../ui/progress.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
-import { pausedStudy, trainingFree, weightsOf } from '../app/layers.js';
-import { wilson } from '../figures/published.js';
-import { softmax } from '../figures/mix.js';
+import { pausedStudy, trainingFree } from '../state/layers.js';
+import { weightsOf } from '../state/settings.js';
+import { wilson, softmax } from '../figures/statistics.js';
 import { chart } from '../ui/plot.js';
-import { reportName, timeLeft } from '../figures/ted.js';
-import { loadStage } from './model.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State, Study } from '../state/state.js' */
@@ -57,8 +57,7 @@ export function layersView(app) {
     showText(note, noteText(state));
     showText(error, state.errors.layers);
     progressArea.hidden = task !== 'layers';
-    if (studyRun?.progress.total) Object.assign(bar, { max: studyRun.progress.total, value: studyRun.progress.done });
-    else bar.removeAttribute('value');
+    showProgress(bar, studyRun?.progress);
     showText(stage, studyRun ? stageText(studyRun) : loadStage(state.model) || 'Preparing…');
 
     result.hidden = download.hidden = study === null;
@@ -214,7 +213,5 @@ function spread(lines, gap) {
 
 /** The figures without the products. @param {Study} study */
 function save({ result: { products, ...figures }, model, file }) {
-  const url = URL.createObjectURL(new Blob([JSON.stringify({ model, file, ...figures }, null, 1)], { type: 'application/json' }));
-  element('a', { href: url, download: reportName(model, new Date(), 'json').replace(/^ted-report/, 'layer-study') }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  saveJson({ model, file, ...figures }, reportName(model, new Date(), 'json', 'layer-study'));
 }

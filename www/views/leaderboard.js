@@ -2,7 +2,8 @@
 // has to do with pictures: its accuracy against downstream scores.
 import { byId, element, showText } from '../ui/dom.js';
 import { formatInterval } from '../figures/format.js';
-import { COLUMNS, differences, downstream, pearson, PUBLISHED_ITEMS, readFigures, wilson } from '../figures/published.js';
+import { COLUMNS, differences, downstream, PUBLISHED_ITEMS, readFigures } from '../figures/published.js';
+import { pearson, wilson } from '../figures/statistics.js';
 import { chart } from '../ui/plot.js';
 import { reportsOf } from '../state/reports.js';
 

@@ -1,11 +1,10 @@
 // What a shared link brought: a summary, what was refused in it, and the button that does what it is for.
 import { byId, showText } from '../ui/dom.js';
 import { formatInterval, formatPercent, plural } from '../figures/format.js';
-import { wilson } from '../figures/published.js';
+import { wilson } from '../figures/statistics.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { SharedState } from '../link/codec.js' */
-/** @import { State } from '../state/state.js' */
+/** @import { SharedState, State } from '../state/state.js' */
 
 /** @param {App} app */
 export function linkView(app) {

@@ -4,11 +4,11 @@ import { formatCount, formatDuration, formatSpeed, plural } from '../figures/for
 import { extremes, position, scaleOf } from '../figures/heat.js';
 
 /** @import { Scale } from '../figures/heat.js' */
-/** @import { Comparison } from '../state/state.js' */
+/** @import { PromptComparison } from '../state/state.js' */
 
 const STRONG_FROM = 0.62; // position from which the text takes the other colour, see --heat in style.css
 
-/** @param {Comparison} comparison @returns {HTMLElement[]} */
+/** @param {PromptComparison} comparison @returns {HTMLElement[]} */
 export function matrix({ texts, settings, embeddings, model, mixed }) {
   const { similarity, tokens, truncated, milliseconds, dimension } = embeddings;
   const total = tokens.reduce((sum, count) => sum + count, 0);

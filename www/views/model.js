@@ -1,6 +1,8 @@
 // Model card: load with progress in bytes, the facts of the loaded model, and other sources.
-import { byId, element, showText } from '../ui/dom.js';
-import { readArithmetic, readQuantize } from '../link/codec.js';
+import { fact } from '../ui/facts.js';
+import { loadStage, showProgress } from '../ui/progress.js';
+import { byId, showText } from '../ui/dom.js';
+import { readArithmetic, readQuantize } from '../state/settings.js';
 import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent, plural } from '../figures/format.js';
 
 /** @import { App } from '../app/app.js' */
@@ -56,8 +58,7 @@ export function modelView(app) {
     load.hidden ||= model.loading;
     note.hidden ||= model.loading;
     progressArea.hidden = !model.loading;
-    if (progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
-    else bar.removeAttribute('value');
+    showProgress(bar, progress);
     showText(stage, loadStage(model));
     showText(download, model.download ? (model.loading ? downloadText(model.download) : planText(model.download)) : '');
     plan.hidden = !model.plan || card !== null;
@@ -71,17 +72,6 @@ export function modelView(app) {
     if (card && card !== shown) facts.replaceChildren(...factList(card, model));
     shown = card;
   };
-}
-
-/** How far the load is; empty where none runs. @param {State['model']} model */
-export function loadStage({ loading, progress }) {
-  if (!loading) return '';
-  if (!progress) return 'Starting the encoder…';
-  if (progress.stage === 'header') return 'Reading the header of the model…';
-  if (progress.stage === 'check') return `Checking what is stored of it: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
-  if (progress.stage === 'self_test') return `Making the kernels, and comparing them with the CPU's: ${progress.done} of ${progress.total}`;
-  if (progress.stage === 'tuning') return `Checking, and once measuring, which kernels this adapter runs fastest: ${progress.done} of ${progress.total}`;
-  return `Loading the model: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
 }
 
 /** How the download goes. @param {DownloadProgress} download */
@@ -167,9 +157,4 @@ function factList(card, { heap, plan }) {
     fact('Loaded in', formatDuration(card.load_ms)),
     ...(card.sha256 ? [fact('SHA-256', `${card.sha256.slice(0, 12)}…`, card.sha256)] : []),
   ];
-}
-
-/** @param {string} name @param {string} value @param {string} [title] */
-export function fact(name, value, title = '') {
-  return element('div', {}, element('dt', {}, name), element('dd', { title }, value));
 }

@@ -2,13 +2,13 @@
 import { byId, element, showText } from '../ui/dom.js';
 import { EXAMPLES } from '../sources/examples.js';
 import { formatBytes } from '../figures/format.js';
-import { weightsOf } from '../app/layers.js';
-import { MAX_PROMPT, MAX_PROMPTS, readFeature, readPooling } from '../link/codec.js';
+import { weightsOf, readFeature, readPooling } from '../state/settings.js';
+import { MAX_PROMPT, MAX_PROMPTS } from '../state/limits.js';
 import { matrix } from './matrix.js';
-import { loadStage } from './model.js';
+import { loadStage } from '../ui/progress.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { Comparison, State } from '../state/state.js' */
+/** @import { PromptComparison, State } from '../state/state.js' */
 
 /** @param {App} app */
 export function promptsView(app) {
@@ -61,7 +61,7 @@ export function promptsView(app) {
     return item;
   };
 
-  /** @type {Comparison | null} */
+  /** @type {PromptComparison | null} */
   let shown = null;
   return (/** @type {State} */ state) => {
     const { prompts, task, model, comparison } = state;

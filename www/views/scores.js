@@ -1,8 +1,9 @@
 // The result of a TED-6K run: accuracy by type with its interval, beside chance and, muted, what is published.
 import { element } from '../ui/dom.js';
 import { formatCount, formatInterval, formatPercent, plural } from '../figures/format.js';
-import { differences, PUBLISHED_ITEMS, wilson } from '../figures/published.js';
-import { origin } from '../state/reports.js';
+import { differences, PUBLISHED_ITEMS } from '../figures/published.js';
+import { wilson } from '../figures/statistics.js';
+import { origin } from '../figures/provenance.js';
 
 /** @import { Leaderboard } from '../figures/published.js' */
 /** @import { Outcome } from '../state/state.js' */

@@ -1,13 +1,17 @@
 // The models in this browser's storage: what is there of each, and what can be done with it. Also while nothing is loaded.
+import { saveBlob } from '../ui/save.js';
+import { showProgress } from '../ui/progress.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatBytes, plural } from '../figures/format.js';
-import { roomOf } from '../app/models.js';
+import { roomOf } from '../state/stored.js';
 import { urlSource } from '../sources/model.js';
 import { setsOf } from '../storage/sets.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { StoredSet } from '../storage/sets.js' */
 /** @import { State, Stored } from '../state/state.js' */
+
+const LONG = 600_000; // ms that a large file may take
 
 /** @param {App} app */
 export function storedView(app) {
@@ -40,7 +44,7 @@ export function storedView(app) {
     progressArea.hidden = task !== 'stored' || checking === null;
     if (checking) {
       const { done, total: bytes } = checking.progress;
-      Object.assign(bar, { max: bytes, value: done });
+      showProgress(bar, checking.progress);
       showText(stage, `Verifying: ${formatBytes(done)} of ${formatBytes(bytes)}`);
     }
     showText(total, totalText(stored));
@@ -74,7 +78,7 @@ function buttons(app, model, busy) {
   return [
     ...(model.url ? [button(model.complete ? 'Load' : 'Go on', () => load(app, model))] : []),
     ...(model.stored && model.files[0].url ? [button('Verify', () => app.models.verify(model))] : []),
-    ...(model.complete ? [button('Export', () => app.models.exportFiles(model, save))] : []),
+    ...(model.complete ? [button('Export', () => app.models.exportFiles(model, (file, name) => saveBlob(file, name, LONG)))] : []),
     button('Delete', () => app.models.remove(model)),
   ];
 }
@@ -83,13 +87,6 @@ function buttons(app, model, busy) {
 function load(app, { url, size, sha256, missing }) {
   const isDefault = app.defaultModel.files.some((file) => 'url' in file && file.url === url);
   return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url, sha256), bytes: missing ? null : size });
-}
-
-/** @param {File} file @param {string} name */
-function save(file, name) {
-  const url = URL.createObjectURL(file);
-  element('a', { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 600_000); // a large file takes its time
 }
 
 /** What is told beside a download that does not fit. @param {Stored} stored @param {number} bytes */

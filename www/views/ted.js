@@ -1,9 +1,9 @@
 // TED-6K: the file, the subset, the run with its progress, the result and its download.
+import { showProgress, timeLeft, loadStage } from '../ui/progress.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
-import { readFigures, wilson } from '../figures/published.js';
-import { timeLeft } from '../figures/ted.js';
-import { loadStage } from './model.js';
+import { readFigures } from '../figures/published.js';
+import { wilson } from '../figures/statistics.js';
 import { saveReport } from './save.js';
 import { scores } from './scores.js';
 
@@ -69,8 +69,7 @@ export function tedView(app) {
     progressArea.hidden = task !== 'ted' || dataset === null;
     pause.disabled = !running;
     showText(unstored, state.unstored);
-    if (running?.progress.total) Object.assign(bar, { max: running.progress.total, value: running.progress.done });
-    else bar.removeAttribute('value');
+    showProgress(bar, running?.progress);
     showText(stage, running ? stageText(running) : loadStage(model) || 'Preparing…');
 
     result.hidden = downloads.hidden = outcome === null;

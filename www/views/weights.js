@@ -1,9 +1,9 @@
 // A slider for the weight of each layer. The matrix above and the score of the last study follow it at once.
 import { byId, element, showText } from '../ui/dom.js';
 import { formatInterval, formatPercent, plural } from '../figures/format.js';
-import { wilson } from '../figures/published.js';
-import { canMix, mixes, weightsOf } from '../app/layers.js';
-import { softmax } from '../figures/mix.js';
+import { wilson, softmax } from '../figures/statistics.js';
+import { canMix, mixes } from '../state/layers.js';
+import { weightsOf } from '../state/settings.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State } from '../state/state.js' */

@@ -1,16 +1,7 @@
 // The page's side of the worker: requests keyed by id, typed errors, progress, cancel, and the end of it all by a panic.
+import { WorkerError } from './errors.js';
 
 /** @import { Methods } from '../types/wasm' */
-
-/** An error that came from the worker; `code` names what a person can act on. */
-export class WorkerError extends Error {
-  /** @param {string} code @param {string} message */
-  constructor(code, message) {
-    super(message);
-    this.name = 'WorkerError';
-    this.code = code;
-  }
-}
 
 /**
  * @typedef {{ postMessage(message: unknown): void, terminate(): void,

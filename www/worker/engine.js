@@ -1,5 +1,6 @@
 // The worker's life: probe, choose the device, open the session when it is first needed, start afresh after a panic.
-import { Client, WorkerError } from './client.js';
+import { Client } from './client.js';
+import { codeOf, WorkerError } from './errors.js';
 import { chooseDevice } from './device.js';
 
 /** @import { DeviceInfo, DeviceKind, Methods } from '../types/wasm' */
@@ -56,7 +57,7 @@ export class Engine {
     try {
       return await client.call('open', { device: kind, adapter, kernels: this.#kernels });
     } catch (error) {
-      const panicked = error instanceof WorkerError && (error.code === 'Panic' || error.code === 'OutOfMemory');
+      const panicked = ['Panic', 'OutOfMemory'].includes(codeOf(error));
       if (this.#client === client && !panicked) this.start(this.#wanted);
       throw error;
     }

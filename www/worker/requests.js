@@ -1,5 +1,7 @@
 // The worker's side of the wire: {id, method, params} -> {id, result} | {id, error} | {id, progress}.
 // One call at a time, in the order of arrival; `cancel` is taken at once. worker.js gives the table of methods.
+import { cancelled, named } from './errors.js';
+import { turn } from './turn.js';
 
 /**
  * @typedef {(params: any, progress: (value: object) => Promise<boolean>, signal: AbortSignal) => unknown} Method signal: aborted by `cancel`
@@ -31,7 +33,7 @@ export function answer(port, table, fatal) {
   async function run(id, method, params) {
     const { signal } = /** @type {AbortController} */ (open.get(id));
     try {
-      if (signal.aborted) throw named('Cancelled', 'cancelled before it began');
+      if (signal.aborted) throw cancelled('cancelled before it began');
       if (!Object.hasOwn(table, method)) throw named('NoMethod', `the worker has no method \`${method}\``);
       const result = await table[method](params, async (progress) => {
         port.postMessage({ id, progress });
@@ -49,27 +51,10 @@ export function answer(port, table, fatal) {
   }
 }
 
-/** Let the event loop turn, so that a `cancel` that waits is seen. Not setTimeout: it is held back to 4 ms. */
-export function turn() {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve(undefined);
-    };
-    port2.postMessage(null);
-  });
-}
-
 /** The buffers of a result's typed arrays: moved to the page, not copied. @param {unknown} result */
 function buffers(result) {
   if (typeof result !== 'object' || result === null) return []; // a long string would be walked letter by letter
   return Object.values(result)
     .filter((value) => value instanceof Float32Array)
     .map((value) => value.buffer);
-}
-
-/** @param {string} name @param {string} message */
-export function named(name, message) {
-  return Object.assign(new Error(message), { name });
 }
