@@ -341,7 +341,7 @@ assemble_dist() {
     cp -R --preserve=timestamps www dist
     rm -rf dist/pkg
     cp -R --preserve=timestamps target/pkg dist/pkg
-    rm -rf dist/types
+    find dist -name '*.d.ts' -delete
     mkdir dist/models
     ln "$model" dist/models/ 2>/dev/null || cp "$model" dist/models/
     compress dist

@@ -59,4 +59,4 @@ const before = { kept: await keeper.read(), dataset: keeper.dataset.bind(keeper)
 app.start(location.hash, query.get('device'), before);
 if (query.has('bench')) app.benchmark.begin(query.get('bench') ?? '', query.get('tokens') ?? '');
 keeper.begin(app.state);
-app.models.refresh();
+app.library.refresh();

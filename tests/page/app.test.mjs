@@ -12,7 +12,7 @@ test('the device is chosen and told before anything is opened or fetched', async
   await app.start('', null);
   assert.match(state.choice?.reason ?? '', /^No WebGPU here/);
   assert.deepEqual(names(), ['probe']);
-  await app.compare();
+  await app.prompts.compare();
   assert.equal(state.device?.kind, 'cpu');
 });
 
@@ -27,8 +27,8 @@ test('the address\'s device outranks the link\'s, and an unknown one is said', a
 test('comparing loads the model once', async () => {
   const { app, state, names, calls } = setUp();
   await app.start('', null);
-  await app.compare();
-  await app.compare();
+  await app.prompts.compare();
+  await app.prompts.compare();
   assert.deepEqual(names(), ['probe', 'open', 'load', 'embed', 'embed']);
   assert.equal(calls[2][1].files[0].url, 'https://example.org/demo/models/SmolLM2-135M-Instruct.Q4_1.gguf');
   assert.deepEqual(state.comparison?.texts, state.prompts);
@@ -37,7 +37,7 @@ test('comparing loads the model once', async () => {
 test('a load that fails is said at the model and where it was asked for; nothing runs on', async () => {
   const { app, state, names } = setUp({ load: failure('NotAModel', '`a` is no model') });
   await app.start('', null);
-  await app.compare();
+  await app.prompts.compare();
   assert.equal(state.errors.model, '`a` is no model');
   assert.equal(state.errors.prompts, '`a` is no model');
   assert.equal(state.task, null);
@@ -50,12 +50,12 @@ test('a device that fails its self-test gives an error and a fresh worker, so th
     open: ({ device }) => (device === 'webgpu' ? failure('SelfTest', 'quant_matmul is wrong by 0.3')() : { kind: device }),
   });
   await app.start('', null);
-  await app.compare();
+  await app.prompts.compare();
   assert.equal(state.errors.device, 'quant_matmul is wrong by 0.3');
   assert.equal(state.errors.model, '');
   assert.equal(workers.length, 2);
   await app.useDevice('cpu');
-  await app.compare();
+  await app.prompts.compare();
   assert.equal(state.errors.device, '');
   assert.ok(state.comparison);
 });
@@ -63,15 +63,15 @@ test('a device that fails its self-test gives an error and a fresh worker, so th
 test('after a panic the page restarts the worker and goes on with the same prompts', async () => {
   const { app, state, workers } = setUp({ embed: () => (workers.length === 1 ? (workers[0].panic('panicked at x'), hang()) : EMBEDDINGS) });
   await app.start('', null);
-  app.setPrompt(0, 'a red cube');
-  await app.compare();
+  app.prompts.set(0, 'a red cube');
+  await app.prompts.compare();
   assert.equal(state.panic, 'panicked at x');
   assert.equal(state.errors.prompts, 'panicked at x');
   assert.equal(state.task, null);
   await app.restart();
   assert.equal(state.panic, '');
   assert.equal(state.model.card, null);
-  await app.compare();
+  await app.prompts.compare();
   assert.equal(state.comparison?.texts[0], 'a red cube');
   assert.equal(state.errors.prompts, '');
 });
@@ -79,7 +79,7 @@ test('after a panic the page restarts the worker and goes on with the same promp
 test('choosing a device ends what runs, without an error', async () => {
   const { app, state } = setUp({ embed: hang });
   await app.start('', null);
-  const running = app.compare();
+  const running = app.prompts.compare();
   while (!state.model.card) await new Promise(setImmediate);
   await app.useDevice('cpu');
   await running;
@@ -98,11 +98,11 @@ test('a cancelled load leaves no error and can be started again', async () => {
     },
   });
   await app.start('', null);
-  await app.loadModel();
+  await app.model.load();
   assert.deepEqual(goOn, [false, true]);
   assert.equal(state.errors.model, '');
   assert.equal(state.model.card, null);
-  await app.loadModel();
+  await app.model.load();
   assert.ok(state.model.card);
 });
 
@@ -116,18 +116,18 @@ test('where the device runs out of memory in a load, a fresh worker streams the 
     },
   });
   await app.start('', null);
-  await app.compare();
+  await app.prompts.compare();
   assert.ok(state.comparison);
   assert.equal(workers.length, 2);
   assert.ok(workers[0].ended);
   assert.match(state.model.note, /^The device ran out of memory for the whole model.* Stored\.$/);
   assert.deepEqual([state.panic, ...Object.values(state.errors)].filter(Boolean), []);
-  await app.loadModel();
+  await app.model.load();
   const tries = () => calls.filter(([name]) => name === 'load').map(([, { options }]) => options.streamed);
   assert.deepEqual(tries(), [false, true, true]);
-  app.setLoadOptions({ quantize: 'q8', arithmetic: 'f32', budget_mb: 900, streamed: false });
+  app.model.setOptions({ quantize: 'q8', arithmetic: 'f32', budget_mb: 900, streamed: false });
   assert.equal(state.model.card, null);
-  await app.compare();
+  await app.prompts.compare();
   assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, { quantize: 'q8', arithmetic: 'f32', budget_mb: 900, streamed: false, out_of_memory: false });
 });
 
@@ -140,10 +140,10 @@ test('streaming that was chosen holds for the next model, streaming for want of 
     },
   });
   await app.start('', null);
-  await app.loadModel();
-  await app.loadUrl('https://example.org/a.gguf');
-  app.setLoadOptions({ ...state.model.options, streamed: true });
-  await app.loadUrl('https://example.org/b.gguf');
+  await app.model.load();
+  await app.model.loadUrl('https://example.org/a.gguf');
+  app.model.setOptions({ ...state.model.options, streamed: true });
+  await app.model.loadUrl('https://example.org/b.gguf');
   const tries = calls.filter(([name]) => name === 'load').map(([, { options }]) => [options.streamed, options.out_of_memory]);
   assert.deepEqual(tries, [[false, false], [true, true], [false, false], [true, true], [true, false]]);
 });
@@ -152,7 +152,7 @@ test('a model that is refused leaves the figures that it needs', async () => {
   const plan = { refused: { code: 'BudgetTooSmall', message: 'the budget is 20.0 MB' } };
   const { app, state } = setUp({ load: async (_, progress) => (await progress({ plan }), failure(plan.refused.code, plan.refused.message)()) });
   await app.start('', null);
-  await app.loadModel();
+  await app.model.load();
   assert.equal(state.errors.model, 'the budget is 20.0 MB');
   assert.deepEqual([state.model.plan, state.model.card], [plan, null]);
 });
@@ -164,12 +164,12 @@ test('a lost device and one out of memory are said, and the next action has a fr
   ])) {
     const { app, state, workers } = setUp({ embed: () => (workers.length === 1 ? fault(workers[0]) : EMBEDDINGS) });
     await app.start('', null);
-    await app.compare();
+    await app.prompts.compare();
     assert.match(state.errors.prompts, message);
     assert.equal(state.panic, '');
     assert.equal(state.model.card, null);
     assert.equal(workers.length, 2);
-    await app.compare();
+    await app.prompts.compare();
     assert.equal(state.errors.prompts, '');
     assert.ok(state.comparison);
   }
@@ -178,7 +178,7 @@ test('a lost device and one out of memory are said, and the next action has a fr
 test('work that does not end within a second of Cancel ends with its worker', async () => {
   const { app, state, workers } = setUp({ embed: () => (workers.length === 1 ? hang() : EMBEDDINGS) });
   await app.start('', null);
-  const running = app.compare();
+  const running = app.prompts.compare();
   while (!state.model.card) await new Promise(setImmediate);
   const start = performance.now();
   app.stop();
@@ -188,14 +188,14 @@ test('work that does not end within a second of Cancel ends with its worker', as
   assert.equal(state.errors.prompts, '');
   assert.match(state.model.note, /did not stop in time/);
   assert.equal(workers.length, 2);
-  await app.compare();
+  await app.prompts.compare();
   assert.ok(state.comparison);
 });
 
 test('a click on Cancel just as the work ends leaves the worker alone', async () => {
   const { app, state, workers } = setUp();
   await app.start('', null);
-  await app.compare();
+  await app.prompts.compare();
   app.stop();
   await new Promise((resolve) => setTimeout(resolve, 900));
   assert.equal(workers.length, 1);
@@ -205,11 +205,11 @@ test('a click on Cancel just as the work ends leaves the worker alone', async ()
 test('an empty prompt is marked', async () => {
   const { app, state } = setUp({ embed: failure('EmptyPrompt', 'prompt 4 is empty') });
   await app.start('', null);
-  app.addPrompt(3);
-  await app.compare();
+  app.prompts.add(3);
+  await app.prompts.compare();
   assert.equal(state.errors.prompts, 'prompt 4 is empty');
   assert.equal(state.emptyPrompt, true);
-  app.setPrompt(3, 'x');
+  app.prompts.set(3, 'x');
   assert.equal(state.emptyPrompt, false);
 });
 
@@ -217,7 +217,7 @@ test('addresses other than http(s) never reach the worker', async () => {
   const { app, state, names } = setUp();
   await app.start('', null);
   for (const url of ['javascript:alert(1)', 'model.gguf', 'ftp://example.org/a.gguf', '']) {
-    await app.loadUrl(url);
+    await app.model.loadUrl(url);
     assert.match(state.errors.model, /address/);
   }
   assert.deepEqual(names(), ['probe']);
@@ -226,13 +226,13 @@ test('addresses other than http(s) never reach the worker', async () => {
 test('a subset of all types is sent as empty lists, a part by name, none is not sent', async () => {
   const { app, state, calls } = setUp();
   await app.start('', null);
-  await app.openFile(tedFile());
+  await app.evaluation.openFile(tedFile());
   assert.deepEqual(state.subset.question_types, ['OCR', 'Quantity']);
   assert.deepEqual(calls.at(-1)?.[1].subset, { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 });
-  await app.setSubset({ ...state.subset, question_types: ['OCR'], per_type: 1 });
+  await app.evaluation.setSubset({ ...state.subset, question_types: ['OCR'], per_type: 1 });
   assert.deepEqual(calls.at(-1)?.[1].subset, { caption_types: [], question_types: ['OCR'], per_type: 1, captions: null, seed: 42 });
   const before = calls.length;
-  await app.setSubset({ ...state.subset, question_types: [] });
+  await app.evaluation.setSubset({ ...state.subset, question_types: [] });
   assert.deepEqual(state.count, { items: 0, texts: 0, id: '' });
   assert.equal(calls.length, before);
 });
@@ -241,10 +241,10 @@ test('a file of another shape is said, and the next file opens', async () => {
   let tries = 0;
   const { app, state } = setUp({ open_dataset: () => (tries++ ? DATASET : failure('NotTed', '`a.json` is no TED-6K file')()) });
   await app.start('', null);
-  await app.openFile(new File(['[]'], 'a.json'));
+  await app.evaluation.openFile(new File(['[]'], 'a.json'));
   assert.equal(state.errors.ted, '`a.json` is no TED-6K file');
   assert.equal(state.datasetSource, null);
-  await app.openFile(tedFile());
+  await app.evaluation.openFile(tedFile());
   assert.equal(state.errors.ted, '');
   assert.equal(state.dataset?.items, 4);
 });
@@ -258,8 +258,8 @@ test('Stop keeps the partial report', async () => {
     load: () => (app.stop(), { card: CARD, heap_bytes: 1 }),
   });
   await app.start('', null);
-  await app.openFile(tedFile());
-  await app.evaluate();
+  await app.evaluation.openFile(tedFile());
+  await app.evaluation.run();
   assert.deepEqual(state.outcome?.report, REPORT);
   assert.equal(state.run, null);
 });
@@ -273,10 +273,10 @@ async function claimed(change, complete) {
   const { app, state } = page;
   await app.start('', null);
   state.datasetSource = { name: 'ted-sample.json', sample: true, read: async () => new Uint8Array() };
-  await app.openDataset();
-  await app.evaluate();
+  await app.evaluation.openDataset();
+  await app.evaluation.run();
   await change(page);
-  await app.share('https://example.org/demo/', async () => {});
+  await app.sharing.share('https://example.org/demo/', async () => {});
   return decodeState(new URL(state.sharing?.url ?? '').hash).state.result;
 }
 
@@ -285,25 +285,25 @@ test('a link claims a result only of what it holds', async () => {
   assert.deepEqual(await claimed(() => {}), result);
   assert.equal(await claimed(() => {}, false), null);
   for (const change of /** @type {((page: ReturnType<typeof setUp>) => unknown)[]} */ ([
-    ({ app, state }) => app.setSettings({ ...state.settings, feature: 'last' }),
-    ({ app, state }) => app.setSubset({ ...state.subset, question_types: ['OCR'] }),
-    ({ app }) => app.openFile(tedFile()),
-    ({ app }) => app.loadUrl('https://example.org/other.gguf'),
-    ({ app }) => app.loadFiles([new File([''], 'mine.gguf')]),
-    ({ app }) => app.setLoadOptions({ quantize: 'q8', arithmetic: 'f32', budget_mb: null, streamed: false }),
+    ({ app, state }) => app.prompts.setSettings({ ...state.settings, feature: 'last' }),
+    ({ app, state }) => app.evaluation.setSubset({ ...state.subset, question_types: ['OCR'] }),
+    ({ app }) => app.evaluation.openFile(tedFile()),
+    ({ app }) => app.model.loadUrl('https://example.org/other.gguf'),
+    ({ app }) => app.model.loadFiles([new File([''], 'mine.gguf')]),
+    ({ app }) => app.model.setOptions({ quantize: 'q8', arithmetic: 'f32', budget_mb: null, streamed: false }),
   ])) assert.equal(await claimed(change), null, String(change));
 });
 
 test('a link brings back another page\'s state, and what its data set lacks is said', async () => {
   const sender = setUp({ evaluate: () => scored() });
   await sender.app.start('', null);
-  sender.app.useExample({ prompts: ['a', ' ', 'b'], hint: '' });
-  sender.app.setSettings({ feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });
-  await sender.app.openFile(tedFile());
-  await sender.app.setSubset({ ...sender.state.subset, question_types: ['OCR'], seed: 7 });
-  await sender.app.evaluate();
+  sender.app.prompts.useExample({ prompts: ['a', ' ', 'b'], hint: '' });
+  sender.app.prompts.setSettings({ feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });
+  await sender.app.evaluation.openFile(tedFile());
+  await sender.app.evaluation.setSubset({ ...sender.state.subset, question_types: ['OCR'], seed: 7 });
+  await sender.app.evaluation.run();
   let copied = '';
-  await sender.app.share('https://example.org/demo/', async (url) => void (copied = url));
+  await sender.app.sharing.share('https://example.org/demo/', async (url) => void (copied = url));
   assert.equal(sender.state.sharing?.note, 'Copied.');
 
   const { app, state } = setUp();
@@ -311,7 +311,7 @@ test('a link brings back another page\'s state, and what its data set lacks is s
   assert.deepEqual(state.prompts, ['a', 'b']);
   assert.deepEqual(state.settings, { feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });
   assert.deepEqual(state.link?.shared.result, { correct: 3, total: 4, feature: 'layer(2)', pooling: 'last_token' });
-  await app.openFile(tedFile());
+  await app.evaluation.openFile(tedFile());
   assert.deepEqual(state.subset, { caption_types: ['image', 'video'], question_types: ['OCR'], per_type: null, captions: null, seed: 7 });
   assert.match(state.errors.ted, /no items of the type Nope/);
 });
@@ -319,7 +319,7 @@ test('a link brings back another page\'s state, and what its data set lacks is s
 test('without a clipboard the link is there to copy by hand', async () => {
   const { app, state } = setUp();
   await app.start('', null);
-  await app.share('https://example.org/', () => Promise.reject(new Error('denied')));
+  await app.sharing.share('https://example.org/', () => Promise.reject(new Error('denied')));
   assert.match(state.sharing?.note ?? '', /field below/);
   assert.match(state.sharing?.url ?? '', /^https:\/\/example\.org\/#v=1&p=a\+red/);
 });

@@ -79,9 +79,9 @@ test('the catalogue is whole: addresses, sizes, hashes, and links that lead to i
 test('a large download waits until its size was seen; then Load begins it', async () => {
   const { app, state, calls } = setUp({ load: loadLarge });
   await app.start('', null);
-  await app.loadUrl(URL_);
+  await app.model.loadUrl(URL_);
   assert.deepEqual([state.errors.model, state.model.card, state.model.download, state.model.source.bytes], ['', null, PLAN, 5e9]);
-  await app.loadModel();
+  await app.model.load();
   assert.deepEqual([state.model.card, state.model.download, state.model.note], [CARD, null, 'streamed']);
   assert.deepEqual(calls.filter(([name]) => name === 'load').map(([, params]) => params.agreed), [false, true]);
 });
@@ -89,11 +89,11 @@ test('a large download waits until its size was seen; then Load begins it', asyn
 test('an address that is typed again begins the download whose size was seen', async () => {
   const { app, state, calls } = setUp({ load: loadLarge });
   await app.start('', null);
-  await app.loadUrl(URL_);
+  await app.model.loadUrl(URL_);
   assert.equal(state.model.card, null);
-  await app.loadUrl(URL_);
+  await app.model.loadUrl(URL_);
   assert.deepEqual(state.model.card, CARD);
-  await app.loadUrl('https://example.org/other.gguf');
+  await app.model.loadUrl('https://example.org/other.gguf');
   assert.equal(state.model.card, null);
   assert.deepEqual(calls.filter(([name]) => name === 'load').map(([, params]) => params.agreed), [false, true, false]);
 });
@@ -102,23 +102,23 @@ test('a link to a large model is not followed before its size was seen', async (
   const { app, state, names } = setUp({ load: loadLarge });
   await app.start(`#v=1&p=a&model=${URL_}&sha256=${SHA256}`, null);
   assert.deepEqual(state.model.source.files, [{ url: URL_, sha256: SHA256 }]);
-  await app.followLink();
+  await app.sharing.follow();
   assert.match(state.errors.prompts, /download of 5\.0 GB: begin it under Model/);
   assert.ok(!names().includes('embed'));
-  await app.compare();
+  await app.prompts.compare();
   assert.ok(state.comparison);
   let copied = '';
-  await app.share('https://example.org/', async (url) => void (copied = url));
+  await app.sharing.share('https://example.org/', async (url) => void (copied = url));
   assert.equal(decodeState(new URL(copied).hash).state.sha256, SHA256);
 });
 
 test('another model forgets what was said of the one before', async () => {
   const { app, state } = setUp({ load: loadLarge });
   await app.start('', null);
-  await app.loadUrl(URL_);
-  await app.loadDefault();
+  await app.model.loadUrl(URL_);
+  await app.model.loadDefault();
   assert.equal(state.model.note, 'streamed');
-  await app.loadUrl('https://example.org/other.gguf');
+  await app.model.loadUrl('https://example.org/other.gguf');
   assert.equal(state.model.note, '');
 });
 
@@ -136,13 +136,13 @@ test('verifying and deleting need no model, take all files of a set, and say wha
   });
   await app.start('', null);
   const [model] = setsOf([storedFile('x', 'https://example.org/a-00001-of-00002.gguf'), storedFile('y', 'https://example.org/a-00002-of-00002.gguf')]);
-  const verifying = app.models.verify(model);
-  await app.models.remove(model); // one thing at a time
+  const verifying = app.library.verify(model);
+  await app.library.remove(model); // one thing at a time
   await verifying;
   assert.deepEqual(names(), ['probe', 'verify', 'verify']);
   assert.deepEqual(seen, [{ stage: 'check', done: 10, total: 80 }, { stage: 'check', done: 50, total: 80 }]);
   assert.equal(state.stored.checking, null);
-  await app.models.remove(model);
+  await app.library.remove(model);
   assert.equal(state.errors.stored, 'The file is in use by another tab.');
 });
 
@@ -176,7 +176,7 @@ test('where the page has no storage, the panel says why', async () => {
   const { navigator } = globalThis;
   for (const none of [{}, { storage: {} }, { storage: { getDirectory: () => Promise.reject(new Error('Security error.')) } }]) {
     Object.defineProperty(globalThis, 'navigator', { value: none, configurable: true });
-    await app.models.refresh();
+    await app.library.refresh();
     assert.match(state.stored.refused, /^(it has no private file system, or the page did not come by https|Security error)$/);
   }
   Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });

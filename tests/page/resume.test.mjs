@@ -50,7 +50,7 @@ function longRun() {
 /** @param {ReturnType<typeof setUp>} page */
 async function opened(page) {
   await page.app.start('', null);
-  await page.app.openFile(tedFile());
+  await page.app.evaluation.openFile(tedFile());
 }
 
 /** Run until `texts` are done. @param {ReturnType<typeof setUp>} page @param {number} texts @param {() => void} then */
@@ -65,13 +65,13 @@ test('the model of an unfinished run keeps the hash that it should have', async 
   const { app, state, calls } = page;
   const sha256 = 'ab'.repeat(32);
   await app.start(`#v=1&p=a&model=https://example.org/a.gguf&sha256=${sha256}`, null);
-  await app.openFile(tedFile());
-  const running = app.evaluate();
-  await until(page, 3, () => app.pause());
+  await app.evaluation.openFile(tedFile());
+  const running = app.evaluation.run();
+  await until(page, 3, () => app.evaluation.pause());
   await running;
   assert.equal(state.unfinished?.model.sha256, sha256);
-  await app.loadDefault();
-  await app.resume();
+  await app.model.loadDefault();
+  await app.evaluation.resume();
   assert.deepEqual(calls.filter(([name]) => name === 'load').at(-1)?.[1].files, [{ url: 'https://example.org/a.gguf', sha256 }]);
 });
 
@@ -85,8 +85,8 @@ test('a paused run goes on where it was, and nothing is encoded twice', async ()
   const page = setUp({ evaluate: run.evaluate });
   const { app, state } = page;
   await opened(page);
-  const running = app.evaluate();
-  await until(page, 3, () => app.pause());
+  const running = app.evaluation.run();
+  await until(page, 3, () => app.evaluation.pause());
   await running;
   assert.equal(state.outcome, null);
   assert.equal(state.run, null);
@@ -94,7 +94,7 @@ test('a paused run goes on where it was, and nothing is encoded twice', async ()
   const done = state.unfinished?.texts ?? 0;
   assert.ok(done >= 3 && done < 9, `${done} texts`);
 
-  await app.resume();
+  await app.evaluation.resume();
   assert.deepEqual(run.encoded, [done, 9 - done]);
   assert.equal(page.state.outcome?.report.summary.complete, true);
   assert.deepEqual([state.unfinished, state.partial], [null, null]);
@@ -106,12 +106,12 @@ test('Resume takes the run\'s own subset and settings, whatever was chosen meanw
   const page = setUp({ evaluate: run.evaluate });
   const { app, state, calls } = page;
   await opened(page);
-  const running = app.evaluate();
-  await until(page, 2, () => app.pause());
+  const running = app.evaluation.run();
+  await until(page, 2, () => app.evaluation.pause());
   await running;
-  app.setSettings({ ...state.settings, feature: 'last' });
-  await app.setSubset({ ...state.subset, question_types: ['OCR'] });
-  await app.resume();
+  app.prompts.setSettings({ ...state.settings, feature: 'last' });
+  await app.evaluation.setSubset({ ...state.subset, question_types: ['OCR'] });
+  await app.evaluation.resume();
   const [first, second] = calls.filter(([name]) => name === 'evaluate').map(([, params]) => params);
   assert.deepEqual(second, first);
   assert.equal(state.settings.feature, 'norm_avg');
@@ -123,18 +123,18 @@ test('Stop shows what is done and leaves nothing to resume; so does giving up a 
   const page = setUp({ evaluate: run.evaluate });
   const { app, state } = page;
   await opened(page);
-  const running = app.evaluate();
+  const running = app.evaluation.run();
   await until(page, 2, () => app.stop());
   await running;
   assert.equal(state.outcome?.report.summary.complete, false);
   assert.equal(state.unfinished, null);
 
-  app.setSettings({ ...state.settings, feature: 'last' });
-  const again = app.evaluate();
-  await until(page, 2, () => app.pause());
+  app.prompts.setSettings({ ...state.settings, feature: 'last' });
+  const again = app.evaluation.run();
+  await until(page, 2, () => app.evaluation.pause());
   await again;
   assert.equal(state.outcome?.settings.feature, 'norm_avg');
-  app.abandon();
+  app.evaluation.abandon();
   assert.equal(state.outcome?.settings.feature, 'last');
   assert.deepEqual([state.unfinished, state.partial], [null, null]);
 });
@@ -150,7 +150,7 @@ test('a batch that does not end in time ends with its worker; its counts stay, a
   });
   const { app, state } = page;
   await opened(page);
-  const running = app.evaluate();
+  const running = app.evaluation.run();
   await until(page, 4, () => {});
   const start = performance.now();
   app.stop();
@@ -159,7 +159,7 @@ test('a batch that does not end in time ends with its worker; its counts stay, a
   assert.ok(waited > 950 && waited < 1300, `${waited} ms`);
   assert.match(state.errors.ted, /did not end in time.*finished texts are stored, and Resume goes on/);
   assert.deepEqual([state.unfinished?.texts, state.unfinished?.items, state.unfinished?.correct], [4, 2, 1]);
-  await app.resume();
+  await app.evaluation.resume();
   assert.equal(state.errors.ted, '');
   assert.equal(state.outcome?.report.summary.complete, true);
   assert.deepEqual(run.encoded, [4, 5]);
@@ -178,7 +178,7 @@ test('a stopped run is waited for twice as long as a step took', async () => {
   });
   const { app, state, workers } = page;
   await opened(page);
-  const running = app.evaluate();
+  const running = app.evaluation.run();
   await until(page, 1, () => app.stop());
   await running;
   assert.equal(state.outcome?.report.summary.complete, false);
@@ -197,11 +197,11 @@ test('a run that a fault ends can be resumed after the restart', async () => {
   });
   const { app, state } = page;
   await opened(page);
-  await app.evaluate();
+  await app.evaluation.run();
   assert.equal(state.panic, 'panicked at x');
   assert.equal(state.unfinished?.texts, 4);
   await app.restart();
-  await app.resume();
+  await app.evaluation.resume();
   assert.deepEqual(run.encoded, [4, 5]);
   assert.ok(state.outcome);
 });
@@ -213,7 +213,7 @@ test('after a reload, Resume loads the model, opens the data set and goes on', a
   await app.start('', null, before({ page: PAGE, unfinished: UNFINISHED }));
   assert.deepEqual([state.prompts, state.wanted, state.choice?.kind], [['kept'], 'cpu', 'cpu']);
   assert.deepEqual(names(), ['probe']);
-  await app.resume();
+  await app.evaluation.resume();
   assert.equal(state.errors.ted, '');
   assert.deepEqual(names(), ['probe', 'open', 'load', 'open_dataset', 'count', 'evaluate']);
   assert.equal(calls[2][1].files[0].url, 'https://example.org/a.gguf');
@@ -225,8 +225,8 @@ test('Resume packs and computes the model as the run had it', async () => {
   const run = longRun();
   const { app, state, calls } = setUp({ evaluate: run.evaluate, open_dataset: () => ({ ...DATASET, sha256: 'ab' }) });
   await app.start('', null, before({ page: PAGE, unfinished: { ...UNFINISHED, model: { ...UNFINISHED.model, quantize: 'q4', arithmetic: 'int8' } } }));
-  await app.loadModel();
-  await app.resume();
+  await app.model.load();
+  await app.evaluation.resume();
   const loads = calls.filter(([name]) => name === 'load').map(([, { options: { quantize, arithmetic } }]) => [quantize, arithmetic]);
   assert.deepEqual(loads, [['q8', 'f32'], ['q4', 'int8']]);
   assert.deepEqual([state.outcome?.source.quantize, state.outcome?.source.arithmetic], ['q4', 'int8']);
@@ -241,7 +241,7 @@ test('what a reload cannot bring back is asked for before the run goes on', asyn
   ])) {
     const { app, state, names } = setUp({ open_dataset: () => ({ ...DATASET, sha256: 'ab'.repeat(32) }) });
     await app.start('', null, before({ page: PAGE, unfinished }));
-    await app.resume();
+    await app.evaluation.resume();
     assert.match(state.errors.ted, words);
     assert.ok(!names().includes('evaluate'));
     assert.deepEqual(state.unfinished, unfinished);
@@ -279,14 +279,14 @@ test('an adapter is used when it is read, and dropped with the model', async () 
   await app.layers.loadAdapter(new File([], 'epoch_1.pt'));
   assert.deepEqual(names(), ['probe', 'open', 'load', 'load_adapter']);
   assert.deepEqual(state.settings, { feature: 'weighted', pooling: 'adapter', layer_weights: null, reference_precision: false });
-  await app.compare();
+  await app.prompts.compare();
   assert.deepEqual(calls.at(-1)?.[1].settings.layer_weights, [1, 2]);
 
-  await app.loadModel(); // the same one again
+  await app.model.load(); // the same one again
   assert.equal(names().filter((name) => name === 'load_adapter').length, 2);
   assert.equal(state.settings.pooling, 'adapter');
 
-  await app.loadUrl('https://example.org/other.gguf');
+  await app.model.loadUrl('https://example.org/other.gguf');
   assert.deepEqual(state.settings, SETTINGS);
   assert.equal(state.adapter.card, null);
   assert.match(state.adapter.note, /`epoch_1\.pt` belonged to the model before/);
@@ -311,7 +311,7 @@ test('weights of another number of layers are left out when the model is loaded'
   const { app, state } = setUp();
   await app.start('#v=1&feature=weighted&weights=1,2,3', null);
   assert.deepEqual(state.settings.layer_weights, [1, 2, 3]);
-  await app.loadModel();
+  await app.model.load();
   assert.deepEqual(state.settings, SETTINGS);
   assert.match(state.adapter.note, /3 layer weights were left out: this model has 2 layers/);
 });
@@ -319,7 +319,7 @@ test('weights of another number of layers are left out when the model is loaded'
 test('sliders move the matrix without the worker', async () => {
   const { app, state, names } = setUp({ embed: () => ({ ...EMBEDDINGS, similarity: new Float32Array(9), vectors: new Float32Array(3), tokens: [1, 1, 1] }), layer_products: () => PRODUCTS });
   await app.start('', null);
-  await app.compare();
+  await app.prompts.compare();
   await app.layers.openWeights(true);
   assert.equal(names().at(-1), 'layer_products');
   const calls = names().length;
@@ -330,7 +330,7 @@ test('sliders move the matrix without the worker', async () => {
   assert.deepEqual([state.comparison?.mixed, state.settings.feature, state.comparison?.embeddings.vectors.length], [true, 'weighted', 0]);
   assert.equal(names().length, calls);
 
-  await app.compare(); // with the sliders open their layers are read again
+  await app.prompts.compare(); // with the sliders open their layers are read again
   assert.deepEqual(names().slice(-2), ['embed', 'layer_products']);
   assert.equal(state.comparison?.mixed, false); // the encoder's own
 });
@@ -339,7 +339,7 @@ test('a link of an adapter says that its file is not in it; its weights are', as
   const { app, state } = setUp({ load_adapter: () => ADAPTER });
   await app.start('', null);
   await app.layers.loadAdapter(new File([], 'epoch_1.pt'));
-  await app.share('https://example.org/', async () => {});
+  await app.sharing.share('https://example.org/', async () => {});
   assert.match(state.sharing?.note ?? '', /adapter file is not in it/);
   const fragment = new URL(state.sharing?.url ?? '').hash;
   assert.deepEqual(decodeState(fragment).state.weights, [1, 2]);
@@ -361,7 +361,7 @@ test('a study that is stopped before its first item leaves the one before', asyn
   let items = [item];
   const { app, state, calls } = setUp({ study: () => ({ ...result, products: products.slice(), items }) });
   await app.start('', null);
-  await app.openFile(tedFile());
+  await app.evaluation.openFile(tedFile());
   await app.layers.study();
   assert.deepEqual(calls.at(-1)?.[1], { subset: { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 }, pooling: 'mean', layer_weights: null });
   const { study } = state;
@@ -385,7 +385,7 @@ test('a paused study goes on, unless settings, data set or worker are others; it
     },
   });
   await app.start('', null);
-  await app.openFile(tedFile());
+  await app.evaluation.openFile(tedFile());
   const pause = async () => {
     const running = app.layers.study();
     while (!state.studyRun) await new Promise(setImmediate);
@@ -401,7 +401,7 @@ test('a paused study goes on, unless settings, data set or worker are others; it
   step.done = 5;
   await pause();
   assert.deepEqual(pausedStudy(state), at(5));
-  await app.openFile(tedFile());
+  await app.evaluation.openFile(tedFile());
   assert.equal(pausedStudy(state), null);
   await pause();
   await app.restart();
@@ -413,6 +413,6 @@ test('what the worker says of its storage reaches the page', async () => {
   await app.start('', null);
   workers[0].dispatchEvent(new MessageEvent('message', { data: { notice: 'Finished texts cannot be kept.' } }));
   assert.equal(state.unstored, 'Finished texts cannot be kept.');
-  await app.compare();
+  await app.prompts.compare();
   assert.ok(state.comparison);
 });

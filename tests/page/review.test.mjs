@@ -37,7 +37,7 @@ function setUp(methods = {}) {
     ...methods,
   });
   const callsOf = (/** @type {string} */ method) => world.calls.filter(([name]) => name === method).map(([, params]) => params);
-  return { ...world, review: world.app.review, callsOf };
+  return { ...world, reports: world.app.reports, callsOf };
 }
 
 const jsonFile = (name = 'report.json', text = '{}') => new File([text], name);
@@ -47,9 +47,9 @@ const linkOf = (shared) => `#${encodeState({ ...emptyState(), ...shared })}`;
 const item = { caption_key: 'image_0', question_type: 'OCR' };
 
 test('reports are imported without a model; what is none is said, and the others come in', async () => {
-  const { app, review, state, callsOf } = setUp();
+  const { app, reports, state, callsOf } = setUp();
   await app.start('', null);
-  await review.importReports([jsonFile('a.json'), jsonFile('notes.txt', 'notes'), jsonFile('b.json')]);
+  await reports.importReports([jsonFile('a.json'), jsonFile('notes.txt', 'notes'), jsonFile('b.json')]);
   assert.deepEqual(state.imported.map(({ name }) => name), ['a.json', 'b.json']);
   assert.equal(state.errors.compare, '`notes.txt` is not a report');
   assert.deepEqual(pairOf(state.pair, reportsOf(state)), { first: state.imported[0].id, second: state.imported[1].id });
@@ -58,91 +58,91 @@ test('reports are imported without a model; what is none is said, and the others
 });
 
 test('a file too large for a report is not read, and at most twelve are kept', async () => {
-  const { app, review, state, callsOf } = setUp();
+  const { app, reports, state, callsOf } = setUp();
   await app.start('', null);
   const large = Object.defineProperty(jsonFile('large.json'), 'size', { value: 1e9 });
-  await review.importReports([large]);
+  await reports.importReports([large]);
   assert.match(state.errors.compare, /`large\.json` is too large/);
   assert.deepEqual(callsOf('import_report'), []);
-  await review.importReports(Array.from({ length: 14 }, (_, at) => jsonFile(`${at}.json`)));
+  await reports.importReports(Array.from({ length: 14 }, (_, at) => jsonFile(`${at}.json`)));
   assert.equal(state.imported.length, 12);
   assert.match(state.errors.compare, /`12\.json` is left out.*`13\.json`/);
-  review.removeReport(state.imported[0].id);
-  await review.importReports([jsonFile('12.json')]);
+  reports.removeReport(state.imported[0].id);
+  await reports.importReports([jsonFile('12.json')]);
   assert.equal(state.errors.compare, '');
   assert.equal(state.imported.at(-1)?.name, '12.json');
 });
 
 test('the page\'s run is kept beside the next, and both are compared', async () => {
-  const { app, review, state, callsOf } = setUp();
+  const { app, reports, state, callsOf } = setUp();
   await app.start('', null);
-  review.keepRun();
+  reports.keepRun();
   assert.equal(state.imported.length, 0);
-  await app.openSample();
-  await app.evaluate();
-  review.keepRun();
-  review.keepRun();
+  await app.evaluation.openSample();
+  await app.evaluation.run();
+  reports.keepRun();
+  reports.keepRun();
   assert.deepEqual(state.imported.map(({ name, sample }) => [name, sample]), [['Tiny, norm_avg + mean', true]]);
-  app.setSettings({ ...state.settings, feature: 'last' });
-  await app.evaluate();
+  app.prompts.setSettings({ ...state.settings, feature: 'last' });
+  await app.evaluation.run();
   assert.deepEqual(reportsOf(state).map(({ name }) => name), ['This run: Tiny, last + mean', 'Tiny, norm_avg + mean']);
   assert.deepEqual(pairOf(state.pair, reportsOf(state)), { first: 'run', second: state.imported[0].id });
-  await review.compareReports();
+  await reports.compareReports();
   assert.equal(callsOf('compare_reports').length, 1);
   assert.deepEqual(state.compared?.comparison, COMPARISON);
-  review.removeReport(state.imported[0].id);
+  reports.removeReport(state.imported[0].id);
   assert.equal(state.compared, null);
 });
 
 test('reports of different data sets are refused in their own section, and the page goes on', async () => {
-  const { app, review, state } = setUp({ compare_reports: failure('NothingShared', 'the reports share no item') });
+  const { app, reports, state } = setUp({ compare_reports: failure('NothingShared', 'the reports share no item') });
   await app.start('', null);
-  await review.compareReports();
+  await reports.compareReports();
   assert.match(state.errors.compare, /two different reports/);
-  await review.importReports([jsonFile('a.json'), jsonFile('b.json')]);
-  review.setPair({ first: state.imported[0].id, second: state.imported[0].id });
-  await review.compareReports();
+  await reports.importReports([jsonFile('a.json'), jsonFile('b.json')]);
+  reports.setPair({ first: state.imported[0].id, second: state.imported[0].id });
+  await reports.compareReports();
   assert.match(state.errors.compare, /two different reports/);
-  review.setPair({ first: state.imported[0].id, second: state.imported[1].id });
+  reports.setPair({ first: state.imported[0].id, second: state.imported[1].id });
   assert.equal(state.errors.compare, '');
-  await review.compareReports();
+  await reports.compareReports();
   assert.equal(state.errors.compare, 'the reports share no item');
   assert.equal(state.compared, null);
   assert.equal(state.errors.ted, '');
-  await app.compare();
+  await app.prompts.compare();
   assert.ok(state.comparison);
 });
 
 test('a panic while a report is read is the panic\'s, and the reports survive it', async () => {
   const world = setUp({ import_report: ({ name }) => (name === 'bad.json' ? (world.workers[0].panic('panicked at x'), new Promise(() => {})) : report([RESULT])) });
-  const { app, review, state } = world;
+  const { app, reports, state } = world;
   await app.start('', null);
-  await review.importReports([jsonFile('good.json')]);
-  await review.importReports([jsonFile('bad.json'), jsonFile('never.json')]);
+  await reports.importReports([jsonFile('good.json')]);
+  await reports.importReports([jsonFile('bad.json'), jsonFile('never.json')]);
   assert.equal(state.panic, 'panicked at x');
   await app.restart();
   assert.deepEqual(state.imported.map(({ name }) => name), ['good.json']);
-  await review.importReports([jsonFile('again.json')]);
+  await reports.importReports([jsonFile('again.json')]);
   assert.equal(state.imported.length, 2);
 });
 
 test('a report is saved as JSON by the page, as CSV and JSONL by the worker', async () => {
-  const { app, review, state, callsOf } = setUp();
+  const { app, reports, state, callsOf } = setUp();
   await app.start('', null);
-  await review.importReports([jsonFile()]);
+  await reports.importReports([jsonFile()]);
   const { report: imported } = state.imported[0];
   /** @type {string[]} */
   const saved = [];
-  for (const format of /** @type {const} */ (['json', 'csv', 'jsonl'])) await review.exportReport('compare', imported, format, (text) => void saved.push(text));
+  for (const format of /** @type {const} */ (['json', 'csv', 'jsonl'])) await reports.exportReport('compare', imported, format, (text) => void saved.push(text));
   assert.deepEqual([JSON.parse(saved[0]), ...saved.slice(1)], [imported, 'csv!', 'jsonl!']);
   assert.deepEqual(callsOf('export_report').map(({ format }) => format), ['csv', 'jsonl']);
 });
 
 test('a filter takes the list back to its first page', async () => {
-  const { review, state } = setUp();
-  review.browse({ page: 3 });
+  const { reports, state } = setUp();
+  reports.browse({ page: 3 });
   assert.equal(state.browse.page, 3);
-  review.browse({ outcome: 'tie' });
+  reports.browse({ outcome: 'tie' });
   assert.deepEqual([state.browse.page, state.browse.outcome], [0, 'tie']);
 });
 
@@ -153,7 +153,7 @@ test('an item\'s link opens its data set and shows it, without model or scores',
   assert.deepEqual(state.item?.item, ITEM);
   assert.deepEqual(callsOf('load'), []);
   assert.equal(state.errors.items, '');
-  app.review.closeItem();
+  app.reports.closeItem();
   assert.equal(state.item, null);
 });
 
@@ -171,78 +171,78 @@ test('a linked item of a local file waits for the file', async () => {
   await app.start(linkOf({ item }), null);
   assert.deepEqual(state.item, { ...item, item: null, from: [], called: true });
   assert.deepEqual(callsOf('open_dataset'), []);
-  await app.openFile(jsonFile('TED-6k.json'));
+  await app.evaluation.openFile(jsonFile('TED-6k.json'));
   assert.deepEqual(state.item?.item, ITEM);
 });
 
 test('an item without a caption in its report is looked up in the open data set', async () => {
-  const { app, review, state, callsOf } = setUp();
+  const { app, reports, state, callsOf } = setUp();
   await app.start('', null);
-  await review.importReports([jsonFile()]);
+  await reports.importReports([jsonFile()]);
   const from = [state.imported[0].id];
-  await review.openItem(item, from);
+  await reports.openItem(item, from);
   assert.deepEqual(state.item, { ...item, item: null, from, called: true });
   assert.deepEqual(callsOf('item'), []);
-  await app.openSample();
+  await app.evaluation.openSample();
   assert.deepEqual(state.item?.item, ITEM);
 });
 
 test('the link to an item brings it back, with the subset and its id', async () => {
-  const { app, review, state } = setUp();
+  const { app, reports, state } = setUp();
   await app.start('', null);
-  await app.openSample();
-  await review.shareItem(PAGE, item, true, async () => {});
+  await app.evaluation.openSample();
+  await reports.shareItem(PAGE, item, true, async () => {});
   assert.equal(state.itemLink?.note, 'Copied.');
   const { state: shared, problems } = decodeState(new URL(state.itemLink?.url ?? '').hash);
   assert.deepEqual(problems, []);
   assert.deepEqual([shared.item, shared.data, shared.subset_id, shared.prompts], [item, 'sample', ID, []]);
 
-  await review.shareItem(PAGE, item, false, () => Promise.reject(new Error('denied')));
+  await reports.shareItem(PAGE, item, false, () => Promise.reject(new Error('denied')));
   assert.match(state.itemLink?.note ?? '', /picks the data set's file first/);
   assert.equal(decodeState(new URL(state.itemLink?.url ?? '').hash).state.data, null);
-  await review.shareItem(PAGE, { ...item, caption_key: 'x'.repeat(20_000) }, true, async () => {});
+  await reports.shareItem(PAGE, { ...item, caption_key: 'x'.repeat(20_000) }, true, async () => {});
   assert.match(state.errors.items, /too long for a link/);
 });
 
 test('a link\'s subset of another data set is said once the data set is open, and only while it is the link\'s', async () => {
   const same = setUp();
   await same.app.start(linkOf({ data: 'sample', subset_id: ID }), null);
-  await same.app.openSample();
+  await same.app.evaluation.openSample();
   assert.equal(same.state.errors.ted, '');
 
   const other = setUp();
   await other.app.start(linkOf({ data: 'sample', subset_id: 'ffffffffff' }), null);
-  await other.app.openSample();
+  await other.app.evaluation.openSample();
   assert.match(other.state.errors.ted, /id ffffffffff.*`ted-sample\.json` gives id 0123456789/);
-  await other.app.setSubset({ ...other.state.subset, per_type: 1 });
+  await other.app.evaluation.setSubset({ ...other.state.subset, per_type: 1 });
   assert.equal(other.state.errors.ted, '');
-  await other.app.openSample();
+  await other.app.evaluation.openSample();
   assert.equal(other.state.errors.ted, '');
 });
 
 test('the share link names the subset by its id', async () => {
   const { app, state } = setUp();
   await app.start('', null);
-  await app.openSample();
-  await app.share(PAGE, async () => {});
+  await app.evaluation.openSample();
+  await app.sharing.share(PAGE, async () => {});
   assert.equal(decodeState(new URL(state.sharing?.url ?? '').hash).state.subset_id, ID);
 });
 
 test('the leaderboard is read once, sorted by each column both ways, and its failure is its own', async () => {
-  const { review, state } = setUp();
-  await review.openLeaderboard(() => Promise.reject(new Error('The server answered 404')));
+  const { reports, state } = setUp();
+  await reports.openLeaderboard(() => Promise.reject(new Error('The server answered 404')));
   assert.equal(state.errors.leaderboard, 'The server answered 404');
   const figures = /** @type {any} */ ({ rows: [] });
-  await review.openLeaderboard(async () => figures);
-  await review.openLeaderboard(async () => assert.fail('it was read again'));
+  await reports.openLeaderboard(async () => figures);
+  await reports.openLeaderboard(async () => assert.fail('it was read again'));
   assert.equal(state.errors.leaderboard, '');
   const sort = () => [state.board.key, state.board.descending, state.board.column];
-  review.sortBoard('last');
+  reports.sortBoard('last');
   assert.deepEqual(sort(), ['last', true, 'last']);
-  review.sortBoard('last');
+  reports.sortBoard('last');
   assert.deepEqual(sort(), ['last', false, 'last']);
-  review.sortBoard('model');
+  reports.sortBoard('model');
   assert.deepEqual(sort(), ['model', false, 'last']);
-  review.setColumn('mean_pool');
+  reports.setColumn('mean_pool');
   assert.deepEqual(sort(), ['mean_pool', true, 'mean_pool']);
 });

@@ -2,26 +2,17 @@
 // `?bench=20&tokens=64,2048` with texts of these lengths.
 import { messageOf } from '../worker/errors.js';
 
-/** @import { Methods } from '../types/wasm' */
-/** @import { Section, State } from '../state/state.js' */
+/** @import { State } from '../state/state.js' */
+/** @import { Lending } from './lending' */
 
 const MOST_SECONDS = 3600;
 const MOST_TOKENS = 32_768;
 const MOST_LENGTHS = 8;
 
-/**
- * @typedef {object} Lent what the app lends
- * @property {State} state
- * @property {() => void} changed
- * @property {(section: Section, work: (signal: AbortSignal) => Promise<void>) => Promise<void>} work one task at a time
- * @property {<M extends keyof Methods>(method: M, params: Methods[M]['params'], options?: { progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }) => Promise<Methods[M]['result']>} call
- * @property {(signal: AbortSignal) => Promise<void>} ensureModel
- */
-
 export class Benchmark {
   #app;
 
-  /** @param {Lent} app */
+  /** @param {Lending} app */
   constructor(app) {
     this.#app = app;
   }
@@ -58,13 +49,13 @@ export class Benchmark {
 
   /** Load the model, where it is not, and measure; stopped early, the figures so far are shown. */
   run() {
-    const { state, changed, work, call, ensureModel } = this.#app;
+    const { state, changed, work, paced, ensureModel } = this.#app;
     return work('bench', async (signal) => {
       const { seconds, tokens } = state.bench;
       Object.assign(state.bench, { report: null, progress: null });
       try {
         await ensureModel(signal);
-        state.bench.report = await call('bench', { seconds, tokens }, {
+        state.bench.report = await paced('bench', { seconds, tokens }, {
           signal,
           progress: (progress) => {
             state.bench.progress = progress;

@@ -4,37 +4,26 @@ import { weightsOf, wholeSettings, withoutAdapter } from '../state/settings.js';
 import { isEnded, messageOf } from '../worker/errors.js';
 import { mixPrompts, mixStudy } from '../figures/mix.js';
 
-/** @import { Methods } from '../types/wasm' */
-/** @import { Section, State } from '../state/state.js' */
-
-/**
- * @typedef {object} Bench what the app lends
- * @property {State} state
- * @property {() => void} changed
- * @property {(section: Section, work: (signal: AbortSignal) => Promise<void>) => Promise<void>} work one task at a time
- * @property {<M extends keyof Methods>(method: M, params: Methods[M]['params'], options?: { progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }) => Promise<Methods[M]['result']>} call
- * @property {(signal: AbortSignal) => Promise<void>} ensureModel
- * @property {() => Promise<void>} ensureDataset
- */
+/** @import { Lending } from './lending' */
 
 export class Layers {
-  #bench;
+  #app;
 
-  /** @param {Bench} bench */
-  constructor(bench) {
-    this.#bench = bench;
+  /** @param {Lending} app */
+  constructor(app) {
+    this.#app = app;
   }
 
   // --- adapter ---
 
   /** Read an adapter or a list of layer weights, and use it. The worker drops the one before, whatever comes of it. @param {File} file */
   loadAdapter(file) {
-    const { state, work, ensureModel } = this.#bench;
+    const { state, work, ensureModel } = this.#app;
     return work('adapter', async (signal) => {
       await ensureModel(signal);
       const before = state.adapter.card;
       this.forget(before ? `The adapter \`${before.name}\` was dropped.` : '');
-      const card = await this.#bench.call('load_adapter', { file });
+      const card = await this.#app.call('load_adapter', { file });
       const { settings } = state;
       const pooling = card.kind === 'layer_weights' ? settings.pooling : 'adapter';
       const own = card.layer_weights !== null;
@@ -48,7 +37,7 @@ export class Layers {
 
   /** @param {string} [why] a sentence, where it is not the person's own doing */
   async dropAdapter(why = '') {
-    const { work, call, state } = this.#bench;
+    const { work, call, state } = this.#app;
     const { card } = state.adapter;
     this.forget(why);
     if (card) await work('adapter', async () => call('drop_adapter', {}));
@@ -56,7 +45,7 @@ export class Layers {
 
   /** The page's side of dropping it: settings that need it fall back. @param {string} why */
   forget(why) {
-    const { state, changed } = this.#bench;
+    const { state, changed } = this.#app;
     state.adapter = { file: null, card: null, missing: '', note: why };
     state.settings = withoutAdapter(state.settings, null);
     changed();
@@ -64,7 +53,7 @@ export class Layers {
 
   /** After a load: read the adapter again, if it belongs to this model; weights for another number of layers go. */
   async modelLoaded() {
-    const { state, call } = this.#bench;
+    const { state, call } = this.#app;
     state.studyPaused = null; // was of the model before
     const { file } = state.adapter;
     const layers = state.model.card?.num_hidden_layers;
@@ -86,7 +75,7 @@ export class Layers {
 
   /** With them open, the layers of the compared prompts are read, so that the matrix follows the sliders. @param {boolean} open */
   async openWeights(open) {
-    const { state, changed } = this.#bench;
+    const { state, changed } = this.#app;
     if (state.weightsOpen === open) return;
     state.weightsOpen = open;
     changed();
@@ -94,16 +83,16 @@ export class Layers {
   }
 
   readLayers() {
-    return this.#bench.work('prompts', async (signal) => {
-      await this.#bench.ensureModel(signal);
+    return this.#app.work('prompts', async (signal) => {
+      await this.#app.ensureModel(signal);
       await this.readProducts();
-      if (this.#bench.state.settings.feature === 'weighted') this.#mixMatrix();
+      if (this.#app.state.settings.feature === 'weighted') this.#mixMatrix();
     });
   }
 
   /** Within a task: the products of the compared prompts' layers. */
   async readProducts() {
-    const { state, call } = this.#bench;
+    const { state, call } = this.#app;
     const { comparison, settings: { pooling } } = state;
     if (!comparison || pooling === 'adapter') return;
     const products = await call('layer_products', { texts: comparison.texts, pooling });
@@ -112,7 +101,7 @@ export class Layers {
 
   /** Matrix and score of the study at once, without a pass. @param {number[] | null} weights null: the adapter's own */
   setWeights(weights) {
-    const { state, changed } = this.#bench;
+    const { state, changed } = this.#app;
     state.settings = { ...state.settings, feature: 'weighted', layer_weights: weights };
     this.#mixMatrix();
     this.#mixStudy();
@@ -120,7 +109,7 @@ export class Layers {
   }
 
   #mixMatrix() {
-    const { state } = this.#bench;
+    const { state } = this.#app;
     const { comparison, mixing } = state;
     const weights = weightsOf(state);
     if (!comparison || !mixing || !mixes(state) || weights?.length !== mixing.products.num_hidden_layers) return;
@@ -129,7 +118,7 @@ export class Layers {
   }
 
   #mixStudy() {
-    const { state } = this.#bench;
+    const { state } = this.#app;
     const { study } = state;
     const weights = weightsOf(state);
     if (study && weights?.length === study.result.num_hidden_layers) state.study = { ...study, mixed: mixStudy(study.result, weights) };
@@ -139,7 +128,7 @@ export class Layers {
 
   /** One pass over the subset scores every layer. Paused, it has the items done; the same study goes on where it was. */
   study() {
-    const { state, changed, work, call, ensureModel, ensureDataset } = this.#bench;
+    const { state, changed, work, paced, ensureModel, ensureDataset } = this.#app;
     return work('layers', async (signal) => {
       try {
         await ensureModel(signal);
@@ -149,7 +138,7 @@ export class Layers {
         const before = pausedStudy(state);
         let last = before;
         state.studyPaused = null;
-        const result = await call('study', params, {
+        const result = await paced('study', params, {
           signal,
           progress: (progress) => {
             last = progress;

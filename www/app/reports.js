@@ -1,4 +1,5 @@
 // What a person can do with finished reports: import them, look at their items, compare two, save one.
+import { subsetOf, wholeSubset } from '../state/settings.js';
 import { MAX_REPORTS } from '../state/limits.js';
 import { isEnded, messageOf } from '../worker/errors.js';
 import { SAMPLE } from '../sources/dataset.js';
@@ -6,39 +7,33 @@ import { encodeState, emptyState } from '../link/codec.js';
 import { findItem, itemName, pairOf, reportBytes, reportsOf, RUN } from '../state/reports.js';
 import { origin } from '../figures/provenance.js';
 
-/** @import { Methods, Report, Subset } from '../types/wasm' */
+/** @import { Report } from '../types/wasm' */
 /** @import { Browse, ItemId, NamedReport, Section, State } from '../state/state.js' */
 /** @import { Column, Leaderboard } from '../figures/published.js' */
+/** @import { Lending } from './lending' */
 
-/**
- * @typedef {object} Desk what the app lends
- * @property {State} state
- * @property {() => void} changed
- * @property {(section: Section, work: () => Promise<void>) => Promise<void>} work one task at a time
- * @property {<M extends keyof Methods>(method: M, params: Methods[M]['params']) => Promise<Methods[M]['result']>} call
- * @property {() => Subset} subset as links take it
- */
-
-export class Review {
-  #desk;
+export class Reports {
+  #app;
   #named = 0;
 
-  /** @param {Desk} desk */
-  constructor(desk) {
-    this.#desk = desk;
+  /** @param {Lending} app */
+  constructor(app) {
+    this.#app = app;
   }
 
   // --- reports ---
 
   /** Files that are no reports are said, the others come in. @param {File[]} files */
   importReports(files) {
-    const { state, work, call } = this.#desk;
+    const { state, work, open, call } = this.#app;
     return work('compare', async () => {
       const problems = [];
       for (const file of files) {
         try {
           if (state.imported.length >= MAX_REPORTS) throw new Error(`\`${file.name}\` is left out: ${MAX_REPORTS} reports are kept at most.`);
-          const report = await call('import_report', { name: file.name, bytes: await reportBytes(file) });
+          const bytes = await reportBytes(file);
+          await open();
+          const report = await call('import_report', { name: file.name, bytes });
           this.#add({ name: file.name, report, sample: origin(report, 'dataset', 'file') === SAMPLE });
         } catch (error) {
           if (isEnded(error)) throw error;
@@ -51,7 +46,7 @@ export class Review {
 
   /** Keep this page's run beside the next one. */
   keepRun() {
-    const { state, changed } = this.#desk;
+    const { state, changed } = this.#app;
     const run = reportsOf(state)[0];
     if (run?.id !== RUN || state.imported.some(({ report }) => report === run.report)) return;
     if (state.imported.length >= MAX_REPORTS) state.errors.compare = `${MAX_REPORTS} reports are kept at most: remove one first.`;
@@ -61,13 +56,13 @@ export class Review {
 
   /** @param {Omit<NamedReport, 'id'>} named */
   #add(named) {
-    const { state } = this.#desk;
+    const { state } = this.#app;
     state.imported = [...state.imported, { ...named, id: `report-${++this.#named}` }];
   }
 
   /** @param {string} id */
   removeReport(id) {
-    const { state, changed } = this.#desk;
+    const { state, changed } = this.#app;
     state.imported = state.imported.filter((named) => named.id !== id);
     if (state.compared?.first.id === id || state.compared?.second.id === id) state.compared = null;
     changed();
@@ -75,24 +70,25 @@ export class Review {
 
   /** @param {string} id */
   #find(id) {
-    return reportsOf(this.#desk.state).find((named) => named.id === id) ?? null;
+    return reportsOf(this.#app.state).find((named) => named.id === id) ?? null;
   }
 
   /** @param {State['pair']} pair ids */
   setPair(pair) {
-    const { state, changed } = this.#desk;
+    const { state, changed } = this.#app;
     Object.assign(state, { pair, compared: null });
     state.errors.compare = '';
     changed();
   }
 
   compareReports() {
-    const { state, work, call } = this.#desk;
+    const { state, work, open, call } = this.#app;
     return work('compare', async () => {
       state.compared = null;
       const pair = pairOf(state.pair, reportsOf(state));
       const [first, second] = [this.#find(pair.first), this.#find(pair.second)];
       if (!first || !second || first.report === second.report) throw new Error('Choose two different reports.');
+      await open();
       const comparison = await call('compare_reports', { first: first.report, second: second.report });
       state.compared = { first, second, comparison };
     });
@@ -104,23 +100,26 @@ export class Review {
    * @param {Report} report @param {'json' | 'csv' | 'jsonl'} format @param {(text: string) => void} save
    */
   exportReport(section, report, format, save) {
-    const { work, call } = this.#desk;
-    return work(section, async () =>
-      save(format === 'json' ? JSON.stringify(report, null, 1) : await call('export_report', { report, format })));
+    const { work, open, call } = this.#app;
+    return work(section, async () => {
+      if (format === 'json') return save(JSON.stringify(report, null, 1));
+      await open();
+      save(await call('export_report', { report, format }));
+    });
   }
 
   // --- items ---
 
   /** @param {Partial<Browse>} change a filter takes the list back to its first page */
   browse(change) {
-    const { state, changed } = this.#desk;
+    const { state, changed } = this.#app;
     state.browse = { ...state.browse, page: 0, ...change };
     changed();
   }
 
   /** Show one item at the head of its section. @param {ItemId} item @param {string[]} from ids of the reports that have it */
   async openItem({ caption_key, question_type }, from) {
-    const { state, changed, work } = this.#desk;
+    const { state, changed, work } = this.#app;
     state.item = { caption_key, question_type, item: null, from, called: true };
     state.errors.items = '';
     changed();
@@ -130,19 +129,20 @@ export class Review {
 
   /** What the open data set says of the item that is shown. A failure is the item section's own. */
   async fillItem() {
-    const { state, call } = this.#desk;
-    const { item: open } = state;
-    if (!open || open.item || !state.dataset) return;
+    const { state, open, call } = this.#app;
+    const { item: shown } = state;
+    if (!shown || shown.item || !state.dataset) return;
     try {
-      const item = await call('item', { caption_key: open.caption_key, question_type: open.question_type });
-      if (state.item === open) state.item = { ...open, item };
+      await open();
+      const item = await call('item', { caption_key: shown.caption_key, question_type: shown.question_type });
+      if (state.item === shown) state.item = { ...shown, item };
     } catch (error) {
       state.errors.items = messageOf(error);
     }
   }
 
   closeItem() {
-    const { state, changed } = this.#desk;
+    const { state, changed } = this.#app;
     state.item = null;
     state.errors.items = '';
     changed();
@@ -150,7 +150,7 @@ export class Review {
 
   /** The link to one item. @param {string} page its address without query and fragment @param {ItemId} item @param {boolean} sample @param {(url: string) => Promise<void>} copy */
   async shareItem(page, { caption_key, question_type }, sample, copy) {
-    const { state, changed, subset } = this.#desk;
+    const { state, changed } = this.#app;
     const { model, settings, dataset, datasetSource, count } = state;
     const open = dataset !== null && datasetSource?.sample === sample;
     state.errors.items = '';
@@ -163,7 +163,7 @@ export class Review {
         reference_precision: settings.reference_precision,
         model: model.source.kind === 'url' ? model.source.name : null,
         data: sample ? 'sample' : null,
-        subset: open ? subset() : emptyState().subset,
+        subset: open ? subsetOf(state) : wholeSubset(),
         subset_id: open ? count?.id || null : null,
         item: { caption_key, question_type },
       })}`;
@@ -179,7 +179,7 @@ export class Review {
 
   /** Read the published figures, once. @param {() => Promise<Leaderboard>} read */
   async openLeaderboard(read) {
-    const { state, changed } = this.#desk;
+    const { state, changed } = this.#app;
     if (state.board.figures) return;
     state.errors.leaderboard = '';
     try {
@@ -192,14 +192,14 @@ export class Review {
 
   /** The column that the chart shows, best first. @param {Column} column */
   setColumn(column) {
-    const { state, changed } = this.#desk;
+    const { state, changed } = this.#app;
     state.board = { ...state.board, column, key: column, descending: true };
     changed();
   }
 
   /** Sort by a column; by the same one again: the other way round. @param {Column | 'model' | 'kind'} key */
   sortBoard(key) {
-    const { state, changed } = this.#desk;
+    const { state, changed } = this.#app;
     const { board } = state;
     const text = key === 'model' || key === 'kind';
     const descending = board.key === key ? !board.descending : !text;

@@ -19,7 +19,7 @@ export function catalogueView(app) {
   const table = byId('catalogue-table', HTMLElement);
   const status = byId('catalogue-status', HTMLSpanElement);
   const source = byId('catalogue-source', HTMLParagraphElement);
-  panel.addEventListener('toggle', () => panel.open && app.models.openCatalogue());
+  panel.addEventListener('toggle', () => panel.open && app.library.openCatalogue());
 
   /** @param {Encoder} encoder */
   const copy = async (encoder) => {
@@ -70,7 +70,7 @@ function tableOf(app, { encoders }, stored, copy) {
       element('td', {}, formatBytes(bytes), ...(isStored(source, stored.models) ? [element('small', {}, 'stored')] : shortage(stored, bytes))),
       element('td', { className: 'aside' }, formatBytes(device_bytes)),
       element('td', { className: 'saves' },
-        button('Load', () => app.loadModel(source), 'load'),
+        button('Load', () => app.model.load(source), 'load'),
         button('Copy link', () => copy(encoder), 'copy')),
     );
   });

@@ -13,7 +13,7 @@ import { pager } from '../ui/pager.js';
 
 /** @param {App} app */
 export function compareView(app) {
-  const { review } = app;
+  const { reports } = app;
   const files = byId('compare-files', HTMLInputElement);
   const keep = byId('compare-keep', HTMLButtonElement);
   const error = byId('compare-error', HTMLParagraphElement);
@@ -25,12 +25,12 @@ export function compareView(app) {
   const result = byId('compare-result', HTMLElement);
 
   files.addEventListener('change', async () => {
-    if (files.files?.length) await review.importReports([...files.files]);
+    if (files.files?.length) await reports.importReports([...files.files]);
     files.value = '';
   });
-  keep.addEventListener('click', () => review.keepRun());
-  for (const select of [first, second]) select.addEventListener('change', () => review.setPair({ first: first.value, second: second.value }));
-  run.addEventListener('click', () => review.compareReports());
+  keep.addEventListener('click', () => reports.keepRun());
+  for (const select of [first, second]) select.addEventListener('change', () => reports.setPair({ first: first.value, second: second.value }));
+  run.addEventListener('click', () => reports.compareReports());
 
   /** @type {unknown[]} */
   let listed = [];
@@ -70,7 +70,7 @@ function reportTable(app, reports) {
       const { overall } = report.summary.accuracy_statistics;
       const settings = [origin(report, 'feature'), origin(report, 'pooling')].filter(Boolean).join(' + ');
       const remove = element('button', { type: 'button', className: 'quiet', textContent: 'Remove', ariaLabel: `Remove ${name}` });
-      remove.addEventListener('click', () => app.review.removeReport(id));
+      remove.addEventListener('click', () => app.reports.removeReport(id));
       const saves = /** @type {const} */ (['json', 'csv', 'jsonl']).map((format) => {
         const button = element('button', { type: 'button', className: 'quiet', textContent: format.toUpperCase(), ariaLabel: `Save ${name} as ${format.toUpperCase()}` });
         button.addEventListener('click', () => saveReport(app, 'compare', report, origin(report, 'model', 'name') || name, format));
@@ -174,7 +174,7 @@ function changedItems(app, { changed }, from) {
     const chosen = changed.filter((item) => !winner.value || item.winner === winner.value);
     list.replaceChildren(...chosen.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE).map((item) => {
       const button = element('button', { type: 'button', className: 'quiet', textContent: `${item.question_type}, ${item.caption_key}` });
-      button.addEventListener('click', () => app.review.openItem(item, from));
+      button.addEventListener('click', () => app.reports.openItem(item, from));
       return element('li', { className: item.winner }, element('span', {}, item.winner === 'first' ? 'First' : 'Second'), button, element('span', { className: 'question' }, item.caption));
     }));
     showPager(page, Math.max(1, Math.ceil(chosen.length / PAGE_SIZE)));

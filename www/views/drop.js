@@ -11,7 +11,7 @@ export function takeDrops(app, page) {
       if (!dataTransfer?.types.includes('Files') || (type === 'file' && !disabled)) return; // text, and a field that takes files by itself
       event.preventDefault();
       if (app.state.task) dataTransfer.dropEffect = 'none';
-      else if (name === 'drop') app.dropFiles([...dataTransfer.files]);
+      else if (name === 'drop') app.model.dropFiles([...dataTransfer.files]);
     });
   }
 }

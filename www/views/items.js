@@ -19,7 +19,7 @@ export function itemsView(app) {
   const area = byId('items-browse', HTMLElement);
   const count = byId('items-count', HTMLSpanElement);
   const showPager = pager(byId('items-pager', HTMLElement), (page) => {
-    app.review.browse({ page });
+    app.reports.browse({ page });
     area.scrollIntoView({ block: 'start' });
   });
   const expand = byId('items-expand', HTMLButtonElement);
@@ -86,8 +86,8 @@ function filtersView(app) {
     outcome: byId('items-outcome', HTMLSelectElement),
     sort: byId('items-sort', HTMLSelectElement),
   };
-  report.addEventListener('change', () => app.review.browse({ report: report.value, caption_type: '', question_type: '' }));
-  for (const [key, select] of Object.entries(selects)) select.addEventListener('change', () => app.review.browse(/** @type {Partial<Browse>} */ ({ [key]: select.value })));
+  report.addEventListener('change', () => app.reports.browse({ report: report.value, caption_type: '', question_type: '' }));
+  for (const [key, select] of Object.entries(selects)) select.addEventListener('change', () => app.reports.browse(/** @type {Partial<Browse>} */ ({ [key]: select.value })));
 
   /** @type {NamedReport['report'] | null} */
   let shown = null;
@@ -137,7 +137,7 @@ function openedItem(app, state, reports) {
   if (!open) return [];
   const [main, ...rest] = resultsOf(open, reports);
   const close = element('button', { type: 'button', className: 'quiet', textContent: 'Close' });
-  close.addEventListener('click', () => app.review.closeItem());
+  close.addEventListener('click', () => app.reports.closeItem());
   const head = element('div', { className: 'actions' },
     element('h3', { tabIndex: -1 }, `${open.question_type}, ${open.caption_key}`), ...(main ? [badge(main.result)] : []), close);
 
@@ -170,7 +170,7 @@ function body(app, item, result, named, lacking = '') {
   const copy = element('button', { type: 'button', className: 'quiet', textContent: 'Copy link' });
   const status = element('span', { role: 'status' });
   copy.addEventListener('click', async () => {
-    await app.review.shareItem(location.origin + location.pathname, item, sample, async (url) => navigator.clipboard.writeText(url));
+    await app.reports.shareItem(location.origin + location.pathname, item, sample, async (url) => navigator.clipboard.writeText(url));
     const link = app.state.itemLink;
     if (link?.name !== itemName(item)) return;
     status.replaceChildren(link.note, ...(link.note.startsWith('Copied') ? [] : [' ', element('a', { href: link.url }, 'The link')]));
@@ -188,7 +188,7 @@ function body(app, item, result, named, lacking = '') {
 function noCaption(app, item, named, lacking) {
   if (lacking) return element('p', { className: 'note' }, `This report has no captions. ${lacking}`);
   const button = element('button', { type: 'button', className: 'quiet', textContent: 'Look it up' });
-  button.addEventListener('click', () => app.review.openItem(item, named ? [named.id] : []));
+  button.addEventListener('click', () => app.reports.openItem(item, named ? [named.id] : []));
   return element('p', { className: 'actions note' }, 'This report has no captions; the data set has, when it is open above.', button);
 }
 

@@ -30,11 +30,11 @@ export function leaderboardView(app) {
   const scatters = byId('leaderboard-downstream', HTMLElement);
 
   column.replaceChildren(...COLUMNS.map((key) => new Option(HEADS[key], key)));
-  column.addEventListener('change', () => app.review.setColumn(/** @type {Column} */ (column.value)));
+  column.addEventListener('change', () => app.reports.setColumn(/** @type {Column} */ (column.value)));
   const seen = new IntersectionObserver((entries) => {
     if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
     seen.disconnect();
-    app.review.openLeaderboard(readFigures);
+    app.reports.openLeaderboard(readFigures);
   }, { rootMargin: '600px' });
   seen.observe(section);
 
@@ -92,7 +92,7 @@ function boardTable(app, { board }, entries) {
   });
   const head = (/** @type {Column | 'model' | 'kind'} */ name, /** @type {string} */ text) => {
     const button = element('button', { type: 'button' }, text);
-    button.addEventListener('click', () => app.review.sortBoard(name));
+    button.addEventListener('click', () => app.reports.sortBoard(name));
     const th = element('th', { scope: 'col', className: name === 'model' || name === 'kind' ? '' : 'number', ariaSort: name !== key ? 'none' : descending ? 'descending' : 'ascending' }, button);
     th.dataset.key = name;
     if (name !== 'model') th.classList.toggle('aside', name !== column);

@@ -13,7 +13,7 @@ export function linkView(app) {
   const result = byId('link-result', HTMLParagraphElement);
   const problems = byId('link-problems', HTMLParagraphElement);
   const load = byId('link-load', HTMLButtonElement);
-  load.addEventListener('click', () => app.followLink());
+  load.addEventListener('click', () => app.sharing.follow());
 
   return (/** @type {State} */ { link, task, settings, model }) => {
     card.hidden = link === null;

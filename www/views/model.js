@@ -28,16 +28,16 @@ export function modelView(app) {
   const byUrl = byId('model-url-form', HTMLFormElement);
   const back = byId('model-default', HTMLButtonElement);
 
-  load.addEventListener('click', () => app.loadModel());
+  load.addEventListener('click', () => app.model.load());
   cancel.addEventListener('click', () => app.stop());
-  back.addEventListener('click', () => app.loadDefault());
+  back.addEventListener('click', () => app.model.loadDefault());
   files.addEventListener('change', async () => {
-    if (files.files?.length) await app.loadFiles([...files.files]);
+    if (files.files?.length) await app.model.loadFiles([...files.files]);
     files.value = ''; // the same file can be picked again
   });
   byUrl.addEventListener('submit', (event) => {
     event.preventDefault();
-    app.loadUrl(url.value);
+    app.model.loadUrl(url.value);
   });
 
   const showOptions = optionsView(app);
@@ -120,7 +120,7 @@ function optionsView(app) {
   const arithmetic = byId('arithmetic', HTMLSelectElement);
   const read = () => {
     if (!budget.checkValidity()) return void budget.reportValidity();
-    app.setLoadOptions({
+    app.model.setOptions({
       budget_mb: budget.value ? Number(budget.value) : null, streamed: held.value === 'streamed',
       quantize: quantize.value ? readQuantize(quantize.value) : null, arithmetic: readArithmetic(arithmetic.value),
     });

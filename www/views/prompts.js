@@ -24,14 +24,14 @@ export function promptsView(app) {
 
   byId('examples', HTMLElement).append(...EXAMPLES.map((example) => {
     const chip = element('button', { type: 'button' }, example.name);
-    chip.addEventListener('click', () => app.useExample(example));
+    chip.addEventListener('click', () => app.prompts.useExample(example));
     return chip;
   }));
   add.addEventListener('click', () => {
-    app.addPrompt(list.children.length);
+    app.prompts.add(list.children.length);
     focusPrompt(list.children.length - 1);
   });
-  embed.addEventListener('click', () => app.compare());
+  embed.addEventListener('click', () => app.prompts.compare());
   cancel.addEventListener('click', () => app.stop());
 
   /** @param {number} index */
@@ -44,14 +44,14 @@ export function promptsView(app) {
     const index = () => [...list.children].indexOf(item);
     const drop = () => {
       const at = index();
-      app.removePrompt(at);
+      app.prompts.remove(at);
       focusPrompt(Math.min(Math.max(at - 1, 0), list.children.length - 1));
     };
-    text.addEventListener('input', () => app.setPrompt(index(), text.value));
+    text.addEventListener('input', () => app.prompts.set(index(), text.value));
     text.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) app.compare();
+      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) app.prompts.compare();
       else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
-        app.addPrompt(index() + 1);
+        app.prompts.add(index() + 1);
         focusPrompt(index() + 1);
       } else if (event.key === 'Backspace' && text.value === '' && list.children.length > 1) drop();
       else return;
@@ -120,7 +120,7 @@ function settingsView(app) {
     if (feature.value === 'layer' && !layer.checkValidity()) return void layer.reportValidity();
     const value = feature.value === 'layer' ? `layer(${layer.value || 1})` : feature.value;
     const { layer_weights } = app.state.settings;
-    app.setSettings({ feature: readFeature(value), pooling: readPooling(pooling.value), layer_weights, reference_precision: precision.checked });
+    app.prompts.setSettings({ feature: readFeature(value), pooling: readPooling(pooling.value), layer_weights, reference_precision: precision.checked });
   };
   for (const control of [feature, layer, pooling, precision]) control.addEventListener('change', read);
 

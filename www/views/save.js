@@ -9,7 +9,7 @@ const TYPES = { json: 'application/json', csv: 'text/csv', jsonl: 'application/j
 
 /** @param {App} app @param {Section} section where an error is said @param {Report} report @param {string} model @param {keyof typeof TYPES} format */
 export function saveReport(app, section, report, model, format) {
-  return app.review.exportReport(section, report, format, (text) => {
+  return app.reports.exportReport(section, report, format, (text) => {
     saveBlob(new Blob([text], { type: TYPES[format] }), reportName(model, new Date(), format));
   });
 }

@@ -11,7 +11,7 @@ export function shareView(app) {
   const link = byId('share-link', HTMLInputElement);
   const error = byId('share-error', HTMLParagraphElement);
   copy.addEventListener('click', async () => {
-    await app.share(location.origin + location.pathname, async (url) => navigator.clipboard.writeText(url));
+    await app.sharing.share(location.origin + location.pathname, async (url) => navigator.clipboard.writeText(url));
   });
   link.addEventListener('focus', () => link.select());
 

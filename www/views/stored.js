@@ -25,7 +25,7 @@ export function storedView(app) {
   const total = byId('stored-total', HTMLParagraphElement);
 
   byId('stored-cancel', HTMLButtonElement).addEventListener('click', () => app.stop());
-  panel.addEventListener('toggle', () => panel.open && app.models.refresh());
+  panel.addEventListener('toggle', () => panel.open && app.library.refresh());
 
   /** @type {unknown[]} */
   let shown = [];
@@ -77,16 +77,16 @@ function buttons(app, model, busy) {
   };
   return [
     ...(model.url ? [button(model.complete ? 'Load' : 'Go on', () => load(app, model))] : []),
-    ...(model.stored && model.files[0].url ? [button('Verify', () => app.models.verify(model))] : []),
-    ...(model.complete ? [button('Export', () => app.models.exportFiles(model, (file, name) => saveBlob(file, name, LONG)))] : []),
-    button('Delete', () => app.models.remove(model)),
+    ...(model.stored && model.files[0].url ? [button('Verify', () => app.library.verify(model))] : []),
+    ...(model.complete ? [button('Export', () => app.library.exportFiles(model, (file, name) => saveBlob(file, name, LONG)))] : []),
+    button('Delete', () => app.library.remove(model)),
   ];
 }
 
 /** @param {App} app @param {StoredSet} model */
 function load(app, { url, size, sha256, missing }) {
-  const isDefault = app.defaultModel.files.some((file) => 'url' in file && file.url === url);
-  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url, sha256), bytes: missing ? null : size });
+  const isDefault = app.model.defaultSource.files.some((file) => 'url' in file && file.url === url);
+  return app.model.load(isDefault ? app.model.defaultSource : { ...urlSource(url, sha256), bytes: missing ? null : size });
 }
 
 /** What is told beside a download that does not fit. @param {Stored} stored @param {number} bytes */

@@ -34,15 +34,15 @@ export function tedView(app) {
   const downloads = byId('ted-downloads', HTMLElement);
   const showSubset = subsetView(app);
 
-  sample.addEventListener('click', () => app.openSample());
+  sample.addEventListener('click', () => app.evaluation.openSample());
   file.addEventListener('change', async () => {
-    if (file.files?.[0]) await app.openFile(file.files[0]);
+    if (file.files?.[0]) await app.evaluation.openFile(file.files[0]);
     file.value = '';
   });
-  run.addEventListener('click', () => app.evaluate());
-  pause.addEventListener('click', () => app.pause());
+  run.addEventListener('click', () => app.evaluation.run());
+  pause.addEventListener('click', () => app.evaluation.pause());
   stop.addEventListener('click', () => app.stop());
-  open.addEventListener('click', () => app.openDataset());
+  open.addEventListener('click', () => app.evaluation.openDataset());
   for (const [id, format] of /** @type {const} */ ([['ted-download', 'json'], ['ted-download-csv', 'csv'], ['ted-download-jsonl', 'jsonl']])) {
     byId(id, HTMLButtonElement).addEventListener('click', () => {
       const { outcome } = app.state;
@@ -76,7 +76,7 @@ export function tedView(app) {
     for (const button of downloads.querySelectorAll('button')) button.disabled = task !== null;
     const now = [outcome, state.board.figures];
     if (!outcome || now.every((value, at) => value === shown[at])) return;
-    if (outcome !== shown[0]) app.review.openLeaderboard(readFigures);
+    if (outcome !== shown[0]) app.reports.openLeaderboard(readFigures);
     shown = now;
     result.replaceChildren(...scores(outcome, state.board.figures));
   };
@@ -112,8 +112,8 @@ function unfinishedView(app) {
   const text = byId('ted-unfinished-text', HTMLParagraphElement);
   const resume = byId('ted-resume', HTMLButtonElement);
   const abandon = byId('ted-abandon', HTMLButtonElement);
-  resume.addEventListener('click', () => app.resume());
-  abandon.addEventListener('click', () => app.abandon());
+  resume.addEventListener('click', () => app.evaluation.resume());
+  abandon.addEventListener('click', () => app.evaluation.abandon());
 
   return (/** @type {State} */ { unfinished, partial, run, task, choice }) => {
     area.hidden = unfinished === null || run !== null;
@@ -145,7 +145,7 @@ function subsetView(app) {
 
   const read = () => {
     if (![perType, captions, seed].every((field) => field.reportValidity())) return;
-    app.setSubset({
+    app.evaluation.setSubset({
       ...app.state.subset,
       caption_types: ticked(groups.caption_types),
       question_types: ticked(groups.question_types),

@@ -4,30 +4,21 @@ import { readCatalogue } from '../sources/catalogue.js';
 import { damagedText } from '../storage/faults.js';
 import { openVault } from '../storage/vault.js';
 
-/** @import { Methods } from '../types/wasm' */
 /** @import { StoredSet } from '../storage/sets.js' */
-/** @import { Section, State } from '../state/state.js' */
+/** @import { State } from '../state/state.js' */
+/** @import { Lending } from './lending' */
 
-/**
- * @typedef {object} Needs
- * @property {State} state
- * @property {() => void} changed
- * @property {(section: Section, work: (signal: AbortSignal) => Promise<void>) => Promise<void>} work
- * @property {<M extends keyof Methods>(method: M, params: Methods[M]['params'],
- *   options?: { signal?: AbortSignal, progress?: (value: Methods[M]['progress']) => void }) => Promise<Methods[M]['result']>} ask the worker, whether or not the wasm is there
- */
+export class Library {
+  #app;
 
-export class Models {
-  #needs;
-
-  /** @param {Needs} needs */
-  constructor(needs) {
-    this.#needs = needs;
+  /** @param {Lending} app */
+  constructor(app) {
+    this.#app = app;
   }
 
   /** Look what is stored, and how much more can be. Never rejects. */
   async refresh() {
-    const { state, changed } = this.#needs;
+    const { state, changed } = this.#app;
     const stored = state.stored;
     try {
       const models = await (await openVault()).list(); // first: it tells why there is no storage
@@ -48,7 +39,7 @@ export class Models {
 
   /** Read a stored model again and compare it with what was downloaded. @param {StoredSet} model */
   verify({ id, files, stored: total }) {
-    const { state, changed, work, ask } = this.#needs;
+    const { state, changed, work, ask } = this.#app;
     const { stored } = state;
     return work('stored', async (signal) => {
       delete stored.verdicts[id];
@@ -76,7 +67,7 @@ export class Models {
 
   /** All its files, or none where another tab reads the first. @param {StoredSet} model */
   remove({ files }) {
-    const { work, ask } = this.#needs;
+    const { work, ask } = this.#app;
     return work('stored', async () => {
       try {
         for (const { id } of files) await ask('remove', { id });
@@ -88,7 +79,7 @@ export class Models {
 
   /** Hand each stored file to `save`, which gives it to the person: it stays where it is, nothing is copied. @param {StoredSet} model @param {(file: File, name: string) => void} save */
   exportFiles({ files }, save) {
-    return this.#needs.work('stored', async () => {
+    return this.#app.work('stored', async () => {
       const vault = await openVault();
       for (const { id, name } of files) save(await vault.file(id), name);
     });
@@ -96,7 +87,7 @@ export class Models {
 
   /** @param {() => Promise<State['catalogue']>} [read] */
   async openCatalogue(read = readCatalogue) {
-    const { state, changed } = this.#needs;
+    const { state, changed } = this.#app;
     if (state.catalogue) return;
     try {
       state.catalogue = await read();
