@@ -5,35 +5,25 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { serve } from '../../serve.mjs';
+import { before, test } from 'node:test';
 import { freshPage, launch, launchProfile } from '../support/chromium.mjs';
+import { startDist } from '../support/dist.mjs';
 import { faultServer } from '../support/fault-server.mjs';
 import { random } from '../support/random.mjs';
 import { siteWith } from '../support/site.mjs';
 
-/** @import { Browser, Page } from 'playwright-core' */
+/** @import { Page } from 'playwright-core' */
 /** @import { TestContext } from 'node:test' */
 
 const CHUNK = 8 << 20;
 const PACE = 40e6; // bytes a second: a download of the model takes longer than it takes to look
 
-/** @type {Browser} */
-let browser;
-/** @type {Awaited<ReturnType<typeof serve>>} */
-let site;
+const dist = startDist({ webgpu: false });
 /** @type {Buffer} */
 let model;
 
 before(async () => {
-  site = await serve({ root: 'dist' });
-  browser = await launch({ webgpu: false });
   model = await readFile('dist/models/SmolLM2-135M-Instruct.Q4_1.gguf');
-});
-
-after(async () => {
-  await browser?.close();
-  site?.close();
 });
 
 /** @param {TestContext} t @param {Parameters<typeof faultServer>[1]} [options] */
@@ -44,8 +34,8 @@ async function host(t, options) {
 }
 
 /** @param {TestContext} t @param {string} [url] the site's */
-async function open(t, url = site.url) {
-  const { page, errors, close } = await freshPage(browser, { acceptDownloads: true });
+async function open(t, url = dist.url) {
+  const { page, errors, close } = await freshPage(dist.browser, { acceptDownloads: true });
   t.after(close);
   await page.goto(`${url}?device=cpu`);
   return { page, errors };
@@ -152,7 +142,7 @@ test('a browser that is killed in a download goes on with it when it is started 
   const profile = await mkdtemp(join(tmpdir(), 'gran-ted-profile-'));
   const server = await host(t);
   const first = await launchProfile(profile);
-  await first.page.goto(`${site.url}?device=cpu`);
+  await first.page.goto(`${dist.url}?device=cpu`);
   await ask(first.page, server.model);
   await sent(server, 60e6);
   await first.kill();
@@ -164,7 +154,7 @@ test('a browser that is killed in a download goes on with it when it is started 
     await second.kill();
     await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   });
-  await second.page.goto(`${site.url}?device=cpu`);
+  await second.page.goto(`${dist.url}?device=cpu`);
   const text = (await (await row(second.page)).textContent()) ?? '';
   const part = Number(/(\d+) % of 98\.4 MB/.exec(text)?.[1]);
   assert.ok(part > 20, text);
@@ -235,7 +225,7 @@ test('on an insecure page a model is streamed, and why it is not stored is said'
   const insecure = await launch({ webgpu: false, args: ['--host-resolver-rules=MAP insecure.example 127.0.0.1'] });
   t.after(() => insecure.close());
   const { page } = await freshPage(insecure);
-  await page.goto(`${site.url.replace('127.0.0.1', 'insecure.example')}?device=cpu`);
+  await page.goto(`${dist.url.replace('127.0.0.1', 'insecure.example')}?device=cpu`);
   assert.equal(await page.evaluate(() => isSecureContext || crypto.subtle), undefined);
   await load(page, server.model.replace('127.0.0.1', 'insecure.example'));
   assert.match((await page.locator('#model-storage').textContent()) ?? '', /the page did not come by https\): the model is streamed and not stored/);
@@ -272,7 +262,7 @@ test('two tabs load the same model: the second streams while the first downloads
   const { page } = await open(t);
   const other = await page.context().newPage();
   other.setDefaultTimeout(120_000);
-  await other.goto(`${site.url}?device=cpu`);
+  await other.goto(`${dist.url}?device=cpu`);
   await ask(page, server.model);
   await sent(server, 10e6);
   await load(other, server.model);

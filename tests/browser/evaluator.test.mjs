@@ -2,11 +2,11 @@
 // sliders, the layer study, what is kept. Screenshots are left in target/screenshots.
 import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
-import { serve } from '../../serve.mjs';
+import { before, test } from 'node:test';
 import { freshPage, launch, see } from '../support/chromium.mjs';
+import { startDist } from '../support/dist.mjs';
 
-/** @import { Browser, Page } from 'playwright-core' */
+/** @import { Page } from 'playwright-core' */
 /** @import { Embeddings, Report } from '../../www/types/wasm' */
 
 const SHOTS = 'target/screenshots';
@@ -14,23 +14,13 @@ const LAYERS = 30;
 const LONG = 120_000; // ms: 30 items on two busy cores
 const PROMPTS = ['a red cube to the left of a blue ball', 'a blue ball to the left of a red cube', 'two cats asleep on a sofa'];
 
-/** @type {Browser} */
-let browser;
-/** @type {Awaited<ReturnType<typeof serve>>} */
-let site;
+const dist = startDist({ webgpu: false });
 /** @type {string} */
 let address;
 
 before(async () => {
   await mkdir(SHOTS, { recursive: true });
-  site = await serve({ root: 'dist' });
-  address = `${site.url}?device=cpu`;
-  browser = await launch({ webgpu: false });
-});
-
-after(async () => {
-  await browser?.close();
-  site?.close();
+  address = `${dist.url}?device=cpu`;
 });
 
 /** The page's sample, cut after so many items, as a file to pick. @param {string} name @param {number} items */
@@ -115,7 +105,7 @@ function farthest(a, b) {
 }
 
 test('30 items: reloaded in the middle, resumed, paused and resumed, no finished text is encoded again', { timeout: 2 * LONG }, async (t) => {
-  const { page, errors, close } = await freshPage(browser);
+  const { page, errors, close } = await freshPage(dist.browser);
   await page.goto(address);
   await page.locator('#ted-file').setInputFiles(await sampleFile('thirty.json', 30));
   await page.locator('#ted-count', { hasText: '30 items' }).waitFor();
@@ -170,7 +160,7 @@ test('30 items: reloaded in the middle, resumed, paused and resumed, no finished
 });
 
 test('a slider moves the matrix within 100 ms, to what the encoder gives for those weights; the study\'s score follows', { timeout: LONG }, async (t) => {
-  const { page, errors, close } = await freshPage(browser);
+  const { page, errors, close } = await freshPage(dist.browser);
   await page.goto(address);
   const average = await compare(page);
   await page.locator('#weights summary').click();
@@ -219,7 +209,7 @@ test('a slider moves the matrix within 100 ms, to what the encoder gives for tho
 });
 
 test('a paused study goes on where it was, and finds what an undisturbed one finds', { timeout: LONG }, async () => {
-  const { page, errors, close } = await freshPage(browser);
+  const { page, errors, close } = await freshPage(dist.browser);
   await page.goto(address);
   await page.locator('#ted-file').setInputFiles(await sampleFile('five.json', 5));
   await page.locator('#ted-count', { hasText: '5 items' }).waitFor();
@@ -252,7 +242,7 @@ test('a paused study goes on where it was, and finds what an undisturbed one fin
 });
 
 test('adapters and weights that do not fit are refused in their own line, a list that fits is used', { timeout: LONG }, async () => {
-  const { page, errors, close } = await freshPage(browser);
+  const { page, errors, close } = await freshPage(dist.browser);
   await page.goto(address);
   await page.locator('#adapter summary').click();
   const pick = async (/** @type {string} */ name, /** @type {string} */ content) => {
@@ -283,7 +273,7 @@ test('adapters and weights that do not fit are refused in their own line, a list
 });
 
 test('prompts and settings outlive a reload, a link does not destroy them, and they can be forgotten', async () => {
-  const { page, errors, close } = await freshPage(browser);
+  const { page, errors, close } = await freshPage(dist.browser);
   const prompts = () => page.locator('#prompt-list textarea').evaluateAll((fields) => fields.map((field) => /** @type {HTMLTextAreaElement} */ (field).value));
   await page.goto(address);
   await page.locator('#prompt-list textarea').first().fill('a kept prompt');
@@ -295,7 +285,7 @@ test('prompts and settings outlive a reload, a link does not destroy them, and t
   assert.deepEqual(await prompts(), kept);
   await see(page, '#feature', 'last');
 
-  const link = `${site.url}#v=1&p=linked&p=too&feature=penultimate`;
+  const link = `${dist.url}#v=1&p=linked&p=too&feature=penultimate`;
   await page.goto('about:blank');
   await page.goto(link);
   await page.locator('#link-summary').waitFor();
@@ -326,7 +316,7 @@ test('prompts and settings outlive a reload, a link does not destroy them, and t
 });
 
 test('where the browser stores nothing the page says so once and works', async () => {
-  const { page, errors, close } = await freshPage(browser);
+  const { page, errors, close } = await freshPage(dist.browser);
   await page.addInitScript(() => Object.defineProperty(globalThis, 'indexedDB', { get() { throw new DOMException('denied', 'SecurityError'); } }));
   await page.goto(address);
   await page.locator('#kept-error', { hasText: /Nothing is kept for the next visit: .*denied/ }).waitFor();
@@ -351,7 +341,7 @@ async function reportFile(name, right) {
 }
 
 test('two reports are compared item by item, with the p of McNemar\'s test; a changed item opens', { timeout: LONG }, async () => {
-  const { page, errors, close } = await freshPage(browser);
+  const { page, errors, close } = await freshPage(dist.browser);
   await page.goto(address);
   await page.locator('#compare-files').setInputFiles([
     await reportFile('first.json', (index) => index !== 0 && index !== 20), // wrong in 2
@@ -376,7 +366,7 @@ test('two reports are compared item by item, with the p of McNemar\'s test; a ch
 });
 
 test('an item\'s link opens the item, without a model; after a run it has scores', { timeout: LONG }, async () => {
-  const { page, errors, close } = await freshPage(browser);
+  const { page, errors, close } = await freshPage(dist.browser);
   await page.goto(`${address}#v=1&data=sample&question_type=OCR&item=image_0%7COCR`);
   await page.locator('#item', { hasText: 'Not scored yet' }).waitFor({ timeout: LONG });
   assert.equal(await page.locator('#model-facts').isVisible(), false);
@@ -387,7 +377,7 @@ test('an item\'s link opens the item, without a model; after a run it has scores
   assert.equal(await page.locator('#item', { hasText: 'Not scored yet' }).count(), 0);
   await page.locator('#items').screenshot({ path: `${SHOTS}/item.png` });
 
-  const elsewhere = await freshPage(browser);
+  const elsewhere = await freshPage(dist.browser);
   await elsewhere.page.goto(`${address}#v=1&data=sample&item=nothing%7COCR`);
   await elsewhere.page.locator('.error:visible', { hasText: /no usable item `nothing/ }).waitFor({ timeout: LONG });
   await elsewhere.close();
@@ -431,10 +421,10 @@ test('an adapter makes the embeddings, on both devices alike', { timeout: 2 * LO
   const webgpu = await launch({ webgpu: true });
   /** @type {Record<string, number[]>} */
   const similarity = {};
-  for (const [device, owner] of /** @type {const} */ ([['cpu', browser], ['webgpu', webgpu]])) {
+  for (const [device, owner] of /** @type {const} */ ([['cpu', dist.browser], ['webgpu', webgpu]])) {
     const { page, errors, close } = await freshPage(owner);
     page.setDefaultTimeout(LONG);
-    await page.goto(`${site.url}?device=${device}`);
+    await page.goto(`${dist.url}?device=${device}`);
     await compare(page);
     await page.locator('#adapter summary').click();
     await page.locator('#adapter-file').setInputFiles({ name: 'epoch_1.safetensors', mimeType: 'application/octet-stream', buffer: attentionAdapter(64) });
@@ -458,7 +448,7 @@ test('an adapter makes the embeddings, on both devices alike', { timeout: 2 * LO
 });
 
 test('the benchmark begins by itself, stays within its budget, and its figures can be had as a file', async () => {
-  const { page, errors, close } = await freshPage(browser);
+  const { page, errors, close } = await freshPage(dist.browser);
   await page.goto(`${address}&bench=8`);
   await page.locator('#bench-stage', { hasText: /\d+ of \d+: / }).waitFor({ timeout: LONG });
   await idle(page);

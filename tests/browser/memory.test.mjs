@@ -3,13 +3,13 @@
 // GRAN_TED_MODEL names another model than the small random one: `./build.sh generate 8b`, see the README.
 import assert from 'node:assert/strict';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
-import { serve } from '../../serve.mjs';
-import { freshPage, launch, see } from '../support/chromium.mjs';
+import { test } from 'node:test';
+import { freshPage, see } from '../support/chromium.mjs';
+import { startDist } from '../support/dist.mjs';
 import { faultServer } from '../support/fault-server.mjs';
 import { siteWith } from '../support/site.mjs';
 
-/** @import { Browser, Page } from 'playwright-core' */
+/** @import { Page } from 'playwright-core' */
 /** @import { TestContext } from 'node:test' */
 
 const MODEL = process.env.GRAN_TED_MODEL ?? '.cache/models/generated-small.gguf';
@@ -18,24 +18,11 @@ const BUDGET = LARGE ? '1000' : '45'; // MB
 const LONG = LARGE ? 3_600_000 : 300_000;
 const PROMPT = 'a red cube to the left of a blue ball on a table';
 
-/** @type {Browser} */
-let browser;
-/** @type {Awaited<ReturnType<typeof serve>>} */
-let site;
-
-before(async () => {
-  site = await serve({ root: 'dist' });
-  browser = await launch({ webgpu: true });
-});
-
-after(async () => {
-  await browser?.close();
-  site?.close();
-});
+const dist = startDist({ webgpu: true });
 
 /** @param {TestContext} t @param {{ url?: string, device?: string }} [options] */
-async function open(t, { url = site.url, device = 'webgpu' } = {}) {
-  const { page, errors, close } = await freshPage(browser);
+async function open(t, { url = dist.url, device = 'webgpu' } = {}) {
+  const { page, errors, close } = await freshPage(dist.browser);
   t.after(close);
   page.setDefaultTimeout(LONG);
   await page.goto(`${url}?device=${device}`);

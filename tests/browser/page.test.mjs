@@ -2,14 +2,15 @@
 // Screenshots are left in target/screenshots. CHROMIUM names another browser than /usr/bin/chromium.
 import assert from 'node:assert/strict';
 import { open, mkdir, readFile } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { serve } from '../../serve.mjs';
 import { badServer } from '../support/bad-server.mjs';
 import { freshPage, launch, see } from '../support/chromium.mjs';
+import { startDist } from '../support/dist.mjs';
 import { ggufFile } from '../support/gguf.mjs';
 import { pageBytes, watchLongTasks } from '../support/visit.mjs';
 
-/** @import { Browser, Page } from 'playwright-core' */
+/** @import { Page } from 'playwright-core' */
 /** @import { Embeddings, Report } from '../../www/types/wasm' */
 
 const MODEL = 'dist/models/SmolLM2-135M-Instruct.Q4_1.gguf';
@@ -18,23 +19,11 @@ const PARTS = ['model', 'norms', 'qkv_proj', 'rotary', 'attention', 'o_proj', 'g
 const MOST_TASK = 100; // ms of the page's own thread; 50 where nothing else runs
 const PROMPTS = ['a red cube to the left of a blue ball', 'a blue ball to the left of a red cube'];
 
-/** @type {Browser} */
-let browser;
-/** @type {Awaited<ReturnType<typeof serve>>} */
-let site;
+const dist = startDist({ webgpu: true });
 /** @type {Map<string, number[]>} vectors of PROMPTS by device */
 const vectors = new Map();
 
-before(async () => {
-  await mkdir(SHOTS, { recursive: true });
-  site = await serve({ root: 'dist' });
-  browser = await launch({ webgpu: true });
-});
-
-after(async () => {
-  await browser?.close();
-  site?.close();
-});
+before(() => mkdir(SHOTS, { recursive: true }));
 
 /** Click Load and see the bytes go up. @param {Page} page */
 async function load(page) {
@@ -84,8 +73,8 @@ function dot(a, b) {
 
 for (const device of ['webgpu', 'cpu']) {
   test(`${device}: the default model loads with progress, two prompts are compared, a TED run is stopped`, async (t) => {
-    const { page, errors, close } = await freshPage(browser);
-    await page.goto(`${site.url}?device=${device}`);
+    const { page, errors, close } = await freshPage(dist.browser);
+    await page.goto(`${dist.url}?device=${device}`);
     await page.locator('#device-kind', { hasText: device === 'cpu' ? 'CPU' : 'WebGPU' }).waitFor();
     await load(page);
     await fillPrompts(page, PROMPTS);
@@ -128,13 +117,13 @@ test('both devices give the same vectors', () => {
 });
 
 test('the kernels for GPUs, forced here, are measured once, remembered, and give the same vectors', async (t) => {
-  const { page, errors, close } = await freshPage(browser);
+  const { page, errors, close } = await freshPage(dist.browser);
   const tunings = () => page.evaluate(async () => {
     const { openDatabase } = await import(new URL('./storage/database.js', location.href).href);
     const [tiles] = await (await openDatabase()).get('kept', [`tiles ${document.querySelector('#device-reason')?.textContent?.match(/adapter is (.+?)\./)?.[1]}`]);
     return tiles && JSON.parse(tiles);
   });
-  await page.goto(`${site.url}?device=webgpu&kernels=gpu`);
+  await page.goto(`${dist.url}?device=webgpu&kernels=gpu`);
   await page.locator('#model-load').click();
   await page.locator('#model-stage', { hasText: /which kernels this adapter runs fastest/ }).waitFor();
   await page.locator('#model-facts').waitFor();
@@ -162,8 +151,8 @@ test('the kernels for GPUs, forced here, are measured once, remembered, and give
 
 test('in int8 both devices give nearly the same vectors', async (t) => {
   for (const device of ['cpu', 'webgpu']) {
-    const { page, errors, close } = await freshPage(browser);
-    await page.goto(`${site.url}?device=${device}`);
+    const { page, errors, close } = await freshPage(dist.browser);
+    await page.goto(`${dist.url}?device=${device}`);
     await page.locator('#options summary').click();
     await page.locator('#arithmetic').selectOption('int8');
     await load(page);
@@ -184,8 +173,8 @@ test('in int8 both devices give nearly the same vectors', async (t) => {
 
 test('a device that does not compute in f16 says so, and loads in f32', async () => {
   for (const [device, name] of [['cpu', 'CPU'], ['webgpu', '.*swiftshader.*']]) {
-    const { page, errors, close } = await freshPage(browser);
-    await page.goto(`${site.url}?device=${device}`);
+    const { page, errors, close } = await freshPage(dist.browser);
+    await page.goto(`${dist.url}?device=${device}`);
     await page.locator('#options summary').click();
     await page.locator('#arithmetic').selectOption('f16');
     await page.locator('#model-load').click();
@@ -202,9 +191,9 @@ test('the whole page is under 2.5 MB, and loading and comparing never hold it up
   t.diagnostic(`page: ${(bytes / 1e6).toFixed(2)} MB in brotli`);
   assert.ok(bytes < 2.5e6, `${bytes} bytes`);
   for (const device of ['webgpu', 'cpu']) {
-    const { page, errors, close } = await freshPage(browser);
+    const { page, errors, close } = await freshPage(dist.browser);
     const longTasks = await watchLongTasks(page);
-    await page.goto(`${site.url}?device=${device}`);
+    await page.goto(`${dist.url}?device=${device}`);
     await load(page);
     await compare(page);
     const tasks = await longTasks();
@@ -216,8 +205,8 @@ test('the whole page is under 2.5 MB, and loading and comparing never hold it up
 });
 
 test('every part is measured on WebGPU', async () => {
-  const { page, errors, close } = await freshPage(browser);
-  await page.goto(`${site.url}?device=webgpu&bench=20`);
+  const { page, errors, close } = await freshPage(dist.browser);
+  await page.goto(`${dist.url}?device=webgpu&bench=20`);
   await page.locator('#bench-download:not([hidden])').waitFor();
   const { complete, clock, clock_reason, rows, peak, skipped } = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.bench);
   const names = [...rows, ...skipped].filter(({ tokens }) => tokens === 16).map(({ name }) => name);
@@ -230,8 +219,8 @@ test('every part is measured on WebGPU', async () => {
 });
 
 test('a share link opened in a fresh profile shows the same matrix; the TED sample is scored there and its report downloaded', async (t) => {
-  const sender = await freshPage(browser);
-  await sender.page.goto(`${site.url}?device=cpu`);
+  const sender = await freshPage(dist.browser);
+  await sender.page.goto(`${dist.url}?device=cpu`);
   await fillPrompts(sender.page, [...PROMPTS, 'a red cube']);
   await sender.page.locator('#feature').selectOption('penultimate');
   const sent = await compare(sender.page);
@@ -241,7 +230,7 @@ test('a share link opened in a fresh profile shows the same matrix; the TED samp
   assert.equal(link, await sender.page.locator('#share-link').inputValue());
   await sender.close();
 
-  const { page, errors, close } = await freshPage(browser, { colorScheme: 'dark', acceptDownloads: true });
+  const { page, errors, close } = await freshPage(dist.browser, { colorScheme: 'dark', acceptDownloads: true });
   await page.goto(link);
   await see(page, '#link-summary', /3 prompts, penultimate \+ mean/);
   await page.locator('#link-load').click();
@@ -285,8 +274,8 @@ test('a share link opened in a fresh profile shows the same matrix; the TED samp
 });
 
 test('a subset of the command line has the same id on the page and in its link', async () => {
-  const { page, errors, close } = await freshPage(browser);
-  await page.goto(`${site.url}?device=cpu`);
+  const { page, errors, close } = await freshPage(dist.browser);
+  await page.goto(`${dist.url}?device=cpu`);
   await page.locator('#ted-sample').click();
   await page.locator('#ted-count', { hasText: '46 items' }).waitFor();
   await page.getByLabel('First captions').fill('2');
@@ -301,7 +290,7 @@ test('a subset of the command line has the same id on the page and in its link',
 
 test('under a sub-path and 360 pixels wide the page works the same', async () => {
   const mounted = await serve({ root: 'dist', prefix: '/demo/app/' });
-  const { page, errors, requests, close } = await freshPage(browser, { viewport: { width: 360, height: 740 } });
+  const { page, errors, requests, close } = await freshPage(dist.browser, { viewport: { width: 360, height: 740 } });
   await page.goto(`${mounted.url}?device=cpu`);
   await fillPrompts(page, PROMPTS);
   assert.equal((await compare(page)).length, 4);
@@ -320,7 +309,7 @@ test('without WebGPU the page says so before it fetches anything, and runs on th
   const plain = await launch({ webgpu: false });
   const { page, errors, requests, close } = await freshPage(plain);
   const heavy = () => requests.filter((url) => /\.(wasm|gguf)$|\/pkg\//.test(url));
-  await page.goto(site.url);
+  await page.goto(dist.url);
   await page.locator('#device-reason', { hasText: 'No WebGPU here' }).waitFor();
   assert.deepEqual(heavy(), []);
   await fillPrompts(page, PROMPTS);
@@ -333,8 +322,8 @@ test('without WebGPU the page says so before it fetches anything, and runs on th
 });
 
 test('prompts are added, removed and compared by keyboard alone', async () => {
-  const { page, errors, close } = await freshPage(browser);
-  await page.goto(`${site.url}?device=cpu`);
+  const { page, errors, close } = await freshPage(dist.browser);
+  await page.goto(`${dist.url}?device=cpu`);
   await fillPrompts(page, ['a dog']);
   await page.locator('#prompt-list textarea').press('End');
   await page.keyboard.press('Enter');
@@ -353,8 +342,8 @@ test('prompts are added, removed and compared by keyboard alone', async () => {
 test('each bad input has its message, and the page works on', async () => {
   const head = await firstBytes(MODEL, 4_000_000);
   const host = await badServer(head);
-  const { page, errors, close } = await freshPage(browser);
-  await page.goto(`${site.url}?device=cpu`);
+  const { page, errors, close } = await freshPage(dist.browser);
+  await page.goto(`${dist.url}?device=cpu`);
   await page.locator('#model summary').first().click();
 
   /** @param {string} area @param {RegExp} message @param {() => Promise<void>} action */
@@ -407,8 +396,8 @@ test('each bad input has its message, and the page works on', async () => {
 });
 
 test('each fault of a GGUF file has its message, and a right one loads', async () => {
-  const { page, errors, close } = await freshPage(browser);
-  await page.goto(`${site.url}?device=cpu`);
+  const { page, errors, close } = await freshPage(dist.browser);
+  await page.goto(`${dist.url}?device=cpu`);
   await page.locator('#model summary').first().click();
   /** @param {string} name @param {Parameters<typeof ggufFile>[0]} [options] */
   const pick = (name, options) => page.locator('#model-files').setInputFiles({ name, mimeType: 'application/octet-stream', buffer: ggufFile(options) });
@@ -444,13 +433,13 @@ test('a hostile link is refused in words and reaches nothing', async () => {
     ['#v=1&__proto__=x&seed=-1', /unknown field "__proto__".*seed "-1"/],
     ['#v=1&p=a&model=https://evil.example/x.gguf&bogus=1', /unknown field "bogus"/],
   ])) {
-    const { page, errors, requests, close } = await freshPage(browser);
-    await page.goto(site.url + fragment);
+    const { page, errors, requests, close } = await freshPage(dist.browser);
+    await page.goto(dist.url + fragment);
     await page.locator('#link-problems', { hasText: message }).waitFor();
     await page.locator('#device-kind', { hasText: 'Running' }).waitFor();
     assert.match(await page.title(), /^gran-ted/);
     assert.equal(await page.locator('main img, main script').count(), 0);
-    assert.ok(requests.every((url) => url.startsWith(site.url)), requests.join('\n'));
+    assert.ok(requests.every((url) => url.startsWith(dist.url)), requests.join('\n'));
     assert.ok(await page.locator('#embed').isEnabled());
     assert.deepEqual(errors, []);
     await close();
@@ -458,11 +447,11 @@ test('a hostile link is refused in words and reaches nothing', async () => {
 });
 
 test('a panic in wasm shows its text, and the page goes on in a fresh worker with the same prompts', async () => {
-  const { page, requests, close } = await freshPage(browser);
+  const { page, requests, close } = await freshPage(dist.browser);
   // The module has no way to panic on demand: this stands in for one that does so while it opens, the first time.
   const panicking = 'export default async () => { globalThis.gran_ted_panic("panicked at src/x.rs:1: boom"); throw new WebAssembly.RuntimeError("unreachable"); };';
   await page.context().route('**/pkg/gran_ted.js', (route) => route.fulfill({ contentType: 'text/javascript', body: panicking }), { times: 1 });
-  await page.goto(`${site.url}?device=cpu`);
+  await page.goto(`${dist.url}?device=cpu`);
   await fillPrompts(page, PROMPTS);
   await page.locator('#embed').click();
   await page.locator('#panic-message', { hasText: 'panicked at src/x.rs:1: boom' }).waitFor();

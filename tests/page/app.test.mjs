@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeState } from '../../www/link/codec.js';
-import { CARD, DATASET, EMBEDDINGS, failure, REPORT, setUp } from '../support/app.mjs';
+import { CARD, DATASET, EMBEDDINGS, failure, REPORT, setUp, setUpOpened, tedFile } from '../support/app.mjs';
 
-const tedFile = () => new File(['{}'], 'ted.json');
 const hang = () => new Promise(() => {});
 
 test('the device is chosen and told before anything is opened or fetched', async () => {
@@ -224,9 +223,7 @@ test('addresses other than http(s) never reach the worker', async () => {
 });
 
 test('a subset of all types is sent as empty lists, a part by name, none is not sent', async () => {
-  const { app, state, calls } = setUp();
-  await app.start('', null);
-  await app.evaluation.openFile(tedFile());
+  const { app, state, calls } = await setUpOpened();
   assert.deepEqual(state.subset.question_types, ['OCR', 'Quantity']);
   assert.deepEqual(calls.at(-1)?.[1].subset, { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 });
   await app.evaluation.setSubset({ ...state.subset, question_types: ['OCR'], per_type: 1 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { pausedStudy } from '../../www/state/layers.js';
 import { advance } from '../../www/state/resume.js';
 import { decodeState } from '../../www/link/codec.js';
-import { CARD, DATASET, EMBEDDINGS, failure, setUp } from '../support/app.mjs';
+import { CARD, DATASET, EMBEDDINGS, failure, setUp, setUpOpened, tedFile } from '../support/app.mjs';
 
 /** @import { Kept, KeptPage } from '../../www/state/keep.js' */
 /** @import { EvaluateProgress, Settings } from '../../www/types/wasm' */
@@ -22,7 +22,6 @@ const UNFINISHED = /** @type {const} */ ({
 });
 const ADAPTER = { name: 'epoch_1.pt', sha256: 'cd', kind: 'attention', dimension: 4, rope: true, parameters: 9, layer_weights: [1, 2] };
 const PRODUCTS = { prompts: 3, num_hidden_layers: 2, products: Float32Array.from({ length: 36 }, (_, at) => (at % 7 === 0 ? 1 : 0.2)), tokens: [1, 1, 1], milliseconds: 1 };
-const tedFile = () => new File(['{}'], 'ted.json');
 
 /** A worker's run over nine texts, which keeps what it has done as the store of the browser would. */
 function longRun() {
@@ -47,16 +46,12 @@ function longRun() {
   };
 }
 
-/** @param {ReturnType<typeof setUp>} page */
-async function opened(page) {
-  await page.app.start('', null);
-  await page.app.evaluation.openFile(tedFile());
-}
-
-/** Run until `texts` are done. @param {ReturnType<typeof setUp>} page @param {number} texts @param {() => void} then */
-async function until({ state }, texts, then) {
+/** Begin a run, do `then` once so many texts are done, and wait for the end of the run. @param {ReturnType<typeof setUp>} page @param {number} texts @param {() => void} then */
+async function runUntil({ app, state }, texts, then) {
+  const running = app.evaluation.run();
   while ((state.run?.progress.texts ?? 0) < texts) await new Promise(setImmediate);
   then();
+  await running;
 }
 
 test('the model of an unfinished run keeps the hash that it should have', async () => {
@@ -66,9 +61,7 @@ test('the model of an unfinished run keeps the hash that it should have', async 
   const sha256 = 'ab'.repeat(32);
   await app.start(`#v=1&p=a&model=https://example.org/a.gguf&sha256=${sha256}`, null);
   await app.evaluation.openFile(tedFile());
-  const running = app.evaluation.run();
-  await until(page, 3, () => app.evaluation.pause());
-  await running;
+  await runUntil(page, 3, () => app.evaluation.pause());
   assert.equal(state.unfinished?.model.sha256, sha256);
   await app.model.loadDefault();
   await app.evaluation.resume();
@@ -82,12 +75,9 @@ const before = (kept, reloaded = true) => ({
 
 test('a paused run goes on where it was, and nothing is encoded twice', async () => {
   const run = longRun();
-  const page = setUp({ evaluate: run.evaluate });
+  const page = await setUpOpened({ evaluate: run.evaluate });
   const { app, state } = page;
-  await opened(page);
-  const running = app.evaluation.run();
-  await until(page, 3, () => app.evaluation.pause());
-  await running;
+  await runUntil(page, 3, () => app.evaluation.pause());
   assert.equal(state.outcome, null);
   assert.equal(state.run, null);
   assert.ok(state.partial);
@@ -103,12 +93,9 @@ test('a paused run goes on where it was, and nothing is encoded twice', async ()
 
 test('Resume takes the run\'s own subset and settings, whatever was chosen meanwhile', async () => {
   const run = longRun();
-  const page = setUp({ evaluate: run.evaluate });
+  const page = await setUpOpened({ evaluate: run.evaluate });
   const { app, state, calls } = page;
-  await opened(page);
-  const running = app.evaluation.run();
-  await until(page, 2, () => app.evaluation.pause());
-  await running;
+  await runUntil(page, 2, () => app.evaluation.pause());
   app.prompts.setSettings({ ...state.settings, feature: 'last' });
   await app.evaluation.setSubset({ ...state.subset, question_types: ['OCR'] });
   await app.evaluation.resume();
@@ -120,19 +107,14 @@ test('Resume takes the run\'s own subset and settings, whatever was chosen meanw
 
 test('Stop shows what is done and leaves nothing to resume; so does giving up a paused run', async () => {
   const run = longRun();
-  const page = setUp({ evaluate: run.evaluate });
+  const page = await setUpOpened({ evaluate: run.evaluate });
   const { app, state } = page;
-  await opened(page);
-  const running = app.evaluation.run();
-  await until(page, 2, () => app.stop());
-  await running;
+  await runUntil(page, 2, () => app.stop());
   assert.equal(state.outcome?.report.summary.complete, false);
   assert.equal(state.unfinished, null);
 
   app.prompts.setSettings({ ...state.settings, feature: 'last' });
-  const again = app.evaluation.run();
-  await until(page, 2, () => app.evaluation.pause());
-  await again;
+  await runUntil(page, 2, () => app.evaluation.pause());
   assert.equal(state.outcome?.settings.feature, 'norm_avg');
   app.evaluation.abandon();
   assert.equal(state.outcome?.settings.feature, 'last');
@@ -149,12 +131,13 @@ test('a batch that does not end in time ends with its worker; its counts stay, a
     },
   });
   const { app, state } = page;
-  await opened(page);
-  const running = app.evaluation.run();
-  await until(page, 4, () => {});
-  const start = performance.now();
-  app.stop();
-  await running;
+  await app.start('', null);
+  await app.evaluation.openFile(tedFile());
+  let start = 0;
+  await runUntil(page, 4, () => {
+    start = performance.now();
+    app.stop();
+  });
   const waited = performance.now() - start;
   assert.ok(waited > 950 && waited < 1300, `${waited} ms`);
   assert.match(state.errors.ted, /did not end in time.*finished texts are stored, and Resume goes on/);
@@ -177,10 +160,9 @@ test('a stopped run is waited for twice as long as a step took', async () => {
     },
   });
   const { app, state, workers } = page;
-  await opened(page);
-  const running = app.evaluation.run();
-  await until(page, 1, () => app.stop());
-  await running;
+  await app.start('', null);
+  await app.evaluation.openFile(tedFile());
+  await runUntil(page, 1, () => app.stop());
   assert.equal(state.outcome?.report.summary.complete, false);
   assert.equal(workers.length, 1);
 });
@@ -196,7 +178,8 @@ test('a run that a fault ends can be resumed after the restart', async () => {
     },
   });
   const { app, state } = page;
-  await opened(page);
+  await app.start('', null);
+  await app.evaluation.openFile(tedFile());
   await app.evaluation.run();
   assert.equal(state.panic, 'panicked at x');
   assert.equal(state.unfinished?.texts, 4);

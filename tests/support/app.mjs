@@ -15,6 +15,9 @@ export const failure = (name, message) => () => {
   throw Object.assign(new Error(message), { name });
 };
 
+/** A data set that a person picks. */
+export const tedFile = () => new File(['{}'], 'ted.json');
+
 /** An app, its workers in the order they were started, and the calls they got. @param {Record<string, Method>} [methods] */
 export function setUp(methods = {}) {
   /** @type {ReturnType<typeof fakeWorker>[]} */
@@ -46,4 +49,12 @@ export function setUp(methods = {}) {
   });
   const names = () => calls.map(([name]) => name);
   return { app, state: app.state, workers, calls, names };
+}
+
+/** An app with an open data set. @param {Parameters<typeof setUp>[0]} [methods] */
+export async function setUpOpened(methods) {
+  const page = setUp(methods);
+  await page.app.start('', null);
+  await page.app.evaluation.openFile(tedFile());
+  return page;
 }

@@ -1,4 +1,5 @@
 // The adapter: its file, what it is, the weights of layers in it, and the way to be rid of it.
+import { watch } from '../ui/watch.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatParameters, formatPercent } from '../figures/format.js';
 import { softmax } from '../figures/statistics.js';
@@ -26,19 +27,17 @@ export function adapterView(app) {
   });
   remove.addEventListener('click', () => app.layers.dropAdapter());
 
-  /** @type {AdapterCard | null} */
-  let shown = null;
+  const isNew = watch();
   return (/** @type {State} */ { adapter, task, errors }) => {
     const { card, missing } = adapter;
     file.disabled = remove.disabled = task !== null;
     facts.hidden = remove.hidden = card === null;
     weights.hidden = !card?.layer_weights;
-    if (card && card !== shown) {
+    if (isNew(card) && card) {
       facts.replaceChildren(...factList(card));
       weights.replaceChildren(...(card.layer_weights ? [bars(card.layer_weights)] : []));
       area.open = true;
     }
-    shown = card;
     showText(note, missing && !card ? `You had the adapter \`${missing}\`. The page cannot keep a picked file: pick it again to use it.` : adapter.note);
     showText(error, errors.adapter);
   };

@@ -1,4 +1,6 @@
 // The benchmark: the device's peak, each part's time and share, the model's speed by length; the figures as a file.
+import { watch } from '../ui/watch.js';
+import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
 import { saveJson, reportName } from '../ui/save.js';
 import { showProgress, loadStage } from '../ui/progress.js';
 import { byId, element, showText } from '../ui/dom.js';
@@ -31,8 +33,7 @@ export function benchView(app) {
   stop.addEventListener('click', () => app.stop());
   download.addEventListener('click', () => app.state.bench.report && save(app.state.bench.report));
 
-  /** @type {BenchReport | null} */
-  let shown = null;
+  const isNew = watch();
   return (/** @type {State} */ { bench, task, errors, model }) => {
     const { progress, report } = bench;
     if (document.activeElement !== seconds) seconds.value = String(bench.seconds);
@@ -44,8 +45,7 @@ export function benchView(app) {
     showProgress(bar, progress);
     showText(stage, progress ? stageText(progress) : loadStage(model) || 'Preparing…');
     result.hidden = download.hidden = report === null;
-    if (report && report !== shown) result.replaceChildren(...resultParts(report));
-    shown = report;
+    if (isNew(report) && report) result.replaceChildren(...resultParts(report));
   };
 }
 
@@ -74,22 +74,21 @@ function resultParts(report) {
   const notes = [complete ? '' : 'Stopped before the end.', ...skipped.map(({ name, tokens, reason }) => `Left out: ${name} on ${plural(tokens, 'token')}, which ${reason}.`)].filter(Boolean);
   return [
     element('dl', { className: 'facts' }, ...facts),
-    ...(models.length ? [table('The model by length of the text', MODELS, [element('tbody', {}, ...models.map(modelLine))])] : []),
-    ...(rows.length ? [table('Each part of a pass through the model', PARTS, groups.map((tokens) => partLines(tokens, rows.filter((row) => row.tokens === tokens))))] : []),
+    ...(models.length ? [figures('The model by length of the text', MODELS, [tbody(models.map(modelLine))])] : []),
+    ...(rows.length ? [figures('Each part of a pass through the model', PARTS, groups.map((tokens) => partLines(tokens, rows.filter((row) => row.tokens === tokens))))] : []),
     ...notes.map((text) => element('p', { className: 'note' }, text)),
   ];
 }
 
 /** @param {string} caption @param {string[]} columns @param {HTMLElement[]} bodies */
-function table(caption, columns, bodies) {
-  const head = columns.map((text, at) => element('th', { scope: 'col', className: at ? 'number' : '' }, text));
-  return element('div', { className: 'scroll', tabIndex: 0 }, element('table', { className: 'bench' }, element('caption', {}, caption), element('thead', {}, element('tr', {}, ...head)), ...bodies));
+function figures(caption, columns, bodies) {
+  return scrolling(table('bench', numbersFrom(columns, 1), bodies, caption));
 }
 
 /** @param {number} tokens @param {BenchRow[]} rows */
 function partLines(tokens, rows) {
   const title = element('tr', {}, element('th', { scope: 'rowgroup', colSpan: PARTS.length }, plural(tokens, 'token')));
-  return element('tbody', {}, title, ...rows.map(({ name, kernel, shape, calls, milliseconds, gflops, gb_per_second, percent_of_peak, bound, share }) => {
+  return tbody([title, ...rows.map(({ name, kernel, shape, calls, milliseconds, gflops, gb_per_second, percent_of_peak, bound, share }) => {
     const { median, min, max, samples, runs, clock } = milliseconds;
     const spread = samples > 1 ? ` (${figure(min)} to ${figure(max)})` : '';
     return line(element('span', { title: [kernel, shape].filter(Boolean).join(' ') }, name), [
@@ -101,7 +100,7 @@ function partLines(tokens, rows) {
       percent_of_peak === null ? '' : element('span', { title: `of the ${bound === 'compute' ? 'multiply-add' : 'copy'} peak` }, formatPercent(percent_of_peak / 100)),
       share === null ? '' : formatPercent(share),
     ]);
-  }));
+  })]);
 }
 
 /** @param {BenchRow} row */

@@ -1,4 +1,6 @@
 // The catalogue of public encoders: what each takes, a button that loads it, and one that copies a link to it.
+import { watch } from '../ui/watch.js';
+import { table, tbody } from '../ui/table.js';
 import { encoderSource } from '../sources/catalogue.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatBytes } from '../figures/format.js';
@@ -16,7 +18,7 @@ import { shortage } from './stored.js';
 export function catalogueView(app) {
   const panel = byId('catalogue', HTMLDetailsElement);
   const error = byId('catalogue-error', HTMLParagraphElement);
-  const table = byId('catalogue-table', HTMLElement);
+  const area = byId('catalogue-table', HTMLElement);
   const status = byId('catalogue-status', HTMLSpanElement);
   const source = byId('catalogue-source', HTMLParagraphElement);
   panel.addEventListener('toggle', () => panel.open && app.library.openCatalogue());
@@ -27,16 +29,13 @@ export function catalogueView(app) {
     await navigator.clipboard.writeText(link).then(() => showText(status, `The link to ${encoder.name} is copied.`), () => showText(status, link));
   };
 
-  /** @type {unknown[]} */
-  let shown = [];
+  const isNew = watch();
   return (/** @type {State} */ { catalogue, stored, task, errors }) => {
     showText(error, errors.catalogue);
     const room = roomOf(stored);
     showText(source, catalogue ? `${catalogue.source}${room === null ? '' : ` Downloads are kept in this browser, which has room for ${formatBytes(room)}: what does not fit is streamed and not stored.`}` : '');
-    const now = [catalogue, stored.models, room];
-    if (catalogue && now.some((value, at) => value !== shown[at])) table.replaceChildren(tableOf(app, catalogue, stored, copy));
-    shown = now;
-    for (const button of table.querySelectorAll('button')) button.disabled = task !== null && button.dataset.action === 'load';
+    if (isNew(catalogue, stored.models, room) && catalogue) area.replaceChildren(tableOf(app, catalogue, stored, copy));
+    for (const button of area.querySelectorAll('button')) button.disabled = task !== null && button.dataset.action === 'load';
   };
 }
 
@@ -54,7 +53,6 @@ function isStored({ files }, models) {
 
 /** @param {App} app @param {Catalogue} catalogue @param {Stored} stored @param {(encoder: Encoder) => void} copy */
 function tableOf(app, { encoders }, stored, copy) {
-  const head = ['Encoder', 'Download', 'Device memory', ''].map((text) => element('th', { scope: 'col', className: text === 'Device memory' ? 'aside' : '' }, text));
   const rows = encoders.map((encoder) => {
     const { name, quantization, repository, revision, note, ran, bytes, device_bytes } = encoder;
     const button = (/** @type {string} */ label, /** @type {() => void} */ click, /** @type {string} */ action) => {
@@ -74,5 +72,5 @@ function tableOf(app, { encoders }, stored, copy) {
         button('Copy link', () => copy(encoder), 'copy')),
     );
   });
-  return element('table', { className: 'reports' }, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...rows));
+  return table('reports', ['Encoder', 'Download', { text: 'Device memory', className: 'aside' }, ''], [tbody(rows)]);
 }

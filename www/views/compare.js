@@ -1,4 +1,6 @@
 // Two reports, item by item: which there are, both accuracies by type, McNemar's test, and the items that changed.
+import { watch } from '../ui/watch.js';
+import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatInterval, formatP, formatPercent, plural } from '../figures/format.js';
 import { chart } from '../ui/plot.js';
@@ -17,7 +19,7 @@ export function compareView(app) {
   const files = byId('compare-files', HTMLInputElement);
   const keep = byId('compare-keep', HTMLButtonElement);
   const error = byId('compare-error', HTMLParagraphElement);
-  const table = byId('compare-reports', HTMLElement);
+  const list = byId('compare-reports', HTMLElement);
   const fields = byId('compare-fields', HTMLElement);
   const first = byId('compare-first', HTMLSelectElement);
   const second = byId('compare-second', HTMLSelectElement);
@@ -32,10 +34,8 @@ export function compareView(app) {
   for (const select of [first, second]) select.addEventListener('change', () => reports.setPair({ first: first.value, second: second.value }));
   run.addEventListener('click', () => reports.compareReports());
 
-  /** @type {unknown[]} */
-  let listed = [];
-  /** @type {State['compared']} */
-  let shown = null;
+  const isOtherList = watch();
+  const isNew = watch();
   return (/** @type {State} */ state) => {
     const { task, pair, compared, imported, outcome } = state;
     const reports = reportsOf(state);
@@ -43,29 +43,24 @@ export function compareView(app) {
     keep.hidden = reports[0]?.id !== RUN || imported.some(({ report }) => report === outcome?.report);
     showText(error, state.errors.compare);
 
-    const now = [imported, outcome?.report];
-    if (now.some((value, at) => value !== listed[at])) {
-      table.replaceChildren(...(reports.length ? [reportTable(app, reports)] : []));
+    if (isOtherList(imported, outcome?.report)) {
+      list.replaceChildren(...(reports.length ? [reportTable(app, reports)] : []));
       for (const select of [first, second]) select.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
     }
-    listed = now;
     fields.hidden = run.hidden = reports.length < 2;
     const chosen = pairOf(pair, reports);
     first.value = chosen.first;
     second.value = chosen.second;
 
     result.hidden = compared === null;
-    if (compared && compared !== shown) result.replaceChildren(...comparison(app, compared));
-    shown = compared;
+    if (isNew(compared) && compared) result.replaceChildren(...comparison(app, compared));
   };
 }
 
 /** @param {App} app @param {NamedReport[]} reports */
 function reportTable(app, reports) {
-  const head = ['Report', 'Model', 'Settings', 'Right', 'Accuracy, 95 % interval', ''];
-  return element('div', { className: 'scroll', tabIndex: 0 }, element('table', { className: 'reports' },
-    element('thead', {}, element('tr', {}, ...head.map((text) => element('th', { scope: 'col', ...(text ? {} : { ariaLabel: 'Save, remove' }) }, text)))),
-    element('tbody', {}, ...reports.map((named) => {
+  const columns = ['Report', 'Model', 'Settings', 'Right', 'Accuracy, 95 % interval', { text: '', ariaLabel: 'Save, remove' }];
+  return scrolling(table('reports', columns, [tbody(reports.map((named) => {
       const { report, id, name } = named;
       const { overall } = report.summary.accuracy_statistics;
       const settings = [origin(report, 'feature'), origin(report, 'pooling')].filter(Boolean).join(' + ');
@@ -81,7 +76,7 @@ function reportTable(app, reports) {
         element('td', { className: 'number' }, `${formatCount(overall.correct)} / ${formatCount(overall.total)}`),
         element('td', { className: 'number' }, `${formatPercent(overall.accuracy)} ${formatInterval(overall.interval)}`),
         element('td', { className: 'saves' }, ...saves, ...(id === RUN ? [] : [remove])));
-    }))));
+    }))]));
 }
 
 /** @param {App} app @param {NonNullable<State['compared']>} compared */
@@ -157,10 +152,9 @@ function groupTable(groups) {
     element('td', { className: 'number' }, formatCount(group.total)),
     accuracy(group.first), accuracy(group.second),
     ...[formatCount(group.first_only), formatCount(group.second_only), formatP(group.p)].map((text) => element('td', { className: 'number' }, text)));
-  const bodies = /** @type {const} */ (['all', 'caption_type', 'question_type']).map((kind) => element('tbody', {}, ...groups.filter(({ group }) => group === kind).map(row)));
+  const bodies = /** @type {const} */ (['all', 'caption_type', 'question_type']).map((kind) => tbody(groups.filter(({ group }) => group === kind).map(row)));
   const head = ['Type', 'Items', 'First', 'Second', 'First alone', 'Second alone', 'p'];
-  return element('div', { className: 'scroll', tabIndex: 0 }, element('table', { className: 'groups' },
-    element('thead', {}, element('tr', {}, ...head.map((text, at) => element('th', { scope: 'col', className: at ? 'number' : '' }, text)))), ...bodies));
+  return scrolling(table('groups', numbersFrom(head, 1), bodies));
 }
 
 /** @param {App} app @param {Comparison} comparison @param {string[]} from both reports' ids @returns {HTMLElement[]} */

@@ -1,4 +1,6 @@
 // The items of a report, one by one: filtered, sorted, a page at a time; and the one that a link or a comparison opened.
+import { watch } from '../ui/watch.js';
+import { scrolling, table, tbody } from '../ui/table.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, plural } from '../figures/format.js';
 import { countOutcomes, isSameItem, itemName, margin, optionIndex, outcomeOf, PAGE_SIZE, reportsOf, resultsOf, selectItems } from '../state/reports.js';
@@ -30,13 +32,7 @@ export function itemsView(app) {
     for (const item of closed.length ? closed : list.querySelectorAll('details')) item.open = closed.length > 0;
   });
 
-  /** What was shown last: the parts that a view is made of. @type {Record<string, unknown[]>} */
-  const shown = {};
-  const changed = (/** @type {string} */ part, /** @type {unknown[]} */ ...parts) => {
-    const same = shown[part]?.length === parts.length && parts.every((value, at) => value === shown[part][at]);
-    shown[part] = parts;
-    return !same;
-  };
+  const [isOtherItem, isOtherCall, isFiltered, isTurned] = [watch(), watch(), watch(), watch()];
   /** @type {ItemResult[]} */
   let selected = [];
 
@@ -48,23 +44,23 @@ export function itemsView(app) {
     showText(error, state.errors.items);
 
     const unknown = item?.item === null;
-    if (changed('item', item, imported, outcome, ...(unknown ? [dataset, datasetSource, task !== null] : []))) {
+    if (isOtherItem(item, imported, outcome, ...(unknown ? [dataset, datasetSource, task !== null] : []))) {
       opened.hidden = item === null;
       const focused = opened.contains(document.activeElement);
       opened.replaceChildren(...(item ? openedItem(app, state, reports) : []));
       if (focused) opened.querySelector('h3')?.focus({ preventScroll: true });
     }
-    if (changed('called', item?.from) && item?.called) reveal(opened);
+    if (isOtherCall(item?.from) && item?.called) reveal(opened);
 
     area.hidden = !named;
     if (!named) return;
     const { results } = named.report;
     showFilters(state, reports, named);
-    const filtered = changed('filters', results, browse.caption_type, browse.question_type, browse.outcome, browse.sort);
+    const filtered = isFiltered(results, browse.caption_type, browse.question_type, browse.outcome, browse.sort);
     if (filtered) selected = selectItems(results, browse);
     const pages = Math.max(1, Math.ceil(selected.length / PAGE_SIZE));
     const page = Math.min(browse.page, pages - 1);
-    const turned = changed('page', page, named.id);
+    const turned = isTurned(page, named.id);
     if (filtered || turned) {
       const from = page * PAGE_SIZE;
       const rows = selected.slice(from, from + PAGE_SIZE);
@@ -89,16 +85,12 @@ function filtersView(app) {
   report.addEventListener('change', () => app.reports.browse({ report: report.value, caption_type: '', question_type: '' }));
   for (const [key, select] of Object.entries(selects)) select.addEventListener('change', () => app.reports.browse(/** @type {Partial<Browse>} */ ({ [key]: select.value })));
 
-  /** @type {NamedReport['report'] | null} */
-  let shown = null;
-  let names = '';
+  const [isOtherList, isNew] = [watch(), watch()];
   return (/** @type {State} */ { browse }, /** @type {NamedReport[]} */ reports, /** @type {NamedReport} */ named) => {
-    const now = JSON.stringify(reports.map(({ id, name }) => [id, name]));
-    if (now !== names) report.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
-    names = now;
+    if (isOtherList(...reports.flatMap(({ id, name }) => [id, name]))) report.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
     /** @type {HTMLLabelElement} */ (report.parentElement).hidden = reports.length < 2;
     report.value = named.id;
-    if (named.report !== shown) {
+    if (isNew(named.report)) {
       const { caption_type_accuracy, question_type_accuracy } = named.report.summary.accuracy_statistics;
       const types = (/** @type {Record<string, { total: number }>} */ of) =>
         [new Option('all', ''), ...Object.entries(of).map(([type, { total }]) => new Option(`${type} (${formatCount(total)})`, type))];
@@ -108,7 +100,6 @@ function filtersView(app) {
       selects.outcome.replaceChildren(new Option('all', ''), ...Object.entries(BADGES).map(([key, name]) =>
         new Option(`${name.toLowerCase()} (${formatCount(counts[/** @type {keyof typeof BADGES} */ (key)])})`, key)));
     }
-    shown = named.report;
     for (const [key, select] of Object.entries(selects)) select.value = browse[/** @type {keyof typeof selects} */ (key)];
   };
 }
@@ -178,7 +169,7 @@ function body(app, item, result, named, lacking = '') {
   return [
     ...(item.question ? [element('p', {}, element('strong', {}, item.question))] : []),
     ...(item.caption ? [element('p', { className: 'item-caption' }, item.caption)] : [noCaption(app, item, named, lacking)]),
-    element('div', { className: 'scroll', tabIndex: 0 }, statements(item, result)),
+    scrolling(statements(item, result)),
     ...(result ? [] : [element('p', { className: 'note' }, 'Not scored yet: run the data set above.')]),
     element('p', { className: 'actions' }, copy, status),
   ];
@@ -200,11 +191,9 @@ function statements(item, result) {
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
   const start = low - (high - low) / 4; // so that the lowest has a bar too
   const head = result
-    ? [element('th', { scope: 'col', className: 'number' }, 'Score'), element('th', { scope: 'col', ariaLabel: 'Bar' }, element('span', { className: 'note' }, `bars from ${start.toFixed(3)}`))]
+    ? [{ text: 'Score', className: 'number' }, { text: element('span', { className: 'note' }, `bars from ${start.toFixed(3)}`), ariaLabel: 'Bar' }]
     : [];
-  return element('table', { className: 'statements' },
-    element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, 'Statement'), ...head)),
-    element('tbody', {}, ...item.statements.map((statement, at) => {
+  return table('statements', ['Statement', ...head], [tbody(item.statements.map((statement, at) => {
       const marks = [at === right ? 'true' : '', at === picked ? 'picked' : ''].filter(Boolean);
       const tr = element('tr', { className: marks.map((mark) => `is-${mark}`).join(' ') },
         element('th', { scope: 'row' }, statement, ...marks.map((mark) => element('span', { className: `mark ${mark}` }, mark))));
@@ -213,7 +202,7 @@ function statements(item, result) {
       bar.style.setProperty('--accuracy', `${high > start ? (100 * (scores[at] - start)) / (high - start) : 100}%`);
       tr.append(element('td', { className: 'number' }, scores[at].toFixed(4)), element('td', {}, bar));
       return tr;
-    })));
+    }))]);
 }
 
 /** @param {ItemResult} result */

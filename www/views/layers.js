@@ -1,4 +1,6 @@
 // The layer study: accuracy by layer with intervals, the mixes as lines across, the weights of the mix below; the same as a table.
+import { watch } from '../ui/watch.js';
+import { scrolling, table, tbody } from '../ui/table.js';
 import { saveJson, reportName } from '../ui/save.js';
 import { showProgress, timeLeft, loadStage } from '../ui/progress.js';
 import { byId, element, showText } from '../ui/dom.js';
@@ -29,10 +31,9 @@ export function layersView(app) {
   const result = byId('layers-result', HTMLElement);
   const download = byId('layers-download', HTMLButtonElement);
   const headline = element('p');
-  const rows = element('tbody');
-  const details = element('details', {}, element('summary', {}, 'As a table'),
-    element('div', { className: 'scroll', tabIndex: 0 }, element('table', { className: 'study' },
-      element('thead', {}, element('tr', {}, ...['Layers', 'Right', 'Accuracy', '95 % interval', 'Ties', 'Share'].map((text) => element('th', { scope: 'col' }, text)))), rows)));
+  const rows = tbody([]);
+  const columns = ['Layers', 'Right', 'Accuracy', '95 % interval', 'Ties', 'Share'];
+  const details = element('details', {}, element('summary', {}, 'As a table'), scrolling(table('study', columns, [rows])));
   const label = 'Accuracy by layer with 95 % intervals, the mixes as lines across';
   const accuracies = chart(label, (Plot, width) => accuracyPlot(Plot, width, app.state));
   const shares = chart('Share of each layer in the weighted mix', (Plot, width) => sharePlot(Plot, width, app.state));
@@ -43,8 +44,7 @@ export function layersView(app) {
   stop.addEventListener('click', () => app.stop());
   download.addEventListener('click', () => app.state.study && save(app.state.study));
 
-  /** @type {unknown[]} */
-  let shown = [];
+  const [isNew, isOtherStudy] = [watch(), watch()];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let drawing;
   return (/** @type {State} */ state) => {
@@ -61,10 +61,8 @@ export function layersView(app) {
     showText(stage, studyRun ? stageText(studyRun) : loadStage(state.model) || 'Preparing…');
 
     result.hidden = download.hidden = study === null;
-    const now = [study, weightsOf(state), settings.feature];
-    if (!study || now.every((value, at) => value === shown[at])) return;
-    const fresh = study.result !== /** @type {Study | null} */ (shown[0])?.result;
-    shown = now;
+    if (!study || !isNew(study, weightsOf(state), settings.feature)) return;
+    const fresh = isOtherStudy(study.result);
     headline.replaceChildren(...headlineParts(study));
     const mix = mixOf(state);
     showText(sharesTitle, mix ? `Share of each layer in the mix, after softmax${mix.live ? ' (the weights chosen now)' : ''}` : '');

@@ -1,5 +1,7 @@
 // The published figures as a table and a dot plot with intervals, the reports of this page among them, and what TED-6K
 // has to do with pictures: its accuracy against downstream scores.
+import { watch } from '../ui/watch.js';
+import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatInterval } from '../figures/format.js';
 import { COLUMNS, differences, downstream, PUBLISHED_ITEMS, readFigures } from '../figures/published.js';
@@ -25,7 +27,7 @@ export function leaderboardView(app) {
   const column = byId('leaderboard-column', HTMLSelectElement);
   const meaning = byId('leaderboard-meaning', HTMLElement);
   const plot = byId('leaderboard-chart', HTMLElement);
-  const table = byId('leaderboard-table', HTMLElement);
+  const area = byId('leaderboard-table', HTMLElement);
   const source = byId('leaderboard-source', HTMLParagraphElement);
   const scatters = byId('leaderboard-downstream', HTMLElement);
 
@@ -41,24 +43,22 @@ export function leaderboardView(app) {
   /** @type {Entry[]} */
   let entries = [];
   const dots = chart('Published accuracies on TED-6K and the reports of this page, with 95 % intervals', (Plot, width) => dotPlot(Plot, width, entries, app.state.board.column));
-  /** @type {unknown[]} */
-  let shown = [];
+  const isNew = watch();
+  let first = true;
   return (/** @type {State} */ state) => {
     const { board, imported, outcome } = state;
     const { figures } = board;
     showText(error, state.errors.leaderboard);
     column.value = board.column;
-    const now = [board, imported, outcome?.report];
-    if (!figures || now.every((value, at) => value === shown[at])) return;
-    const first = shown.length === 0;
-    shown = now;
+    if (!figures || !isNew(board, imported, outcome?.report)) return;
 
     entries = entriesOf(figures, reportsOf(state), board.column);
     showText(meaning, `${HEADS[board.column]}: ${figures.columns[board.column]}${board.column === 'mean_pool' ? '; of which layers, our source does not say' : ''}.`);
     const focused = document.activeElement?.closest('#leaderboard-table [data-key]')?.getAttribute('data-key');
-    table.replaceChildren(boardTable(app, state, entries));
-    if (focused) table.querySelector(`[data-key="${focused}"]`)?.querySelector('button')?.focus();
+    area.replaceChildren(boardTable(app, state, entries));
+    if (focused) area.querySelector(`[data-key="${focused}"]`)?.querySelector('button')?.focus();
     if (!first) return void dots.draw();
+    first = false;
     plot.append(dots.node);
     showText(source, `Published: ${figures.source}. Unit: ${figures.unit}. Their intervals are Wilson's over ${PUBLISHED_ITEMS.toLocaleString('en-US')} items. TED-6K itself is not on this page: open your copy above to measure on it.`);
     scatters.replaceChildren(...downstreamParts(figures));
@@ -98,9 +98,8 @@ function boardTable(app, { board }, entries) {
     if (name !== 'model') th.classList.toggle('aside', name !== column);
     return th;
   };
-  return element('table', { className: 'board' },
-    element('thead', {}, element('tr', {}, head('model', 'Model'), head('kind', 'Kind'), ...COLUMNS.map((name) => head(name, HEADS[name])))),
-    element('tbody', {}, ...sorted.map((entry) => boardRow(entry, column))));
+  const columns = [head('model', 'Model'), head('kind', 'Kind'), ...COLUMNS.map((name) => head(name, HEADS[name]))];
+  return table('board', columns, [tbody(sorted.map((entry) => boardRow(entry, column)))]);
 }
 
 /** @param {Entry} entry @param {Column} column */
@@ -163,16 +162,16 @@ function downstreamParts(figures) {
     const pairs = /** @type {[number, number][]} */ (shown.filter((point) => point.task === task).map(({ ted, score }) => [ted, score]));
     return element('li', {}, `${task}: r = ${pearson_r[task]} as printed; r = ${pearson(pairs).toFixed(4)} over the ${pairs.length} pairs shown here.`);
   });
-  const table = element('table', {},
-    element('thead', {}, element('tr', {}, ...['Model', 'Layers', 'Task', 'TED-6K', metric].map((text, at) => element('th', { scope: 'col', className: at > 2 ? 'number' : '' }, text)))),
-    element('tbody', {}, ...points.map(({ model, layers, task, ted, score }) => element('tr', {}, element('th', { scope: 'row' }, model), element('td', {}, layers), element('td', {}, task),
-      element('td', { className: 'number' }, ted === null ? 'not published' : ted.toFixed(2)), element('td', { className: 'number' }, score.toFixed(2))))));
+  const rows = points.map(({ model, layers, task, ted, score }) =>
+    element('tr', {}, element('th', { scope: 'row' }, model), element('td', {}, layers), element('td', {}, task),
+      element('td', { className: 'number' }, ted === null ? 'not published' : ted.toFixed(2)), element('td', { className: 'number' }, score.toFixed(2))));
+  const pairTable = table('', numbersFrom(['Model', 'Layers', 'Task', 'TED-6K', metric], 3), [tbody(rows)]);
   return [
     element('div', { className: 'charts' }, ...tasks.map((task) => chart(`${metric} of ${task} models against TED-6K accuracy of their text encoders`, (Plot, width) =>
       scatter(Plot, width, shown.filter((point) => point.task === task), `${metric}, ${task}`)).node)),
     element('ul', { className: 'note' }, ...correlations),
     element('p', { className: 'note' }, `A handful of encoders, chosen by the authors; the r of so few points is uncertain. Note in our data file on the paper's r: ${pearson_r.note}.`),
-    element('details', {}, element('summary', {}, 'The pairs as a table'), element('div', { className: 'scroll', tabIndex: 0 }, table)),
+    element('details', {}, element('summary', {}, 'The pairs as a table'), scrolling(pairTable)),
   ];
 }
 

@@ -1,4 +1,5 @@
 // The similarity matrix as a table with colours: cosines of the prompts' embeddings, tokens of each prompt.
+import { scrolling, table, tbody } from '../ui/table.js';
 import { element } from '../ui/dom.js';
 import { formatCount, formatDuration, formatSpeed, plural } from '../figures/format.js';
 import { extremes, position, scaleOf } from '../figures/heat.js';
@@ -21,25 +22,18 @@ export function matrix({ texts, settings, embeddings, model, mixed }) {
   const { least, most } = extremes(similarity, texts.length);
   const scale = scaleOf(least, most);
   const pair = (/** @type {typeof most} */ { first, second, value }) => `${first + 1} and ${second + 1} (${value.toFixed(scale.digits)})`;
-  const table = element('table', { className: 'heat' },
-    element('caption', {}, 'Cosine similarity'),
-    element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, element('span', {}, 'Prompt')), ...texts.map((_, at) => header(String(at + 1), 'col')), header('Tokens', 'col'))),
-    element('tbody', {}, ...texts.map((text, row) => element('tr', {},
-      element('th', { scope: 'row', title: text }, element('b', {}, String(row + 1)), element('span', {}, ` ${text}`)),
-      ...texts.map((_, column) => cell(similarity[row * texts.length + column], scale, row === column)),
-      element('td', { className: 'number' }, formatCount(tokens[row]), ...(truncated[row] ? [element('small', {}, ' truncated')] : [])),
-    ))));
+  const columns = [{ text: element('span', {}, 'Prompt') }, ...texts.map((_, at) => String(at + 1)), 'Tokens'];
+  const rows = texts.map((text, row) => element('tr', {},
+    element('th', { scope: 'row', title: text }, element('b', {}, String(row + 1)), element('span', {}, ` ${text}`)),
+    ...texts.map((_, column) => cell(similarity[row * texts.length + column], scale, row === column)),
+    element('td', { className: 'number' }, formatCount(tokens[row]), ...(truncated[row] ? [element('small', {}, ' truncated')] : [])),
+  ));
   return [
     element('p', {}, `Most alike: ${pair(most)}. `, ...(texts.length > 2 ? [`Least alike: ${pair(least)}.`] : [])),
-    element('div', { className: 'scroll', tabIndex: 0 }, table),
+    scrolling(table('heat', columns, [tbody(rows)], 'Cosine similarity')),
     ...(least.value < most.value ? [legend(scale)] : []),
     figures,
   ];
-}
-
-/** @param {string} text @param {string} scope */
-function header(text, scope) {
-  return element('th', { scope }, text);
 }
 
 /** @param {number} value @param {Scale} scale @param {boolean} diagonal */

@@ -1,4 +1,5 @@
 // Model card: load with progress in bytes, the facts of the loaded model, and other sources.
+import { watch } from '../ui/watch.js';
 import { fact } from '../ui/facts.js';
 import { loadStage, showProgress } from '../ui/progress.js';
 import { byId, showText } from '../ui/dom.js';
@@ -41,10 +42,7 @@ export function modelView(app) {
   });
 
   const showOptions = optionsView(app);
-  /** @type {ModelCard | null} */
-  let shown = null;
-  /** @type {ModelPlan | null} */
-  let planned = null;
+  const [isOtherCard, isOtherPlan] = [watch(), watch()];
   return (/** @type {State} */ { model, task, errors }) => {
     const { source, card, progress } = model;
     showText(name, card?.name ?? source.name);
@@ -62,15 +60,13 @@ export function modelView(app) {
     showText(stage, loadStage(model));
     showText(download, model.download ? (model.loading ? downloadText(model.download) : planText(model.download)) : '');
     plan.hidden = !model.plan || card !== null;
-    if (model.plan && model.plan !== planned) plan.replaceChildren(...planFacts(model.plan));
-    planned = model.plan;
+    if (isOtherPlan(model.plan) && model.plan) plan.replaceChildren(...planFacts(model.plan));
     showText(storage, model.note);
     showOptions(model.options, task !== null);
 
     showText(error, errors.model);
     facts.hidden = card === null;
-    if (card && card !== shown) facts.replaceChildren(...factList(card, model));
-    shown = card;
+    if (isOtherCard(card) && card) facts.replaceChildren(...factList(card, model));
   };
 }
 

@@ -1,4 +1,5 @@
 // Prompts: examples, the list that is edited by keyboard alone if need be, settings, and the matrix of the last comparison.
+import { watch } from '../ui/watch.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { EXAMPLES } from '../sources/examples.js';
 import { formatBytes } from '../figures/format.js';
@@ -8,7 +9,7 @@ import { matrix } from './matrix.js';
 import { loadStage } from '../ui/progress.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { PromptComparison, State } from '../state/state.js' */
+/** @import { State } from '../state/state.js' */
 
 /** @param {App} app */
 export function promptsView(app) {
@@ -61,8 +62,7 @@ export function promptsView(app) {
     return item;
   };
 
-  /** @type {PromptComparison | null} */
-  let shown = null;
+  const isNew = watch();
   return (/** @type {State} */ state) => {
     const { prompts, task, model, comparison } = state;
     showText(hint, state.hint);
@@ -78,12 +78,11 @@ export function promptsView(app) {
     showText(note, model.card ? '' : loadStage(model) || beforehand(model.source.bytes));
     showText(error, state.errors.prompts);
     result.hidden = comparison === null;
-    if (comparison && comparison !== shown) {
+    if (isNew(comparison) && comparison) {
       const left = result.querySelector('.scroll')?.scrollLeft ?? 0;
       result.replaceChildren(...matrix(comparison));
       result.querySelector('.scroll')?.scrollTo({ left });
     }
-    shown = comparison;
   };
 }
 

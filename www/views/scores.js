@@ -1,4 +1,5 @@
 // The result of a TED-6K run: accuracy by type with its interval, beside chance and, muted, what is published.
+import { scrolling, table, tbody } from '../ui/table.js';
 import { element } from '../ui/dom.js';
 import { formatCount, formatInterval, formatPercent, plural } from '../figures/format.js';
 import { differences, PUBLISHED_ITEMS } from '../figures/published.js';
@@ -23,12 +24,12 @@ export function scores({ report, settings, file, model, sample }, figures) {
     `, ${formatPercent(overall.accuracy)} ${formatInterval(overall.interval)}, by ${model}, ${settings.feature} + ${settings.pooling}, on ${file}`,
     complete ? '.' : '. Stopped before the end: these are the items done.');
   const columns = ['Type', 'Right', 'Accuracy, 95 % interval', '', 'Chance', 'Published, adapter'];
-  const table = element('table', { className: 'scores' },
-    element('thead', {}, element('tr', {}, ...columns.map((text) => element('th', { scope: 'col' }, text)))),
-    element('tbody', {}, row('All', overall, published.All)),
-    element('tbody', { className: 'published' }, ...meanPooled(figures)),
-    element('tbody', {}, ...rows(statistics.caption_type_accuracy)),
-    element('tbody', {}, ...rows(statistics.question_type_accuracy)));
+  const bodies = [
+    tbody([row('All', overall, published.All)]),
+    tbody(meanPooled(figures), 'published'),
+    tbody(rows(statistics.caption_type_accuracy)),
+    tbody(rows(statistics.question_type_accuracy)),
+  ];
   const [id, definition] = [origin(report, 'subset', 'id'), origin(report, 'subset', 'definition')];
   const reasons = differences({ report, sample }, 'mean_pool');
   const notes = [
@@ -41,7 +42,7 @@ export function scores({ report, settings, file, model, sample }, figures) {
     `Published, in gray: mean pooling without an adapter on all ${formatCount(PUBLISHED_ITEMS)} items (arXiv 2512.15560v2, Table 7); by type only with a trained adapter, ${BY_TYPE}, norm_avg (Table 2).`,
     reasons.length ? `Not comparable with this run: ${reasons.join(', ')}.` : 'The mean-pooled totals are comparable with this run.',
   ] : [];
-  return [headline, element('div', { className: 'scroll', tabIndex: 0 }, table), ...[notes, source].map((words) => element('p', { className: 'note' }, words.filter(Boolean).join(' ')))];
+  return [headline, scrolling(table('scores', columns, bodies)), ...[notes, source].map((words) => element('p', { className: 'note' }, words.filter(Boolean).join(' ')))];
 }
 
 /** Fractions by question type, and `All`. @param {Leaderboard | null} figures @returns {Record<string, number>} */

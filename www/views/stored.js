@@ -1,4 +1,6 @@
 // The models in this browser's storage: what is there of each, and what can be done with it. Also while nothing is loaded.
+import { watch } from '../ui/watch.js';
+import { table, tbody } from '../ui/table.js';
 import { saveBlob } from '../ui/save.js';
 import { showProgress } from '../ui/progress.js';
 import { byId, element, showText } from '../ui/dom.js';
@@ -18,7 +20,7 @@ export function storedView(app) {
   const panel = byId('stored', HTMLDetailsElement);
   const count = byId('stored-count', HTMLSpanElement);
   const error = byId('stored-error', HTMLParagraphElement);
-  const table = byId('stored-table', HTMLElement);
+  const area = byId('stored-table', HTMLElement);
   const progressArea = byId('stored-progress', HTMLElement);
   const bar = byId('stored-bar', HTMLProgressElement);
   const stage = byId('stored-stage', HTMLSpanElement);
@@ -27,20 +29,17 @@ export function storedView(app) {
   byId('stored-cancel', HTMLButtonElement).addEventListener('click', () => app.stop());
   panel.addEventListener('toggle', () => panel.open && app.library.refresh());
 
-  /** @type {unknown[]} */
-  let shown = [];
+  const isNew = watch();
   return (/** @type {State} */ { stored, task, errors }) => {
     const { models, checking } = stored;
     showText(count, models.length ? `(${setsOf(models).length}, ${formatBytes(models.reduce((sum, model) => sum + model.stored, 0))})` : '');
     showText(error, errors.stored);
-    table.hidden = models.length === 0;
-    const now = [models, roomOf(stored), task !== null, Object.values(stored.verdicts).join()];
-    if (now.some((value, at) => value !== shown[at])) {
+    area.hidden = models.length === 0;
+    if (isNew(models, roomOf(stored), task !== null, Object.values(stored.verdicts).join())) {
       const focused = /** @type {HTMLElement | null} */ (document.activeElement?.closest('#stored-table button'))?.dataset.action;
-      table.replaceChildren(tableOf(app, stored, task !== null));
-      if (focused) table.querySelector(/** @type {'button'} */ (`[data-action="${focused}"]`))?.focus();
+      area.replaceChildren(tableOf(app, stored, task !== null));
+      if (focused) area.querySelector(/** @type {'button'} */ (`[data-action="${focused}"]`))?.focus();
     }
-    shown = now;
     progressArea.hidden = task !== 'stored' || checking === null;
     if (checking) {
       const { done, total: bytes } = checking.progress;
@@ -54,7 +53,6 @@ export function storedView(app) {
 /** @param {App} app @param {Stored} stored @param {boolean} busy */
 function tableOf(app, stored, busy) {
   const { models, verdicts } = stored;
-  const head = ['Model', 'Size', 'Last used', ''].map((text) => element('th', { scope: 'col', className: text === 'Last used' ? 'aside' : '' }, text));
   const rows = setsOf(models).map((model) => {
     const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, verdicts[model.id])] : [];
     return element('tr', {},
@@ -64,7 +62,7 @@ function tableOf(app, stored, busy) {
       element('td', { className: 'saves' }, ...buttons(app, model, busy)),
     );
   });
-  return element('table', { className: 'reports' }, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...rows));
+  return table('reports', ['Model', 'Size', { text: 'Last used', className: 'aside' }, ''], [tbody(rows)]);
 }
 
 /** @param {App} app @param {StoredSet} model @param {boolean} busy */

@@ -1,4 +1,5 @@
 // TED-6K: the file, the subset, the run with its progress, the result and its download.
+import { watch } from '../ui/watch.js';
 import { showProgress, timeLeft, loadStage } from '../ui/progress.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
@@ -50,8 +51,7 @@ export function tedView(app) {
     });
   }
 
-  /** @type {unknown[]} */
-  let shown = [];
+  const [isNew, isOtherOutcome] = [watch(), watch()];
   return (/** @type {State} */ state) => {
     const { dataset, datasetSource, model, task, run: running, outcome } = state;
     sample.disabled = file.disabled = task !== null;
@@ -74,10 +74,8 @@ export function tedView(app) {
 
     result.hidden = downloads.hidden = outcome === null;
     for (const button of downloads.querySelectorAll('button')) button.disabled = task !== null;
-    const now = [outcome, state.board.figures];
-    if (!outcome || now.every((value, at) => value === shown[at])) return;
-    if (outcome !== shown[0]) app.reports.openLeaderboard(readFigures);
-    shown = now;
+    if (!outcome || !isNew(outcome, state.board.figures)) return;
+    if (isOtherOutcome(outcome)) app.reports.openLeaderboard(readFigures);
     result.replaceChildren(...scores(outcome, state.board.figures));
   };
 }
@@ -156,16 +154,14 @@ function subsetView(app) {
   };
   fieldset.addEventListener('change', read);
 
-  /** @type {Dataset | null} */
-  let shown = null;
+  const isNew = watch();
   return (/** @type {State} */ { dataset, subset, task }) => {
     fieldset.hidden = dataset === null;
     fieldset.disabled = task !== null;
-    if (dataset && dataset !== shown) {
+    if (isNew(dataset) && dataset) {
       groups.caption_types.replaceChildren(...boxes(dataset.caption_types));
       groups.question_types.replaceChildren(...boxes(dataset.question_types));
     }
-    shown = dataset;
     tick(groups.caption_types, subset.caption_types);
     tick(groups.question_types, subset.question_types);
     if (document.activeElement !== perType) perType.value = String(subset.per_type ?? '');

@@ -1,4 +1,5 @@
 // A slider for the weight of each layer. The matrix above and the score of the last study follow it at once.
+import { watch } from '../ui/watch.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatInterval, formatPercent, plural } from '../figures/format.js';
 import { wilson, softmax } from '../figures/statistics.js';
@@ -39,8 +40,7 @@ export function weightsView(app) {
     showText(status, '');
   });
 
-  /** @type {unknown[]} */
-  let shown = [];
+  const isNew = watch();
   return (/** @type {State} */ state) => {
     const layers = layersOf(state);
     const { settings, task, study } = state;
@@ -53,9 +53,7 @@ export function weightsView(app) {
     showText(score, study ? studyText(study, settings.feature === 'weighted') : '');
 
     const weights = current(state);
-    const now = [settings.layer_weights, state.adapter.card, settings.feature, layers, task === null];
-    if (now.every((value, at) => value === shown[at])) return;
-    shown = now;
+    if (!isNew(settings.layer_weights, state.adapter.card, settings.feature, layers, task === null)) return;
     if (list.children.length !== layers) list.replaceChildren(...weights.map((_, at) => row(at + 1)));
     list.classList.toggle('unused', settings.feature !== 'weighted');
     const shares = softmax(weights);
