@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Keeper, restore } from '../../www/state/keep.js';
-import { initialState } from '../../www/state/state.js';
+import { initialState } from '../../www/state/initial.js';
 import { vectorStore } from '../../www/storage/vectors.js';
 import { fakeDatabase } from '../support/fake-database.mjs';
 
 /** @import { Kept } from '../../www/state/keep.js' */
-/** @import { State } from '../../www/state/state.js' */
+/** @import { State } from '../../www/state/state' */
 
 const BASE = 'https://example.org/demo/';
 const SETTINGS = /** @type {const} */ ({ feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });

@@ -9,7 +9,7 @@ import { countOutcomes, isSameItem, margin, outcomeOf, pairOf, reportsOf, result
 import { origin } from '../../www/figures/provenance.js';
 
 /** @import { ItemResult, Report } from '../../www/types/wasm' */
-/** @import { NamedReport } from '../../www/state/state.js' */
+/** @import { NamedReport } from '../../www/state/state' */
 
 const BROWSE = /** @type {const} */ ({ report: 'run', caption_type: '', question_type: '', outcome: '', sort: 'index', page: 0 });
 

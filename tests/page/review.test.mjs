@@ -42,7 +42,7 @@ function setUp(methods = {}) {
 
 const jsonFile = (name = 'report.json', text = '{}') => new File([text], name);
 
-/** @param {Partial<import('../../www/state/state.js').SharedState>} shared */
+/** @param {Partial<import('../../www/state/state').SharedState>} shared */
 const linkOf = (shared) => `#${encodeState({ ...emptyState(), ...shared })}`;
 const item = { caption_key: 'image_0', question_type: 'OCR' };
 

@@ -11,7 +11,7 @@ function problemOf(fragment) {
 }
 
 test('a state survives the link', () => {
-  /** @type {import('../../www/state/state.js').SharedState} */
+  /** @type {import('../../www/state/state').SharedState} */
   const state = {
     prompts: ['a red cube & a "blue" ball = 1 + 1', '<b>größer</b>\n你好 🎲', '#v=2'],
     feature: 'layer(15)',

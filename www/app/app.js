@@ -3,7 +3,7 @@
 import { restore } from '../state/keep.js';
 import { whatStays } from '../state/resume.js';
 import { readDevice } from '../state/settings.js';
-import { initialState } from '../state/state.js';
+import { initialState } from '../state/initial.js';
 import { Engine } from '../worker/engine.js';
 import { codeOf, isAsking, isFatal, isQuiet, isRestart, messageOf } from '../worker/errors.js';
 import { Pace } from '../worker/pace.js';
@@ -19,7 +19,7 @@ import { Sharing } from './sharing.js';
 /** @import { DeviceKind, Methods } from '../types/wasm' */
 /** @import { DatasetSource } from '../sources/dataset.js' */
 /** @import { Kept } from '../state/keep.js' */
-/** @import { Section } from '../state/state.js' */
+/** @import { Section } from '../state/state' */
 /** @import { WorkerLike } from '../worker/client.js' */
 /** @import { Lending } from './lending' */
 

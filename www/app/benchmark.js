@@ -2,7 +2,7 @@
 // `?bench=20&tokens=64,2048` with texts of these lengths.
 import { messageOf } from '../worker/errors.js';
 
-/** @import { State } from '../state/state.js' */
+/** @import { State } from '../state/state' */
 /** @import { Lending } from './lending' */
 
 const MOST_SECONDS = 3600;

@@ -6,7 +6,7 @@ import { isRestart, messageOf } from '../worker/errors.js';
 
 /** @import { Dataset, Subset } from '../types/wasm' */
 /** @import { DatasetSource } from '../sources/dataset.js' */
-/** @import { Outcome } from '../state/state.js' */
+/** @import { Outcome } from '../state/state' */
 /** @import { Lending } from './lending' */
 /** @import { Model } from './model.js' */
 /** @import { Reports } from './reports.js' */

@@ -1,5 +1,5 @@
 // The contract between the app and its parts: what app.js lends to each of them, written once.
-import type { Section, State } from '../state/state.js';
+import type { Section, State } from '../state/state';
 import type { Methods } from '../types/wasm';
 
 /** A call of a method of the worker. */

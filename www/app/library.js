@@ -5,7 +5,7 @@ import { damagedText } from '../storage/faults.js';
 import { openVault } from '../storage/vault.js';
 
 /** @import { StoredSet } from '../storage/sets.js' */
-/** @import { State } from '../state/state.js' */
+/** @import { State } from '../state/state' */
 /** @import { Lending } from './lending' */
 
 export class Library {

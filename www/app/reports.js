@@ -8,7 +8,7 @@ import { findItem, itemName, pairOf, reportBytes, reportsOf, RUN } from '../stat
 import { origin } from '../figures/provenance.js';
 
 /** @import { Report } from '../types/wasm' */
-/** @import { Browse, ItemId, NamedReport, Section, State } from '../state/state.js' */
+/** @import { Browse, ItemId, NamedReport, Section, State } from '../state/state' */
 /** @import { Column, Leaderboard } from '../figures/published.js' */
 /** @import { Lending } from './lending' */
 

@@ -8,7 +8,7 @@ import { MAX_PROMPT, MAX_PROMPTS } from '../state/limits.js';
 import { messageOf } from '../worker/errors.js';
 import { modelUrl } from '../sources/model.js';
 
-/** @import { Headline, ItemId, SharedState } from '../state/state.js' */
+/** @import { Headline, ItemId, SharedState } from '../state/state' */
 
 const MAX_FRAGMENT = 16 * 1024;
 const MAX_TYPES = 32;

@@ -4,7 +4,7 @@ import { origin } from '../figures/provenance.js';
 import { dataOf } from '../state/resume.js';
 
 /** @import { Subset } from '../types/wasm' */
-/** @import { State, SharedState } from '../state/state.js' */
+/** @import { State, SharedState } from '../state/state' */
 
 /** @param {State} state @param {Subset} subset as links take it @returns {SharedState} */
 export function sharedState(state, subset) {

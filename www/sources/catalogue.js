@@ -24,7 +24,7 @@ const FILE = 'catalogue.json';
 
 /** @returns {Promise<Catalogue>} */
 export async function readCatalogue() {
-  const response = await fetch(`data/${FILE}`);
+  const response = await fetch(new URL('../data/catalogue.json', import.meta.url));
   if (!response.ok) throw new Error(`The server answered ${response.status} for \`${FILE}\`.`);
   return response.json();
 }

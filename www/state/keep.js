@@ -7,11 +7,11 @@ import { reportsOf } from './reports.js';
 import { amount, flag, floats, list, map, maybe, number, one, readable, record, text } from './shape.js';
 import { modelUrl, MAX_URL, urlSource } from '../sources/model.js';
 import { isSha256 } from '../storage/sha256.js';
-import { initialState } from './state.js';
+import { initialState } from './initial.js';
 import { reason } from '../storage/database.js';
 
 /** @import { DeviceKind, LoadOptions, Settings, Subset } from '../types/wasm' */
-/** @import { PromptComparison, ItemId, NamedReport, Outcome, State, Study, Unfinished } from './state.js' */
+/** @import { PromptComparison, ItemId, NamedReport, Outcome, State, Study, Unfinished } from './state' */
 /** @import { DatasetSource } from '../sources/dataset.js' */
 /** @import { Database } from '../storage/database.js' */
 /** @import { Shape } from './shape.js' */

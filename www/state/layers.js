@@ -2,7 +2,7 @@
 import { subsetOf, weightsOf } from './settings.js';
 
 /** @import { Methods, Pooling } from '../types/wasm' */
-/** @import { State } from './state.js' */
+/** @import { State } from './state' */
 
 /** Whether the matrix can follow the sliders: an adapter is not linear in the layers. @param {State} state */
 export function canMix({ comparison, settings }) {

@@ -1,7 +1,7 @@
 // The reports on the page and their items: what each one is, which items to list, and by how much they are right.
 
 /** @import { Item, ItemResult, Report } from '../types/wasm' */
-/** @import { Browse, NamedReport, State } from './state.js' */
+/** @import { Browse, NamedReport, State } from './state' */
 
 /** The id of this page's last run among the reports. */
 export const RUN = 'run';

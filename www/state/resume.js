@@ -2,7 +2,7 @@
 import { defaultSource, urlSource, modelUrl } from '../sources/model.js';
 
 /** @import { EvaluateProgress, Settings, Subset } from '../types/wasm' */
-/** @import { HeldSource, Run, State, Unfinished } from './state.js' */
+/** @import { HeldSource, Run, State, Unfinished } from './state' */
 /** @import { ModelSource } from '../sources/model.js' */
 
 /** Where the model comes from and how it is packed and computed: what a run depends on. @param {State['model']} model @returns {HeldSource} */

@@ -1,7 +1,7 @@
 // The settings of a run and the subset of the data set: as they are read from links and fields, and as the worker takes them.
 
 /** @import { Arithmetic, DeviceKind, Feature, Pooling, Quantize, Subset } from '../types/wasm' */
-/** @import { State } from './state.js' */
+/** @import { State } from './state' */
 
 /** The weights that `weighted` has now: the sliders', else the adapter's. @param {Pick<State, 'settings' | 'adapter'>} state */
 export function weightsOf({ settings, adapter }) {

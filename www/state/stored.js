@@ -1,6 +1,6 @@
 // The room that the browser's storage has.
 
-/** @import { State } from './state.js' */
+/** @import { State } from './state' */
 
 /** Bytes that the browser still grants; null where it does not tell, or keeps nothing. @param {State['stored']} stored */
 export function roomOf({ quota, usage, refused }) {

@@ -7,7 +7,7 @@ import { fact } from '../ui/facts.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { AdapterCard } from '../types/wasm' */
-/** @import { State } from '../state/state.js' */
+/** @import { State } from '../state/state' */
 
 const KINDS = { attention: 'attention pooling', mean_mlp: 'mean + MLP', layer_weights: 'layer weights alone' };
 

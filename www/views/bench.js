@@ -8,7 +8,7 @@ import { formatBytes, formatCount, formatDuration, formatPercent, plural } from 
 import { fact } from '../ui/facts.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { State } from '../state/state.js' */
+/** @import { State } from '../state/state' */
 /** @import { BenchReport, BenchRow } from '../types/wasm' */
 
 const PARTS = ['Part', 'Calls', 'ms a call', 'Clock', 'GFLOP/s', 'GB/s', 'Of peak', 'Share'];

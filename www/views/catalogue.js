@@ -11,7 +11,7 @@ import { shortage } from './stored.js';
 /** @import { App } from '../app/app.js' */
 /** @import { Catalogue, Encoder } from '../sources/catalogue.js' */
 /** @import { ModelSource } from '../sources/model.js' */
-/** @import { State, Stored } from '../state/state.js' */
+/** @import { State, Stored } from '../state/state' */
 /** @import { StoredModel } from '../types/wasm' */
 
 /** @param {App} app */

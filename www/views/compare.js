@@ -11,7 +11,7 @@ import { pager } from '../ui/pager.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { Comparison, ComparisonGroup } from '../types/wasm' */
-/** @import { NamedReport, State } from '../state/state.js' */
+/** @import { NamedReport, State } from '../state/state' */
 
 /** @param {App} app */
 export function compareView(app) {

@@ -4,7 +4,7 @@ import { formatBytes } from '../figures/format.js';
 import { readDevice } from '../state/settings.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { State } from '../state/state.js' */
+/** @import { State } from '../state/state' */
 
 const RUNS = { webgpu: 'Running on WebGPU.', cpu: 'Running on the CPU.' };
 

@@ -8,7 +8,7 @@ import { pager } from '../ui/pager.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { Item, ItemResult } from '../types/wasm' */
-/** @import { Browse, NamedReport, State } from '../state/state.js' */
+/** @import { Browse, NamedReport, State } from '../state/state' */
 
 const BADGES = { right: 'Right', wrong: 'Wrong', tie: 'Tie' };
 

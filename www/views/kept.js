@@ -3,7 +3,7 @@ import { byId, showText } from '../ui/dom.js';
 import { formatCount, plural } from '../figures/format.js';
 
 /** @import { Keeper } from '../state/keep.js' */
-/** @import { State } from '../state/state.js' */
+/** @import { State } from '../state/state' */
 
 /** @param {Keeper} keeper */
 export function keptView(keeper) {

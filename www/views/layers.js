@@ -11,7 +11,7 @@ import { wilson, softmax } from '../figures/statistics.js';
 import { chart } from '../ui/plot.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { State, Study } from '../state/state.js' */
+/** @import { State, Study } from '../state/state' */
 /** @import { LayerStudy } from '../types/wasm' */
 
 const HEIGHT = 280;

@@ -11,7 +11,7 @@ import { reportsOf } from '../state/reports.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { Column, Leaderboard, Row } from '../figures/published.js' */
-/** @import { NamedReport, State } from '../state/state.js' */
+/** @import { NamedReport, State } from '../state/state' */
 
 /**
  * @typedef {{ name: string, kind: string, log: boolean, own: boolean, reasons: string[], value: number | null,

@@ -4,7 +4,7 @@ import { formatInterval, formatPercent, plural } from '../figures/format.js';
 import { wilson } from '../figures/statistics.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { SharedState, State } from '../state/state.js' */
+/** @import { SharedState, State } from '../state/state' */
 
 /** @param {App} app */
 export function linkView(app) {

@@ -5,7 +5,7 @@ import { formatCount, formatDuration, formatSpeed, plural } from '../figures/for
 import { extremes, position, scaleOf } from '../figures/heat.js';
 
 /** @import { Scale } from '../figures/heat.js' */
-/** @import { PromptComparison } from '../state/state.js' */
+/** @import { PromptComparison } from '../state/state' */
 
 const STRONG_FROM = 0.62; // position from which the text takes the other colour, see --heat in style.css
 

@@ -8,7 +8,7 @@ import { formatBytes, formatCount, formatDuration, formatParameters, formatPerce
 
 /** @import { App } from '../app/app.js' */
 /** @import { DownloadProgress, LoadOptions, ModelCard, ModelPlan } from '../types/wasm' */
-/** @import { State } from '../state/state.js' */
+/** @import { State } from '../state/state' */
 
 /** @param {App} app */
 export function modelView(app) {

@@ -9,7 +9,7 @@ import { matrix } from './matrix.js';
 import { loadStage } from '../ui/progress.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { State } from '../state/state.js' */
+/** @import { State } from '../state/state' */
 
 /** @param {App} app */
 export function promptsView(app) {

@@ -2,7 +2,7 @@
 import { reportName, saveBlob } from '../ui/save.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { Section } from '../state/state.js' */
+/** @import { Section } from '../state/state' */
 /** @import { Report } from '../types/wasm' */
 
 const TYPES = { json: 'application/json', csv: 'text/csv', jsonl: 'application/jsonl' };

@@ -7,7 +7,7 @@ import { wilson } from '../figures/statistics.js';
 import { origin } from '../figures/provenance.js';
 
 /** @import { Leaderboard } from '../figures/published.js' */
-/** @import { Outcome } from '../state/state.js' */
+/** @import { Outcome } from '../state/state' */
 /** @import { Accuracy } from '../types/wasm' */
 
 const BY_TYPE = 'Qwen3-VL-8B-Instruct'; // the one untrained encoder with published figures by type

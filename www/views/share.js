@@ -2,7 +2,7 @@
 import { byId, showText } from '../ui/dom.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { State } from '../state/state.js' */
+/** @import { State } from '../state/state' */
 
 /** @param {App} app */
 export function shareView(app) {

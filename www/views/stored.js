@@ -11,7 +11,7 @@ import { setsOf } from '../storage/sets.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { StoredSet } from '../storage/sets.js' */
-/** @import { State, Stored } from '../state/state.js' */
+/** @import { State, Stored } from '../state/state' */
 
 const LONG = 600_000; // ms that a large file may take
 

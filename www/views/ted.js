@@ -10,7 +10,7 @@ import { scores } from './scores.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { Count, Dataset, DeviceKind, Subset } from '../types/wasm' */
-/** @import { Run, State, Unfinished } from '../state/state.js' */
+/** @import { Run, State, Unfinished } from '../state/state' */
 
 const DEVICES = { webgpu: 'WebGPU', cpu: 'the CPU' };
 

@@ -7,7 +7,7 @@ import { canMix, mixes } from '../state/layers.js';
 import { weightsOf } from '../state/settings.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { State } from '../state/state.js' */
+/** @import { State } from '../state/state' */
 
 /** @param {App} app */
 export function weightsView(app) {
