@@ -8,7 +8,8 @@ import { ModelFiles } from './storage/files.js';
 import { openVault } from './storage/vault.js';
 import { tileStore, vectorStore } from './storage/vectors.js';
 
-/** @import { Methods, Session, Wasm } from './types/wasm' */
+/** @import { Methods } from './types/worker' */
+/** @import { Session, Wasm } from './types/session' */
 
 const ASK = 1e9; // bytes that are not downloaded before the person has seen how many they are
 

@@ -14,7 +14,7 @@ import { shortageText } from '../../www/views/stored.js';
 import { CARD, setUp } from '../support/app.mjs';
 
 /** @import { Catalogue } from '../../www/sources/catalogue.js' */
-/** @import { DownloadProgress } from '../../www/types/wasm' */
+/** @import { DownloadProgress } from '../../www/types/storage' */
 
 const SHA256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53';
 const URL_ = 'https://example.org/big.gguf';

@@ -10,7 +10,7 @@ import { fakeOpfs } from '../support/fake-opfs.mjs';
 import { faultServer } from '../support/fault-server.mjs';
 import { random, randomBytes } from '../support/random.mjs';
 
-/** @import { ByteSource, DownloadProgress, ModelFile } from '../../www/types/wasm' */
+/** @import { ByteSource, DownloadProgress, ModelFile } from '../../www/types/storage' */
 /** @import { Fault, Request } from '../support/fault-server.mjs' */
 
 const TIMING = { tries: 6, pause: 2, longest: 20, stall: 3000, patience: 300 };

@@ -16,7 +16,8 @@ import { Prompts } from './prompts.js';
 import { Reports } from './reports.js';
 import { Sharing } from './sharing.js';
 
-/** @import { DeviceKind, Methods } from '../types/wasm' */
+/** @import { DeviceKind } from '../types/wasm' */
+/** @import { Methods } from '../types/worker' */
 /** @import { DatasetSource } from '../sources/dataset.js' */
 /** @import { Kept } from '../state/keep.js' */
 /** @import { Section } from '../state/state' */

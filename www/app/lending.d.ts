@@ -1,6 +1,6 @@
 // The contract between the app and its parts: what app.js lends to each of them, written once.
 import type { Section, State } from '../state/state';
-import type { Methods } from '../types/wasm';
+import type { Methods } from '../types/worker';
 
 /** A call of a method of the worker. */
 export type Call = <M extends keyof Methods>(

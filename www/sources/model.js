@@ -1,6 +1,6 @@
 // Where the model comes from: the default beside the page, a link, or picked files.
 
-/** @import { ModelFile } from '../types/wasm' */
+/** @import { ModelFile } from '../types/storage' */
 
 /**
  * @typedef {{ kind: 'default' | 'url' | 'files', name: string, bytes: number | null, files: ModelFile[], sha256?: string }} ModelSource

@@ -1,7 +1,8 @@
 // What the state says about layers: whether the matrix can follow the sliders, and which study would run now.
 import { subsetOf, weightsOf } from './settings.js';
 
-/** @import { Methods, Pooling } from '../types/wasm' */
+/** @import { Methods } from '../types/worker' */
+/** @import { Pooling } from '../types/wasm' */
 /** @import { State } from './state' */
 
 /** Whether the matrix can follow the sliders: an adapter is not linear in the layers. @param {State} state */

@@ -3,11 +3,12 @@ import type { Column, Leaderboard } from '../figures/published.js';
 import type { Catalogue } from '../sources/catalogue.js';
 import type { DatasetSource } from '../sources/dataset.js';
 import type { ModelSource } from '../sources/model.js';
+import type { CheckProgress, DownloadProgress, StoredModel } from '../types/storage';
 import type {
-  AdapterCard, Arithmetic, BenchProgress, BenchReport, Comparison, Count, Dataset, DeviceInfo, DeviceKind, DownloadProgress, Embeddings, EvaluateProgress,
-  Feature, Item, LayerProducts, LayerStudy, LoadOptions, LoadProgress, Methods, ModelCard, ModelPlan, Pooling, Quantize, Report, Settings, StoredModel,
-  StudyProgress, Subset,
+  AdapterCard, Arithmetic, BenchProgress, BenchReport, Comparison, Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, Feature, Item,
+  LayerProducts, LayerStudy, LoadOptions, LoadProgress, ModelCard, ModelPlan, Pooling, Quantize, Report, Settings, StudyProgress, Subset,
 } from '../types/wasm';
+import type { Methods } from '../types/worker';
 import type { Choice } from '../worker/device.js';
 
 /** A section of the page: its work runs as one task, its error is shown in it. */
@@ -85,7 +86,7 @@ export interface ModelState {
   /** Bytes of the wasm memory after the load. */
   heap: number;
   loading: boolean;
-  progress: LoadProgress | null;
+  progress: LoadProgress | CheckProgress | null;
   /** The download, or until its size is agreed to, what it will be. */
   download: DownloadProgress | null;
   /** What the model takes; known once its header is read. */
@@ -116,7 +117,7 @@ export interface Stored {
   persisted: boolean;
   /** Why there is no storage; '' where there is one. */
   refused: string;
-  checking: { id: string; progress: LoadProgress } | null;
+  checking: { id: string; progress: CheckProgress } | null;
   /** What verifying found, by id. */
   verdicts: Record<string, string>;
 }

@@ -3,7 +3,7 @@
 import { isNamed, named } from '../worker/errors.js';
 import { fetchSmall } from './http.js';
 
-/** @import { ModelFile } from '../types/wasm' */
+/** @import { ModelFile } from '../types/storage' */
 /** @import { Options } from './http.js' */
 /** @import { SmallFiles } from './small.js' */
 /** @typedef {{ url: string, sha256: string, content: Uint8Array | null }} WebFile sha256: '' where it is not known; content: of a small file, fetched already */

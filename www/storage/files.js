@@ -13,7 +13,8 @@ import { chunkRange, isComplete, storedBytes } from './journal.js';
 import { SmallFiles } from './small.js';
 import { damagedChunks } from './vault.js';
 
-/** @import { ByteSource, DownloadProgress, LoadProgress, ModelCard, ModelFile } from '../types/wasm' */
+/** @import { ByteSource, CheckProgress, DownloadProgress, ModelFile } from '../types/storage' */
+/** @import { ModelCard } from '../types/wasm' */
 /** @import { WebFile } from './expand.js' */
 /** @import { Header, Journal } from './journal.js' */
 /** @import { Remote, Timing } from './http.js' */
@@ -39,7 +40,7 @@ import { damagedChunks } from './vault.js';
  * @property {Vault | null} vault null: there is no storage
  * @property {string} refused why there is none
  * @property {AbortSignal} signal
- * @property {(value: LoadProgress | DownloadProgress) => Promise<boolean>} progress false: it is cancelled
+ * @property {(value: CheckProgress | DownloadProgress) => Promise<boolean>} progress false: it is cancelled
  * @property {number} [chunk]
  * @property {Timing} [timing]
  */

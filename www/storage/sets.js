@@ -1,7 +1,7 @@
 // Stored files as the models that they make: parts of a split GGUF, or shards with their index and small files, are one.
 import { nameOf } from './names.js';
 
-/** @import { StoredModel } from '../types/wasm' */
+/** @import { StoredModel } from '../types/storage' */
 
 /**
  * @typedef {StoredModel & { files: StoredModel[], missing: number }} StoredSet sums of its files; url is the one that the model is

@@ -6,7 +6,7 @@ import { hash } from './hasher.js';
 import { chunkCount, chunkRange, freshJournal, isComplete, readJournal, storedBytes, take, writeLine } from './journal.js';
 
 /** @import { Header, Journal, Line } from './journal.js' */
-/** @import { StoredModel, SyncHandle } from '../types/wasm' */
+/** @import { CheckProgress, StoredModel, SyncHandle } from '../types/storage' */
 
 const LOCK_TRIES = 6; // a worker that has just ended holds its files a moment longer
 const LOCK_PAUSE = 150; // ms
@@ -101,7 +101,7 @@ export class Vault {
   /**
    * Drop the pieces whose bytes are no longer what was written, and tell where they lie.
    * @param {string} id
-   * @param {(value: { stage: 'check', done: number, total: number }) => Promise<boolean>} progress false ends it
+   * @param {(value: CheckProgress) => Promise<boolean>} progress false ends it
    * @returns {Promise<[number, number][]>}
    */
   async verify(id, progress) {

@@ -2,7 +2,7 @@
 // in types.d.ts). Storage that is missing, refused or full never ends a run: it goes on without, and that is said once.
 import { reason } from './database.js';
 
-/** @import { VectorStore } from '../types/wasm' */
+/** @import { VectorStore } from '../types/storage' */
 /** @import { Database } from './database.js' */
 
 const BATCH = 1000; // vectors in a transaction: a few MB

@@ -2,6 +2,7 @@
 import { formatBytes } from '../figures/format.js';
 
 /** @import { LoadProgress } from '../types/wasm' */
+/** @import { CheckProgress } from '../types/storage' */
 
 /** Show how far the work is; without a total the bar only tells that something happens. @param {HTMLProgressElement} bar @param {{ done: number, total: number } | null | undefined} progress */
 export function showProgress(bar, progress) {
@@ -9,11 +10,10 @@ export function showProgress(bar, progress) {
   else bar.removeAttribute('value');
 }
 
-/** How far the load is; empty where none runs. @param {{ loading: boolean, progress: LoadProgress | null }} model */
+/** How far the load is; empty where none runs. @param {{ loading: boolean, progress: LoadProgress | CheckProgress | null }} model */
 export function loadStage({ loading, progress }) {
   if (!loading) return '';
   if (!progress) return 'Starting the encoder…';
-  if (progress.stage === 'header') return 'Reading the header of the model…';
   if (progress.stage === 'check') return `Checking what is stored of it: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
   if (progress.stage === 'self_test') return `Making the kernels, and comparing them with the CPU's: ${progress.done} of ${progress.total}`;
   if (progress.stage === 'tuning') return `Checking, and once measuring, which kernels this adapter runs fastest: ${progress.done} of ${progress.total}`;

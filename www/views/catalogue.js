@@ -12,7 +12,7 @@ import { shortage } from './stored.js';
 /** @import { Catalogue, Encoder } from '../sources/catalogue.js' */
 /** @import { ModelSource } from '../sources/model.js' */
 /** @import { State, Stored } from '../state/state' */
-/** @import { StoredModel } from '../types/wasm' */
+/** @import { StoredModel } from '../types/storage' */
 
 /** @param {App} app */
 export function catalogueView(app) {

@@ -7,7 +7,8 @@ import { readArithmetic, readQuantize } from '../state/settings.js';
 import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent, plural } from '../figures/format.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { DownloadProgress, LoadOptions, ModelCard, ModelPlan } from '../types/wasm' */
+/** @import { DownloadProgress } from '../types/storage' */
+/** @import { LoadOptions, ModelCard, ModelPlan } from '../types/wasm' */
 /** @import { State } from '../state/state' */
 
 /** @param {App} app */

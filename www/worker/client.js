@@ -1,7 +1,7 @@
 // The page's side of the worker: requests keyed by id, typed errors, progress, cancel, and the end of it all by a panic.
 import { WorkerError } from './errors.js';
 
-/** @import { Methods } from '../types/wasm' */
+/** @import { Methods } from '../types/worker' */
 
 /**
  * @typedef {{ postMessage(message: unknown): void, terminate(): void,

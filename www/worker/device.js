@@ -1,6 +1,7 @@
 // Which device runs, and the sentence that says why. Decided from a probe, before the wasm or a model is fetched.
 
-/** @import { DeviceKind, Probe } from '../types/wasm' */
+/** @import { DeviceKind } from '../types/wasm' */
+/** @import { Probe } from '../types/worker' */
 
 /** @typedef {{ kind: DeviceKind, adapter: string, reason: string }} Choice */
 

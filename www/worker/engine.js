@@ -3,7 +3,8 @@ import { Client } from './client.js';
 import { codeOf, WorkerError } from './errors.js';
 import { chooseDevice } from './device.js';
 
-/** @import { DeviceInfo, DeviceKind, Methods } from '../types/wasm' */
+/** @import { DeviceInfo, DeviceKind } from '../types/wasm' */
+/** @import { Methods } from '../types/worker' */
 /** @import { WorkerLike } from './client.js' */
 /** @import { Choice } from './device.js' */
 
