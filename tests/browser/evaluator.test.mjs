@@ -222,7 +222,9 @@ test('a paused study goes on where it was, and finds what an undisturbed one fin
   assert.ok(done > 0);
   await page.evaluate(() => {
     const stage = /** @type {Element} */ (document.querySelector('#layers-stage'));
-    const seen = /** @type {any} */ (globalThis).seen = /** @type {string[]} */ ([]);
+    /** @type {string[]} */
+    const seen = [];
+    Object.assign(globalThis, { seen });
     new MutationObserver(() => seen.push(stage.textContent ?? '')).observe(stage, { childList: true, characterData: true, subtree: true });
   });
   await run.click();
