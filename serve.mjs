@@ -27,7 +27,7 @@ export async function serve({ root, port = 0, prefix = '/' }) {
     request.url = url.slice(prefix.length - 1);
     send(request, response);
   });
-  for (;; port++) {
+  for (; ; port++) {
     const error = await new Promise((resolve) => {
       server.once('error', resolve).listen(port, '127.0.0.1', () => resolve(null));
     });
@@ -45,7 +45,9 @@ export async function serve({ root, port = 0, prefix = '/' }) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { port: { type: 'string', default: '8080' }, root: { type: 'string', default: 'dist' } } });
+  const { values } = parseArgs({
+    options: { port: { type: 'string', default: '8080' }, root: { type: 'string', default: 'dist' } },
+  });
   const { url } = await serve({ root: values.root, port: Number(values.port) });
   console.log(url);
 }

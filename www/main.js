@@ -33,7 +33,24 @@ const keeper = new Keeper(openDatabase, (message) => {
   app.state.unkept = message;
   show();
 });
-const views = [deviceView, panicView, linkView, modelView, catalogueView, storedView, adapterView, promptsView, weightsView, tedView, layersView, itemsView, compareView, leaderboardView, benchView, shareView].map((view) => view(app));
+const views = [
+  deviceView,
+  panicView,
+  linkView,
+  modelView,
+  catalogueView,
+  storedView,
+  adapterView,
+  promptsView,
+  weightsView,
+  tedView,
+  layersView,
+  itemsView,
+  compareView,
+  leaderboardView,
+  benchView,
+  shareView,
+].map((view) => view(app));
 views.push(keptView(keeper));
 
 function show() {
@@ -45,7 +62,13 @@ function show() {
 Object.assign(globalThis, {
   granTed: {
     get last() {
-      return { model: app.state.model.card, embeddings: app.state.comparison?.embeddings ?? null, report: app.state.outcome?.report ?? null, compared: app.state.compared?.comparison ?? null, bench: app.state.bench.report };
+      return {
+        model: app.state.model.card,
+        embeddings: app.state.comparison?.embeddings ?? null,
+        report: app.state.outcome?.report ?? null,
+        compared: app.state.compared?.comparison ?? null,
+        bench: app.state.bench.report,
+      };
     },
   },
 });
@@ -54,8 +77,14 @@ addEventListener('hashchange', () => location.reload()); // a link pasted into a
 takeDrops(app, globalThis);
 addEventListener('pagehide', () => keeper.flush());
 show();
-const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (performance.getEntriesByType('navigation')[0]);
-const before = { kept: await keeper.read(), dataset: keeper.dataset.bind(keeper), reloaded: navigation?.type === 'reload' };
+const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (
+  performance.getEntriesByType('navigation')[0]
+);
+const before = {
+  kept: await keeper.read(),
+  dataset: keeper.dataset.bind(keeper),
+  reloaded: navigation?.type === 'reload',
+};
 app.start(location.hash, query.get('device'), before);
 if (query.has('bench')) app.benchmark.begin(query.get('bench') ?? '', query.get('tokens') ?? '');
 keeper.begin(app.state);

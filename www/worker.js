@@ -29,7 +29,11 @@ const methods = {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
     // What Burn's runtime times itself with: without it, it panics.
     const usable = adapter?.features.has('timestamp-query');
-    return { secure: isSecureContext, webgpu: 'gpu' in navigator, adapter: adapter && usable ? describe(adapter.info) : null };
+    return {
+      secure: isSecureContext,
+      webgpu: 'gpu' in navigator,
+      adapter: adapter && usable ? describe(adapter.info) : null,
+    };
   },
   async open({ device, adapter, kernels }) {
     const module = './pkg/gran_ted.js';
@@ -50,7 +54,8 @@ const methods = {
       if (plan.refused) throw named(plan.refused.code, plan.refused.message);
       if (plan.streamed) modelFiles.refuseUnlessStored();
       const missing = download.total - download.done;
-      if (missing > ASK && !agreed) throw named('Agree', `This model is a download of ${formatBytes(missing)}: begin it under Model.`);
+      if (missing > ASK && !agreed)
+        throw named('Agree', `This model is a download of ${formatBytes(missing)}: begin it under Model.`);
       modelFiles.begin();
       const { adapter } = session.device();
       const card = await session.load(progress, await tiles.get(adapter));
@@ -77,9 +82,12 @@ const methods = {
   import_report: ({ name, bytes }) => wasm.import_report(name, bytes),
   compare_reports: ({ first, second }) => wasm.compare_reports(first, second),
   export_report: ({ report, format }) => wasm.export_report(report, format),
-  evaluate: ({ subset, settings }, progress, signal) => reading(signal, () => session.evaluate(subset, settings, progress, store)),
-  bench: ({ seconds, tokens }, progress, signal) => reading(signal, () => session.bench(seconds, tokens ? Uint32Array.from(tokens) : undefined, progress)),
-  study: ({ subset, pooling, layer_weights }, progress, signal) => reading(signal, () => session.study(subset, pooling, layer_weights, progress)),
+  evaluate: ({ subset, settings }, progress, signal) =>
+    reading(signal, () => session.evaluate(subset, settings, progress, store)),
+  bench: ({ seconds, tokens }, progress, signal) =>
+    reading(signal, () => session.bench(seconds, tokens ? Uint32Array.from(tokens) : undefined, progress)),
+  study: ({ subset, pooling, layer_weights }, progress, signal) =>
+    reading(signal, () => session.study(subset, pooling, layer_weights, progress)),
 };
 
 /** Layers that are read from their file on the way are no longer read once it is cancelled. @template T @param {AbortSignal} signal @param {() => Promise<T>} work */
@@ -90,7 +98,10 @@ function reading(signal, work) {
 
 /** The browser's storage, or why there is none. */
 async function storage() {
-  return openVault().then((vault) => ({ vault, refused: '' }), ({ message }) => ({ vault: null, refused: message.replace(/[.:]$/, '') }));
+  return openVault().then(
+    (vault) => ({ vault, refused: '' }),
+    ({ message }) => ({ vault: null, refused: message.replace(/[.:]$/, '') }),
+  );
 }
 
 /** @param {GPUAdapterInfo} info */

@@ -44,7 +44,8 @@ async function open(t, url = dist.url) {
 /** Give an address and do not wait. @param {Page} page @param {string} url */
 async function ask(page, url) {
   await page.locator('#device-kind', { hasText: 'CPU' }).waitFor();
-  if (!(await page.locator('#model-url').isVisible())) await page.locator('#model summary', { hasText: 'your own model' }).click();
+  if (!(await page.locator('#model-url').isVisible()))
+    await page.locator('#model summary', { hasText: 'your own model' }).click();
   await page.locator('#model-url').fill(url);
   await page.locator('#model-url-form button').click();
 }
@@ -64,7 +65,10 @@ async function loaded(page) {
 
 /** @param {Page} page */
 async function idle(page) {
-  await page.locator('#embed[disabled]').waitFor({ timeout: 1000 }).catch(() => {}); // it may be over already
+  await page
+    .locator('#embed[disabled]')
+    .waitFor({ timeout: 1000 })
+    .catch(() => {}); // it may be over already
   await page.locator('#embed:not([disabled])').waitFor();
 }
 
@@ -96,12 +100,21 @@ function flip(page, at) {
 
 /** The chunks that were asked for from a request on. @param {{ requests: { start: number, end: number }[] }} server @param {number} from */
 function asked({ requests }, from) {
-  return [...new Set(requests.slice(from).filter(({ start, end }) => end - start > 16).map(({ start }) => Math.floor(start / CHUNK)))].sort((a, b) => a - b);
+  return [
+    ...new Set(
+      requests
+        .slice(from)
+        .filter(({ start, end }) => end - start > 16)
+        .map(({ start }) => Math.floor(start / CHUNK)),
+    ),
+  ].sort((a, b) => a - b);
 }
 
 test('cuts in a load, cancelled within a second, gone on with after a reload, and nothing twice', async (t) => {
   const next = random(11);
-  const server = await host(t, { plan: ({ start, end }) => (end - start > 16 && next() < 0.4 ? { cut: Math.floor(next() * (end - start)) } : {}) });
+  const server = await host(t, {
+    plan: ({ start, end }) => (end - start > 16 && next() < 0.4 ? { cut: Math.floor(next() * (end - start)) } : {}),
+  });
   const { page, errors } = await open(t);
   await ask(page, server.model);
   await sent(server, 45e6);
@@ -122,19 +135,30 @@ test('cuts in a load, cancelled within a second, gone on with after a reload, an
   await (await row(page)).locator('button', { hasText: 'Go on' }).click();
   await page.locator('#model-download', { hasText: /% was here before/ }).waitFor();
   await loaded(page);
-  assert.equal(asked(server, before).length, Math.ceil(model.length / CHUNK) - Math.floor((part / 100) * model.length / CHUNK + 0.5));
+  assert.equal(
+    asked(server, before).length,
+    Math.ceil(model.length / CHUNK) - Math.floor(((part / 100) * model.length) / CHUNK + 0.5),
+  );
   assert.ok(server.requests.filter(({ fault }) => fault.cut !== undefined).length >= 5);
   assert.match((await (await row(page)).textContent()) ?? '', /98\.4 MB.*Load/);
 
   const downloading = page.waitForEvent('download');
   await (await row(page)).locator('button', { hasText: 'Export' }).click();
   const file = await (await downloading).path();
-  assert.equal(createHash('sha256').update(await readFile(file)).digest('hex'), createHash('sha256').update(model).digest('hex'));
+  assert.equal(
+    createHash('sha256')
+      .update(await readFile(file))
+      .digest('hex'),
+    createHash('sha256').update(model).digest('hex'),
+  );
   await (await row(page)).locator('button', { hasText: 'Delete' }).click();
   await page.locator('#stored-total', { hasText: 'Nothing is stored' }).waitFor();
   await page.locator('#embed').click(); // the model that is loaded works on
   await page.locator('#matrix').waitFor();
-  assert.deepEqual(errors.filter((error) => !/Failed to load resource/.test(error)), []);
+  assert.deepEqual(
+    errors.filter((error) => !/Failed to load resource/.test(error)),
+    [],
+  );
   t.diagnostic(`cancelled in ${Math.round(took)} ms with ${part} % stored`);
 });
 
@@ -160,7 +184,7 @@ test('a browser that is killed in a download goes on with it when it is started 
   assert.ok(part > 20, text);
   await ask(second.page, server.model);
   await loaded(second.page);
-  const stored = Math.round((part / 100) * model.length / CHUNK);
+  const stored = Math.round(((part / 100) * model.length) / CHUNK);
   assert.equal(asked(server, before).length, Math.ceil(model.length / CHUNK) - stored);
 
   const third = server.requests.length;
@@ -189,31 +213,49 @@ test('a flipped byte is found by Verify and by the hash at the load; that piece 
   await page.reload();
   await flip(page, 98_000_000);
   await ask(page, server.model);
-  await page.locator('#model-error', { hasText: /`model\.gguf` is damaged in the browser's storage: bytes 92274688 to 98362431/ }).waitFor();
+  await page
+    .locator('#model-error', {
+      hasText: /`model\.gguf` is damaged in the browser's storage: bytes 92274688 to 98362431/,
+    })
+    .waitFor();
   await idle(page);
   await load(page, server.model);
 });
 
 test('without storage, from a server that hides its headers, and from one without CORS, the page says what happens', async (t) => {
   const server = await host(t, { pace: Infinity, expose: false });
-  const { page } = await open(t, await siteWith(t, `navigator.storage.getDirectory = () => Promise.reject(new DOMException('Security error.', 'SecurityError'));`));
+  const { page } = await open(
+    t,
+    await siteWith(
+      t,
+      `navigator.storage.getDirectory = () => Promise.reject(new DOMException('Security error.', 'SecurityError'));`,
+    ),
+  );
   await load(page, server.model);
-  assert.match((await page.locator('#model-storage').textContent()) ?? '', /keeps no files for this page \(Security error\): the model is streamed and not stored/);
+  assert.match(
+    (await page.locator('#model-storage').textContent()) ?? '',
+    /keeps no files for this page \(Security error\): the model is streamed and not stored/,
+  );
   assert.equal(server.repeated(CHUNK), 0);
   assert.ok(server.sent < model.length + 1000);
 
   server.options.plan = () => ({ bare: true });
   await ask(page, server.model);
-  await page.locator('#model-error', { hasText: /its server is there, but does not let pages of other sites read the file \(CORS\)/ }).waitFor();
+  await page
+    .locator('#model-error', {
+      hasText: /its server is there, but does not let pages of other sites read the file \(CORS\)/,
+    })
+    .waitFor();
   await idle(page);
 
-  const drop = (/** @type {string} */ name) => page.evaluate((name) => {
-    const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File(['GGUF'], name));
-    const event = new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true });
-    document.querySelector('#prompts')?.dispatchEvent(event);
-    return event.defaultPrevented; // else the browser shows the file in the page's place
-  }, name);
+  const drop = (/** @type {string} */ name) =>
+    page.evaluate((name) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(['GGUF'], name));
+      const event = new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true });
+      document.querySelector('#prompts')?.dispatchEvent(event);
+      return event.defaultPrevented; // else the browser shows the file in the page's place
+    }, name);
   assert.ok(await drop('notes.txt'));
   await page.locator('#model-error', { hasText: 'No model was dropped' }).waitFor();
   assert.ok(await drop('dropped.gguf'));
@@ -228,7 +270,10 @@ test('on an insecure page a model is streamed, and why it is not stored is said'
   await page.goto(`${dist.url.replace('127.0.0.1', 'insecure.example')}?device=cpu`);
   assert.equal(await page.evaluate(() => isSecureContext || crypto.subtle), undefined);
   await load(page, server.model.replace('127.0.0.1', 'insecure.example'));
-  assert.match((await page.locator('#model-storage').textContent()) ?? '', /the page did not come by https\): the model is streamed and not stored/);
+  assert.match(
+    (await page.locator('#model-storage').textContent()) ?? '',
+    /the page did not come by https\): the model is streamed and not stored/,
+  );
   await row(page);
   await page.locator('#stored-total', { hasText: 'the page did not come by https' }).waitFor();
 });
@@ -242,7 +287,10 @@ test('a storage that gets full is foretold and said, the load goes on, and the n
   await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 60e6 });
   await load(page, server.model);
   const note = (await page.locator('#model-storage').textContent()) ?? '';
-  assert.match(note, /has room for 60\.0 MB more here, and 98\.4 MB are missing: what does not fit is streamed and not stored/);
+  assert.match(
+    note,
+    /has room for 60\.0 MB more here, and 98\.4 MB are missing: what does not fit is streamed and not stored/,
+  );
   assert.match(note, /storage for this page is full: \d+ % of the model are stored, the rest is streamed/);
   assert.match((await (await row(page)).textContent()) ?? '', /[3-6]\d % of 98\.4 MB/);
   assert.equal(server.repeated(CHUNK), 0);

@@ -32,7 +32,8 @@ async function open(t, { url = dist.url, device = 'webgpu' } = {}) {
 
 /** @param {Page} page @param {string} panel */
 async function unfold(page, panel) {
-  if (!(await page.locator(`${panel} > :not(summary)`).first().isVisible())) await page.locator(`${panel} > summary`).click();
+  if (!(await page.locator(`${panel} > :not(summary)`).first().isVisible()))
+    await page.locator(`${panel} > summary`).click();
 }
 
 /** @param {Page} page @param {string} budget MB @param {string} [quantize] */
@@ -74,9 +75,12 @@ async function memory() {
   /** @type {Record<string, number>} */
   const sums = {};
   for (const id of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const [command, status] = await Promise.all(['cmdline', 'status'].map((name) => readFile(`/proc/${id}/${name}`, 'utf8').catch(() => '')));
+    const [command, status] = await Promise.all(
+      ['cmdline', 'status'].map((name) => readFile(`/proc/${id}/${name}`, 'utf8').catch(() => '')),
+    );
     const kind = /--type=(renderer|gpu-process)/.exec(command)?.[1];
-    if (kind && command.includes('chrom')) sums[kind] = (sums[kind] ?? 0) + 1024 * Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0);
+    if (kind && command.includes('chrom'))
+      sums[kind] = (sums[kind] ?? 0) + 1024 * Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0);
   }
   return sums;
 }
@@ -110,65 +114,102 @@ async function heap(page) {
 /** @param {number} bytes */
 const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
 
-test('a model of Q4_K and Q6_K embeds a prompt whole and layer by layer, with equal results', { timeout: 2 * LONG }, async (t) => {
-  const { page, errors } = await open(t);
-  await unfold(page, '#own');
-  const { size } = await stat(MODEL);
-  /** @type {Record<string, number[]>} */
-  const vectors = {};
-  for (const [held, budget] of [['whole', ''], ['streamed', BUDGET]]) {
-    const before = await memory();
-    const started = performance.now();
-    const { most } = await peak(async () => {
-      await hold(page, budget);
-      if (held === 'whole') await page.locator('#model-files').setInputFiles(MODEL);
-      else await page.locator('#model-load').click();
-      await loaded(page);
-    });
-    const done = performance.now();
-    await see(page, '#model-facts', held === 'whole' ? /qwen3vl.*Device memory[\d.]+\s[MG]BCounted after the load[\d.]+\s[MG]BPage/ : /Device memoryup to .* layer by layer/);
-    const { result, most: working } = await peak(() => embed(page));
-    vectors[held] = result;
-    const used = await heap(page);
-    t.diagnostic(`${held}: ${megabytes(size)} loaded in ${((done - started) / 1000).toFixed(1)} s, ${PROMPT.split(' ').length} words embedded in ${((performance.now() - done) / 1000).toFixed(1)} s; wasm heap ${used} MB; ` +
-      Object.entries(most).map(([kind, bytes]) => `${kind} ${megabytes(before[kind] ?? 0)} before, at most ${megabytes(bytes)} loading, ${megabytes(working[kind])} embedding`).join('; '));
-    assert.ok(used < 256, `the wasm heap has ${used} MB`);
-  }
-  assert.equal(vectors.whole.length, LARGE ? vectors.whole.length : 1024);
-  assert.deepEqual(vectors.streamed, vectors.whole);
-  assert.deepEqual(errors, []);
-});
+test(
+  'a model of Q4_K and Q6_K embeds a prompt whole and layer by layer, with equal results',
+  { timeout: 2 * LONG },
+  async (t) => {
+    const { page, errors } = await open(t);
+    await unfold(page, '#own');
+    const { size } = await stat(MODEL);
+    /** @type {Record<string, number[]>} */
+    const vectors = {};
+    for (const [held, budget] of [
+      ['whole', ''],
+      ['streamed', BUDGET],
+    ]) {
+      const before = await memory();
+      const started = performance.now();
+      const { most } = await peak(async () => {
+        await hold(page, budget);
+        if (held === 'whole') await page.locator('#model-files').setInputFiles(MODEL);
+        else await page.locator('#model-load').click();
+        await loaded(page);
+      });
+      const done = performance.now();
+      await see(
+        page,
+        '#model-facts',
+        held === 'whole'
+          ? /qwen3vl.*Device memory[\d.]+\s[MG]BCounted after the load[\d.]+\s[MG]BPage/
+          : /Device memoryup to .* layer by layer/,
+      );
+      const { result, most: working } = await peak(() => embed(page));
+      vectors[held] = result;
+      const used = await heap(page);
+      t.diagnostic(
+        `${held}: ${megabytes(size)} loaded in ${((done - started) / 1000).toFixed(1)} s, ${PROMPT.split(' ').length} words embedded in ${((performance.now() - done) / 1000).toFixed(1)} s; wasm heap ${used} MB; ` +
+          Object.entries(most)
+            .map(
+              ([kind, bytes]) =>
+                `${kind} ${megabytes(before[kind] ?? 0)} before, at most ${megabytes(bytes)} loading, ${megabytes(working[kind])} embedding`,
+            )
+            .join('; '),
+      );
+      assert.ok(used < 256, `the wasm heap has ${used} MB`);
+    }
+    assert.equal(vectors.whole.length, LARGE ? vectors.whole.length : 1024);
+    assert.deepEqual(vectors.streamed, vectors.whole);
+    assert.deepEqual(errors, []);
+  },
+);
 
-test('the memory that a model takes is told before its weights are read, and a budget that is too small is refused', { timeout: LONG, skip: LARGE && 'for the small model' }, async (t) => {
-  const { page, errors } = await open(t, { device: 'cpu' });
-  await hold(page, '20');
-  await unfold(page, '#own');
-  await page.locator('#model-files').setInputFiles(MODEL);
-  await see(page, '#model-error', /^the model needs [\d.]+ MB of device memory with 2 layers at a time, but the budget is 20\.0 MB$/);
-  await see(page, '#model-plan', /^On the deviceDoes not fit.*Weights[\d.]+ MBA batch of [\d,]+ tokens[\d.]+ MB.*Budget20\.0 MBPage memory.*Largest buffer[\d.]+ MB/);
-  await hold(page, BUDGET);
-  await page.locator('#model-load').click();
-  await page.locator('#model-plan', { hasText: /^On the deviceLayer by layer, for each batch.*Device memory, whole[\d.]+ MBDevice, layer by layer4\d(\.\d)? MB/ }).waitFor();
-  await loaded(page);
-  await embed(page);
+test(
+  'the memory that a model takes is told before its weights are read, and a budget that is too small is refused',
+  { timeout: LONG, skip: LARGE && 'for the small model' },
+  async (t) => {
+    const { page, errors } = await open(t, { device: 'cpu' });
+    await hold(page, '20');
+    await unfold(page, '#own');
+    await page.locator('#model-files').setInputFiles(MODEL);
+    await see(
+      page,
+      '#model-error',
+      /^the model needs [\d.]+ MB of device memory with 2 layers at a time, but the budget is 20\.0 MB$/,
+    );
+    await see(
+      page,
+      '#model-plan',
+      /^On the deviceDoes not fit.*Weights[\d.]+ MBA batch of [\d,]+ tokens[\d.]+ MB.*Budget20\.0 MBPage memory.*Largest buffer[\d.]+ MB/,
+    );
+    await hold(page, BUDGET);
+    await page.locator('#model-load').click();
+    await page
+      .locator('#model-plan', {
+        hasText:
+          /^On the deviceLayer by layer, for each batch.*Device memory, whole[\d.]+ MBDevice, layer by layer4\d(\.\d)? MB/,
+      })
+      .waitFor();
+    await loaded(page);
+    await embed(page);
 
-  // Streamed because a person wants it so, without a budget.
-  await hold(page, '');
-  await page.locator('#held').selectOption('streamed');
-  await page.locator('#model-load').click();
-  await loaded(page);
-  await see(page, '#model-facts', /Device memoryup to .* layer by layer/);
-  await hold(page, BUDGET);
-  await page.waitForTimeout(1000); // changes are gathered before they are kept
+    // Streamed because a person wants it so, without a budget.
+    await hold(page, '');
+    await page.locator('#held').selectOption('streamed');
+    await page.locator('#model-load').click();
+    await loaded(page);
+    await see(page, '#model-facts', /Device memoryup to .* layer by layer/);
+    await hold(page, BUDGET);
+    await page.waitForTimeout(1000); // changes are gathered before they are kept
 
-  // The choice outlives a reload; a picked file does not, and the page says so.
-  await page.reload();
-  await page.locator('#device-reason', { hasText: 'As asked for' }).waitFor();
-  await see(page, '#budget', BUDGET);
-  await see(page, '#held', 'streamed');
-  await see(page, '#model-note', /You had `generated-small\.gguf`/);
-  assert.deepEqual(errors, []);
-});
+    // The choice outlives a reload; a picked file does not, and the page says so.
+    await page.reload();
+    await page.locator('#device-reason', { hasText: 'As asked for' }).waitFor();
+    await see(page, '#budget', BUDGET);
+    await see(page, '#held', 'streamed');
+    await see(page, '#model-note', /You had `generated-small\.gguf`/);
+    assert.deepEqual(errors, []);
+  },
+);
 
 /** Ends the worker's next device when the page says so. */
 const LOSING = `{
@@ -180,25 +221,33 @@ const LOSING = `{
   };
 }`;
 
-test('a device that is lost is said, and the next action goes on in a fresh worker', { timeout: LONG, skip: LARGE && 'for the small model' }, async (t) => {
-  const { page, errors } = await open(t, { url: await siteWith(t, LOSING) });
-  const before = await embed(page);
-  await page.evaluate(() => new BroadcastChannel('lose').postMessage(''));
-  await page.waitForTimeout(500);
-  await page.locator('#embed').click();
-  await see(page, '#prompts-error', /^the graphics device was lost \(.{1,200}\)\. A fresh one was opened, and the model is loaded again with the next action\.$/);
-  await page.screenshot({ path: 'target/screenshots/lost.png', fullPage: true });
-  assert.deepEqual(await embed(page), before);
+test(
+  'a device that is lost is said, and the next action goes on in a fresh worker',
+  { timeout: LONG, skip: LARGE && 'for the small model' },
+  async (t) => {
+    const { page, errors } = await open(t, { url: await siteWith(t, LOSING) });
+    const before = await embed(page);
+    await page.evaluate(() => new BroadcastChannel('lose').postMessage(''));
+    await page.waitForTimeout(500);
+    await page.locator('#embed').click();
+    await see(
+      page,
+      '#prompts-error',
+      /^the graphics device was lost \(.{1,200}\)\. A fresh one was opened, and the model is loaded again with the next action\.$/,
+    );
+    await page.screenshot({ path: 'target/screenshots/lost.png', fullPage: true });
+    assert.deepEqual(await embed(page), before);
 
-  // While it computes, too.
-  await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(15));
-  await page.locator('#embed').click();
-  await page.waitForTimeout(1500);
-  await page.evaluate(() => new BroadcastChannel('lose').postMessage(''));
-  await page.locator('#prompts-error', { hasText: /^the graphics device was lost/ }).waitFor(); // SwiftShader first finishes what is queued
-  assert.deepEqual(await embed(page), before);
-  assert.deepEqual(errors, []);
-});
+    // While it computes, too.
+    await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(15));
+    await page.locator('#embed').click();
+    await page.waitForTimeout(1500);
+    await page.evaluate(() => new BroadcastChannel('lose').postMessage(''));
+    await page.locator('#prompts-error', { hasText: /^the graphics device was lost/ }).waitFor(); // SwiftShader first finishes what is queued
+    assert.deepEqual(await embed(page), before);
+    assert.deepEqual(errors, []);
+  },
+);
 
 /** A device with room for so many bytes of buffers that live at a time. @param {number} bytes */
 const small = (bytes) => `{
@@ -216,82 +265,115 @@ const small = (bytes) => `{
   };
 }`;
 
-test('a device that runs out of memory in a load gets the layers one by one, and in a batch says so', { timeout: LONG, skip: LARGE && 'for the small model' }, async (t) => {
-  const plain = await open(t);
-  await unfold(plain.page, '#own');
-  await plain.page.locator('#model-files').setInputFiles(MODEL);
-  await loaded(plain.page);
-  const expected = await embed(plain.page);
+test(
+  'a device that runs out of memory in a load gets the layers one by one, and in a batch says so',
+  { timeout: LONG, skip: LARGE && 'for the small model' },
+  async (t) => {
+    const plain = await open(t);
+    await unfold(plain.page, '#own');
+    await plain.page.locator('#model-files').setInputFiles(MODEL);
+    await loaded(plain.page);
+    const expected = await embed(plain.page);
 
-  const { page, errors } = await open(t, { url: await siteWith(t, small(50e6)) });
-  await unfold(page, '#own');
-  await page.locator('#model-files').setInputFiles(MODEL);
-  await loaded(page);
-  await see(page, '#model-storage', /^The device ran out of memory for the whole model: its layers are brought to it for each batch\./);
-  assert.deepEqual(await embed(page), expected);
-  await page.screenshot({ path: 'target/screenshots/streamed.png', fullPage: true });
-
-  // Too much for a batch: a smaller budget makes smaller batches.
-  await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(60));
-  await page.locator('#embed').click();
-  await page.locator('#prompts-error', { hasText: /^The device ran out of memory\. A fresh one was opened.*Memory and packing/ }).waitFor();
-  assert.deepEqual(await embed(page), expected);
-  assert.deepEqual(errors, []);
-});
-
-test('an adapter whose buffers are too small is refused by name, and the CPU takes the model', { timeout: LONG, skip: LARGE && 'for the small model' }, async (t) => {
-  const url = await siteWith(t, `for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize']) {
-    Object.defineProperty(GPUSupportedLimits.prototype, limit, { get: () => 400_000 });
-  }`);
-  const { page } = await open(t, { url });
-  await page.locator('#model-load').click();
-  await see(page, '#model-error', /`blk\.\d+\.ffn_\w+\.weight` needs 442\.4 kB in one buffer, but this device allows 400\.0 kB/);
-  await page.locator('#device-wanted').selectOption('cpu');
-  await embed(page);
-});
-
-test('Cancel in a pass over streamed layers ends it within a second, and the next one is whole', { timeout: LONG, skip: LARGE && 'for the small model' }, async (t) => {
-  const { page, errors } = await open(t, { device: 'cpu' });
-  await hold(page, BUDGET);
-  await unfold(page, '#own');
-  await page.locator('#model-files').setInputFiles(MODEL);
-  await loaded(page);
-  const expected = await embed(page);
-  await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(120));
-  await page.locator('#embed').click();
-  await page.waitForTimeout(300);
-  const took = await page.evaluate(async () => {
-    const [cancel, embed] = ['embed-cancel', 'embed'].map((id) => /** @type {HTMLButtonElement} */ (document.getElementById(id)));
-    const started = performance.now();
-    cancel.click();
-    while (embed.disabled) await new Promise((resolve) => setTimeout(resolve, 10));
-    return performance.now() - started;
-  });
-  t.diagnostic(`cancelled in ${took.toFixed(0)} ms`);
-  assert.ok(took < 1000, `${took} ms`);
-  assert.equal(await page.locator('#prompts-error').textContent(), '');
-  assert.deepEqual(await embed(page), expected);
-  assert.deepEqual(errors, []);
-});
-
-test('models loaded one after the other leave nothing behind', { timeout: LONG, skip: LARGE && 'for the small model' }, async (t) => {
-  const { page, errors } = await open(t);
-  await unfold(page, '#own');
-  /** @type {{ heap: number, gpu: number }[]} */
-  const after = [];
-  for (let round = 0; round < 4; round++) {
+    const { page, errors } = await open(t, { url: await siteWith(t, small(50e6)) });
+    await unfold(page, '#own');
     await page.locator('#model-files').setInputFiles(MODEL);
-    await page.locator('#model-facts', { hasText: 'qwen3vl' }).waitFor();
-    await page.locator('#model-default').click();
-    await page.locator('#model-facts', { hasText: 'llama' }).waitFor();
-    after.push({ heap: await heap(page), gpu: (await memory())['gpu-process'] ?? 0 });
-  }
-  t.diagnostic(after.map(({ heap, gpu }) => `heap ${heap} MB, GPU process ${megabytes(gpu)}`).join('; '));
-  assert.equal(after[3].heap, after[0].heap);
-  // Three rounds bring 360 MB of weights.
-  assert.ok(after[3].gpu - after[0].gpu < 120e6, 'the GPU process keeps what it was given');
-  assert.deepEqual(errors, []);
-});
+    await loaded(page);
+    await see(
+      page,
+      '#model-storage',
+      /^The device ran out of memory for the whole model: its layers are brought to it for each batch\./,
+    );
+    assert.deepEqual(await embed(page), expected);
+    await page.screenshot({ path: 'target/screenshots/streamed.png', fullPage: true });
+
+    // Too much for a batch: a smaller budget makes smaller batches.
+    await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(60));
+    await page.locator('#embed').click();
+    await page
+      .locator('#prompts-error', {
+        hasText: /^The device ran out of memory\. A fresh one was opened.*Memory and packing/,
+      })
+      .waitFor();
+    assert.deepEqual(await embed(page), expected);
+    assert.deepEqual(errors, []);
+  },
+);
+
+test(
+  'an adapter whose buffers are too small is refused by name, and the CPU takes the model',
+  { timeout: LONG, skip: LARGE && 'for the small model' },
+  async (t) => {
+    const url = await siteWith(
+      t,
+      `for (const limit of ['maxStorageBufferBindingSize', 'maxBufferSize']) {
+    Object.defineProperty(GPUSupportedLimits.prototype, limit, { get: () => 400_000 });
+  }`,
+    );
+    const { page } = await open(t, { url });
+    await page.locator('#model-load').click();
+    await see(
+      page,
+      '#model-error',
+      /`blk\.\d+\.ffn_\w+\.weight` needs 442\.4 kB in one buffer, but this device allows 400\.0 kB/,
+    );
+    await page.locator('#device-wanted').selectOption('cpu');
+    await embed(page);
+  },
+);
+
+test(
+  'Cancel in a pass over streamed layers ends it within a second, and the next one is whole',
+  { timeout: LONG, skip: LARGE && 'for the small model' },
+  async (t) => {
+    const { page, errors } = await open(t, { device: 'cpu' });
+    await hold(page, BUDGET);
+    await unfold(page, '#own');
+    await page.locator('#model-files').setInputFiles(MODEL);
+    await loaded(page);
+    const expected = await embed(page);
+    await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(120));
+    await page.locator('#embed').click();
+    await page.waitForTimeout(300);
+    const took = await page.evaluate(async () => {
+      const [cancel, embed] = ['embed-cancel', 'embed'].map(
+        (id) => /** @type {HTMLButtonElement} */ (document.getElementById(id)),
+      );
+      const started = performance.now();
+      cancel.click();
+      while (embed.disabled) await new Promise((resolve) => setTimeout(resolve, 10));
+      return performance.now() - started;
+    });
+    t.diagnostic(`cancelled in ${took.toFixed(0)} ms`);
+    assert.ok(took < 1000, `${took} ms`);
+    assert.equal(await page.locator('#prompts-error').textContent(), '');
+    assert.deepEqual(await embed(page), expected);
+    assert.deepEqual(errors, []);
+  },
+);
+
+test(
+  'models loaded one after the other leave nothing behind',
+  { timeout: LONG, skip: LARGE && 'for the small model' },
+  async (t) => {
+    const { page, errors } = await open(t);
+    await unfold(page, '#own');
+    /** @type {{ heap: number, gpu: number }[]} */
+    const after = [];
+    for (let round = 0; round < 4; round++) {
+      await page.locator('#model-files').setInputFiles(MODEL);
+      await page.locator('#model-facts', { hasText: 'qwen3vl' }).waitFor();
+      await page.locator('#model-default').click();
+      await page.locator('#model-facts', { hasText: 'llama' }).waitFor();
+      after.push({ heap: await heap(page), gpu: (await memory())['gpu-process'] ?? 0 });
+    }
+    t.diagnostic(after.map(({ heap, gpu }) => `heap ${heap} MB, GPU process ${megabytes(gpu)}`).join('; '));
+    assert.equal(after[3].heap, after[0].heap);
+    // Three rounds bring 360 MB of weights.
+    assert.ok(after[3].gpu - after[0].gpu < 120e6, 'the GPU process keeps what it was given');
+    assert.deepEqual(errors, []);
+  },
+);
 
 /** A safetensors file's header and where its tensors begin. @param {Buffer} file */
 function tensorsOf(file) {
@@ -316,7 +398,10 @@ function shards(file, count) {
     const pieces = [];
     let offset = 0;
     for (const tensor of names.filter((_, at) => at % count === part)) {
-      const { shape, data_offsets: [start, end] } = tensors[tensor];
+      const {
+        shape,
+        data_offsets: [start, end],
+      } = tensors[tensor];
       const halves = Buffer.alloc((end - start) / 2);
       for (let at = 0; at < halves.length; at += 2) {
         const bits = data.readUInt32LE(start + 2 * at);
@@ -336,40 +421,77 @@ function shards(file, count) {
   return files;
 }
 
-test('three bfloat16 shards from a URL match PyTorch, and packed to 8 bits stay near', { timeout: LONG, skip: LARGE && 'for the small model' }, async (t) => {
-  const folder = 'tests/fixtures/tiny-qwen3vl';
-  const oracle = tensorsOf(await readFile(`${folder}/expected.safetensors`));
-  const values = (/** @type {string} */ name) => oracle.data.subarray(...oracle.tensors[name].data_offsets);
-  const [ids, mask] = ['input_ids', 'attention_mask'].map((name) => new BigInt64Array(new Uint8Array(values(name)).buffer));
-  const expected = new Float32Array(new Uint8Array(values('embedding.softmax.mean')).buffer); // [4, 64]
-  // A tokenizer of one character for each id, so that a prompt is its ids.
-  const character = (/** @type {bigint | number} */ id) => String.fromCodePoint(0x4e00 + Number(id));
-  const vocab = Object.fromEntries(Array.from({ length: 512 }, (_, id) => [character(id), id]));
-  const tokenizer = { version: '1.0', truncation: null, padding: null, added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, model: { type: 'BPE', vocab, merges: [] } };
-  const prompts = [0, 1, 2, 3].map((row) => [...ids.slice(23 * row, 23 * row + 23)].filter((_, at) => mask[23 * row + at]).map(character).join(''));
-  const server = await faultServer(Buffer.alloc(0), { others: { ...shards(await readFile(`${folder}/model.safetensors`), 3), '/config.json': await readFile(`${folder}/config.json`), '/tokenizer.json': JSON.stringify(tokenizer) } });
-  t.after(server.close);
+test(
+  'three bfloat16 shards from a URL match PyTorch, and packed to 8 bits stay near',
+  { timeout: LONG, skip: LARGE && 'for the small model' },
+  async (t) => {
+    const folder = 'tests/fixtures/tiny-qwen3vl';
+    const oracle = tensorsOf(await readFile(`${folder}/expected.safetensors`));
+    const values = (/** @type {string} */ name) => oracle.data.subarray(...oracle.tensors[name].data_offsets);
+    const [ids, mask] = ['input_ids', 'attention_mask'].map(
+      (name) => new BigInt64Array(new Uint8Array(values(name)).buffer),
+    );
+    const expected = new Float32Array(new Uint8Array(values('embedding.softmax.mean')).buffer); // [4, 64]
+    // A tokenizer of one character for each id, so that a prompt is its ids.
+    const character = (/** @type {bigint | number} */ id) => String.fromCodePoint(0x4e00 + Number(id));
+    const vocab = Object.fromEntries(Array.from({ length: 512 }, (_, id) => [character(id), id]));
+    const tokenizer = {
+      version: '1.0',
+      truncation: null,
+      padding: null,
+      added_tokens: [],
+      normalizer: null,
+      pre_tokenizer: null,
+      post_processor: null,
+      decoder: null,
+      model: { type: 'BPE', vocab, merges: [] },
+    };
+    const prompts = [0, 1, 2, 3].map((row) =>
+      [...ids.slice(23 * row, 23 * row + 23)]
+        .filter((_, at) => mask[23 * row + at])
+        .map(character)
+        .join(''),
+    );
+    const server = await faultServer(Buffer.alloc(0), {
+      others: {
+        ...shards(await readFile(`${folder}/model.safetensors`), 3),
+        '/config.json': await readFile(`${folder}/config.json`),
+        '/tokenizer.json': JSON.stringify(tokenizer),
+      },
+    });
+    t.after(server.close);
 
-  for (const device of ['cpu', 'webgpu']) {
-    const { page, errors } = await open(t, { device });
-    for (const [quantize, least] of /** @type {const} */ ([['', 0.9999], ['q8', 0.999]])) {
-      await hold(page, '', quantize);
-      if (quantize === '') await loadUrl(page, `${server.url}model.safetensors.index.json`);
-      else await page.locator('#model-load').click();
-      await loaded(page);
-      await page.locator('#model-facts', { hasText: quantize ? /BF16.*Packed to8 bits/ : /BF16/ }).waitFor();
-      if (quantize === '') {
-        await unfold(page, '#adapter');
-        await page.locator('#adapter-file').setInputFiles(`${folder}/layer_weights.json`);
-        await page.locator('#adapter-weights').waitFor();
+    for (const device of ['cpu', 'webgpu']) {
+      const { page, errors } = await open(t, { device });
+      for (const [quantize, least] of /** @type {const} */ ([
+        ['', 0.9999],
+        ['q8', 0.999],
+      ])) {
+        await hold(page, '', quantize);
+        if (quantize === '') await loadUrl(page, `${server.url}model.safetensors.index.json`);
+        else await page.locator('#model-load').click();
+        await loaded(page);
+        await page.locator('#model-facts', { hasText: quantize ? /BF16.*Packed to8 bits/ : /BF16/ }).waitFor();
+        if (quantize === '') {
+          await unfold(page, '#adapter');
+          await page.locator('#adapter-file').setInputFiles(`${folder}/layer_weights.json`);
+          await page.locator('#adapter-weights').waitFor();
+        }
+        await see(page, '#feature', 'weighted');
+        const vectors = await embed(page, prompts);
+        const cosines = prompts.map(
+          (_, row) =>
+            vectors
+              .slice(64 * row, 64 * row + 64)
+              .reduce((sum, value, at) => sum + value * expected[64 * row + at], 0) /
+            Math.hypot(...expected.slice(64 * row, 64 * row + 64)),
+        );
+        t.diagnostic(
+          `${device}${quantize && `, ${quantize}`}: cosines to PyTorch ${cosines.map((cosine) => cosine.toFixed(6)).join(', ')}`,
+        );
+        assert.ok(Math.min(...cosines) > least, `${device} ${quantize}: ${cosines}`);
       }
-      await see(page, '#feature', 'weighted');
-      const vectors = await embed(page, prompts);
-      const cosines = prompts.map((_, row) => vectors.slice(64 * row, 64 * row + 64).reduce((sum, value, at) => sum + value * expected[64 * row + at], 0) /
-        Math.hypot(...expected.slice(64 * row, 64 * row + 64)));
-      t.diagnostic(`${device}${quantize && `, ${quantize}`}: cosines to PyTorch ${cosines.map((cosine) => cosine.toFixed(6)).join(', ')}`);
-      assert.ok(Math.min(...cosines) > least, `${device} ${quantize}: ${cosines}`);
+      assert.deepEqual(errors, []);
     }
-    assert.deepEqual(errors, []);
-  }
-});
+  },
+);

@@ -15,7 +15,18 @@ import { pageBytes, watchLongTasks } from '../support/visit.mjs';
 
 const MODEL = 'dist/models/SmolLM2-135M-Instruct.Q4_1.gguf';
 const SHOTS = 'target/screenshots';
-const PARTS = ['model', 'norms', 'qkv_proj', 'rotary', 'attention', 'o_proj', 'gate_up_proj', 'down_proj', 'layer', 'layer_mix']; // as in tests/bench.rs
+const PARTS = [
+  'model',
+  'norms',
+  'qkv_proj',
+  'rotary',
+  'attention',
+  'o_proj',
+  'gate_up_proj',
+  'down_proj',
+  'layer',
+  'layer_mix',
+]; // as in tests/bench.rs
 const MOST_TASK = 100; // ms of the page's own thread; 50 where nothing else runs
 const PROMPTS = ['a red cube to the left of a blue ball', 'a blue ball to the left of a red cube'];
 
@@ -86,7 +97,10 @@ for (const device of ['webgpu', 'cpu']) {
     const { embeddings } = await last(page);
     assert.equal(embeddings.dimension, 576);
     assert.ok(Math.abs(dot(embeddings.vectors.slice(0, 576), embeddings.vectors.slice(0, 576)) - 1) < 1e-5);
-    assert.ok(embeddings.similarity[1] > 0.5 && embeddings.similarity[1] < 0.9999, `similarity ${embeddings.similarity[1]}`);
+    assert.ok(
+      embeddings.similarity[1] > 0.5 && embeddings.similarity[1] < 0.9999,
+      `similarity ${embeddings.similarity[1]}`,
+    );
     vectors.set(device, embeddings.vectors);
     await page.screenshot({ path: `${SHOTS}/${device}.png`, fullPage: true });
 
@@ -118,11 +132,16 @@ test('both devices give the same vectors', () => {
 
 test('the kernels for GPUs, forced here, are measured once, remembered, and give the same vectors', async (t) => {
   const { page, errors, close } = await freshPage(dist.browser);
-  const tunings = () => page.evaluate(async () => {
-    const { openDatabase } = await import(new URL('./storage/database.js', location.href).href);
-    const [tiles] = await (await openDatabase()).get('kept', [`tiles ${document.querySelector('#device-reason')?.textContent?.match(/adapter is (.+?)\./)?.[1]}`]);
-    return tiles && JSON.parse(tiles);
-  });
+  const tunings = () =>
+    page.evaluate(async () => {
+      const { openDatabase } = await import(new URL('./storage/database.js', location.href).href);
+      const [tiles] = await (
+        await openDatabase()
+      ).get('kept', [
+        `tiles ${document.querySelector('#device-reason')?.textContent?.match(/adapter is (.+?)\./)?.[1]}`,
+      ]);
+      return tiles && JSON.parse(tiles);
+    });
   await page.goto(`${dist.url}?device=webgpu&kernels=gpu`);
   await page.locator('#model-load').click();
   await page.locator('#model-stage', { hasText: /which kernels this adapter runs fastest/ }).waitFor();
@@ -162,23 +181,40 @@ test('in int8 both devices give nearly the same vectors', async (t) => {
     const { embeddings } = await last(page);
     const f32 = vectors.get(device) ?? [];
     const cosines = [0, 576].map((at) => dot(embeddings.vectors.slice(at, at + 576), f32.slice(at, at + 576)));
-    t.diagnostic(`${device}: cosines to f32 ${cosines.map((cosine) => cosine.toFixed(6)).join(', ')}; ${await textOf(page, '#matrix .note')}`);
-    assert.ok(cosines.every((cosine) => cosine > 0.999 && cosine < 1 - 1e-7), `${device}: ${cosines}`);
+    t.diagnostic(
+      `${device}: cosines to f32 ${cosines.map((cosine) => cosine.toFixed(6)).join(', ')}; ${await textOf(page, '#matrix .note')}`,
+    );
+    assert.ok(
+      cosines.every((cosine) => cosine > 0.999 && cosine < 1 - 1e-7),
+      `${device}: ${cosines}`,
+    );
     await page.reload();
-    await page.waitForFunction(() => /** @type {HTMLSelectElement} */ (document.getElementById('arithmetic')).value === 'int8'); // it is kept
+    await page.waitForFunction(
+      () => /** @type {HTMLSelectElement} */ (document.getElementById('arithmetic')).value === 'int8',
+    ); // it is kept
     assert.deepEqual(errors, []);
     await close();
   }
 });
 
 test('a device that does not compute in f16 says so, and loads in f32', async () => {
-  for (const [device, name] of [['cpu', 'CPU'], ['webgpu', '.*swiftshader.*']]) {
+  for (const [device, name] of [
+    ['cpu', 'CPU'],
+    ['webgpu', '.*swiftshader.*'],
+  ]) {
     const { page, errors, close } = await freshPage(dist.browser);
     await page.goto(`${dist.url}?device=${device}`);
     await page.locator('#options summary').click();
     await page.locator('#arithmetic').selectOption('f16');
     await page.locator('#model-load').click();
-    await see(page, '#model-error', new RegExp(`^arithmetic .f16. needs a GPU with .shader-f16., but this device has none: ${name}; choose f32 or int8$`, 'i'));
+    await see(
+      page,
+      '#model-error',
+      new RegExp(
+        `^arithmetic .f16. needs a GPU with .shader-f16., but this device has none: ${name}; choose f32 or int8$`,
+        'i',
+      ),
+    );
     await page.locator('#arithmetic').selectOption('f32');
     await load(page);
     assert.deepEqual(errors, []);
@@ -198,7 +234,10 @@ test('the whole page is under 2.5 MB, and loading and comparing never hold it up
     await compare(page);
     const tasks = await longTasks();
     t.diagnostic(`${device}: ${JSON.stringify(tasks)}`);
-    assert.ok(tasks.every(({ milliseconds }) => milliseconds <= MOST_TASK), JSON.stringify(tasks));
+    assert.ok(
+      tasks.every(({ milliseconds }) => milliseconds <= MOST_TASK),
+      JSON.stringify(tasks),
+    );
     assert.deepEqual(errors, []);
     await close();
   }
@@ -208,12 +247,15 @@ test('every part is measured on WebGPU', async () => {
   const { page, errors, close } = await freshPage(dist.browser);
   await page.goto(`${dist.url}?device=webgpu&bench=20`);
   await page.locator('#bench-download:not([hidden])').waitFor();
-  const { complete, clock, clock_reason, rows, peak, skipped } = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.bench);
+  const { complete, clock, clock_reason, rows, peak, skipped } = await page.evaluate(
+    () => /** @type {any} */ (globalThis).granTed.last.bench,
+  );
   const names = [...rows, ...skipped].filter(({ tokens }) => tokens === 16).map(({ name }) => name);
   for (const name of PARTS) assert.ok(names.includes(name), `${name} is not in ${names}`);
   assert.ok(complete && peak.gflops > 0.1 && peak.copy_gb_per_second > 0.1, JSON.stringify(peak));
   assert.equal(clock, 'device', clock_reason);
-  for (const { name, milliseconds } of rows) assert.equal(milliseconds.clock, ['model', 'other'].includes(name) ? 'wall' : 'device', name);
+  for (const { name, milliseconds } of rows)
+    assert.equal(milliseconds.clock, ['model', 'other'].includes(name) ? 'wall' : 'device', name);
   assert.deepEqual(errors, []);
   await close();
 });
@@ -245,7 +287,9 @@ test('a share link opened in a fresh profile shows the same matrix; the TED samp
   await page.locator('#ted-count', { hasText: '27 items' }).waitFor();
   await page.getByLabel('Items of each type').fill('');
   await page.getByLabel('Items of each type').press('Tab');
-  const items = Object.values(JSON.parse(await readFile('dist/data/ted-sample.json', 'utf8'))).flatMap(({ statements }) => Object.keys(statements)).length;
+  const items = Object.values(JSON.parse(await readFile('dist/data/ted-sample.json', 'utf8'))).flatMap(
+    ({ statements }) => Object.keys(statements),
+  ).length;
   await page.locator('#ted-count', { hasText: `${items} items` }).waitFor();
   await page.locator('#ted-run').click();
   await page.locator('#ted-result').waitFor({ timeout: 300_000 });
@@ -283,7 +327,11 @@ test('a subset of the command line has the same id on the page and in its link',
   await page.locator('#ted-count', { hasText: '8 items' }).waitFor();
   await page.locator('#share-copy').click();
   // provenance.subset.id of `gran-ted evaluate MODEL www/data/ted-sample.json --subset captions=2 --out report.json`
-  await page.waitForFunction(() => /[#&]captions=2&seed=42&id=d989ba63ec(&|$)/.test(/** @type {HTMLInputElement} */ (document.getElementById('share-link')).value));
+  await page.waitForFunction(() =>
+    /[#&]captions=2&seed=42&id=d989ba63ec(&|$)/.test(
+      /** @type {HTMLInputElement} */ (document.getElementById('share-link')).value,
+    ),
+  );
   assert.deepEqual(errors, []);
   await close();
 });
@@ -297,7 +345,10 @@ test('under a sub-path and 360 pixels wide the page works the same', async () =>
   const { embeddings } = await last(page);
   const wanted = vectors.get('cpu') ?? [];
   assert.ok(dot(embeddings.vectors, wanted) / 2 > 0.999999, 'the vectors differ from those at /');
-  assert.ok(requests.every((url) => url.startsWith(mounted.url) || /^(data|blob):/.test(url)), requests.join('\n'));
+  assert.ok(
+    requests.every((url) => url.startsWith(mounted.url) || /^(data|blob):/.test(url)),
+    requests.join('\n'),
+  );
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
   await page.screenshot({ path: `${SHOTS}/narrow.png`, fullPage: true });
   assert.deepEqual(errors, []);
@@ -353,13 +404,15 @@ test('each bad input has its message, and the page works on', async () => {
     await idle(page);
     assert.ok(await page.locator('#model-progress').isHidden(), `${message}: the progress goes on`);
   };
-  const pick = (/** @type {string} */ field, /** @type {string} */ name, /** @type {Buffer | string} */ content) => () =>
-    page.locator(field).setInputFiles({ name, mimeType: 'application/octet-stream', buffer: Buffer.from(content) });
+  const pick =
+    (/** @type {string} */ field, /** @type {string} */ name, /** @type {Buffer | string} */ content) => () =>
+      page.locator(field).setInputFiles({ name, mimeType: 'application/octet-stream', buffer: Buffer.from(content) });
   const visit = (/** @type {string} */ url) => async () => {
     await page.locator('#model-url').fill(url);
     await page.locator('#model-url-form button').click();
   };
-  const entry = (/** @type {object} */ statements) => JSON.stringify({ image_0: { caption: 'a dog', caption_type: 'image', statements } });
+  const entry = (/** @type {object} */ statements) =>
+    JSON.stringify({ image_0: { caption: 'a dog', caption_type: 'image', statements } });
 
   await refused('#model-error', /`notes\.txt` is not a model/, pick('#model-files', 'notes.txt', 'These are notes.'));
   await refused('#model-error', /`empty\.gguf`/, pick('#model-files', 'empty.gguf', ''));
@@ -373,8 +426,16 @@ test('each bad input has its message, and the page works on', async () => {
 
   await refused('#ted-error', /`list\.json` is not a TED-6K file/, pick('#ted-file', 'list.json', '[1, 2]'));
   await refused('#ted-error', /`text\.json` is not a TED-6K file/, pick('#ted-file', 'text.json', 'not JSON'));
-  await refused('#ted-error', /`other\.json` is not a TED-6K file/, pick('#ted-file', 'other.json', '{"image_0": {"captions": []}}'));
-  await refused('#ted-error', /`shape\.json` is not a TED-6K file/, pick('#ted-file', 'shape.json', entry({ OCR: { question: 1 } })));
+  await refused(
+    '#ted-error',
+    /`other\.json` is not a TED-6K file/,
+    pick('#ted-file', 'other.json', '{"image_0": {"captions": []}}'),
+  );
+  await refused(
+    '#ted-error',
+    /`shape\.json` is not a TED-6K file/,
+    pick('#ted-file', 'shape.json', entry({ OCR: { question: 1 } })),
+  );
 
   await page.locator('#model-default').click();
   await page.locator('#model-facts').waitFor();
@@ -385,12 +446,18 @@ test('each bad input has its message, and the page works on', async () => {
   await page.locator('#feature').selectOption('layer');
   await page.locator('#layer').fill('99');
   await page.locator('#layer').press('Tab');
-  assert.equal(await page.locator('#layer').evaluate((node) => /** @type {HTMLInputElement} */ (node).validity.rangeOverflow), true);
+  assert.equal(
+    await page.locator('#layer').evaluate((node) => /** @type {HTMLInputElement} */ (node).validity.rangeOverflow),
+    true,
+  );
 
   await page.locator('#feature').selectOption('norm_avg');
   await fillPrompts(page, PROMPTS);
   assert.equal((await compare(page)).length, 4);
-  assert.deepEqual(errors.filter((error) => !error.startsWith('Failed to load resource')), []);
+  assert.deepEqual(
+    errors.filter((error) => !error.startsWith('Failed to load resource')),
+    [],
+  );
   await close();
   host.close();
 });
@@ -400,16 +467,36 @@ test('each fault of a GGUF file has its message, and a right one loads', async (
   await page.goto(`${dist.url}?device=cpu`);
   await page.locator('#model summary').first().click();
   /** @param {string} name @param {Parameters<typeof ggufFile>[0]} [options] */
-  const pick = (name, options) => page.locator('#model-files').setInputFiles({ name, mimeType: 'application/octet-stream', buffer: ggufFile(options) });
+  const pick = (name, options) =>
+    page
+      .locator('#model-files')
+      .setInputFiles({ name, mimeType: 'application/octet-stream', buffer: ggufFile(options) });
   const changed = (/** @type {string} */ part, /** @type {object} */ change) => ({
-    change: (/** @type {import('../support/gguf.mjs').Tensor[]} */ tensors) => tensors.map((tensor) => (tensor.name.includes(part) ? { ...tensor, ...change } : tensor)),
+    change: (/** @type {import('../support/gguf.mjs').Tensor[]} */ tensors) =>
+      tensors.map((tensor) => (tensor.name.includes(part) ? { ...tensor, ...change } : tensor)),
   });
   for (const [name, options, message] of /** @type {[string, Parameters<typeof ggufFile>[0], RegExp][]} */ ([
-    ['family.gguf', { architecture: 'mamba' }, /`family\.gguf`: model family `mamba` is not supported, expected llama, qwen2, qwen3 or qwen3vl/],
+    [
+      'family.gguf',
+      { architecture: 'mamba' },
+      /`family\.gguf`: model family `mamba` is not supported, expected llama, qwen2, qwen3 or qwen3vl/,
+    ],
     ['tokenizer.gguf', { tokenizer: 'bert' }, /`tokenizer\.gguf`: tokenizer `bert, smollm` is not supported, expected/],
-    ['type.gguf', changed('ffn_up', { type: 20 }), /`type\.gguf`: tensor `blk\.0\.ffn_up\.weight` has type .*, expected one of F32, F16/],
-    ['missing.gguf', { change: (tensors) => tensors.filter((tensor) => !tensor.name.includes('attn_v')) }, /`missing\.gguf` has no tensor `blk\.0\.attn_v\.weight`/],
-    ['shape.gguf', changed('ffn_down', { shape: [32, 64] }), /`shape\.gguf`: tensor `blk\.0\.ffn_down\.weight` has shape \[32, 64\], expected \[32, 32\]/],
+    [
+      'type.gguf',
+      changed('ffn_up', { type: 20 }),
+      /`type\.gguf`: tensor `blk\.0\.ffn_up\.weight` has type .*, expected one of F32, F16/,
+    ],
+    [
+      'missing.gguf',
+      { change: (tensors) => tensors.filter((tensor) => !tensor.name.includes('attn_v')) },
+      /`missing\.gguf` has no tensor `blk\.0\.attn_v\.weight`/,
+    ],
+    [
+      'shape.gguf',
+      changed('ffn_down', { shape: [32, 64] }),
+      /`shape\.gguf`: tensor `blk\.0\.ffn_down\.weight` has shape \[32, 64\], expected \[32, 32\]/,
+    ],
     ['tensors.gguf', { counts: [1e12, 9] }, /`tensors\.gguf`: .* is 1000000000000, expected at most/],
     ['entries.gguf', { counts: [11, 1e15] }, /`entries\.gguf`: .* is 1000000000000000, expected at most/],
   ])) {
@@ -428,7 +515,10 @@ test('a hostile link is refused in words and reaches nothing', async () => {
   for (const [fragment, message] of /** @type {const} */ ([
     ['#v=9&p=a', /version "9"/],
     ['#v=1&model=javascript:alert(1)', /javascript:/],
-    ['#v=1&p=%3Cimg%20src%3Dx%20onerror%3D%22document.title%3D%27pwned%27%22%3E&feature=%3Cscript%3E', /feature "<script>"/],
+    [
+      '#v=1&p=%3Cimg%20src%3Dx%20onerror%3D%22document.title%3D%27pwned%27%22%3E&feature=%3Cscript%3E',
+      /feature "<script>"/,
+    ],
     [`#v=1&p=${'a'.repeat(20_000)}`, /at most 16384/],
     ['#v=1&__proto__=x&seed=-1', /unknown field "__proto__".*seed "-1"/],
     ['#v=1&p=a&model=https://evil.example/x.gguf&bogus=1', /unknown field "bogus"/],
@@ -439,7 +529,10 @@ test('a hostile link is refused in words and reaches nothing', async () => {
     await page.locator('#device-kind', { hasText: 'Running' }).waitFor();
     assert.match(await page.title(), /^gran-ted/);
     assert.equal(await page.locator('main img, main script').count(), 0);
-    assert.ok(requests.every((url) => url.startsWith(dist.url)), requests.join('\n'));
+    assert.ok(
+      requests.every((url) => url.startsWith(dist.url)),
+      requests.join('\n'),
+    );
     assert.ok(await page.locator('#embed').isEnabled());
     assert.deepEqual(errors, []);
     await close();
@@ -449,14 +542,22 @@ test('a hostile link is refused in words and reaches nothing', async () => {
 test('a panic in wasm shows its text, and the page goes on in a fresh worker with the same prompts', async () => {
   const { page, requests, close } = await freshPage(dist.browser);
   // The module has no way to panic on demand: this stands in for one that does so while it opens, the first time.
-  const panicking = 'export default async () => { globalThis.gran_ted_panic("panicked at src/x.rs:1: boom"); throw new WebAssembly.RuntimeError("unreachable"); };';
-  await page.context().route('**/pkg/gran_ted.js', (route) => route.fulfill({ contentType: 'text/javascript', body: panicking }), { times: 1 });
+  const panicking =
+    'export default async () => { globalThis.gran_ted_panic("panicked at src/x.rs:1: boom"); throw new WebAssembly.RuntimeError("unreachable"); };';
+  await page
+    .context()
+    .route('**/pkg/gran_ted.js', (route) => route.fulfill({ contentType: 'text/javascript', body: panicking }), {
+      times: 1,
+    });
   await page.goto(`${dist.url}?device=cpu`);
   await fillPrompts(page, PROMPTS);
   await page.locator('#embed').click();
   await page.locator('#panic-message', { hasText: 'panicked at src/x.rs:1: boom' }).waitFor();
   await idle(page);
-  assert.deepEqual(requests.filter((url) => url.endsWith('.gguf')), []);
+  assert.deepEqual(
+    requests.filter((url) => url.endsWith('.gguf')),
+    [],
+  );
   await page.locator('#restart').click();
   await page.locator('#panic').waitFor({ state: 'hidden' });
   assert.equal(await page.locator('#prompt-list textarea').nth(1).inputValue(), PROMPTS[1]);

@@ -15,7 +15,7 @@ test('the device is chosen and told before anything is opened or fetched', async
   assert.equal(state.device?.kind, 'cpu');
 });
 
-test('the address\'s device outranks the link\'s, and an unknown one is said', async () => {
+test("the address's device outranks the link's, and an unknown one is said", async () => {
   const { app, state } = setUp();
   await app.start('#v=1&device=webgpu', 'cpu');
   assert.equal(state.choice?.kind, 'cpu');
@@ -46,7 +46,8 @@ test('a load that fails is said at the model and where it was asked for; nothing
 
 test('a device that fails its self-test gives an error and a fresh worker, so that another can be chosen', async () => {
   const { app, state, workers } = setUp({
-    open: ({ device }) => (device === 'webgpu' ? failure('SelfTest', 'quant_matmul is wrong by 0.3')() : { kind: device }),
+    open: ({ device }) =>
+      device === 'webgpu' ? failure('SelfTest', 'quant_matmul is wrong by 0.3')() : { kind: device },
   });
   await app.start('', null);
   await app.prompts.compare();
@@ -60,7 +61,9 @@ test('a device that fails its self-test gives an error and a fresh worker, so th
 });
 
 test('after a panic the page restarts the worker and goes on with the same prompts', async () => {
-  const { app, state, workers } = setUp({ embed: () => (workers.length === 1 ? (workers[0].panic('panicked at x'), hang()) : EMBEDDINGS) });
+  const { app, state, workers } = setUp({
+    embed: () => (workers.length === 1 ? (workers[0].panic('panicked at x'), hang()) : EMBEDDINGS),
+  });
   await app.start('', null);
   app.prompts.set(0, 'a red cube');
   await app.prompts.compare();
@@ -92,7 +95,8 @@ test('a cancelled load leaves no error and can be started again', async () => {
   const { app, state } = setUp({
     async load(_, progress) {
       app.stop();
-      for (let done = 0; goOn.length < 1 && done < 5; done++) if (!(await progress({ stage: 'weights', done, total: 5 }))) goOn.push(false);
+      for (let done = 0; goOn.length < 1 && done < 5; done++)
+        if (!(await progress({ stage: 'weights', done, total: 5 }))) goOn.push(false);
       return goOn.length === 1 && goOn.push(true) ? failure('Cancelled', 'cancelled')() : { card: CARD, heap_bytes: 1 };
     },
   });
@@ -110,7 +114,8 @@ test('where the device runs out of memory in a load, a fresh worker streams the 
   const { app, state, workers, calls } = setUp({
     async load({ options }, progress) {
       await progress({ plan: { ...plan, streamed: options.streamed } });
-      if (!options.streamed) return workers[workers.length - 1].panic('wgpu error: Out of Memory', 'OutOfMemory'), hang();
+      if (!options.streamed)
+        return (workers[workers.length - 1].panic('wgpu error: Out of Memory', 'OutOfMemory'), hang());
       return { card: { ...CARD, streamed: true }, heap_bytes: 1, note: 'Stored.' };
     },
   });
@@ -127,14 +132,21 @@ test('where the device runs out of memory in a load, a fresh worker streams the 
   app.model.setOptions({ quantize: 'q8', arithmetic: 'f32', budget_mb: 900, streamed: false });
   assert.equal(state.model.card, null);
   await app.prompts.compare();
-  assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, { quantize: 'q8', arithmetic: 'f32', budget_mb: 900, streamed: false, out_of_memory: false });
+  assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, {
+    quantize: 'q8',
+    arithmetic: 'f32',
+    budget_mb: 900,
+    streamed: false,
+    out_of_memory: false,
+  });
 });
 
 test('streaming that was chosen holds for the next model, streaming for want of memory does not', async () => {
   const { app, state, workers, calls } = setUp({
     async load({ options }, progress) {
       await progress({ plan: { streamed: options.streamed } });
-      if (!options.streamed) return workers[workers.length - 1].panic('wgpu error: Out of Memory', 'OutOfMemory'), hang();
+      if (!options.streamed)
+        return (workers[workers.length - 1].panic('wgpu error: Out of Memory', 'OutOfMemory'), hang());
       return { card: { ...CARD, streamed: true }, heap_bytes: 1, note: '' };
     },
   });
@@ -143,13 +155,23 @@ test('streaming that was chosen holds for the next model, streaming for want of 
   await app.model.loadUrl('https://example.org/a.gguf');
   app.model.setOptions({ ...state.model.options, streamed: true });
   await app.model.loadUrl('https://example.org/b.gguf');
-  const tries = calls.filter(([name]) => name === 'load').map(([, { options }]) => [options.streamed, options.out_of_memory]);
-  assert.deepEqual(tries, [[false, false], [true, true], [false, false], [true, true], [true, false]]);
+  const tries = calls
+    .filter(([name]) => name === 'load')
+    .map(([, { options }]) => [options.streamed, options.out_of_memory]);
+  assert.deepEqual(tries, [
+    [false, false],
+    [true, true],
+    [false, false],
+    [true, true],
+    [true, false],
+  ]);
 });
 
 test('a model that is refused leaves the figures that it needs', async () => {
   const plan = { refused: { code: 'BudgetTooSmall', message: 'the budget is 20.0 MB' } };
-  const { app, state } = setUp({ load: async (_, progress) => (await progress({ plan }), failure(plan.refused.code, plan.refused.message)()) });
+  const { app, state } = setUp({
+    load: async (_, progress) => (await progress({ plan }), failure(plan.refused.code, plan.refused.message)()),
+  });
   await app.start('', null);
   await app.model.load();
   assert.equal(state.errors.model, 'the budget is 20.0 MB');
@@ -158,8 +180,14 @@ test('a model that is refused leaves the figures that it needs', async () => {
 
 test('a lost device and one out of memory are said, and the next action has a fresh worker', async () => {
   for (const [fault, message] of /** @type {const} */ ([
-    [failure('DeviceLost', 'the graphics device was lost (destroyed)'), /^the graphics device was lost \(destroyed\)\. A fresh one was opened/],
-    [(/** @type {any} */ worker) => (worker.panic('wgpu error: Out of Memory', 'OutOfMemory'), hang()), /^The device ran out of memory\. .*Memory and packing/],
+    [
+      failure('DeviceLost', 'the graphics device was lost (destroyed)'),
+      /^the graphics device was lost \(destroyed\)\. A fresh one was opened/,
+    ],
+    [
+      (/** @type {any} */ worker) => (worker.panic('wgpu error: Out of Memory', 'OutOfMemory'), hang()),
+      /^The device ran out of memory\. .*Memory and packing/,
+    ],
   ])) {
     const { app, state, workers } = setUp({ embed: () => (workers.length === 1 ? fault(workers[0]) : EMBEDDINGS) });
     await app.start('', null);
@@ -225,9 +253,21 @@ test('addresses other than http(s) never reach the worker', async () => {
 test('a subset of all types is sent as empty lists, a part by name, none is not sent', async () => {
   const { app, state, calls } = await setUpOpened();
   assert.deepEqual(state.subset.question_types, ['OCR', 'Quantity']);
-  assert.deepEqual(calls.at(-1)?.[1].subset, { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 });
+  assert.deepEqual(calls.at(-1)?.[1].subset, {
+    caption_types: [],
+    question_types: [],
+    per_type: null,
+    captions: null,
+    seed: 42,
+  });
   await app.evaluation.setSubset({ ...state.subset, question_types: ['OCR'], per_type: 1 });
-  assert.deepEqual(calls.at(-1)?.[1].subset, { caption_types: [], question_types: ['OCR'], per_type: 1, captions: null, seed: 42 });
+  assert.deepEqual(calls.at(-1)?.[1].subset, {
+    caption_types: [],
+    question_types: ['OCR'],
+    per_type: 1,
+    captions: null,
+    seed: 42,
+  });
   const before = calls.length;
   await app.evaluation.setSubset({ ...state.subset, question_types: [] });
   assert.deepEqual(state.count, { items: 0, texts: 0, id: '' });
@@ -236,7 +276,9 @@ test('a subset of all types is sent as empty lists, a part by name, none is not 
 
 test('a file of another shape is said, and the next file opens', async () => {
   let tries = 0;
-  const { app, state } = setUp({ open_dataset: () => (tries++ ? DATASET : failure('NotTed', '`a.json` is no TED-6K file')()) });
+  const { app, state } = setUp({
+    open_dataset: () => (tries++ ? DATASET : failure('NotTed', '`a.json` is no TED-6K file')()),
+  });
   await app.start('', null);
   await app.evaluation.openFile(new File(['[]'], 'a.json'));
   assert.equal(state.errors.ted, '`a.json` is no TED-6K file');
@@ -249,7 +291,15 @@ test('a file of another shape is said, and the next file opens', async () => {
 test('Stop keeps the partial report', async () => {
   const { app, state } = setUp({
     async evaluate(_, progress) {
-      const go = await progress({ stage: 'evaluate', done: 1, total: 9, texts: 1, total_texts: 9, items: 0, correct: 0 });
+      const go = await progress({
+        stage: 'evaluate',
+        done: 1,
+        total: 9,
+        texts: 1,
+        total_texts: 9,
+        items: 0,
+        correct: 0,
+      });
       return go ? assert.fail('it was not stopped') : REPORT;
     },
     load: () => (app.stop(), { card: CARD, heap_bytes: 1 }),
@@ -262,11 +312,18 @@ test('Stop keeps the partial report', async () => {
 });
 
 /** @param {boolean} [complete] */
-const scored = (complete = true) => ({ summary: { accuracy_statistics: { total_correct: 3, total_samples: 4 }, complete }, results: [], provenance: { subset: { id: '0123456789' } } });
+const scored = (complete = true) => ({
+  summary: { accuracy_statistics: { total_correct: 3, total_samples: 4 }, complete },
+  results: [],
+  provenance: { subset: { id: '0123456789' } },
+});
 
 /** What the link claims after a run of the sample and then a change. @param {(page: ReturnType<typeof setUp>) => unknown} change @param {boolean} [complete] */
 async function claimed(change, complete) {
-  const page = setUp({ evaluate: () => scored(complete), count: ({ subset }) => ({ items: 4, texts: 9, id: subset.question_types.length ? 'ffffffffff' : '0123456789' }) });
+  const page = setUp({
+    evaluate: () => scored(complete),
+    count: ({ subset }) => ({ items: 4, texts: 9, id: subset.question_types.length ? 'ffffffffff' : '0123456789' }),
+  });
   const { app, state } = page;
   await app.start('', null);
   state.datasetSource = { name: 'ted-sample.json', sample: true, read: async () => new Uint8Array() };
@@ -288,14 +345,20 @@ test('a link claims a result only of what it holds', async () => {
     ({ app }) => app.model.loadUrl('https://example.org/other.gguf'),
     ({ app }) => app.model.loadFiles([new File([''], 'mine.gguf')]),
     ({ app }) => app.model.setOptions({ quantize: 'q8', arithmetic: 'f32', budget_mb: null, streamed: false }),
-  ])) assert.equal(await claimed(change), null, String(change));
+  ]))
+    assert.equal(await claimed(change), null, String(change));
 });
 
-test('a link brings back another page\'s state, and what its data set lacks is said', async () => {
+test("a link brings back another page's state, and what its data set lacks is said", async () => {
   const sender = setUp({ evaluate: () => scored() });
   await sender.app.start('', null);
   sender.app.prompts.useExample({ prompts: ['a', ' ', 'b'], hint: '' });
-  sender.app.prompts.setSettings({ feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });
+  sender.app.prompts.setSettings({
+    feature: 'layer(2)',
+    pooling: 'last_token',
+    layer_weights: null,
+    reference_precision: true,
+  });
   await sender.app.evaluation.openFile(tedFile());
   await sender.app.evaluation.setSubset({ ...sender.state.subset, question_types: ['OCR'], seed: 7 });
   await sender.app.evaluation.run();
@@ -306,10 +369,21 @@ test('a link brings back another page\'s state, and what its data set lacks is s
   const { app, state } = setUp();
   await app.start(`${new URL(copied).hash}&question_type=Nope`, null);
   assert.deepEqual(state.prompts, ['a', 'b']);
-  assert.deepEqual(state.settings, { feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });
+  assert.deepEqual(state.settings, {
+    feature: 'layer(2)',
+    pooling: 'last_token',
+    layer_weights: null,
+    reference_precision: true,
+  });
   assert.deepEqual(state.link?.shared.result, { correct: 3, total: 4, feature: 'layer(2)', pooling: 'last_token' });
   await app.evaluation.openFile(tedFile());
-  assert.deepEqual(state.subset, { caption_types: ['image', 'video'], question_types: ['OCR'], per_type: null, captions: null, seed: 7 });
+  assert.deepEqual(state.subset, {
+    caption_types: ['image', 'video'],
+    question_types: ['OCR'],
+    per_type: null,
+    captions: null,
+    seed: 7,
+  });
   assert.match(state.errors.ted, /no items of the type Nope/);
 });
 

@@ -14,7 +14,8 @@ const FILES = {
 const ARROWS = '```arrows www\nmain.js -> views\nviews -> types\n```\n';
 
 /** @param {Record<string, string>} changed @param {string} [document] */
-const problems = (changed, document = ARROWS) => problemsOf(new Map(Object.entries({ ...FILES, ...changed })), readArrows(document, 'www'));
+const problems = (changed, document = ARROWS) =>
+  problemsOf(new Map(Object.entries({ ...FILES, ...changed })), readArrows(document, 'www'));
 
 test('every import of the page is along an arrow, every arrow is needed, and there is no circle', async () => {
   const arrows = readArrows(await readFile('docs/architecture.md', 'utf8'), 'www');
@@ -37,24 +38,40 @@ test('an import without an arrow is reported, whichever way it is written', () =
     `new Worker(new URL('../views/view.js', import.meta.url));`,
     `new Worker('../views/view.js');`,
   ]) {
-    assert.deepEqual(problems({ 'types/wasm.d.ts': '', 'types/odd.js': text }), ['types/odd.js imports views/view.js: there is no arrow types -> views.'], text);
+    assert.deepEqual(
+      problems({ 'types/wasm.d.ts': '', 'types/odd.js': text }),
+      ['types/odd.js imports views/view.js: there is no arrow types -> views.'],
+      text,
+    );
   }
 });
 
 test('files that import each other in a circle are reported, within a room and by types too', () => {
   const found = problems({ 'views/fact.js': `/** @import { View } from './view.js' */` });
-  assert.deepEqual(found, ['These files import each other in a circle: views/view.js -> views/fact.js -> views/view.js.']);
+  assert.deepEqual(found, [
+    'These files import each other in a circle: views/view.js -> views/fact.js -> views/view.js.',
+  ]);
 });
 
 test('a circle of arrows, an arrow to no room, one that nothing needs and a file that is not there are reported', () => {
   const circle = '```arrows www\nmain.js -> views\nviews -> types\ntypes -> views\n```\n';
-  assert.deepEqual(problems({ 'types/odd.js': `import '../views/fact.js';` }, circle), ['The arrows form a circle: views -> types -> views.']);
+  assert.deepEqual(problems({ 'types/odd.js': `import '../views/fact.js';` }, circle), [
+    'The arrows form a circle: views -> types -> views.',
+  ]);
   const absent = '```arrows www\nmain.js -> views, attic\nviews -> types\n```\n';
   assert.deepEqual(problems({}, absent), ['There is no room attic.', 'No import needs the arrow main.js -> attic.']);
   assert.deepEqual(problems({ 'main.js': '' }), ['No import needs the arrow main.js -> views.']);
-  assert.deepEqual(problems({ 'views/fact.js': `import './gone.js';` }), ['views/fact.js imports views/gone.js, which is not there.']);
+  assert.deepEqual(problems({ 'views/fact.js': `import './gone.js';` }), [
+    'views/fact.js imports views/gone.js, which is not there.',
+  ]);
 });
 
 test('a document without the block, with two of them or with a line that is no arrow is refused', () => {
-  for (const document of ['', ARROWS + ARROWS, '```arrows www\nviews\n```\n', '```arrows www\nviews -> types\nviews -> ui\n```\n']) assert.throws(() => readArrows(document, 'www'));
+  for (const document of [
+    '',
+    ARROWS + ARROWS,
+    '```arrows www\nviews\n```\n',
+    '```arrows www\nviews -> types\nviews -> ui\n```\n',
+  ])
+    assert.throws(() => readArrows(document, 'www'));
 });

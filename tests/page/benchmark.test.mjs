@@ -15,13 +15,15 @@ const STEP = { stage: 'bench', done: 1, total: 9, name: 'qkv_proj', tokens: 16 }
 test('a budget is a number of seconds from 1 to 3600', () => {
   assert.equal(readSeconds('20'), 20);
   assert.equal(readSeconds('1.5'), 1.5);
-  for (const bad of ['', ' ', '0', '-3', '3601', 'soon', 'Infinity', '1e9']) assert.throws(() => readSeconds(bad), /expected 1 to 3600 seconds/);
+  for (const bad of ['', ' ', '0', '-3', '3601', 'soon', 'Infinity', '1e9'])
+    assert.throws(() => readSeconds(bad), /expected 1 to 3600 seconds/);
 });
 
 test('lengths are a short list of numbers of tokens, or none', () => {
   assert.deepEqual(readTokens('64, 2048,64'), [64, 2048]);
   assert.equal(readTokens(' '), null);
-  for (const bad of ['0', '64,', '6e2', '-1', '40000', 'long', '1.5', '1,2,3,4,5,6,7,8,9']) assert.throws(() => readTokens(bad), /expected at most 8 numbers of tokens from 1 to 32768/);
+  for (const bad of ['0', '64,', '6e2', '-1', '40000', 'long', '1.5', '1,2,3,4,5,6,7,8,9'])
+    assert.throws(() => readTokens(bad), /expected at most 8 numbers of tokens from 1 to 32768/);
 });
 
 test('the address begins it: the model is loaded, then measured within the seconds it names', async () => {
@@ -37,10 +39,16 @@ test('the address begins it: the model is loaded, then measured within the secon
   });
   app.start('', null);
   await app.benchmark.begin('20', '64,2048');
-  assert.deepEqual(names().filter((name) => ['load', 'bench'].includes(name)), ['load', 'bench']);
+  assert.deepEqual(
+    names().filter((name) => ['load', 'bench'].includes(name)),
+    ['load', 'bench'],
+  );
   assert.deepEqual(calls.at(-1), ['bench', { seconds: 20, tokens: [64, 2048] }]);
   assert.deepEqual(seen, [STEP, 'bench']);
-  assert.deepEqual([state.bench.report, state.bench.progress, state.task, state.errors.bench], [REPORT, null, null, '']);
+  assert.deepEqual(
+    [state.bench.report, state.bench.progress, state.task, state.errors.bench],
+    [REPORT, null, null, ''],
+  );
 });
 
 test('an address that names no budget measures within the one on the page, a wrong one does not begin', async () => {
@@ -90,11 +98,20 @@ test('stopped, the figures so far stay; an error is said, and the next run begin
 
 test('the chart of time by length draws each report, and tells whether it is flat', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'lengths-'));
-  const rows = [64, 256, 1024].map((tokens) => ({ name: 'model', tokens, ms_per_token: 2 + tokens / 500, ms_per_token_without_attention: 2 + tokens / 10_000 }));
+  const rows = [64, 256, 1024].map((tokens) => ({
+    name: 'model',
+    tokens,
+    ms_per_token: 2 + tokens / 500,
+    ms_per_token_without_attention: 2 + tokens / 10_000,
+  }));
   const skipped = { name: 'model', tokens: 2048, ms_per_token: 6, ms_per_token_without_attention: null };
   const [report, chart] = [join(folder, 'cpu.json'), join(folder, 'lengths.svg')];
   await writeFile(report, JSON.stringify({ rows: [...rows, skipped] }));
-  const { stdout } = await promisify(execFile)(process.execPath, ['tests/peers/lengths.mjs', chart, `CPU & more=${report}`]);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    'tests/peers/lengths.mjs',
+    chart,
+    `CPU & more=${report}`,
+  ]);
   assert.match(stdout, /slowest 5 % above fastest, flat within 20 %/);
   const svg = await readFile(chart, 'utf8');
   assert.match(svg, /CPU &#38; more/);

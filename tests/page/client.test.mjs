@@ -9,7 +9,9 @@ const ignore = () => {};
 
 /** The client takes the names of methods as types; the tests' methods are others. @param {ConstructorParameters<typeof Client>} values */
 function clientOf(...values) {
-  return /** @type {{ call(method: string, params?: object, options?: object): Promise<any>, end: Client['end'] }} */ (new Client(...values));
+  return /** @type {{ call(method: string, params?: object, options?: object): Promise<any>, end: Client['end'] }} */ (
+    new Client(...values)
+  );
 }
 
 test('answers are matched to their requests', async () => {
@@ -20,36 +22,48 @@ test('answers are matched to their requests', async () => {
 test('one call runs at a time, in the order of arrival', async () => {
   /** @type {string[]} */
   const log = [];
-  const client = clientOf(fakeWorker({
-    async work({ name }) {
-      log.push(`${name} begins`);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      log.push(`${name} ends`);
-    },
-  }), ignore);
+  const client = clientOf(
+    fakeWorker({
+      async work({ name }) {
+        log.push(`${name} begins`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        log.push(`${name} ends`);
+      },
+    }),
+    ignore,
+  );
   await Promise.all([client.call('work', { name: 'a' }), client.call('work', { name: 'b' })]);
   assert.deepEqual(log, ['a begins', 'a ends', 'b begins', 'b ends']);
 });
 
 test('an error comes with its code and message, and the next call works', async () => {
-  const client = clientOf(fakeWorker({
-    load() {
-      throw Object.assign(new Error('`a.txt` is no model'), { name: 'NotAModel' });
-    },
-    ping: () => 'pong',
-  }), ignore);
-  await assert.rejects(client.call('load'), (error) => error instanceof WorkerError && error.code === 'NotAModel' && error.message === '`a.txt` is no model');
+  const client = clientOf(
+    fakeWorker({
+      load() {
+        throw Object.assign(new Error('`a.txt` is no model'), { name: 'NotAModel' });
+      },
+      ping: () => 'pong',
+    }),
+    ignore,
+  );
+  await assert.rejects(
+    client.call('load'),
+    (error) => error instanceof WorkerError && error.code === 'NotAModel' && error.message === '`a.txt` is no model',
+  );
   await assert.rejects(client.call('toString'), { code: 'NoMethod' });
   assert.equal(await client.call('ping'), 'pong');
 });
 
 test('progress reaches the page while the call runs; typed arrays are moved', async () => {
-  const client = clientOf(fakeWorker({
-    async embed(_, progress) {
-      for (const done of [1, 2]) assert.equal(await progress({ done }), true);
-      return { vectors: new Float32Array([1, 2]) };
-    },
-  }), ignore);
+  const client = clientOf(
+    fakeWorker({
+      async embed(_, progress) {
+        for (const done of [1, 2]) assert.equal(await progress({ done }), true);
+        return { vectors: new Float32Array([1, 2]) };
+      },
+    }),
+    ignore,
+  );
   /** @type {object[]} */
   const seen = [];
   const { vectors } = await client.call('embed', {}, { progress: (/** @type {object} */ value) => seen.push(value) });
@@ -65,13 +79,16 @@ test('a text of 20 MB, as JSONL of a full run is, comes through', async () => {
 
 test('abort stops a running call at its next progress, and a waiting one before it begins', async () => {
   let rounds = 0;
-  const client = clientOf(fakeWorker({
-    async run(_, progress) {
-      while (await progress({ rounds: ++rounds }));
-      return 'partial';
-    },
-    later: () => assert.fail('a cancelled call began'),
-  }), ignore);
+  const client = clientOf(
+    fakeWorker({
+      async run(_, progress) {
+        while (await progress({ rounds: ++rounds }));
+        return 'partial';
+      },
+      later: () => assert.fail('a cancelled call began'),
+    }),
+    ignore,
+  );
   const [first, second] = [new AbortController(), new AbortController()];
   const running = client.call('run', {}, { signal: first.signal, progress: () => rounds === 3 && first.abort() });
   const waiting = client.call('later', {}, { signal: second.signal });
@@ -89,17 +106,25 @@ test('a panic rejects every open request and every later call with its text, and
   const calls = [client.call('hang'), client.call('hang')];
   worker.panic('panicked at src/model/decoder.rs:1');
   worker.panic('unreachable');
-  for (const call of calls) await assert.rejects(call, { code: 'Panic', message: 'panicked at src/model/decoder.rs:1' });
+  for (const call of calls)
+    await assert.rejects(call, { code: 'Panic', message: 'panicked at src/model/decoder.rs:1' });
   await assert.rejects(client.call('hang'), { code: 'Panic' });
   assert.deepEqual(told, ['panicked at src/model/decoder.rs:1']);
   assert.ok(worker.ended);
 });
 
 test('a trap without a panic, and a worker that fails to start, end it likewise', async () => {
-  const trap = fakeWorker({ run: () => { throw new WebAssembly.RuntimeError('unreachable'); } }, (error, panic) => {
-    panic(/** @type {Error} */ (error).message);
-    return true;
-  });
+  const trap = fakeWorker(
+    {
+      run: () => {
+        throw new WebAssembly.RuntimeError('unreachable');
+      },
+    },
+    (error, panic) => {
+      panic(/** @type {Error} */ (error).message);
+      return true;
+    },
+  );
   await assert.rejects(clientOf(trap, ignore).call('run'), { code: 'Panic', message: 'unreachable' });
 
   const broken = fakeWorker({ run: () => new Promise(() => {}) });

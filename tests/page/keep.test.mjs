@@ -10,28 +10,86 @@ import { fakeDatabase } from '../support/fake-database.mjs';
 /** @import { State } from '../../www/state/state' */
 
 const BASE = 'https://example.org/demo/';
-const SETTINGS = /** @type {const} */ ({ feature: 'layer(2)', pooling: 'last_token', layer_weights: null, reference_precision: true });
-const ACCURACY = { accuracy: 1, correct: 1, total: 1, interval: /** @type {[number, number]} */ ([0.2, 1]), chance: 0.5 };
+const SETTINGS = /** @type {const} */ ({
+  feature: 'layer(2)',
+  pooling: 'last_token',
+  layer_weights: null,
+  reference_precision: true,
+});
+const ACCURACY = {
+  accuracy: 1,
+  correct: 1,
+  total: 1,
+  interval: /** @type {[number, number]} */ ([0.2, 1]),
+  chance: 0.5,
+};
 const ITEM = {
-  index: 0, caption_key: 'image_0', caption_type: 'image', question_type: 'OCR', caption: 'a', question: 'q', options: 'A. x\nB. y', statements: ['x', 'y'],
-  correct_answer: 'A', predicted_answer: 'A', confidence_score: 0.5, all_scores: [0.5, 0.25], is_correct: true,
+  index: 0,
+  caption_key: 'image_0',
+  caption_type: 'image',
+  question_type: 'OCR',
+  caption: 'a',
+  question: 'q',
+  options: 'A. x\nB. y',
+  statements: ['x', 'y'],
+  correct_answer: 'A',
+  predicted_answer: 'A',
+  confidence_score: 0.5,
+  all_scores: [0.5, 0.25],
+  is_correct: true,
 };
 const REPORT = {
   summary: {
-    accuracy_statistics: { overall_accuracy: 1, total_correct: 1, total_samples: 1, overall: ACCURACY, caption_type_accuracy: { image: ACCURACY }, question_type_accuracy: { OCR: ACCURACY }, combined_accuracy: {} },
-    average_confidence: 0.5, ties: 0, complete: true,
+    accuracy_statistics: {
+      overall_accuracy: 1,
+      total_correct: 1,
+      total_samples: 1,
+      overall: ACCURACY,
+      caption_type_accuracy: { image: ACCURACY },
+      question_type_accuracy: { OCR: ACCURACY },
+      combined_accuracy: {},
+    },
+    average_confidence: 0.5,
+    ties: 0,
+    complete: true,
   },
-  results: [ITEM], provenance: { feature: 'layer(2)' },
+  results: [ITEM],
+  provenance: { feature: 'layer(2)' },
 };
-const OUTCOME = { report: REPORT, settings: SETTINGS, sample: true, file: 'ted.json', model: 'Tiny', source: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32' } };
+const OUTCOME = {
+  report: REPORT,
+  settings: SETTINGS,
+  sample: true,
+  file: 'ted.json',
+  model: 'Tiny',
+  source: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32' },
+};
 const SUBSET = { caption_types: [], question_types: ['OCR'], per_type: 2, captions: null, seed: 7 };
 const UNFINISHED = /** @type {const} */ ({
-  subset: { ...SUBSET }, settings: SETTINGS, texts: 3, total_texts: 9, items: 2, correct: 1, data: { name: 'ted.json', sample: false, sha256: 'ab' },
-  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32', card: 'Tiny' }, adapter: null, device: 'cpu',
+  subset: { ...SUBSET },
+  settings: SETTINGS,
+  texts: 3,
+  total_texts: 9,
+  items: 2,
+  correct: 1,
+  data: { name: 'ted.json', sample: false, sha256: 'ab' },
+  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32', card: 'Tiny' },
+  adapter: null,
+  device: 'cpu',
 });
 const COMPARISON = {
-  texts: ['a', 'b'], settings: SETTINGS, model: 'Tiny', mixed: false,
-  embeddings: { dimension: 1, vectors: new Float32Array(2), similarity: new Float32Array(4), tokens: [1, 1], truncated: [false, false], milliseconds: 1 },
+  texts: ['a', 'b'],
+  settings: SETTINGS,
+  model: 'Tiny',
+  mixed: false,
+  embeddings: {
+    dimension: 1,
+    vectors: new Float32Array(2),
+    similarity: new Float32Array(4),
+    tokens: [1, 1],
+    truncated: [false, false],
+    milliseconds: 1,
+  },
 };
 const SOURCE = /** @type {const} */ ({ kind: 'url', name: 'https://example.org/a.gguf', bytes: null, files: [] });
 
@@ -39,7 +97,13 @@ const SOURCE = /** @type {const} */ ({ kind: 'url', name: 'https://example.org/a
 function busyState() {
   const state = initialState(BASE);
   Object.assign(state, {
-    prompts: ['a', 'b'], hint: '', settings: SETTINGS, wanted: 'cpu', unfinished: UNFINISHED, outcome: OUTCOME, comparison: COMPARISON,
+    prompts: ['a', 'b'],
+    hint: '',
+    settings: SETTINGS,
+    wanted: 'cpu',
+    unfinished: UNFINISHED,
+    outcome: OUTCOME,
+    comparison: COMPARISON,
     imported: [{ id: 'report-1', name: 'other.json', report: REPORT, sample: false }],
     datasetSource: { name: 'ted.json', sample: false, read: async () => new Uint8Array([1, 2]) },
     subset: { ...SUBSET, question_types: ['OCR'] },
@@ -84,9 +148,19 @@ test('many vectors go in batches, and what is no vector is none', async () => {
   const fake = fakeDatabase();
   const store = vectorStore(fake.open, assert.fail);
   const keys = hex(2500);
-  await store.put('s', keys, keys.map((_, at) => Float32Array.of(at)));
+  await store.put(
+    's',
+    keys,
+    keys.map((_, at) => Float32Array.of(at)),
+  );
   assert.deepEqual(fake.log, ['put 1000', 'put 1000', 'put 500']);
-  for (const [key, value] of /** @type {const} */ ([['1', 'text'], ['2', Float32Array.of(NaN)], ['3', new Float32Array()], ['4', [1, 2]]])) await fake.database.put('vectors', [[['s', key], value]]);
+  for (const [key, value] of /** @type {const} */ ([
+    ['1', 'text'],
+    ['2', Float32Array.of(NaN)],
+    ['3', new Float32Array()],
+    ['4', [1, 2]],
+  ]))
+    await fake.database.put('vectors', [[['s', key], value]]);
   const found = await store.get('s', keys);
   assert.equal(found.filter((vector) => vector === null).length, 4);
   assert.deepEqual(found[2499], Float32Array.of(2499));
@@ -94,7 +168,10 @@ test('many vectors go in batches, and what is no vector is none', async () => {
 
 test('without storage, or with a full one, the run goes on and is told once', async () => {
   for (const [open, words] of /** @type {const} */ ([
-    [() => Promise.reject(Object.assign(new Error('denied'), { name: 'SecurityError' })), /refuses its storage \(denied\)/],
+    [
+      () => Promise.reject(Object.assign(new Error('denied'), { name: 'SecurityError' })),
+      /refuses its storage \(denied\)/,
+    ],
     [() => Promise.reject(new ReferenceError('indexedDB is not defined')), /no IndexedDB/],
     [Object.assign(fakeDatabase(), { full: 'QuotaExceededError' }).open, /is full/],
   ])) {
@@ -172,12 +249,25 @@ test('of two tabs the last one to write wins', async () => {
   assert.deepEqual((await reload(fake)).state.prompts, ['second']);
 });
 
-test('files that were picked are asked for again; an adapter\'s weights outlive it', async () => {
+test("files that were picked are asked for again; an adapter's weights outlive it", async () => {
   const fake = fakeDatabase();
   const state = busyState();
   const file = new File([], 'epoch_1.pt');
   Object.assign(state, {
-    adapter: { file, missing: '', note: '', card: { name: 'epoch_1.pt', sha256: 'cd', kind: 'attention', dimension: 4, rope: true, parameters: 1, layer_weights: [1, 2] } },
+    adapter: {
+      file,
+      missing: '',
+      note: '',
+      card: {
+        name: 'epoch_1.pt',
+        sha256: 'cd',
+        kind: 'attention',
+        dimension: 4,
+        rope: true,
+        parameters: 1,
+        layer_weights: [1, 2],
+      },
+    },
     settings: { feature: 'weighted', pooling: 'adapter', layer_weights: null, reference_precision: false },
   });
   state.model.source = { kind: 'files', name: 'mine.gguf', bytes: 1, files: [] };
@@ -186,7 +276,12 @@ test('files that were picked are asked for again; an adapter\'s weights outlive 
   assert.equal(again.state.model.missing, 'mine.gguf');
   assert.equal(again.state.model.source.kind, 'default');
   assert.equal(again.state.adapter.missing, 'epoch_1.pt');
-  assert.deepEqual(again.state.settings, { feature: 'weighted', pooling: 'mean', layer_weights: [1, 2], reference_precision: false });
+  assert.deepEqual(again.state.settings, {
+    feature: 'weighted',
+    pooling: 'mean',
+    layer_weights: [1, 2],
+    reference_precision: false,
+  });
   again.keeper.begin(again.state);
   again.state.prompts = ['x'];
   await again.keeper.flush();
@@ -211,7 +306,10 @@ test('values that are old, corrupt or hostile are left out, one by one', async (
     ['imported', (reports) => Array(13).fill(reports[0])],
     ['imported', () => 'text'],
     ['comparison', (comparison) => ({ ...comparison, texts: ['a', 'b', 'c'] })],
-    ['comparison', (comparison) => ({ ...comparison, embeddings: { ...comparison.embeddings, similarity: [1, 2, 3, 4] } })],
+    [
+      'comparison',
+      (comparison) => ({ ...comparison, embeddings: { ...comparison.embeddings, similarity: [1, 2, 3, 4] } }),
+    ],
     ['study', () => ({ result: { products: new Float32Array(3) } })],
   ];
   for (const [name, spoil] of faults) {
@@ -226,7 +324,10 @@ test('values that are old, corrupt or hostile are left out, one by one', async (
   const fake = fakeDatabase();
   const keeper = await keep(fake, busyState());
   for (const old of [undefined, null, 7, { version: 0, value: {} }, { value: 1 }]) {
-    await fake.database.put('kept', [['page', old], ['dataset', old]]);
+    await fake.database.put('kept', [
+      ['page', old],
+      ['dataset', old],
+    ]);
     assert.equal((await keeper.read()).page, null);
     await assert.rejects(keeper.dataset('ted.json').read(), /not kept here any more/);
   }
@@ -236,7 +337,11 @@ test('what was kept before products had a choice of arithmetic is of f32', async
   const fake = fakeDatabase();
   const keeper = await keep(fake, busyState());
   const whole = await keeper.read();
-  for (const [name, part] of /** @type {[keyof Kept, string][]} */ ([['page', 'options'], ['unfinished', 'model'], ['outcome', 'source']])) {
+  for (const [name, part] of /** @type {[keyof Kept, string][]} */ ([
+    ['page', 'options'],
+    ['unfinished', 'model'],
+    ['outcome', 'source'],
+  ])) {
     const value = structuredClone(/** @type {any} */ (whole[name]));
     assert.equal(value[part].arithmetic, 'f32');
     delete value[part].arithmetic;

@@ -23,7 +23,8 @@ const dot = (a, b) => a.reduce((sum, value, at) => sum + value * b[at], 0);
 /** The slow twin: mix the layers, then compare. @param {number[][]} first @param {number[][]} second @param {number[]} weights */
 function cosineOf(first, second, weights) {
   const sum = weights.reduce((total, weight) => total + Math.exp(weight), 0);
-  const mix = (/** @type {number[][]} */ text) => text[0].map((_, at) => text.reduce((total, layer, l) => total + (Math.exp(weights[l]) / sum) * layer[at], 0));
+  const mix = (/** @type {number[][]} */ text) =>
+    text[0].map((_, at) => text.reduce((total, layer, l) => total + (Math.exp(weights[l]) / sum) * layer[at], 0));
   const [a, b] = [mix(first), mix(second)];
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
@@ -34,16 +35,39 @@ const block = (first, second) => first.flatMap((a) => second.map((b) => dot(a, b
 /** @param {number[][][]} texts */
 function productsOf(texts) {
   const rows = texts.flat();
-  return { prompts: texts.length, num_hidden_layers: texts[0].length, products: Float32Array.from(block(rows, rows)), tokens: [], milliseconds: 0 };
+  return {
+    prompts: texts.length,
+    num_hidden_layers: texts[0].length,
+    products: Float32Array.from(block(rows, rows)),
+    tokens: [],
+    milliseconds: 0,
+  };
 }
 
 /** @param {{ caption: number[][], statements: number[][][], correct: number }[]} items @param {number} layers @returns {LayerStudy} */
 function studyOf(items, layers) {
-  const products = items.flatMap(({ caption, statements }) => [...block(caption, caption), ...statements.flatMap((each) => [...block(each, each), ...block(caption, each)])]);
+  const products = items.flatMap(({ caption, statements }) => [
+    ...block(caption, caption),
+    ...statements.flatMap((each) => [...block(each, each), ...block(caption, each)]),
+  ]);
   return {
-    pooling: 'mean', features: [], num_hidden_layers: layers, layer_weights: null, products: Float32Array.from(products), tokens: 0, texts: 0, milliseconds: 0,
-    items: items.map(({ statements, correct }) => ({ caption_type: 'image', question_type: 'OCR', options: statements.length, correct })),
-    subset: { id: '', definition: '' }, complete: true, provenance: {},
+    pooling: 'mean',
+    features: [],
+    num_hidden_layers: layers,
+    layer_weights: null,
+    products: Float32Array.from(products),
+    tokens: 0,
+    texts: 0,
+    milliseconds: 0,
+    items: items.map(({ statements, correct }) => ({
+      caption_type: 'image',
+      question_type: 'OCR',
+      options: statements.length,
+      correct,
+    })),
+    subset: { id: '', definition: '' },
+    complete: true,
+    provenance: {},
   };
 }
 
@@ -59,10 +83,18 @@ test('the matrix of a mix is that of the mixed layers', () => {
   const texts = Array.from({ length: 5 }, () => textOf(next, 7, 11));
   for (const weights of [Array(7).fill(0), [4, -4, 0, 1, 2, -1, 0.3], [0, 0, 0, 60, 0, 0, 0]]) {
     const similarity = mixPrompts(productsOf(texts), weights);
-    texts.forEach((first, row) => texts.forEach((second, column) => {
-      assert.ok(Math.abs(similarity[row * 5 + column] - cosineOf(first, second, weights)) < 1e-5, `${row}, ${column}`);
-    }));
-    assert.deepEqual([0, 6, 12, 18, 24].map((at) => similarity[at]), [1, 1, 1, 1, 1]);
+    texts.forEach((first, row) =>
+      texts.forEach((second, column) => {
+        assert.ok(
+          Math.abs(similarity[row * 5 + column] - cosineOf(first, second, weights)) < 1e-5,
+          `${row}, ${column}`,
+        );
+      }),
+    );
+    assert.deepEqual(
+      [0, 6, 12, 18, 24].map((at) => similarity[at]),
+      [1, 1, 1, 1, 1],
+    );
   }
 });
 
@@ -73,7 +105,11 @@ test('a text without direction is like none', () => {
 
 test('the score of a mix is that of the mixed layers, for items of different numbers of options', () => {
   const next = noise(3);
-  const items = [4, 2, 8, 4, 3, 4, 4, 4].map((options, at) => ({ caption: textOf(next, 6, 9), statements: Array.from({ length: options }, () => textOf(next, 6, 9)), correct: at % options }));
+  const items = [4, 2, 8, 4, 3, 4, 4, 4].map((options, at) => ({
+    caption: textOf(next, 6, 9),
+    statements: Array.from({ length: options }, () => textOf(next, 6, 9)),
+    correct: at % options,
+  }));
   const study = studyOf(items, 6);
   for (const weights of [Array(6).fill(0), [3, -1, 0, 2, -2, 0]]) {
     const right = items.filter(({ caption, statements, correct }) => {
@@ -87,7 +123,11 @@ test('the score of a mix is that of the mixed layers, for items of different num
 
 test('of equal scores the first wins, and the tie is counted', () => {
   const next = noise(4);
-  const [caption, same, far] = [textOf(next, 3, 5), textOf(next, 3, 5), textOf(next, 3, 5).map((layer) => layer.map((value) => -value))];
+  const [caption, same, far] = [
+    textOf(next, 3, 5),
+    textOf(next, 3, 5),
+    textOf(next, 3, 5).map((layer) => layer.map((value) => -value)),
+  ];
   const item = { caption, statements: [far, caption, caption, same], correct: 1 };
   assert.deepEqual(mixStudy(studyOf([item, { ...item, correct: 2 }], 3), [0, 1, 2]), { correct: 1, total: 2, ties: 2 });
 });
@@ -97,7 +137,10 @@ test('eight prompts of 36 layers, and a study of 90 items, are mixed well within
   const next = noise(5);
   const products = Float32Array.from({ length: (prompts * layers) ** 2 }, next);
   const study = studyOf([], layers);
-  Object.assign(study, { items: Array(90).fill({ caption_type: '', question_type: '', options: 4, correct: 0 }), products: Float32Array.from({ length: 90 * 9 * layers ** 2 }, next) });
+  Object.assign(study, {
+    items: Array(90).fill({ caption_type: '', question_type: '', options: 4, correct: 0 }),
+    products: Float32Array.from({ length: 90 * 9 * layers ** 2 }, next),
+  });
   const weights = Array.from({ length: layers }, next);
   const started = performance.now();
   mixPrompts({ prompts, num_hidden_layers: layers, products, tokens: [], milliseconds: 0 }, weights);

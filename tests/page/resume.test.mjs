@@ -9,19 +9,62 @@ import { CARD, DATASET, EMBEDDINGS, failure, setUp, setUpOpened, tedFile } from 
 /** @import { Kept, KeptPage } from '../../www/state/keep.js' */
 /** @import { EvaluateProgress, Settings } from '../../www/types/wasm' */
 
-const SETTINGS = /** @type {Settings} */ ({ feature: 'norm_avg', pooling: 'mean', layer_weights: null, reference_precision: false });
+const SETTINGS = /** @type {Settings} */ ({
+  feature: 'norm_avg',
+  pooling: 'mean',
+  layer_weights: null,
+  reference_precision: false,
+});
 const CHOSEN = { caption_types: [], question_types: ['OCR'], per_type: null, captions: null, seed: 7 };
-const NOTHING = /** @type {Kept} */ ({ page: null, unfinished: null, outcome: null, imported: null, comparison: null, study: null });
+const NOTHING = /** @type {Kept} */ ({
+  page: null,
+  unfinished: null,
+  outcome: null,
+  imported: null,
+  comparison: null,
+  study: null,
+});
 const PAGE = /** @type {KeptPage} */ ({
-  prompts: ['kept'], hint: '', settings: { ...SETTINGS, feature: 'last' }, subset: CHOSEN, wanted: 'cpu', model: { kind: 'default', name: 'x' }, adapter: null,
-  data: { name: 'ted.json', sample: false }, item: null, fragment: '', options: { quantize: 'q8', arithmetic: 'f32', budget_mb: 500, streamed: false },
+  prompts: ['kept'],
+  hint: '',
+  settings: { ...SETTINGS, feature: 'last' },
+  subset: CHOSEN,
+  wanted: 'cpu',
+  model: { kind: 'default', name: 'x' },
+  adapter: null,
+  data: { name: 'ted.json', sample: false },
+  item: null,
+  fragment: '',
+  options: { quantize: 'q8', arithmetic: 'f32', budget_mb: 500, streamed: false },
 });
 const UNFINISHED = /** @type {const} */ ({
-  subset: { ...CHOSEN }, settings: { ...SETTINGS, feature: 'layer(1)' }, texts: 3, total_texts: 9, items: 2, correct: 1, data: { name: 'ted.json', sample: false, sha256: 'ab' },
-  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32', card: 'Tiny' }, adapter: null, device: 'cpu',
+  subset: { ...CHOSEN },
+  settings: { ...SETTINGS, feature: 'layer(1)' },
+  texts: 3,
+  total_texts: 9,
+  items: 2,
+  correct: 1,
+  data: { name: 'ted.json', sample: false, sha256: 'ab' },
+  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32', card: 'Tiny' },
+  adapter: null,
+  device: 'cpu',
 });
-const ADAPTER = { name: 'epoch_1.pt', sha256: 'cd', kind: 'attention', dimension: 4, rope: true, parameters: 9, layer_weights: [1, 2] };
-const PRODUCTS = { prompts: 3, num_hidden_layers: 2, products: Float32Array.from({ length: 36 }, (_, at) => (at % 7 === 0 ? 1 : 0.2)), tokens: [1, 1, 1], milliseconds: 1 };
+const ADAPTER = {
+  name: 'epoch_1.pt',
+  sha256: 'cd',
+  kind: 'attention',
+  dimension: 4,
+  rope: true,
+  parameters: 9,
+  layer_weights: [1, 2],
+};
+const PRODUCTS = {
+  prompts: 3,
+  num_hidden_layers: 2,
+  products: Float32Array.from({ length: 36 }, (_, at) => (at % 7 === 0 ? 1 : 0.2)),
+  tokens: [1, 1, 1],
+  milliseconds: 1,
+};
 
 /** A worker's run over nine texts, which keeps what it has done as the store of the browser would. */
 function longRun() {
@@ -36,9 +79,21 @@ function longRun() {
       const scope = JSON.stringify([subset, settings]);
       const restored = stored.get(scope) ?? 0;
       let texts = restored;
-      for (; texts < 9; ) {
+      for (; texts < 9;) {
         stored.set(scope, ++texts);
-        if (!(await progress({ stage: 'evaluate', done: texts - restored, total: 9 - restored, texts, total_texts: 9, items: 0, correct: 0, restored }))) break;
+        if (
+          !(await progress({
+            stage: 'evaluate',
+            done: texts - restored,
+            total: 9 - restored,
+            texts,
+            total_texts: 9,
+            items: 0,
+            correct: 0,
+            restored,
+          }))
+        )
+          break;
       }
       encoded.push(texts - restored);
       return { summary: { accuracy_statistics: { total_correct: 0, total_samples: 1 }, complete: texts === 9 } };
@@ -65,12 +120,16 @@ test('the model of an unfinished run keeps the hash that it should have', async 
   assert.equal(state.unfinished?.model.sha256, sha256);
   await app.model.loadDefault();
   await app.evaluation.resume();
-  assert.deepEqual(calls.filter(([name]) => name === 'load').at(-1)?.[1].files, [{ url: 'https://example.org/a.gguf', sha256 }]);
+  assert.deepEqual(calls.filter(([name]) => name === 'load').at(-1)?.[1].files, [
+    { url: 'https://example.org/a.gguf', sha256 },
+  ]);
 });
 
 /** @param {Partial<Kept>} kept @param {boolean} [reloaded] */
 const before = (kept, reloaded = true) => ({
-  kept: { ...NOTHING, ...kept }, reloaded, dataset: (/** @type {string} */ name) => ({ name, sample: false, read: async () => new Uint8Array([1]) }),
+  kept: { ...NOTHING, ...kept },
+  reloaded,
+  dataset: (/** @type {string} */ name) => ({ name, sample: false, read: async () => new Uint8Array([1]) }),
 });
 
 test('a paused run goes on where it was, and nothing is encoded twice', async () => {
@@ -91,7 +150,7 @@ test('a paused run goes on where it was, and nothing is encoded twice', async ()
   assert.equal(state.errors.ted, '');
 });
 
-test('Resume takes the run\'s own subset and settings, whatever was chosen meanwhile', async () => {
+test("Resume takes the run's own subset and settings, whatever was chosen meanwhile", async () => {
   const run = longRun();
   const page = await setUpOpened({ evaluate: run.evaluate });
   const { app, state, calls } = page;
@@ -126,7 +185,11 @@ test('a batch that does not end in time ends with its worker; its counts stay, a
   const page = setUp({
     async evaluate(params, progress) {
       if (page.workers.length > 1) return run.evaluate(params, progress);
-      await run.evaluate(params, async (value) => (await progress({ ...value, items: 2, correct: 1 })) && /** @type {EvaluateProgress} */ (value).texts < 4);
+      await run.evaluate(
+        params,
+        async (value) =>
+          (await progress({ ...value, items: 2, correct: 1 })) && /** @type {EvaluateProgress} */ (value).texts < 4,
+      );
       return new Promise(() => {});
     },
   });
@@ -156,7 +219,9 @@ test('a stopped run is waited for twice as long as a step took', async () => {
       await pause(900);
       await progress(step);
       await pause(1400);
-      return { summary: { accuracy_statistics: { total_correct: 0, total_samples: 1 }, complete: await progress(step) } };
+      return {
+        summary: { accuracy_statistics: { total_correct: 0, total_samples: 1 }, complete: await progress(step) },
+      };
     },
   });
   const { app, state, workers } = page;
@@ -172,7 +237,10 @@ test('a run that a fault ends can be resumed after the restart', async () => {
   const page = setUp({
     async evaluate(params, progress) {
       if (page.workers.length > 1) return run.evaluate(params, progress);
-      await run.evaluate(params, async (value) => (await progress(value)) && /** @type {EvaluateProgress} */ (value).texts < 4);
+      await run.evaluate(
+        params,
+        async (value) => (await progress(value)) && /** @type {EvaluateProgress} */ (value).texts < 4,
+      );
       page.workers[0].panic('panicked at x');
       return new Promise(() => {});
     },
@@ -207,20 +275,45 @@ test('after a reload, Resume loads the model, opens the data set and goes on', a
 test('Resume packs and computes the model as the run had it', async () => {
   const run = longRun();
   const { app, state, calls } = setUp({ evaluate: run.evaluate, open_dataset: () => ({ ...DATASET, sha256: 'ab' }) });
-  await app.start('', null, before({ page: PAGE, unfinished: { ...UNFINISHED, model: { ...UNFINISHED.model, quantize: 'q4', arithmetic: 'int8' } } }));
+  await app.start(
+    '',
+    null,
+    before({
+      page: PAGE,
+      unfinished: { ...UNFINISHED, model: { ...UNFINISHED.model, quantize: 'q4', arithmetic: 'int8' } },
+    }),
+  );
   await app.model.load();
   await app.evaluation.resume();
-  const loads = calls.filter(([name]) => name === 'load').map(([, { options: { quantize, arithmetic } }]) => [quantize, arithmetic]);
-  assert.deepEqual(loads, [['q8', 'f32'], ['q4', 'int8']]);
+  const loads = calls
+    .filter(([name]) => name === 'load')
+    .map(
+      ([
+        ,
+        {
+          options: { quantize, arithmetic },
+        },
+      ]) => [quantize, arithmetic],
+    );
+  assert.deepEqual(loads, [
+    ['q8', 'f32'],
+    ['q4', 'int8'],
+  ]);
   assert.deepEqual([state.outcome?.source.quantize, state.outcome?.source.arithmetic], ['q4', 'int8']);
 });
 
 test('what a reload cannot bring back is asked for before the run goes on', async () => {
   for (const [unfinished, words] of /** @type {const} */ ([
-    [{ ...UNFINISHED, model: { kind: 'files', name: 'mine.gguf', quantize: null, arithmetic: 'f32', card: 'Mine' } }, /Pick `mine\.gguf`/],
+    [
+      { ...UNFINISHED, model: { kind: 'files', name: 'mine.gguf', quantize: null, arithmetic: 'f32', card: 'Mine' } },
+      /Pick `mine\.gguf`/,
+    ],
     [{ ...UNFINISHED, adapter: { name: 'epoch_1.pt', sha256: 'cd' } }, /Pick the adapter `epoch_1\.pt`/],
     [{ ...UNFINISHED, data: { name: 'other.json', sample: false, sha256: '' } }, /Open `other\.json`/],
-    [{ ...UNFINISHED, data: { ...UNFINISHED.data, sha256: 'ff'.repeat(32) } }, /is another file than the one of the unfinished run/],
+    [
+      { ...UNFINISHED, data: { ...UNFINISHED.data, sha256: 'ff'.repeat(32) } },
+      /is another file than the one of the unfinished run/,
+    ],
   ])) {
     const { app, state, names } = setUp({ open_dataset: () => ({ ...DATASET, sha256: 'ab'.repeat(32) }) });
     await app.start('', null, before({ page: PAGE, unfinished }));
@@ -248,7 +341,17 @@ test('a link wins over what was kept, and after a reload of its page what was ke
 });
 
 test('the pace is that of encoding, not of what was restored', () => {
-  const progress = (/** @type {number} */ done, /** @type {number} */ restored) => /** @type {EvaluateProgress} */ ({ stage: 'evaluate', done, total: 100, texts: 0, total_texts: 0, items: 0, correct: 0, restored });
+  const progress = (/** @type {number} */ done, /** @type {number} */ restored) =>
+    /** @type {EvaluateProgress} */ ({
+      stage: 'evaluate',
+      done,
+      total: 100,
+      texts: 0,
+      total_texts: 0,
+      items: 0,
+      correct: 0,
+      restored,
+    });
   const fresh = advance(null, progress(5, 0), 50);
   assert.deepEqual(fresh.from, { done: 0, elapsed: 0 });
   const restored = advance(null, progress(60, 6), 10);
@@ -261,7 +364,12 @@ test('an adapter is used when it is read, and dropped with the model', async () 
   await app.start('', null);
   await app.layers.loadAdapter(new File([], 'epoch_1.pt'));
   assert.deepEqual(names(), ['probe', 'open', 'load', 'load_adapter']);
-  assert.deepEqual(state.settings, { feature: 'weighted', pooling: 'adapter', layer_weights: null, reference_precision: false });
+  assert.deepEqual(state.settings, {
+    feature: 'weighted',
+    pooling: 'adapter',
+    layer_weights: null,
+    reference_precision: false,
+  });
   await app.prompts.compare();
   assert.deepEqual(calls.at(-1)?.[1].settings.layer_weights, [1, 2]);
 
@@ -277,7 +385,10 @@ test('an adapter is used when it is read, and dropped with the model', async () 
 
 test('an adapter that is refused is said in its own line, and removed it is gone', async () => {
   let refuse = true;
-  const { app, state, names } = setUp({ load_adapter: () => (refuse ? failure('Shape', '`a.pt` is too wide')() : ADAPTER), drop_adapter: () => undefined });
+  const { app, state, names } = setUp({
+    load_adapter: () => (refuse ? failure('Shape', '`a.pt` is too wide')() : ADAPTER),
+    drop_adapter: () => undefined,
+  });
   await app.start('', null);
   await app.layers.loadAdapter(new File([], 'a.pt'));
   assert.equal(state.errors.adapter, '`a.pt` is too wide');
@@ -300,7 +411,10 @@ test('weights of another number of layers are left out when the model is loaded'
 });
 
 test('sliders move the matrix without the worker', async () => {
-  const { app, state, names } = setUp({ embed: () => ({ ...EMBEDDINGS, similarity: new Float32Array(9), vectors: new Float32Array(3), tokens: [1, 1, 1] }), layer_products: () => PRODUCTS });
+  const { app, state, names } = setUp({
+    embed: () => ({ ...EMBEDDINGS, similarity: new Float32Array(9), vectors: new Float32Array(3), tokens: [1, 1, 1] }),
+    layer_products: () => PRODUCTS,
+  });
   await app.start('', null);
   await app.prompts.compare();
   await app.layers.openWeights(true);
@@ -310,7 +424,10 @@ test('sliders move the matrix without the worker', async () => {
   const equal = state.comparison?.embeddings.similarity;
   app.layers.setWeights([3, -3]);
   assert.notDeepEqual(state.comparison?.embeddings.similarity, equal);
-  assert.deepEqual([state.comparison?.mixed, state.settings.feature, state.comparison?.embeddings.vectors.length], [true, 'weighted', 0]);
+  assert.deepEqual(
+    [state.comparison?.mixed, state.settings.feature, state.comparison?.embeddings.vectors.length],
+    [true, 'weighted', 0],
+  );
   assert.equal(names().length, calls);
 
   await app.prompts.compare(); // with the sliders open their layers are read again
@@ -329,7 +446,12 @@ test('a link of an adapter says that its file is not in it; its weights are', as
 
   const other = setUp();
   await other.app.start(fragment, null);
-  assert.deepEqual(other.state.settings, { feature: 'weighted', pooling: 'mean', layer_weights: [1, 2], reference_precision: false });
+  assert.deepEqual(other.state.settings, {
+    feature: 'weighted',
+    pooling: 'mean',
+    layer_weights: [1, 2],
+    reference_precision: false,
+  });
   assert.match(other.state.link?.problems.join() ?? '', /adapter, whose file is not in it/);
   const bare = setUp();
   await bare.app.start('#v=1&feature=weighted', null);
@@ -340,13 +462,24 @@ test('a link of an adapter says that its file is not in it; its weights are', as
 test('a study that is stopped before its first item leaves the one before', async () => {
   const item = { caption_type: 'image', question_type: 'OCR', options: 2, correct: 0 };
   const products = Float32Array.from({ length: 20 }, (_, at) => at % 3);
-  const result = { num_hidden_layers: CARD.num_hidden_layers, features: [], items: [item], products, pooling: 'mean', layer_weights: null };
+  const result = {
+    num_hidden_layers: CARD.num_hidden_layers,
+    features: [],
+    items: [item],
+    products,
+    pooling: 'mean',
+    layer_weights: null,
+  };
   let items = [item];
   const { app, state, calls } = setUp({ study: () => ({ ...result, products: products.slice(), items }) });
   await app.start('', null);
   await app.evaluation.openFile(tedFile());
   await app.layers.study();
-  assert.deepEqual(calls.at(-1)?.[1], { subset: { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 }, pooling: 'mean', layer_weights: null });
+  assert.deepEqual(calls.at(-1)?.[1], {
+    subset: { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 },
+    pooling: 'mean',
+    layer_weights: null,
+  });
   const { study } = state;
   assert.equal(study?.mixed, null);
   app.layers.setWeights([1, 2]);
@@ -358,13 +491,28 @@ test('a study that is stopped before its first item leaves the one before', asyn
 });
 
 test('a paused study goes on, unless settings, data set or worker are others; its batch may take its time', async () => {
-  const at = (/** @type {number} */ done) => ({ stage: 'study', done, total: 9, texts: done, total_texts: 9, items: 0 });
+  const at = (/** @type {number} */ done) => ({
+    stage: 'study',
+    done,
+    total: 9,
+    texts: done,
+    total_texts: 9,
+    items: 0,
+  });
   const step = { done: 3 };
   const { app, state, workers } = setUp({
     study: async (/** @type {unknown} */ _, /** @type {(step: object) => Promise<boolean>} */ progress) => {
       while (await progress(at(step.done)));
       await new Promise((resolve) => setTimeout(resolve, 1200)); // the batch; the least patience with other work is 1000
-      return { num_hidden_layers: 2, features: [], items: [], products: null, pooling: 'mean', layer_weights: null, complete: false };
+      return {
+        num_hidden_layers: 2,
+        features: [],
+        items: [],
+        products: null,
+        pooling: 'mean',
+        layer_weights: null,
+        complete: false,
+      };
     },
   });
   await app.start('', null);

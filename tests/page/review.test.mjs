@@ -8,16 +8,46 @@ import { failure, setUp as setUpApp } from '../support/app.mjs';
 /** @import { Method } from '../../www/worker/requests.js' */
 
 const PAGE = 'https://example.org/demo/';
-const ITEM = { caption_key: 'image_0', caption_type: 'image', question_type: 'OCR', caption: 'A shop.', question: 'What is on the sign?', statements: ['Open', 'Shut'], correct_answer: 'A' };
-const RESULT = { ...ITEM, index: 0, caption: '', question: '', options: '', predicted_answer: 'B', confidence_score: 0.5, all_scores: [0.25, 0.5], is_correct: false };
-const DATASET = { file: 'ted-sample.json', sha256: '', captions: 1, items: 1, skipped: 0, caption_types: { image: 1 }, question_types: { OCR: 1 } };
+const ITEM = {
+  caption_key: 'image_0',
+  caption_type: 'image',
+  question_type: 'OCR',
+  caption: 'A shop.',
+  question: 'What is on the sign?',
+  statements: ['Open', 'Shut'],
+  correct_answer: 'A',
+};
+const RESULT = {
+  ...ITEM,
+  index: 0,
+  caption: '',
+  question: '',
+  options: '',
+  predicted_answer: 'B',
+  confidence_score: 0.5,
+  all_scores: [0.25, 0.5],
+  is_correct: false,
+};
+const DATASET = {
+  file: 'ted-sample.json',
+  sha256: '',
+  captions: 1,
+  items: 1,
+  skipped: 0,
+  caption_types: { image: 1 },
+  question_types: { OCR: 1 },
+};
 const COMPARISON = { shared: 1, only_first: 0, only_second: 0, differing: 0, groups: [], changed: [] };
 const ID = '0123456789';
 
 /** @param {object[]} results @param {object | null} [provenance] */
 function report(results, provenance = null) {
   const overall = { accuracy: 0, correct: 0, total: results.length, interval: [0, 0.8], chance: 0.5 };
-  return { summary: { accuracy_statistics: { total_correct: 0, total_samples: results.length, overall } }, results, provenance };
+  return {
+    summary: { accuracy_statistics: { total_correct: 0, total_samples: results.length, overall } },
+    results,
+    provenance,
+  };
 }
 
 const fetched = globalThis.fetch;
@@ -31,12 +61,14 @@ function setUp(methods = {}) {
     count: () => ({ items: 1, texts: 3, id: ID }),
     evaluate: () => report([RESULT]),
     item: () => ITEM,
-    import_report: ({ name, bytes }) => (bytes[0] === 0x7b ? report([RESULT]) : failure('NotReport', `\`${name}\` is not a report`)()),
+    import_report: ({ name, bytes }) =>
+      bytes[0] === 0x7b ? report([RESULT]) : failure('NotReport', `\`${name}\` is not a report`)(),
     compare_reports: () => COMPARISON,
     export_report: ({ format }) => `${format}!`,
     ...methods,
   });
-  const callsOf = (/** @type {string} */ method) => world.calls.filter(([name]) => name === method).map(([, params]) => params);
+  const callsOf = (/** @type {string} */ method) =>
+    world.calls.filter(([name]) => name === method).map(([, params]) => params);
   return { ...world, reports: world.app.reports, callsOf };
 }
 
@@ -50,7 +82,10 @@ test('reports are imported without a model; what is none is said, and the others
   const { app, reports, state, callsOf } = setUp();
   await app.start('', null);
   await reports.importReports([jsonFile('a.json'), jsonFile('notes.txt', 'notes'), jsonFile('b.json')]);
-  assert.deepEqual(state.imported.map(({ name }) => name), ['a.json', 'b.json']);
+  assert.deepEqual(
+    state.imported.map(({ name }) => name),
+    ['a.json', 'b.json'],
+  );
   assert.equal(state.errors.compare, '`notes.txt` is not a report');
   assert.deepEqual(pairOf(state.pair, reportsOf(state)), { first: state.imported[0].id, second: state.imported[1].id });
   assert.deepEqual(callsOf('load'), []);
@@ -73,7 +108,7 @@ test('a file too large for a report is not read, and at most twelve are kept', a
   assert.equal(state.imported.at(-1)?.name, '12.json');
 });
 
-test('the page\'s run is kept beside the next, and both are compared', async () => {
+test("the page's run is kept beside the next, and both are compared", async () => {
   const { app, reports, state, callsOf } = setUp();
   await app.start('', null);
   reports.keepRun();
@@ -82,10 +117,16 @@ test('the page\'s run is kept beside the next, and both are compared', async () 
   await app.evaluation.run();
   reports.keepRun();
   reports.keepRun();
-  assert.deepEqual(state.imported.map(({ name, sample }) => [name, sample]), [['Tiny, norm_avg + mean', true]]);
+  assert.deepEqual(
+    state.imported.map(({ name, sample }) => [name, sample]),
+    [['Tiny, norm_avg + mean', true]],
+  );
   app.prompts.setSettings({ ...state.settings, feature: 'last' });
   await app.evaluation.run();
-  assert.deepEqual(reportsOf(state).map(({ name }) => name), ['This run: Tiny, last + mean', 'Tiny, norm_avg + mean']);
+  assert.deepEqual(
+    reportsOf(state).map(({ name }) => name),
+    ['This run: Tiny, last + mean', 'Tiny, norm_avg + mean'],
+  );
   assert.deepEqual(pairOf(state.pair, reportsOf(state)), { first: 'run', second: state.imported[0].id });
   await reports.compareReports();
   assert.equal(callsOf('compare_reports').length, 1);
@@ -113,15 +154,21 @@ test('reports of different data sets are refused in their own section, and the p
   assert.ok(state.comparison);
 });
 
-test('a panic while a report is read is the panic\'s, and the reports survive it', async () => {
-  const world = setUp({ import_report: ({ name }) => (name === 'bad.json' ? (world.workers[0].panic('panicked at x'), new Promise(() => {})) : report([RESULT])) });
+test("a panic while a report is read is the panic's, and the reports survive it", async () => {
+  const world = setUp({
+    import_report: ({ name }) =>
+      name === 'bad.json' ? (world.workers[0].panic('panicked at x'), new Promise(() => {})) : report([RESULT]),
+  });
   const { app, reports, state } = world;
   await app.start('', null);
   await reports.importReports([jsonFile('good.json')]);
   await reports.importReports([jsonFile('bad.json'), jsonFile('never.json')]);
   assert.equal(state.panic, 'panicked at x');
   await app.restart();
-  assert.deepEqual(state.imported.map(({ name }) => name), ['good.json']);
+  assert.deepEqual(
+    state.imported.map(({ name }) => name),
+    ['good.json'],
+  );
   await reports.importReports([jsonFile('again.json')]);
   assert.equal(state.imported.length, 2);
 });
@@ -133,9 +180,13 @@ test('a report is saved as JSON by the page, as CSV and JSONL by the worker', as
   const { report: imported } = state.imported[0];
   /** @type {string[]} */
   const saved = [];
-  for (const format of /** @type {const} */ (['json', 'csv', 'jsonl'])) await reports.exportReport('compare', imported, format, (text) => void saved.push(text));
+  for (const format of /** @type {const} */ (['json', 'csv', 'jsonl']))
+    await reports.exportReport('compare', imported, format, (text) => void saved.push(text));
   assert.deepEqual([JSON.parse(saved[0]), ...saved.slice(1)], [imported, 'csv!', 'jsonl!']);
-  assert.deepEqual(callsOf('export_report').map(({ format }) => format), ['csv', 'jsonl']);
+  assert.deepEqual(
+    callsOf('export_report').map(({ format }) => format),
+    ['csv', 'jsonl'],
+  );
 });
 
 test('a filter takes the list back to its first page', async () => {
@@ -146,7 +197,7 @@ test('a filter takes the list back to its first page', async () => {
   assert.deepEqual([state.browse.page, state.browse.outcome], [0, 'tie']);
 });
 
-test('an item\'s link opens its data set and shows it, without model or scores', async () => {
+test("an item's link opens its data set and shows it, without model or scores", async () => {
   const { app, state, callsOf } = setUp();
   await app.start(linkOf({ data: 'sample', item }), null);
   assert.deepEqual(callsOf('item'), [item]);
@@ -204,7 +255,7 @@ test('the link to an item brings it back, with the subset and its id', async () 
   assert.match(state.errors.items, /too long for a link/);
 });
 
-test('a link\'s subset of another data set is said once the data set is open, and only while it is the link\'s', async () => {
+test("a link's subset of another data set is said once the data set is open, and only while it is the link's", async () => {
   const same = setUp();
   await same.app.start(linkOf({ data: 'sample', subset_id: ID }), null);
   await same.app.evaluation.openSample();

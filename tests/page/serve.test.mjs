@@ -41,7 +41,8 @@ test('the index at the prefix, an ETag that answers 304, nothing outside', async
   assert.equal(await index.text(), '<p>hello');
   const again = await fetch(site.url, { headers: { 'if-none-match': index.headers.get('etag') ?? '' } });
   assert.equal(again.status, 304);
-  for (const path of ['/', '/absent', '/demo/absent', '/demo/..%2f..%2fetc/passwd']) assert.equal((await fetch(new URL(path, site.url))).status, 404, path);
+  for (const path of ['/', '/absent', '/demo/absent', '/demo/..%2f..%2fetc/passwd'])
+    assert.equal((await fetch(new URL(path, site.url))).status, 404, path);
 });
 
 test('wasm goes out compressed where the browser takes it, with its own type', async () => {

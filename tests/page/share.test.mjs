@@ -24,7 +24,13 @@ test('a state survives the link', () => {
     quantize: 'q4',
     arithmetic: 'int8',
     data: 'sample',
-    subset: { caption_types: ['image'], question_types: ['OCR', 'Spatial Relationship'], per_type: 2, captions: 5, seed: 7 },
+    subset: {
+      caption_types: ['image'],
+      question_types: ['OCR', 'Spatial Relationship'],
+      per_type: 2,
+      captions: 5,
+      seed: 7,
+    },
     subset_id: '8f1b2c3d4e',
     item: { caption_key: 'видео_1 | a&b=c', question_type: 'Spatial Relationship' },
     result: { correct: 21, total: 40, feature: 'norm_avg', pooling: 'mean' },
@@ -46,8 +52,10 @@ test('each arithmetic is taken by both ends of a link, and no other', () => {
 });
 
 test('the key of an item is taken by both ends of a link or by neither', () => {
-  const linked = (/** @type {string} */ caption_key) => encodeState({ ...emptyState(), item: { caption_key, question_type: 'OCR' } });
-  for (const key of ['x'.repeat(121), 'x'.repeat(1000), 'a|b|c']) assert.equal(decodeState(linked(key)).state.item?.caption_key, key);
+  const linked = (/** @type {string} */ caption_key) =>
+    encodeState({ ...emptyState(), item: { caption_key, question_type: 'OCR' } });
+  for (const key of ['x'.repeat(121), 'x'.repeat(1000), 'a|b|c'])
+    assert.equal(decodeState(linked(key)).state.item?.caption_key, key);
   for (const key of ['x'.repeat(1001), 'a\nb', '']) assert.throws(() => linked(key), /at most 1000/);
   assert.equal(decodeState(`v=1&item=${'x'.repeat(900)}|OCR${'x'.repeat(200)}|OCR`).state.item, null);
 });
@@ -149,9 +157,14 @@ test('a state too long for a link is refused when the link is made', () => {
 
 test('layer weights travel with four decimals, adapters as a word', () => {
   const weights = [0, 0.5, -1.25, 1 / 3, -0.00001, 4];
-  const { state, problems } = decodeState(encodeState({ ...emptyState(), feature: 'weighted', pooling: 'adapter', weights }));
+  const { state, problems } = decodeState(
+    encodeState({ ...emptyState(), feature: 'weighted', pooling: 'adapter', weights }),
+  );
   assert.deepEqual(problems, []);
-  assert.deepEqual([state.feature, state.pooling, state.weights], ['weighted', 'adapter', [0, 0.5, -1.25, 0.3333, 0, 4]]);
+  assert.deepEqual(
+    [state.feature, state.pooling, state.weights],
+    ['weighted', 'adapter', [0, 0.5, -1.25, 0.3333, 0, 4]],
+  );
   assert.throws(() => encodeState({ ...emptyState(), weights: Array(129).fill(0) }), /at most 128/);
   const { result } = decodeState('v=1&result=1/2,weighted,adapter').state;
   assert.deepEqual(result, { correct: 1, total: 2, feature: 'weighted', pooling: 'adapter' });

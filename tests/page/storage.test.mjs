@@ -25,11 +25,18 @@ function hash(bytes) {
 }
 
 /** Load a model as the worker and the wasm do: headers, then from front to back. @param {ModelFile[]} files @param {{ opfs?: ReturnType<typeof fakeOpfs>, signal?: AbortSignal, chunk?: number, keep?: boolean, streamed?: boolean, timing?: typeof TIMING }} [options] */
-async function load(files, { opfs, signal = new AbortController().signal, chunk = CHUNK, keep = false, streamed = false, timing = TIMING } = {}) {
+async function load(
+  files,
+  { opfs, signal = new AbortController().signal, chunk = CHUNK, keep = false, streamed = false, timing = TIMING } = {},
+) {
   /** @type {DownloadProgress[]} */
   const told = [];
   const model = new ModelFiles({
-    vault: opfs ? new Vault(opfs.directory) : null, refused: 'a test', signal, chunk, timing,
+    vault: opfs ? new Vault(opfs.directory) : null,
+    refused: 'a test',
+    signal,
+    chunk,
+    timing,
     progress: async (value) => (value.stage === 'download' && told.push(value), true),
   });
   try {
@@ -40,7 +47,8 @@ async function load(files, { opfs, signal = new AbortController().signal, chunk 
     for (const source of /** @type {ByteSource[]} */ (model.sources)) {
       await source.read(0, Math.min(4, source.size));
       const parts = [];
-      for (let at = 0; at < source.size; at += 40_000) parts.push((await source.read(at, Math.min(at + 40_000, source.size))).slice());
+      for (let at = 0; at < source.size; at += 40_000)
+        parts.push((await source.read(at, Math.min(at + 40_000, source.size))).slice());
       read.push({ name: source.name, bytes: Buffer.concat(parts) });
     }
     const sha256s = read.map(({ name, bytes }) => ({ file: name.split('/').at(-1) ?? '', sha256: hash(bytes) }));
@@ -151,8 +159,23 @@ test('a crash at any moment leaves a file that can be gone on with, and never a 
 });
 
 test('a line of the journal that is torn, flipped or foreign is left out', () => {
-  const header = /** @type {const} */ ({ version: 1, url: 'https://example.org/a', name: 'a', size: 2500, etag: '"x"', modified: '', chunk: 1000, created: 5 });
-  const lines = [header, { chunk: 0, sha256: SHA256 }, { chunk: 2, sha256: SHA256 }, { used: 7 }, { sha256: SHA256 }].map(writeLine);
+  const header = /** @type {const} */ ({
+    version: 1,
+    url: 'https://example.org/a',
+    name: 'a',
+    size: 2500,
+    etag: '"x"',
+    modified: '',
+    chunk: 1000,
+    created: 5,
+  });
+  const lines = [
+    header,
+    { chunk: 0, sha256: SHA256 },
+    { chunk: 2, sha256: SHA256 },
+    { used: 7 },
+    { sha256: SHA256 },
+  ].map(writeLine);
   const whole = readJournal(lines.join(''));
   assert.deepEqual([...(whole?.chunks.keys() ?? [])], [0, 2]);
   assert.deepEqual([whole?.used, whole?.sha256], [7, SHA256]);
@@ -162,12 +185,26 @@ test('a line of the journal that is torn, flipped or foreign is left out', () =>
     const flipped = text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 1) + text.slice(at + 1);
     for (const chunk of readJournal(flipped)?.chunks.keys() ?? []) assert.ok(chunk === 0 || chunk === 2, flipped);
   }
-  for (const bad of ['', '{}', text.slice(10), writeLine({ ...header, chunk: 0 }), writeLine({ ...header, size: -1 }), writeLine({ used: 1 })]) assert.equal(readJournal(bad), null);
-  assert.equal(readJournal(lines[0] + writeLine({ chunk: 3, sha256: SHA256 }) + writeLine({ chunk: 1, sha256: 'x' }))?.chunks.size, 0);
+  for (const bad of [
+    '',
+    '{}',
+    text.slice(10),
+    writeLine({ ...header, chunk: 0 }),
+    writeLine({ ...header, size: -1 }),
+    writeLine({ used: 1 }),
+  ])
+    assert.equal(readJournal(bad), null);
+  assert.equal(
+    readJournal(lines[0] + writeLine({ chunk: 3, sha256: SHA256 }) + writeLine({ chunk: 1, sha256: 'x' }))?.chunks.size,
+    0,
+  );
 });
 
 test('each other fault ends in its own message, and what had come is there the next time', async (t) => {
-  const later = (/** @type {Fault} */ fault) => (/** @type {Request} */ { start }) => (start >= 10 * CHUNK ? fault : {});
+  const later =
+    (/** @type {Fault} */ fault) =>
+    (/** @type {Request} */ { start }) =>
+      start >= 10 * CHUNK ? fault : {};
   const other = randomBytes(9, FILE.length);
   for (const [plan, name, message] of /** @type {[(request: Request, at: number) => Fault, string, RegExp][]} */ ([
     [() => ({ status: 200 }), 'NoRange', /does not support range requests: expected status 206, found 200/],
@@ -196,18 +233,30 @@ test('each other fault ends in its own message, and what had come is there the n
       return true;
     });
     const { entry } = await stored(opfs, model.url);
-    if (String(plan).includes('start') && name !== 'Changed') assert.ok(entry.stored >= 4 * CHUNK, `${name}: ${entry.stored}`);
+    if (String(plan).includes('start') && name !== 'Changed')
+      assert.ok(entry.stored >= 4 * CHUNK, `${name}: ${entry.stored}`);
     if (name === 'Changed') assert.equal(entry, undefined);
     options.plan = () => {};
     assert.ok((await load([model], { opfs })).read[0].bytes.length > 0);
   }
-  await assert.rejects(load([{ url: 'http://127.0.0.1:1/model.gguf' }]), { name: 'Read', message: /cannot read `http:\/\/127\.0\.0\.1:1\/model\.gguf`/ });
+  await assert.rejects(load([{ url: 'http://127.0.0.1:1/model.gguf' }]), {
+    name: 'Read',
+    message: /cannot read `http:\/\/127\.0\.0\.1:1\/model\.gguf`/,
+  });
 });
 
 test('faults that pass are waited for: 503 with Retry-After, stalls, short answers that go on', async (t) => {
   const next = random(5);
   const { model, requests } = await host(t, {
-    plan: ({ end, start }) => (end - start <= 16 || next() < 0.5 ? {} : [{ status: 503, retryAfter: '0' }, { stall: 30_000 }, { short: 1 + Math.floor(next() * 60_000) }, { status: 429 }][Math.floor(4 * next())]),
+    plan: ({ end, start }) =>
+      end - start <= 16 || next() < 0.5
+        ? {}
+        : [
+            { status: 503, retryAfter: '0' },
+            { stall: 30_000 },
+            { short: 1 + Math.floor(next() * 60_000) },
+            { status: 429 },
+          ][Math.floor(4 * next())],
   });
   const { read } = await load([model], { opfs: fakeOpfs(), timing: STALLS });
   assert.equal(hash(read[0].bytes), SHA256);
@@ -220,7 +269,10 @@ test('a file that changed since a part of it was stored is begun anew, at the se
   const opfs = fakeOpfs();
   await assert.rejects(load([model], { opfs }), { name: 'NotFound' });
   options.plan = () => ({ swap: other });
-  await assert.rejects(load([model], { opfs }), { name: 'Changed', message: /has changed on its server since \d+ % of it were stored here/ });
+  await assert.rejects(load([model], { opfs }), {
+    name: 'Changed',
+    message: /has changed on its server since \d+ % of it were stored here/,
+  });
   assert.equal((await stored(opfs, model.url)).entry, undefined);
   options.plan = () => {};
   const { read, resumed } = await load([model], { opfs });
@@ -234,7 +286,9 @@ test('a file that changed since a part of it was stored is begun anew, at the se
 
 test('another ETag than before is asked about once more, and overlooked where the SHA-256 decides', async (t) => {
   const asked = new Set();
-  const { model, options, requests } = await host(t, { plan: ({ start }) => (start > 2 * CHUNK && !asked.has(start) ? (asked.add(start), { mirror: 'b' }) : {}) });
+  const { model, options, requests } = await host(t, {
+    plan: ({ start }) => (start > 2 * CHUNK && !asked.has(start) ? (asked.add(start), { mirror: 'b' }) : {}),
+  });
   const opfs = fakeOpfs();
   assert.equal(hash((await load([model], { opfs })).read[0].bytes), SHA256);
 
@@ -268,11 +322,17 @@ test('a flipped byte is found by verify, which tells where; the next load fetche
   assert.deepEqual(await vault.verify(id, async () => true), []);
   /** @type {NonNullable<typeof data>} */ (data).now[7 * CHUNK + 99] ^= 1;
   assert.deepEqual(await vault.verify(id, async () => true), [[7 * CHUNK, 8 * CHUNK]]);
-  await assert.rejects(vault.verify(id, async () => false), { name: 'Cancelled' });
+  await assert.rejects(
+    vault.verify(id, async () => false),
+    { name: 'Cancelled' },
+  );
   const before = requests.length;
   const { read } = await load([model], { opfs });
   assert.equal(hash(read[0].bytes), SHA256);
-  assert.deepEqual(requests.slice(before).map(({ start }) => start), [0, 7 * CHUNK]);
+  assert.deepEqual(
+    requests.slice(before).map(({ start }) => start),
+    [0, 7 * CHUNK],
+  );
 });
 
 test('a flipped byte is found by the hash at the load, in a whole file and in a part', async (t) => {
@@ -281,7 +341,10 @@ test('a flipped byte is found by the hash at the load, in a whole file and in a 
   await load([model], { opfs });
   const { data } = await stored(opfs, model.url);
   /** @type {NonNullable<typeof data>} */ (data).now[FILE.length - 1] ^= 128;
-  await assert.rejects(load([model], { opfs }), { name: 'Damaged', message: new RegExp(`\`model\\.gguf\` is damaged.*bytes ${20 * CHUNK} to ${FILE.length - 1}.*fetches them again`) });
+  await assert.rejects(load([model], { opfs }), {
+    name: 'Damaged',
+    message: new RegExp(`\`model\\.gguf\` is damaged.*bytes ${20 * CHUNK} to ${FILE.length - 1}.*fetches them again`),
+  });
   assert.equal(hash((await load([model], { opfs })).read[0].bytes), SHA256);
 
   const part = fakeOpfs();
@@ -296,7 +359,7 @@ test('a flipped byte is found by the hash at the load, in a whole file and in a 
   assert.ok(requests.slice(before).some(({ start, end }) => start === 0 && end === CHUNK));
 });
 
-test('a file with another SHA-256 than the link\'s is refused with both, and stays to be deleted', async (t) => {
+test("a file with another SHA-256 than the link's is refused with both, and stays to be deleted", async (t) => {
   const { model } = await host(t, { plan: ({ start }) => (start === 4 * CHUNK ? { alter: 77 } : {}) });
   for (const opfs of [fakeOpfs(), undefined]) {
     await assert.rejects(load([{ ...model, sha256: SHA256 }], { opfs }), (/** @type {Error} */ { name, message }) => {
@@ -320,7 +383,10 @@ test('a refused file is refused again by every later load, until it is deleted',
   const { vault, id, entry, data } = await stored(opfs, model.url);
   assert.equal(entry.sha256, SHA256); // what the panel's Load and Resume ask for
   for (const sha256 of ['', SHA256, '']) {
-    await assert.rejects(load([{ ...model, sha256 }], { opfs }), { name: 'WrongHash', message: new RegExp(`expected ${SHA256}.*Delete it under Stored models`) });
+    await assert.rejects(load([{ ...model, sha256 }], { opfs }), {
+      name: 'WrongHash',
+      message: new RegExp(`expected ${SHA256}.*Delete it under Stored models`),
+    });
   }
   const own = hash(data?.now ?? new Uint8Array());
   await load([{ ...model, sha256: own }], { opfs }); // whom that very file was promised
@@ -346,7 +412,7 @@ test('a file that was refused for one link is what another asked for', async (t)
   await load([model], { opfs });
 });
 
-test('the Hub\'s hash of a file is kept with it, and asked for where a stored file has none', async (t) => {
+test("the Hub's hash of a file is kept with it, and asked for where a stored file has none", async (t) => {
   const { url } = await host(t);
   const hub = 'https://huggingface.co/a/b/resolve/main/model.gguf';
   const opfs = fakeOpfs();
@@ -362,13 +428,26 @@ test('the Hub\'s hash of a file is kept with it, and asked for where a stored fi
   await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
 
   const { journal, vault, id } = await stored(opfs, hub);
-  Object.assign(journal ?? {}, { now: new TextEncoder().encode(new TextDecoder().decode(journal?.now).split('\n').filter((line) => !/"(expect|bad)"/.test(line)).join('\n')) }); // as a page of before left it
-  globalThis.fetch = async (input) => new Response(String(input).includes('/raw/') ? `oid sha256:${announced}` : '', { status: String(input).includes('/raw/') ? 200 : 503 });
+  Object.assign(journal ?? {}, {
+    now: new TextEncoder().encode(
+      new TextDecoder()
+        .decode(journal?.now)
+        .split('\n')
+        .filter((line) => !/"(expect|bad)"/.test(line))
+        .join('\n'),
+    ),
+  }); // as a page of before left it
+  globalThis.fetch = async (input) =>
+    new Response(String(input).includes('/raw/') ? `oid sha256:${announced}` : '', {
+      status: String(input).includes('/raw/') ? 200 : 503,
+    });
   await assert.rejects(load([{ url: hub }], { opfs }), { name: 'WrongHash', message: /expected 1{64}/ });
   await vault.remove(id);
 
-  for (const answer of [() => new Response('', { status: 503 }), () => new Promise(() => {})]) { // a Hub that does not tell is waited for, a little
-    globalThis.fetch = async (input, init) => (String(input).includes('/raw/') ? answer() : fetch(`${url}model.gguf`, init));
+  for (const answer of [() => new Response('', { status: 503 }), () => new Promise(() => {})]) {
+    // a Hub that does not tell is waited for, a little
+    globalThis.fetch = async (input, init) =>
+      String(input).includes('/raw/') ? answer() : fetch(`${url}model.gguf`, init);
     const { note } = await load([{ url: hub }], { opfs });
     assert.match(note, /`model\.gguf` is not verified/);
     assert.equal((await stored(opfs, hub)).entry.sha256, '');
@@ -389,10 +468,15 @@ test('a flipped byte of a stored file whose hash nobody knows is found too', asy
   const opfs = fakeOpfs();
   await load([model], { opfs });
   const { data, journal } = await stored(opfs, model.url);
-  Object.assign(journal ?? {}, { now: new TextEncoder().encode(new TextDecoder().decode(journal?.now).replace(/\S+ \{"sha256".*\n/, '')) });
+  Object.assign(journal ?? {}, {
+    now: new TextEncoder().encode(new TextDecoder().decode(journal?.now).replace(/\S+ \{"sha256".*\n/, '')),
+  });
   assert.equal((await stored(opfs, model.url)).entry.sha256, '');
   /** @type {NonNullable<typeof data>} */ (data).now[7 * CHUNK + 99] ^= 1;
-  await assert.rejects(load([model], { opfs }), { name: 'Damaged', message: new RegExp(`bytes ${7 * CHUNK} to ${8 * CHUNK - 1}`) });
+  await assert.rejects(load([model], { opfs }), {
+    name: 'Damaged',
+    message: new RegExp(`bytes ${7 * CHUNK} to ${8 * CHUNK - 1}`),
+  });
   assert.equal(hash((await load([model], { opfs })).read[0].bytes), SHA256);
 });
 
@@ -425,11 +509,14 @@ test('without storage, with a full one and with a locked one the model is stream
   tab.close();
 });
 
-test('the room in the browser\'s storage is told with each download, however small', async (t) => {
+test("the room in the browser's storage is told with each download, however small", async (t) => {
   const { model } = await host(t);
   const { navigator } = globalThis;
   t.after(() => Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true }));
-  Object.defineProperty(globalThis, 'navigator', { value: { storage: { estimate: async () => ({ quota: 3e9, usage: 1e9 }) } }, configurable: true });
+  Object.defineProperty(globalThis, 'navigator', {
+    value: { storage: { estimate: async () => ({ quota: 3e9, usage: 1e9 }) } },
+    configurable: true,
+  });
   const opfs = fakeOpfs();
   const { told, note } = await load([model], { opfs });
   assert.equal(told[0].note, 'It is kept in this browser, which has room for 2.0 GB.');
@@ -452,7 +539,10 @@ test('what of a streamed file is read again later comes from its server, by itse
   const before = requests.length;
   const [source] = /** @type {ByteSource[]} */ (files.sources);
   assert.deepEqual(await source.read(1000, 1100), FILE.slice(1000, 1100));
-  assert.deepEqual(requests.slice(before).map(({ start, end }) => [start, end]), [[1000, 1100]]);
+  assert.deepEqual(
+    requests.slice(before).map(({ start, end }) => [start, end]),
+    [[1000, 1100]],
+  );
   files.close();
 });
 
@@ -467,37 +557,62 @@ test('a stored model that is deleted while it is loaded is read from its server'
     if (kind === 'stored') await vault.remove(id);
     assert.deepEqual(await /** @type {ByteSource} */ (files.sources[0]).read(1000, 1100), FILE.slice(1000, 1100));
     if (kind === 'stored') options.plan = () => ({ swap: randomBytes(3, FILE.length) }); // nothing compares the whole any more
-    if (kind === 'stored') await assert.rejects(async () => files.sources[0].read(FILE.length - 100, FILE.length), { name: 'Changed' });
+    if (kind === 'stored')
+      await assert.rejects(async () => files.sources[0].read(FILE.length - 100, FILE.length), { name: 'Changed' });
     files.close();
   }
 });
 
 test('layers that are read for each batch need all of the file stored: else the load is refused, and Delete of it too', async (t) => {
   const { model, requests } = await host(t);
-  await assert.rejects(load([model], { streamed: true }), { name: 'NotStored', message: /keeps no files for this page \(a test\)/ });
+  await assert.rejects(load([model], { streamed: true }), {
+    name: 'NotStored',
+    message: /keeps no files for this page \(a test\)/,
+  });
 
   const opfs = fakeOpfs();
   const { vault, id } = await stored(opfs, model.url);
   const tab = await vault.write(id);
-  await assert.rejects(load([model], { opfs, streamed: true }), { name: 'NotStored', message: /all of it has to be stored here, and can't be\. Another tab is downloading/ });
+  await assert.rejects(load([model], { opfs, streamed: true }), {
+    name: 'NotStored',
+    message: /all of it has to be stored here, and can't be\. Another tab is downloading/,
+  });
   tab.close();
 
   const none = fakeOpfs();
   none.quota = 10;
-  await assert.rejects(load([model], { opfs: none, streamed: true }), { name: 'NotStored', message: /storage refuses more/ });
+  await assert.rejects(load([model], { opfs: none, streamed: true }), {
+    name: 'NotStored',
+    message: /storage refuses more/,
+  });
   const { navigator } = globalThis;
   t.after(() => Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true }));
-  Object.defineProperty(globalThis, 'navigator', { value: { storage: { estimate: async () => ({ quota: 8 * CHUNK, usage: 0 }) } }, configurable: true });
-  await assert.rejects(load([model], { opfs: fakeOpfs(), streamed: true }), { name: 'NotStored', message: /room for 524 kB more here, and 1\.3 MB are missing/ });
+  Object.defineProperty(globalThis, 'navigator', {
+    value: { storage: { estimate: async () => ({ quota: 8 * CHUNK, usage: 0 }) } },
+    configurable: true,
+  });
+  await assert.rejects(load([model], { opfs: fakeOpfs(), streamed: true }), {
+    name: 'NotStored',
+    message: /room for 524 kB more here, and 1\.3 MB are missing/,
+  });
   Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
-  assert.ok(requests.every(({ end, start }) => end - start <= 8), 'nothing was downloaded for it');
+  assert.ok(
+    requests.every(({ end, start }) => end - start <= 8),
+    'nothing was downloaded for it',
+  );
 
   const full = fakeOpfs();
   full.quota = 8 * CHUNK; // and the browser did not tell
-  await assert.rejects(load([model], { opfs: full, streamed: true }), { name: 'NotStored', message: /storage for this page is full: \d+ % of the model are stored/ });
+  await assert.rejects(load([model], { opfs: full, streamed: true }), {
+    name: 'NotStored',
+    message: /storage for this page is full: \d+ % of the model are stored/,
+  });
   full.quota = Infinity;
   const { model: files } = await load([model], { opfs: full, streamed: true, keep: true });
-  assert.throws(() => files.release(id), { name: 'InUse', message: /layer by layer, for each batch: load another one first/ });
+  assert.throws(() => files.release(id), {
+    name: 'InUse',
+    message: /layer by layer, for each batch: load another one first/,
+  });
   assert.deepEqual(await /** @type {ByteSource} */ (files.sources[0]).read(1000, 1100), FILE.slice(1000, 1100));
   files.close();
   files.release(id);
@@ -558,23 +673,41 @@ test('a damaged piece is told, though another tab holds the journal', async (t) 
   const { data, journal } = await stored(opfs, model.url);
   /** @type {any} */ (data).now[5] ^= 1;
   Object.assign(journal ?? {}, { locks: 1, exclusive: true });
-  await assert.rejects(load([model], { opfs }), { name: 'Damaged', message: /bytes 0 to 65535 are no longer what was downloaded\. They can't be dropped now \(The file is in use by another tab\.\)/ });
+  await assert.rejects(load([model], { opfs }), {
+    name: 'Damaged',
+    message:
+      /bytes 0 to 65535 are no longer what was downloaded\. They can't be dropped now \(The file is in use by another tab\.\)/,
+  });
 });
 
-test('one file that can\'t be read leaves the others in the list', async (t) => {
+test("one file that can't be read leaves the others in the list", async (t) => {
   const { model } = await host(t);
   const opfs = fakeOpfs();
   await load([model], { opfs });
   const disk = () => ({ durable: new Uint8Array(5), now: new Uint8Array(5), locks: 0, exclusive: false });
   for (const name of ['0123.data', '0123.journal']) opfs.disks.set(name, disk());
-  Object.defineProperty(opfs.disks.get('0123.journal'), 'now', { get() { throw Object.assign(new Error('it is busy'), { name: 'NotReadableError' }); } });
+  Object.defineProperty(opfs.disks.get('0123.journal'), 'now', {
+    get() {
+      throw Object.assign(new Error('it is busy'), { name: 'NotReadableError' });
+    },
+  });
   const [whole, busy] = await new Vault(opfs.directory).list();
-  assert.deepEqual([whole.name, whole.complete, busy.name, busy.stored], ['model.gguf', true, 'a file that can\'t be read now (it is busy)', 5]);
+  assert.deepEqual(
+    [whole.name, whole.complete, busy.name, busy.stored],
+    ['model.gguf', true, "a file that can't be read now (it is busy)", 5],
+  );
 });
 
 test('memory stays at a few chunks, whatever the file and however slow its reader', async (t) => {
   const { model, server } = await host(t);
-  const files = new ModelFiles({ vault: null, refused: '', signal: new AbortController().signal, chunk: CHUNK, timing: TIMING, progress: async () => true });
+  const files = new ModelFiles({
+    vault: null,
+    refused: '',
+    signal: new AbortController().signal,
+    chunk: CHUNK,
+    timing: TIMING,
+    progress: async () => true,
+  });
   await files.open([model]);
   files.begin();
   const [source] = /** @type {ByteSource[]} */ (files.sources);
@@ -584,28 +717,65 @@ test('memory stays at a few chunks, whatever the file and however slow its reade
   files.close();
 });
 
-test('an index of shards gives its files, and a stranger\'s one nothing else', async (t) => {
-  const shards = { '/m/a-00001-of-00002.safetensors': FILE.subarray(0, 3 * CHUNK), '/m/a-00002-of-00002.safetensors': FILE.subarray(3 * CHUNK, 7 * CHUNK) };
+test("an index of shards gives its files, and a stranger's one nothing else", async (t) => {
+  const shards = {
+    '/m/a-00001-of-00002.safetensors': FILE.subarray(0, 3 * CHUNK),
+    '/m/a-00002-of-00002.safetensors': FILE.subarray(3 * CHUNK, 7 * CHUNK),
+  };
   const index = (/** @type {unknown} */ map) => JSON.stringify({ weight_map: map });
-  const good = index({ x: 'a-00002-of-00002.safetensors', y: 'a-00001-of-00002.safetensors', z: 'a-00001-of-00002.safetensors' });
-  const { url, requests } = await host(t, { others: {
-    ...shards, '/m/config.json': '{"a":1}', '/m/tokenizer.json': '{}', '/m/model.safetensors.index.json': good, '/bare/config.json': '{"b":1}',
-    '/bare/model.safetensors': FILE.subarray(0, 100), '/bad/config.json': '{}', ...Object.fromEntries([
-      'x', '[]', '{}', index({}), index({ a: '../x.safetensors' }), index({ a: 'x/y.safetensors' }), index({ a: 'https://evil.example/x.safetensors' }), index({ a: 'x.bin' }),
-      index({ a: '.safetensors' }), index({ a: 1 }), index(['a.safetensors']), index(Object.fromEntries(Array.from({ length: 1001 }, (_, at) => [at, `${at}.safetensors`]))),
-    ].map((text, at) => [`/bad/${at}.safetensors.index.json`, text])),
-  } });
+  const good = index({
+    x: 'a-00002-of-00002.safetensors',
+    y: 'a-00001-of-00002.safetensors',
+    z: 'a-00001-of-00002.safetensors',
+  });
+  const { url, requests } = await host(t, {
+    others: {
+      ...shards,
+      '/m/config.json': '{"a":1}',
+      '/m/tokenizer.json': '{}',
+      '/m/model.safetensors.index.json': good,
+      '/bare/config.json': '{"b":1}',
+      '/bare/model.safetensors': FILE.subarray(0, 100),
+      '/bad/config.json': '{}',
+      ...Object.fromEntries(
+        [
+          'x',
+          '[]',
+          '{}',
+          index({}),
+          index({ a: '../x.safetensors' }),
+          index({ a: 'x/y.safetensors' }),
+          index({ a: 'https://evil.example/x.safetensors' }),
+          index({ a: 'x.bin' }),
+          index({ a: '.safetensors' }),
+          index({ a: 1 }),
+          index(['a.safetensors']),
+          index(Object.fromEntries(Array.from({ length: 1001 }, (_, at) => [at, `${at}.safetensors`]))),
+        ].map((text, at) => [`/bad/${at}.safetensors.index.json`, text]),
+      ),
+    },
+  });
   const opfs = fakeOpfs();
   const { read } = await load([{ url: `${url}m/model.safetensors.index.json` }], { opfs });
-  assert.deepEqual(read.map(({ name }) => name.slice(url.length)), ['m/config.json', 'm/tokenizer.json', 'm/a-00001-of-00002.safetensors', 'm/a-00002-of-00002.safetensors']);
+  assert.deepEqual(
+    read.map(({ name }) => name.slice(url.length)),
+    ['m/config.json', 'm/tokenizer.json', 'm/a-00001-of-00002.safetensors', 'm/a-00002-of-00002.safetensors'],
+  );
   assert.equal(hash(Buffer.concat(read.slice(2).map(({ bytes }) => bytes))), hash(FILE.subarray(0, 7 * CHUNK)));
   assert.equal((await new Vault(opfs.directory).list()).filter(({ complete }) => complete).length, 5);
 
   const single = await load([{ url: `${url}bare/model.safetensors` }], { opfs });
-  assert.deepEqual(single.read.map(({ name }) => name.slice(url.length)), ['bare/config.json', 'bare/model.safetensors']);
+  assert.deepEqual(
+    single.read.map(({ name }) => name.slice(url.length)),
+    ['bare/config.json', 'bare/model.safetensors'],
+  );
   for (let at = 0; at < 12; at++) {
     const before = requests.length;
-    await assert.rejects(load([{ url: `${url}bad/${at}.safetensors.index.json` }]), { name: 'Malformed', message: /weight_map is malformed/ }, `index ${at}`);
+    await assert.rejects(
+      load([{ url: `${url}bad/${at}.safetensors.index.json` }]),
+      { name: 'Malformed', message: /weight_map is malformed/ },
+      `index ${at}`,
+    );
     assert.equal(requests.length, before + 1, `index ${at}`);
   }
   await assert.rejects(load([{ url: `${url}none/model.safetensors.index.json` }]), { name: 'NotFound' });
@@ -613,9 +783,15 @@ test('an index of shards gives its files, and a stranger\'s one nothing else', a
 
 test('a stored safetensors model loads without its server; a small file that has changed is told', async (t) => {
   const others = /** @type {Record<string, Uint8Array | string>} */ ({
-    '/m/config.json': '{"a":1}', '/m/tokenizer.json': '{}', '/m/a.safetensors': FILE.subarray(0, 3 * CHUNK), '/m/model.safetensors.index.json': JSON.stringify({ weight_map: { x: 'a.safetensors' } }),
+    '/m/config.json': '{"a":1}',
+    '/m/tokenizer.json': '{}',
+    '/m/a.safetensors': FILE.subarray(0, 3 * CHUNK),
+    '/m/model.safetensors.index.json': JSON.stringify({ weight_map: { x: 'a.safetensors' } }),
   });
-  const { url, requests, options, close } = await host(t, { others, plan: ({ start }) => (start > CHUNK ? { status: 404 } : {}) });
+  const { url, requests, options, close } = await host(t, {
+    others,
+    plan: ({ start }) => (start > CHUNK ? { status: 404 } : {}),
+  });
   const index = { url: `${url}m/model.safetensors.index.json` };
   const opfs = fakeOpfs();
   const names = async () => (await new Vault(opfs.directory).list()).map(({ name }) => name).sort();
@@ -648,7 +824,10 @@ test('the list of stored models tells name, size, what is there and the last use
   opfs.disks.set('0123.data', { durable: new Uint8Array(5), now: new Uint8Array(5), locks: 0, exclusive: false });
   const vault = new Vault(opfs.directory);
   const [part, orphan] = await vault.list();
-  assert.deepEqual([part.name, part.url, part.size, part.complete, part.sha256], ['model.gguf', model.url, FILE.length, false, '']);
+  assert.deepEqual(
+    [part.name, part.url, part.size, part.complete, part.sha256],
+    ['model.gguf', model.url, FILE.length, false, ''],
+  );
   assert.ok(part.stored > 0 && part.used > Date.now() - 60_000);
   assert.deepEqual([orphan.name, orphan.stored], ['a file without its journal', 5]);
   await vault.remove('0123');

@@ -27,8 +27,18 @@ export const workloads = JSON.parse(readFileSync(new URL('./workload.json', impo
 export const engines = {
   'ours-webgpu': { title: 'gran-ted, WebGPU', kind: 'gpu', ours: true, open: () => openOurs('webgpu') },
   'ours-cpu': { title: 'gran-ted, CPU (wasm)', kind: 'cpu', ours: true, open: () => openOurs('cpu') },
-  'ort-webgpu': { title: 'ONNX Runtime Web, WebGPU', kind: 'gpu', ours: false, open: () => openPeer('ort.html', 'smol.q4.onnx', 'webgpu') },
-  'ort-wasm': { title: 'ONNX Runtime Web, wasm', kind: 'cpu', ours: false, open: () => openPeer('ort.html', 'smol.q4.onnx', 'wasm') },
+  'ort-webgpu': {
+    title: 'ONNX Runtime Web, WebGPU',
+    kind: 'gpu',
+    ours: false,
+    open: () => openPeer('ort.html', 'smol.q4.onnx', 'webgpu'),
+  },
+  'ort-wasm': {
+    title: 'ONNX Runtime Web, wasm',
+    kind: 'cpu',
+    ours: false,
+    open: () => openPeer('ort.html', 'smol.q4.onnx', 'wasm'),
+  },
   wllama: { title: 'wllama, wasm', kind: 'cpu', ours: false, open: () => openPeer('wllama.html', MODEL) },
 };
 
@@ -51,7 +61,9 @@ async function openBrowser(root) {
 async function openOurs(device) {
   const { site, page, memory, close } = await openBrowser('dist');
   await page.goto(`${site.url}?device=${device}`);
-  await page.until(() => /** @type {any} */ (globalThis).granTed && document.querySelector('#model-load:not([disabled])'));
+  await page.until(
+    () => /** @type {any} */ (globalThis).granTed && document.querySelector('#model-load:not([disabled])'),
+  );
   return {
     memory,
     close,
@@ -65,30 +77,42 @@ async function openOurs(device) {
       });
     },
     async embed(texts) {
-      await page.evaluate((texts) => {
-        const all = (/** @type {string} */ selector) => /** @type {NodeListOf<any>} */ (document.querySelectorAll(`#prompt-list ${selector}`));
-        while (all('textarea').length > texts.length) [...all('button')].at(-1).click();
-        while (all('textarea').length < texts.length) /** @type {HTMLElement} */ (document.getElementById('prompt-add')).click();
-        texts.forEach((text, at) => {
-          const field = all('textarea')[at];
-          field.value = text;
-          field.dispatchEvent(new Event('input', { bubbles: true }));
-        });
-      }, texts.map(({ text }) => text));
+      await page.evaluate(
+        (texts) => {
+          const all = (/** @type {string} */ selector) =>
+            /** @type {NodeListOf<any>} */ (document.querySelectorAll(`#prompt-list ${selector}`));
+          while (all('textarea').length > texts.length) [...all('button')].at(-1).click();
+          while (all('textarea').length < texts.length)
+            /** @type {HTMLElement} */ (document.getElementById('prompt-add')).click();
+          texts.forEach((text, at) => {
+            const field = all('textarea')[at];
+            field.value = text;
+            field.dispatchEvent(new Event('input', { bubbles: true }));
+          });
+        },
+        texts.map(({ text }) => text),
+      );
       await page.evaluate(() => {
         Object.assign(globalThis, { before: /** @type {any} */ (globalThis).granTed.last.embeddings });
         /** @type {HTMLElement} */ (document.getElementById('embed')).click();
       });
       await page.until(() => {
         const { before, granTed } = /** @type {any} */ (globalThis);
-        return (granTed.last.embeddings && granTed.last.embeddings !== before) || document.getElementById('prompts-error')?.textContent;
+        return (
+          (granTed.last.embeddings && granTed.last.embeddings !== before) ||
+          document.getElementById('prompts-error')?.textContent
+        );
       });
       const error = await page.evaluate(() => document.getElementById('prompts-error')?.textContent);
       if (error) throw new Error(error);
       return page.evaluate(() => {
         const { milliseconds, tokens, vectors, dimension } = /** @type {any} */ (globalThis).granTed.last.embeddings;
         const vector = (/** @type {number} */ at) => [...vectors.slice(at * dimension, (at + 1) * dimension)];
-        return { milliseconds, tokens, vectors: tokens.map((/** @type {number} */ _, /** @type {number} */ at) => vector(at)) };
+        return {
+          milliseconds,
+          tokens,
+          vectors: tokens.map((/** @type {number} */ _, /** @type {number} */ at) => vector(at)),
+        };
       });
     },
   };
@@ -98,14 +122,26 @@ async function openOurs(device) {
 async function openPeer(html, ...parameters) {
   const { site, page, memory, close } = await openBrowser(WORK);
   /** @param {string} method @param {unknown[]} args @returns {Promise<any>} */
-  const call = (method, ...args) => within(CALL, page.evaluate(([name, values]) => /** @type {any} */ (globalThis).engine[/** @type {string} */ (name)](.../** @type {unknown[]} */ (values)), [method, args]));
+  const call = (method, ...args) =>
+    within(
+      CALL,
+      page.evaluate(
+        ([name, values]) =>
+          /** @type {any} */ (globalThis).engine[/** @type {string} */ (name)](.../** @type {unknown[]} */ (values)),
+        [method, args],
+      ),
+    );
   await page.goto(`${site.url}${html}`);
   await page.until(() => 'engine' in globalThis);
   return {
     memory,
     close,
     load: () => call('load', new URL(parameters[0], site.url).href, ...parameters.slice(1)),
-    embed: (texts) => call('embed', texts.map(({ ids }) => ids)),
+    embed: (texts) =>
+      call(
+        'embed',
+        texts.map(({ ids }) => ids),
+      ),
   };
 }
 
@@ -113,6 +149,8 @@ async function openPeer(html, ...parameters) {
 function within(ms, promise) {
   /** @type {NodeJS.Timeout} */
   let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`no answer in ${ms / 1000} s`)), ms)));
+  const late = new Promise(
+    (_, reject) => (timer = setTimeout(() => reject(new Error(`no answer in ${ms / 1000} s`)), ms)),
+  );
   return /** @type {Promise<T>} */ (Promise.race([promise, late]).finally(() => clearTimeout(timer)));
 }

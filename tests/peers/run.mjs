@@ -43,7 +43,8 @@ const { values: options, positionals } = parseArgs({
   },
 });
 const [runs, seconds] = [Number(options.runs), Number(options.seconds)];
-if (!(runs >= 1) || !(seconds >= 0)) stop(`--runs ${options.runs} --seconds ${options.seconds}: expected a count from 1 and a number of seconds`);
+if (!(runs >= 1) || !(seconds >= 0))
+  stop(`--runs ${options.runs} --seconds ${options.seconds}: expected a count from 1 and a number of seconds`);
 const unknown = positionals.find((name) => !Object.hasOwn(engines, name));
 if (unknown) stop(`unknown engine \`${unknown}\`: expected ${Object.keys(engines).join(', ')}`);
 
@@ -70,7 +71,18 @@ if (results.some(({ error }) => error)) process.exitCode = 1;
 async function measure(name, engine) {
   console.log(`${engine.title} …`);
   /** @type {Result} */
-  const result = { engine: name, key: keyOf(name), date: new Date().toISOString(), load: [loadavg()[0], 0], loadSeconds: 0, workloads: {}, loaded: {}, memory: {}, vector: [], error: '' };
+  const result = {
+    engine: name,
+    key: keyOf(name),
+    date: new Date().toISOString(),
+    load: [loadavg()[0], 0],
+    loadSeconds: 0,
+    workloads: {},
+    loaded: {},
+    memory: {},
+    vector: [],
+    error: '',
+  };
   /** @type {Open | null} */
   let open = null;
   try {
@@ -83,13 +95,22 @@ async function measure(name, engine) {
       const began = performance.now();
       const { milliseconds: first, tokens, vectors } = await open.embed(texts);
       const counts = texts.map(({ ids }) => ids.length);
-      if (tokens && String(tokens) !== String(counts)) throw new Error(`${workload}: ${tokens} tokens, expected ${counts}`);
+      if (tokens && String(tokens) !== String(counts))
+        throw new Error(`${workload}: ${tokens} tokens, expected ${counts}`);
       if (texts === Object.values(workloads)[0]) result.vector = vectors[0];
       /** @type {number[]} */
       const times = [];
-      while (times.length === 0 || (times.length < runs && performance.now() - began < 1000 * seconds)) times.push((await open.embed(texts)).milliseconds);
-      const timing = (result.workloads[workload] = { first, times, median: median(times), tokens: counts.reduce((sum, count) => sum + count, 0) });
-      console.log(`  ${workload}: ${Math.round(timing.median)} ms (${times.map(Math.round).join(', ')}; first ${Math.round(first)})`);
+      while (times.length === 0 || (times.length < runs && performance.now() - began < 1000 * seconds))
+        times.push((await open.embed(texts)).milliseconds);
+      const timing = (result.workloads[workload] = {
+        first,
+        times,
+        median: median(times),
+        tokens: counts.reduce((sum, count) => sum + count, 0),
+      });
+      console.log(
+        `  ${workload}: ${Math.round(timing.median)} ms (${times.map(Math.round).join(', ')}; first ${Math.round(first)})`,
+      );
     }
     result.memory = open.memory();
   } catch (error) {
@@ -141,7 +162,18 @@ function session() {
 /** @param {Result[]} results */
 function table(results) {
   const names = Object.keys(workloads);
-  const header = ['', ...names.map((name) => `${name} ms`), 'tokens/s', 'load s', 'renderer MB', 'GPU process MB', 'both MB', 'after load MB', 'runs', 'load average'];
+  const header = [
+    '',
+    ...names.map((name) => `${name} ms`),
+    'tokens/s',
+    'load s',
+    'renderer MB',
+    'GPU process MB',
+    'both MB',
+    'after load MB',
+    'runs',
+    'load average',
+  ];
   const rows = results.map((result) => {
     if (result.error) return [engines[result.engine].title, `failed: ${result.error.slice(0, 60)}`];
     const last = result.workloads[names.at(-1) ?? ''];
@@ -150,10 +182,12 @@ function table(results) {
     return [
       engines[result.engine].title,
       ...Object.values(result.workloads).map(({ median }) => whole(median)),
-      (1000 * last.tokens / last.median).toFixed(1),
+      ((1000 * last.tokens) / last.median).toFixed(1),
       result.loadSeconds.toFixed(1),
       ...[renderer, gpu, renderer + gpu, loadedRenderer + loadedGpu].map((bytes) => whole(bytes / 1e6)),
-      Object.values(result.workloads).map(({ times }) => times.length).join('/'),
+      Object.values(result.workloads)
+        .map(({ times }) => times.length)
+        .join('/'),
       result.load.map((load) => load.toFixed(1)).join('-'),
     ];
   });
@@ -163,13 +197,15 @@ function table(results) {
 /** How many times as long as ours each peer takes, beside ours on the same kind of device. @param {Result[]} results */
 function ratios(results) {
   const done = results.filter(({ error }) => !error);
-  const rows = done.filter(({ engine }) => !engines[engine].ours).flatMap((peer) => {
-    const ours = done.filter(({ engine }) => engines[engine].ours);
-    return ours.map((own) => [
-      `${engines[peer.engine].title} / ${engines[own.engine].title}`,
-      ...Object.keys(workloads).map((name) => (peer.workloads[name].median / own.workloads[name].median).toFixed(2)),
-    ]);
-  });
+  const rows = done
+    .filter(({ engine }) => !engines[engine].ours)
+    .flatMap((peer) => {
+      const ours = done.filter(({ engine }) => engines[engine].ours);
+      return ours.map((own) => [
+        `${engines[peer.engine].title} / ${engines[own.engine].title}`,
+        ...Object.keys(workloads).map((name) => (peer.workloads[name].median / own.workloads[name].median).toFixed(2)),
+      ]);
+    });
   return columns([['time of the peer / ours', ...Object.keys(workloads)], ...rows]);
 }
 
@@ -181,11 +217,16 @@ function checks(results) {
   for (const ours of [done('ours-webgpu'), done('ours-cpu')]) {
     if (!ours || !wllama) continue;
     const [own, peer] = [ours, wllama].map((result) => memory(result.memory).reduce((sum, bytes) => sum + bytes) / 1e6);
-    lines.push(`peak memory, renderer and GPU process: ${engines[ours.engine].title} ${whole(own)} MB, wllama ${whole(peer)} MB: ${own < peer ? 'below' : 'NOT below'}`);
+    lines.push(
+      `peak memory, renderer and GPU process: ${engines[ours.engine].title} ${whole(own)} MB, wllama ${whole(peer)} MB: ${own < peer ? 'below' : 'NOT below'}`,
+    );
   }
   if (wllama) {
     for (const result of results) {
-      if (result !== wllama && !result.error) lines.push(`cosine of the first text with wllama's: ${engines[result.engine].title} ${cosine(result.vector, wllama.vector).toFixed(5)}`);
+      if (result !== wllama && !result.error)
+        lines.push(
+          `cosine of the first text with wllama's: ${engines[result.engine].title} ${cosine(result.vector, wllama.vector).toFixed(5)}`,
+        );
     }
   }
   return lines.join('\n');
@@ -198,7 +239,8 @@ function memory(peaks) {
 
 /** @param {number[]} a @param {number[]} b */
 function cosine(a, b) {
-  const dot = (/** @type {number[]} */ x, /** @type {number[]} */ y) => x.reduce((sum, value, at) => sum + value * y[at], 0);
+  const dot = (/** @type {number[]} */ x, /** @type {number[]} */ y) =>
+    x.reduce((sum, value, at) => sum + value * y[at], 0);
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
 
@@ -216,8 +258,12 @@ function whole(value) {
 
 /** @param {string[][]} rows */
 function columns(rows) {
-  const widths = rows[0].map((_, at) => Math.max(...rows.map((row) => (row.length === rows[0].length ? row[at].length : 0))));
-  return rows.map((row) => row.map((cell, at) => (at ? cell.padStart(widths[at]) : cell.padEnd(widths[at]))).join('  ') + '\n').join('');
+  const widths = rows[0].map((_, at) =>
+    Math.max(...rows.map((row) => (row.length === rows[0].length ? row[at].length : 0))),
+  );
+  return rows
+    .map((row) => row.map((cell, at) => (at ? cell.padStart(widths[at]) : cell.padEnd(widths[at]))).join('  ') + '\n')
+    .join('');
 }
 
 /** @param {string} message @returns {never} */

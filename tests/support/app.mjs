@@ -6,7 +6,15 @@ import { fakeWorker } from './fake-worker.mjs';
 
 const ADAPTER = { vendor: 'nvidia', architecture: 'lovelace', device: '', description: '', fallback: false };
 export const CARD = { name: 'Tiny', num_hidden_layers: 2 };
-export const DATASET = { file: 'ted.json', sha256: '', captions: 2, items: 4, skipped: 0, caption_types: { image: 3, video: 1 }, question_types: { OCR: 2, Quantity: 2 } };
+export const DATASET = {
+  file: 'ted.json',
+  sha256: '',
+  captions: 2,
+  items: 4,
+  skipped: 0,
+  caption_types: { image: 3, video: 1 },
+  question_types: { OCR: 2, Quantity: 2 },
+};
 export const EMBEDDINGS = { dimension: 1, vectors: [], similarity: [], tokens: [], truncated: [], milliseconds: 1 };
 export const REPORT = { summary: { accuracy_statistics: { total_correct: 3, total_samples: 4 } } };
 
@@ -35,10 +43,15 @@ export function setUp(methods = {}) {
     evaluate: () => REPORT,
     ...methods,
   };
-  const logged = Object.fromEntries(Object.entries(table).map(([name, method]) => [name, (/** @type {any} */ params, /** @type {any} */ progress, /** @type {AbortSignal} */ signal) => {
-    calls.push([name, params]);
-    return method(params, progress, signal);
-  }]));
+  const logged = Object.fromEntries(
+    Object.entries(table).map(([name, method]) => [
+      name,
+      (/** @type {any} */ params, /** @type {any} */ progress, /** @type {AbortSignal} */ signal) => {
+        calls.push([name, params]);
+        return method(params, progress, signal);
+      },
+    ]),
+  );
   const app = new App({
     base: 'https://example.org/demo/',
     changed: () => {},

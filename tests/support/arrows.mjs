@@ -16,7 +16,9 @@ const IMPORTS = [
 
 /** The arrows of a document: its one block with the info string `arrows NAME`. @param {string} text @param {string} name @returns {Arrows} */
 export function readArrows(text, name) {
-  const blocks = [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].filter(([, info]) => info.trim() === `arrows ${name}`);
+  const blocks = [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].filter(
+    ([, info]) => info.trim() === `arrows ${name}`,
+  );
   if (blocks.length !== 1) throw new Error(`expected one block \`arrows ${name}\`, found ${blocks.length}`);
   const lines = blocks[0][2].split('\n').filter((line) => line.trim() !== '');
   const arrows = new Map();
@@ -64,18 +66,22 @@ export function problemsOf(files, arrows) {
       const [from, to] = [roomOf(path), roomOf(target)];
       unused.delete(`${from} -> ${to}`);
       if (!files.has(target)) problems.push(`${path} imports ${target}, which is not there.`);
-      else if (from !== to && !arrows.get(from)?.includes(to)) problems.push(`${path} imports ${target}: there is no arrow ${from} -> ${to}.`);
+      else if (from !== to && !arrows.get(from)?.includes(to))
+        problems.push(`${path} imports ${target}: there is no arrow ${from} -> ${to}.`);
     }
   }
   for (const arrow of unused) problems.push(`No import needs the arrow ${arrow}.`);
-  for (const circle of circles(graph)) problems.push(`These files import each other in a circle: ${circle.join(' -> ')}.`);
+  for (const circle of circles(graph))
+    problems.push(`These files import each other in a circle: ${circle.join(' -> ')}.`);
   return problems;
 }
 
 /** The files that a file imports, as paths below the same folder. @param {string} path @param {string} text */
 function importsOf(path, text) {
   const names = IMPORTS.flatMap((pattern) => [...text.matchAll(pattern)].map(([, name]) => name));
-  const targets = names.map((name) => posix.join(posix.dirname(path), name)).map((target) => (posix.extname(target) ? target : `${target}.d.ts`));
+  const targets = names
+    .map((name) => posix.join(posix.dirname(path), name))
+    .map((target) => (posix.extname(target) ? target : `${target}.d.ts`));
   return [...new Set(targets)].filter((target) => !FOREIGN.test(target));
 }
 

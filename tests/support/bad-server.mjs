@@ -6,7 +6,10 @@ export async function badServer(file) {
   const server = createServer((request, response) => {
     const headers = { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'range' };
     if (request.method === 'OPTIONS') response.writeHead(204, headers).end();
-    else if (request.url === '/whole.gguf') response.writeHead(200, { ...headers, 'content-length': file.length }).end(request.method === 'HEAD' ? undefined : file);
+    else if (request.url === '/whole.gguf')
+      response
+        .writeHead(200, { ...headers, 'content-length': file.length })
+        .end(request.method === 'HEAD' ? undefined : file);
     else response.writeHead(404, headers).end();
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));

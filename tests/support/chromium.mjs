@@ -4,7 +4,15 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-export const COMMON = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+export const COMMON = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 export const SWIFTSHADER = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 const NO_ADAPTER = ['--disable-gpu', '--disable-software-rasterizer'];
 
@@ -25,10 +33,15 @@ export function launch({ webgpu, args = [] }) {
  * @param {string} profile a folder
  */
 export async function launchProfile(profile) {
-  const child = spawn(executable(), [...COMMON, ...NO_ADAPTER, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'], { detached: true, stdio: 'ignore' });
+  const child = spawn(
+    executable(),
+    [...COMMON, ...NO_ADAPTER, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'],
+    { detached: true, stdio: 'ignore' },
+  );
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const file = join(profile, 'DevToolsActivePort');
-  for (let tries = 0; !existsSync(file) && tries < 300; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+  for (let tries = 0; !existsSync(file) && tries < 300; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 100));
   const [port] = readFileSync(file, 'utf8').split('\n');
   const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
   const page = await browser.contexts()[0].newPage();
@@ -83,7 +96,8 @@ export async function freshPage(browser, options) {
 export async function see(page, selector, expected) {
   const element = page.locator(selector);
   const read = () => (typeof expected === 'string' ? element.inputValue() : element.textContent());
-  const fits = (/** @type {string | null} */ found) => (typeof expected === 'string' ? found === expected : expected.test(found ?? ''));
+  const fits = (/** @type {string | null} */ found) =>
+    typeof expected === 'string' ? found === expected : expected.test(found ?? '');
   for (let tries = 0; tries < 300 && !fits(await read()); tries++) await page.waitForTimeout(100);
   const found = await read();
   if (!fits(found)) throw new Error(`${selector}: expected ${expected}, found ${JSON.stringify(found)}`);

@@ -17,9 +17,17 @@ import { COMMON, SWIFTSHADER, executable } from './chromium.mjs';
 /** A browser on a fresh profile with one page, WebGPU on SwiftShader. @returns {Promise<BarePage>} */
 export async function barePage() {
   const profile = mkdtempSync(join(tmpdir(), 'gran-ted-bare-'));
-  const child = spawn(executable(), [...COMMON, ...SWIFTSHADER, `--user-data-dir=${profile}`, '--remote-debugging-pipe', 'about:blank'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+  const child = spawn(
+    executable(),
+    [...COMMON, ...SWIFTSHADER, `--user-data-dir=${profile}`, '--remote-debugging-pipe', 'about:blank'],
+    { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] },
+  );
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  const send = connect(/** @type {import('node:stream').Writable} */ (child.stdio[3]), /** @type {import('node:stream').Readable} */ (child.stdio[4]), ended);
+  const send = connect(
+    /** @type {import('node:stream').Writable} */ (child.stdio[3]),
+    /** @type {import('node:stream').Readable} */ (child.stdio[4]),
+    ended,
+  );
   const { targetInfos } = await send('Target.getTargets');
   const { targetId } = targetInfos.find((/** @type {{ type: string }} */ { type }) => type === 'page');
   const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
@@ -28,13 +36,21 @@ export async function barePage() {
   /** @type {BarePage['evaluate']} */
   const evaluate = async (work, argument) => {
     const expression = `(${work})(${JSON.stringify(argument) ?? ''})`;
-    const { result, exceptionDetails } = await ask('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
+    const { result, exceptionDetails } = await ask('Runtime.evaluate', {
+      expression,
+      awaitPromise: true,
+      returnByValue: true,
+    });
     if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
     return result.value;
   };
   /** @type {BarePage['until']} */
   const until = async (work, seconds = 300) => {
-    for (const start = performance.now(); !(await evaluate(work)); await new Promise((resolve) => setTimeout(resolve, 50))) {
+    for (
+      const start = performance.now();
+      !(await evaluate(work));
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    ) {
       if (performance.now() - start > 1000 * seconds) throw new Error(`not so in ${seconds} s: ${work}`);
     }
   };
@@ -74,8 +90,9 @@ function connect(to, from, ended) {
     }
   });
   ended.then(() => open.forEach(({ method, reject }) => reject(new Error(`${method}: the browser has ended`))));
-  return (method, params = {}, sessionId) => new Promise((resolve, reject) => {
-    open.set(++count, { method, resolve, reject });
-    to.write(`${JSON.stringify({ id: count, method, params, sessionId })}\0`);
-  });
+  return (method, params = {}, sessionId) =>
+    new Promise((resolve, reject) => {
+      open.set(++count, { method, resolve, reject });
+      to.write(`${JSON.stringify({ id: count, method, params, sessionId })}\0`);
+    });
 }

@@ -16,7 +16,10 @@ export function fakeOpfs(disks = new Map()) {
       const next = random(seed);
       const after = new Map();
       for (const [name, { durable, now }] of disks) {
-        const size = next() < 0.5 ? durable.length : durable.length + Math.floor(next() * Math.max(0, now.length - durable.length + 1));
+        const size =
+          next() < 0.5
+            ? durable.length
+            : durable.length + Math.floor(next() * Math.max(0, now.length - durable.length + 1));
         const left = new Uint8Array(size);
         left.set(durable.subarray(0, size));
         for (let at = 0; at < size; at += 512) {
@@ -26,29 +29,31 @@ export function fakeOpfs(disks = new Map()) {
       }
       return fakeOpfs(after);
     },
-    directory: /** @type {FileSystemDirectoryHandle} */ (/** @type {unknown} */ ({
-      async getFileHandle(/** @type {string} */ name, { create = false } = {}) {
-        step();
-        if (!disks.has(name)) {
-          if (!create) throw fault('NotFoundError');
-          disks.set(name, { durable: new Uint8Array(), now: new Uint8Array(), locks: 0, exclusive: false });
-        }
-        const disk = /** @type {Disk} */ (disks.get(name));
-        return {
-          getFile: async () => new File([/** @type {any} */ (disk.now.slice())], name),
-          createSyncAccessHandle: async ({ mode = 'readwrite' } = {}) => open(disk, mode === 'read-only'),
-        };
-      },
-      async removeEntry(/** @type {string} */ name) {
-        step();
-        if (!disks.has(name)) throw fault('NotFoundError');
-        if (disks.get(name)?.locks) throw fault('NoModificationAllowedError');
-        disks.delete(name);
-      },
-      async *keys() {
-        yield* [...disks.keys()];
-      },
-    })),
+    directory: /** @type {FileSystemDirectoryHandle} */ (
+      /** @type {unknown} */ ({
+        async getFileHandle(/** @type {string} */ name, { create = false } = {}) {
+          step();
+          if (!disks.has(name)) {
+            if (!create) throw fault('NotFoundError');
+            disks.set(name, { durable: new Uint8Array(), now: new Uint8Array(), locks: 0, exclusive: false });
+          }
+          const disk = /** @type {Disk} */ (disks.get(name));
+          return {
+            getFile: async () => new File([/** @type {any} */ (disk.now.slice())], name),
+            createSyncAccessHandle: async ({ mode = 'readwrite' } = {}) => open(disk, mode === 'read-only'),
+          };
+        },
+        async removeEntry(/** @type {string} */ name) {
+          step();
+          if (!disks.has(name)) throw fault('NotFoundError');
+          if (disks.get(name)?.locks) throw fault('NoModificationAllowedError');
+          disks.delete(name);
+        },
+        async *keys() {
+          yield* [...disks.keys()];
+        },
+      })
+    ),
   };
 
   function step() {

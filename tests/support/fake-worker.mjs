@@ -11,7 +11,11 @@ export function fakeWorker(table, fatal = () => false) {
   const page = new EventTarget();
   const inside = new EventTarget();
   let ended = false;
-  const send = (/** @type {EventTarget} */ to, /** @type {unknown} */ message, /** @type {StructuredSerializeOptions} */ options = {}) => {
+  const send = (
+    /** @type {EventTarget} */ to,
+    /** @type {unknown} */ message,
+    /** @type {StructuredSerializeOptions} */ options = {},
+  ) => {
     const data = structuredClone(message, options);
     setImmediate(() => ended || to.dispatchEvent(new MessageEvent('message', { data })));
   };
@@ -26,8 +30,10 @@ export function fakeWorker(table, fatal = () => false) {
     },
   };
   const port = {
-    postMessage: (/** @type {unknown} */ message, /** @type {StructuredSerializeOptions} */ options) => send(page, message, options),
-    addEventListener: (/** @type {string} */ type, /** @type {any} */ listener) => inside.addEventListener(type, listener),
+    postMessage: (/** @type {unknown} */ message, /** @type {StructuredSerializeOptions} */ options) =>
+      send(page, message, options),
+    addEventListener: (/** @type {string} */ type, /** @type {any} */ listener) =>
+      inside.addEventListener(type, listener),
   };
   answer(port, table, (error) => fatal(error, worker.panic));
   return worker;

@@ -37,7 +37,11 @@ export async function faultServer(file, { plan = () => {}, others = {}, pace = I
 
   const server = createServer(async (incoming, response) => {
     const { pathname } = new URL(incoming.url ?? '/', 'http://host');
-    const cors = { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'range', ...(expose ? { 'access-control-expose-headers': 'content-range, etag' } : {}) };
+    const cors = {
+      'access-control-allow-origin': '*',
+      'access-control-allow-headers': 'range',
+      ...(expose ? { 'access-control-expose-headers': 'content-range, etag' } : {}),
+    };
     if (incoming.method === 'OPTIONS') return void response.writeHead(204, cors).end();
     const other = Object.hasOwn(others, pathname) ? others[pathname] : null;
     const content = other === null ? current : Buffer.from(other);
@@ -48,13 +52,19 @@ export async function faultServer(file, { plan = () => {}, others = {}, pace = I
     const request = { method: incoming.method ?? '', path: pathname, start, end, sent: 0, fault: {} };
     requests.push(request);
     if (!/\.(gguf|safetensors)$/.test(pathname) && other === null) return void response.writeHead(404, cors).end();
-    const fault = (request.fault = (other === null || pathname.endsWith('.safetensors') ? options.plan(request, requests.length - 1) : null) ?? {});
+    const fault = (request.fault =
+      (other === null || pathname.endsWith('.safetensors') ? options.plan(request, requests.length - 1) : null) ?? {});
     if (fault.swap) {
       current = fault.swap;
       version++;
       modified.setSeconds(modified.getSeconds() + 1);
     }
-    const bytes = Buffer.from((other === null ? current : content).subarray(start + (fault.shift ?? 0), end + (fault.shift ?? 0) + (fault.long ?? 0)));
+    const bytes = Buffer.from(
+      (other === null ? current : content).subarray(
+        start + (fault.shift ?? 0),
+        end + (fault.shift ?? 0) + (fault.long ?? 0),
+      ),
+    );
     if (fault.alter !== undefined && bytes.length) bytes[fault.alter % bytes.length] ^= 4;
     const body = bytes.subarray(0, bytes.length - (fault.short ?? 0));
     const status = fault.status ?? (from === undefined ? 200 : start >= content.length ? 416 : 206);
@@ -64,8 +74,12 @@ export async function faultServer(file, { plan = () => {}, others = {}, pace = I
       'last-modified': (fault.mirror ? new Date(0) : modified).toUTCString(),
       'accept-ranges': 'bytes',
       ...(fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter }),
-      ...(status === 206 ? { 'content-range': `bytes ${start}-${end - 1}/${(other === null ? current : content).length}` } : {}),
-      ...(fault.short || fault.long || fault.cut !== undefined || fault.stall !== undefined ? {} : { 'content-length': status < 300 ? body.length : 0 }),
+      ...(status === 206
+        ? { 'content-range': `bytes ${start}-${end - 1}/${(other === null ? current : content).length}` }
+        : {}),
+      ...(fault.short || fault.long || fault.cut !== undefined || fault.stall !== undefined
+        ? {}
+        : { 'content-length': status < 300 ? body.length : 0 }),
     });
     if (incoming.method === 'HEAD' || status >= 300) return void response.end();
     for (let at = 0; at < body.length;) {

@@ -9,7 +9,8 @@ import { serve } from '../../serve.mjs';
 /** A route would do, but Chromium lets no page that came by one ask for local addresses. @param {TestContext} t @param {string} script @returns {Promise<string>} its address */
 export async function siteWith(t, script) {
   const root = await mkdtemp(join(tmpdir(), 'gran-ted-site-'));
-  for (const name of await readdir('dist')) if (!name.startsWith('worker.js')) await symlink(resolve('dist', name), join(root, name));
+  for (const name of await readdir('dist'))
+    if (!name.startsWith('worker.js')) await symlink(resolve('dist', name), join(root, name));
   await writeFile(join(root, 'worker.js'), `${script}\n${await readFile('dist/worker.js', 'utf8')}`);
   const { url, close } = await serve({ root });
   t.after(() => (close(), rm(root, { recursive: true })));

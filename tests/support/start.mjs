@@ -48,16 +48,22 @@ async function firstVector(page) {
 
 /** @param {Page} page @param {number} deviceBytes */
 function plainLoop(page, deviceBytes) {
-  return page.evaluate(async ({ script, deviceBytes }) => {
-    const worker = new Worker(URL.createObjectURL(new Blob([script])));
-    /** @type {Promise<number>} */
-    const answer = new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }) => (typeof data === 'number' ? resolve(data) : reject(new Error(data)));
-      worker.onerror = ({ message }) => reject(new Error(message));
-    });
-    worker.postMessage(deviceBytes);
-    return answer.finally(() => worker.terminate());
-  }, { script: `onmessage = ({ data }) => (${readAndUpload})(data).then(postMessage, (error) => postMessage(String(error)));`, deviceBytes });
+  return page.evaluate(
+    async ({ script, deviceBytes }) => {
+      const worker = new Worker(URL.createObjectURL(new Blob([script])));
+      /** @type {Promise<number>} */
+      const answer = new Promise((resolve, reject) => {
+        worker.onmessage = ({ data }) => (typeof data === 'number' ? resolve(data) : reject(new Error(data)));
+        worker.onerror = ({ message }) => reject(new Error(message));
+      });
+      worker.postMessage(deviceBytes);
+      return answer.finally(() => worker.terminate());
+    },
+    {
+      script: `onmessage = ({ data }) => (${readAndUpload})(data).then(postMessage, (error) => postMessage(String(error)));`,
+      deviceBytes,
+    },
+  );
 }
 
 /** Runs in a worker. @param {number} deviceBytes */

@@ -20,8 +20,14 @@ export async function watchLongTasks(page) {
     const tasks = [];
     Object.assign(globalThis, { longTasks: tasks });
     new PerformanceObserver((list) => {
-      for (const { startTime, duration } of list.getEntries()) tasks.push({ at: Math.round(startTime), milliseconds: Math.round(duration) });
+      for (const { startTime, duration } of list.getEntries())
+        tasks.push({ at: Math.round(startTime), milliseconds: Math.round(duration) });
     }).observe({ type: 'longtask', buffered: true });
   });
-  return () => page.evaluate(() => /** @type {{ longTasks: { at: number, milliseconds: number }[] }} */ (/** @type {unknown} */ (globalThis)).longTasks);
+  return () =>
+    page.evaluate(
+      () =>
+        /** @type {{ longTasks: { at: number, milliseconds: number }[] }} */ (/** @type {unknown} */ (globalThis))
+          .longTasks,
+    );
 }

@@ -63,14 +63,19 @@ export class App {
     this.state = initialState(base);
     this.base = base;
     this.#changed = changed;
-    this.#engine = new Engine(spawn, kernels, (message, code) => {
-      if (code === 'OutOfMemory') return; // whoever asked for the work goes on in a fresh worker
-      this.state.panic = message;
-      changed();
-    }, (message) => {
-      this.state.unstored = message;
-      changed();
-    });
+    this.#engine = new Engine(
+      spawn,
+      kernels,
+      (message, code) => {
+        if (code === 'OutOfMemory') return; // whoever asked for the work goes on in a fresh worker
+        this.state.panic = message;
+        changed();
+      },
+      (message) => {
+        this.state.unstored = message;
+        changed();
+      },
+    );
     const lending = this.#lend();
     this.library = new Library(lending);
     this.layers = new Layers(lending);
@@ -123,7 +128,8 @@ export class App {
     const started = this.restart();
     this.#begin();
     await started;
-    if (state.link?.shared.item && state.datasetSource) await this.#work('items', () => this.evaluation.ensureDataset());
+    if (state.link?.shared.item && state.datasetSource)
+      await this.#work('items', () => this.evaluation.ensureDataset());
   }
 
   /** @param {DeviceKind | null} wanted null: automatic */
@@ -169,13 +175,17 @@ export class App {
     this.#abort.abort();
     const stepwise = task in STEPWISE && !model.loading;
     if (task === 'layers' && stepwise && !again) return; // a pause loses nothing, however long the batch takes; a second one ends the worker
-    this.#impatience ??= setTimeout(() => this.#endWorker(stepwise ? task : null), this.#pace.patience(stepwise && !model.card?.streamed));
+    this.#impatience ??= setTimeout(
+      () => this.#endWorker(stepwise ? task : null),
+      this.#pace.patience(stepwise && !model.card?.streamed),
+    );
   }
 
   /** @param {Section | null} stepwise the section whose step did not end */
   #endWorker(stepwise) {
     const { state } = this;
-    state.model.note = 'The encoder did not stop in time and was ended: the model is loaded again with the next action.';
+    state.model.note =
+      'The encoder did not stop in time and was ended: the model is loaded again with the next action.';
     if (stepwise) state.errors[stepwise] = STEPWISE[stepwise] + (stepwise === 'ted' ? whatStays(state) : '');
     this.restart();
   }
@@ -213,7 +223,8 @@ export class App {
       await this.#begun;
       await work(this.#abort.signal);
     } catch (error) {
-      if (!isQuiet(error) && !(section === 'model' && isAsking(error))) state.errors[section] = await this.#recover(error);
+      if (!isQuiet(error) && !(section === 'model' && isAsking(error)))
+        state.errors[section] = await this.#recover(error);
     } finally {
       clearTimeout(this.#impatience);
       this.#impatience = undefined;

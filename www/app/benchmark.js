@@ -55,13 +55,17 @@ export class Benchmark {
       Object.assign(state.bench, { report: null, progress: null });
       try {
         await ensureModel(signal);
-        state.bench.report = await paced('bench', { seconds, tokens }, {
-          signal,
-          progress: (progress) => {
-            state.bench.progress = progress;
-            changed();
+        state.bench.report = await paced(
+          'bench',
+          { seconds, tokens },
+          {
+            signal,
+            progress: (progress) => {
+              state.bench.progress = progress;
+              changed();
+            },
           },
-        });
+        );
       } finally {
         state.bench.progress = null;
       }
@@ -72,7 +76,8 @@ export class Benchmark {
 /** @param {string} text */
 export function readSeconds(text) {
   const seconds = text.trim() === '' ? NaN : Number(text);
-  if (!(seconds >= 1 && seconds <= MOST_SECONDS)) throw new Error(`\`${text.slice(0, 20)}\` is no budget of the benchmark, expected 1 to ${MOST_SECONDS} seconds.`);
+  if (!(seconds >= 1 && seconds <= MOST_SECONDS))
+    throw new Error(`\`${text.slice(0, 20)}\` is no budget of the benchmark, expected 1 to ${MOST_SECONDS} seconds.`);
   return seconds;
 }
 
@@ -81,7 +86,9 @@ export function readTokens(text) {
   if (text.trim() === '') return null;
   const lengths = text.split(',').map((part) => (/^\s*\d+\s*$/.test(part) ? Number(part) : NaN));
   if (lengths.length > MOST_LENGTHS || !lengths.every((length) => length >= 1 && length <= MOST_TOKENS)) {
-    throw new Error(`\`${text.slice(0, 40)}\` is no list of lengths, expected at most ${MOST_LENGTHS} numbers of tokens from 1 to ${MOST_TOKENS}, such as 64,2048.`);
+    throw new Error(
+      `\`${text.slice(0, 40)}\` is no list of lengths, expected at most ${MOST_LENGTHS} numbers of tokens from 1 to ${MOST_TOKENS}, such as 64,2048.`,
+    );
   }
   return [...new Set(lengths)];
 }

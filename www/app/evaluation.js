@@ -62,8 +62,10 @@ export class Evaluation {
     await open();
     const dataset = await call('open_dataset', { name: source.name, bytes });
     const { subset } = state;
-    const lacking = [...subset.caption_types.filter((type) => !Object.hasOwn(dataset.caption_types, type)),
-      ...subset.question_types.filter((type) => !Object.hasOwn(dataset.question_types, type))];
+    const lacking = [
+      ...subset.caption_types.filter((type) => !Object.hasOwn(dataset.caption_types, type)),
+      ...subset.question_types.filter((type) => !Object.hasOwn(dataset.question_types, type)),
+    ];
     Object.assign(state, { dataset, datasetSource: source, subset: withTicks(subset, dataset) });
     if (lacking.length) state.errors.ted = `\`${dataset.file}\` has no items of the type ${lacking.join(', ')}.`;
     await this.#count();
@@ -76,7 +78,8 @@ export class Evaluation {
     const { state } = this.#app;
     const { link, count, errors, dataset } = state;
     const id = link?.shared.subset_id;
-    if (!id || !count?.id || count.id === id || JSON.stringify(subsetOf(state)) !== JSON.stringify(link.shared.subset)) return;
+    if (!id || !count?.id || count.id === id || JSON.stringify(subsetOf(state)) !== JSON.stringify(link.shared.subset))
+      return;
     errors.ted = `The link's subset (id ${id}) is of another data set: \`${dataset?.file}\` gives id ${count.id}.`;
   }
 
@@ -123,12 +126,17 @@ export class Evaluation {
       const source = modelOf(model, base);
       if (source) this.#model.use(source);
       const { quantize, arithmetic } = model;
-      if (state.model.options.quantize !== quantize || state.model.options.arithmetic !== arithmetic) this.#model.hold({ quantize, arithmetic });
-      if (data.sample && !state.datasetSource?.sample) Object.assign(state, { dataset: null, datasetSource: sampleDataset(base) });
+      if (state.model.options.quantize !== quantize || state.model.options.arithmetic !== arithmetic)
+        this.#model.hold({ quantize, arithmetic });
+      if (data.sample && !state.datasetSource?.sample)
+        Object.assign(state, { dataset: null, datasetSource: sampleDataset(base) });
       Object.assign(state, { settings, subset: state.dataset ? withTicks(subset, state.dataset) : subset });
       if (state.dataset) await this.#count();
       await this.#run(signal, (sha256) => {
-        if (data.sha256 && sha256 !== data.sha256) throw new Error(`\`${data.name}\` is another file than the one of the unfinished run (SHA-256 ${sha256.slice(0, 12)}…, not ${data.sha256.slice(0, 12)}…).`);
+        if (data.sha256 && sha256 !== data.sha256)
+          throw new Error(
+            `\`${data.name}\` is another file than the one of the unfinished run (SHA-256 ${sha256.slice(0, 12)}…, not ${data.sha256.slice(0, 12)}…).`,
+          );
       });
     });
   }
@@ -145,17 +153,28 @@ export class Evaluation {
       const settings = wholeSettings(state);
       const subset = subsetOf(state);
       const started = performance.now();
-      const report = await paced('evaluate', { subset, settings }, {
-        signal,
-        progress: (progress) => {
-          state.run = advance(state.run, progress, performance.now() - started);
-          state.unfinished = unfinishedRun(state, subset, settings, progress);
-          changed();
+      const report = await paced(
+        'evaluate',
+        { subset, settings },
+        {
+          signal,
+          progress: (progress) => {
+            state.run = advance(state.run, progress, performance.now() - started);
+            state.unfinished = unfinishedRun(state, subset, settings, progress);
+            changed();
+          },
         },
-      });
+      );
       const { sample, name } = dataOf(state);
       /** @type {Outcome} */
-      const outcome = { report, settings, sample, file: name, model: state.model.card?.name ?? '', source: heldSource(state.model) };
+      const outcome = {
+        report,
+        settings,
+        sample,
+        file: name,
+        model: state.model.card?.name ?? '',
+        source: heldSource(state.model),
+      };
       const paused = this.#pausing && !report.summary.complete;
       Object.assign(state, paused ? { partial: outcome } : { outcome, unfinished: null, partial: null });
     } finally {

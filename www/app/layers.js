@@ -27,9 +27,16 @@ export class Layers {
       const { settings } = state;
       const pooling = card.kind === 'layer_weights' ? settings.pooling : 'adapter';
       const own = card.layer_weights !== null;
-      const chosen = [own ? 'layers: weighted' : '', pooling === 'adapter' ? 'pooling: adapter' : ''].filter(Boolean).join(', ');
+      const chosen = [own ? 'layers: weighted' : '', pooling === 'adapter' ? 'pooling: adapter' : '']
+        .filter(Boolean)
+        .join(', ');
       state.adapter = { file, card, missing: '', note: `Chosen below: ${chosen}.` };
-      state.settings = { ...settings, pooling, feature: own ? 'weighted' : settings.feature, layer_weights: own ? null : settings.layer_weights };
+      state.settings = {
+        ...settings,
+        pooling,
+        feature: own ? 'weighted' : settings.feature,
+        layer_weights: own ? null : settings.layer_weights,
+      };
       if (own) this.#mixMatrix();
       this.#mixStudy();
     });
@@ -93,7 +100,10 @@ export class Layers {
   /** Within a task: the products of the compared prompts' layers. */
   async readProducts() {
     const { state, call } = this.#app;
-    const { comparison, settings: { pooling } } = state;
+    const {
+      comparison,
+      settings: { pooling },
+    } = state;
     if (!comparison || pooling === 'adapter') return;
     const products = await call('layer_products', { texts: comparison.texts, pooling });
     state.mixing = { texts: comparison.texts, pooling, products };
@@ -114,14 +124,20 @@ export class Layers {
     const weights = weightsOf(state);
     if (!comparison || !mixing || !mixes(state) || weights?.length !== mixing.products.num_hidden_layers) return;
     const similarity = mixPrompts(mixing.products, weights);
-    state.comparison = { ...comparison, settings: wholeSettings(state), mixed: true, embeddings: { ...comparison.embeddings, similarity, vectors: new Float32Array() } };
+    state.comparison = {
+      ...comparison,
+      settings: wholeSettings(state),
+      mixed: true,
+      embeddings: { ...comparison.embeddings, similarity, vectors: new Float32Array() },
+    };
   }
 
   #mixStudy() {
     const { state } = this.#app;
     const { study } = state;
     const weights = weightsOf(state);
-    if (study && weights?.length === study.result.num_hidden_layers) state.study = { ...study, mixed: mixStudy(study.result, weights) };
+    if (study && weights?.length === study.result.num_hidden_layers)
+      state.study = { ...study, mixed: mixStudy(study.result, weights) };
   }
 
   // --- study ---

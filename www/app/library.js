@@ -24,7 +24,9 @@ export class Library {
       const models = await (await openVault()).list(); // first: it tells why there is no storage
       const { usage = null, quota = null } = await navigator.storage.estimate();
       const persisted = (await navigator.storage.persisted?.()) ?? false;
-      const kept = Object.fromEntries(Object.entries(stored.verdicts).filter(([id]) => models.some((model) => model.id === id)));
+      const kept = Object.fromEntries(
+        Object.entries(stored.verdicts).filter(([id]) => models.some((model) => model.id === id)),
+      );
       Object.assign(stored, { models, usage, quota, persisted, refused: '', verdicts: kept });
     } catch (error) {
       Object.assign(stored, { models: [], refused: messageOf(error).replace(/[.:]$/, '') });
@@ -47,13 +49,17 @@ export class Library {
         let before = 0;
         const found = [];
         for (const file of files) {
-          const damaged = await ask('verify', { id: file.id }, {
-            signal,
-            progress: (progress) => {
-              stored.checking = { id, progress: { ...progress, done: before + progress.done, total } };
-              changed();
+          const damaged = await ask(
+            'verify',
+            { id: file.id },
+            {
+              signal,
+              progress: (progress) => {
+                stored.checking = { id, progress: { ...progress, done: before + progress.done, total } };
+                changed();
+              },
             },
-          });
+          );
           before += file.stored;
           if (damaged.length) found.push(damagedText(file.name, damaged));
         }

@@ -35,13 +35,20 @@ export class Model {
   use(source) {
     const { state } = this.#app;
     const { file, card } = state.adapter;
-    if (sameSource(source, state.model.source)) source = { ...source, bytes: source.bytes ?? state.model.source.bytes }; // seen before, and so agreed to
+    if (sameSource(source, state.model.source))
+      source = { ...source, bytes: source.bytes ?? state.model.source.bytes }; // seen before, and so agreed to
     else {
       const { options } = state.model;
       const { streamed, out_of_memory } = options;
-      Object.assign(state.model, { source, card: null, plan: null, options: { ...options, streamed: streamed && !out_of_memory, out_of_memory: false } });
+      Object.assign(state.model, {
+        source,
+        card: null,
+        plan: null,
+        options: { ...options, streamed: streamed && !out_of_memory, out_of_memory: false },
+      });
       Object.assign(state, { comparison: null, mixing: null });
-      if (file) this.#layers.forget(`The adapter \`${card?.name ?? file.name}\` belonged to the model before: it was dropped.`);
+      if (file)
+        this.#layers.forget(`The adapter \`${card?.name ?? file.name}\` belonged to the model before: it was dropped.`);
     }
     Object.assign(state.model, { source, missing: '', download: null, note: '' });
   }
@@ -76,7 +83,8 @@ export class Model {
     const weights = /\.(gguf|safetensors)$/i;
     const parts = files.filter(({ name }) => weights.test(name) || /\.json$/i.test(name));
     if (parts.some(({ name }) => weights.test(name))) return this.loadFiles(parts);
-    this.#app.state.errors.model = 'No model was dropped: it would be one .gguf file, or config.json, tokenizer.json and .safetensors together.';
+    this.#app.state.errors.model =
+      'No model was dropped: it would be one .gguf file, or config.json, tokenizer.json and .safetensors together.';
     this.#app.changed();
   }
 
@@ -119,10 +127,22 @@ export class Model {
 
   /** Load it; where the device has too little memory for the whole of it, layer by layer in a fresh worker. @param {AbortSignal} signal */
   async #load(signal) {
-    const { state: { model }, call, open, restart } = this.#app;
+    const {
+      state: { model },
+      call,
+      open,
+      restart,
+    } = this.#app;
     const load = () => {
-      const { source: { files, bytes }, options } = model;
-      return call('load', { files, agreed: bytes !== null, options }, { signal, progress: (progress) => this.#showLoad(progress) });
+      const {
+        source: { files, bytes },
+        options,
+      } = model;
+      return call(
+        'load',
+        { files, agreed: bytes !== null, options },
+        { signal, progress: (progress) => this.#showLoad(progress) },
+      );
     };
     try {
       return await load();
@@ -132,14 +152,18 @@ export class Model {
       await restart();
       await open();
       const loaded = await load();
-      const why = 'The device ran out of memory for the whole model: its layers are brought to it for each batch. Results are the same, and slower.';
+      const why =
+        'The device ran out of memory for the whole model: its layers are brought to it for each batch. Results are the same, and slower.';
       return { ...loaded, note: `${why} ${loaded.note}`.trim() };
     }
   }
 
   /** @param {Methods['load']['progress']} progress */
   #showLoad(progress) {
-    const { state: { model }, changed } = this.#app;
+    const {
+      state: { model },
+      changed,
+    } = this.#app;
     if ('plan' in progress) model.plan = progress.plan;
     else if ('speed' in progress) this.#showDownload(progress);
     else model.progress = progress;

@@ -30,7 +30,8 @@ export class Reports {
       const problems = [];
       for (const file of files) {
         try {
-          if (state.imported.length >= MAX_REPORTS) throw new Error(`\`${file.name}\` is left out: ${MAX_REPORTS} reports are kept at most.`);
+          if (state.imported.length >= MAX_REPORTS)
+            throw new Error(`\`${file.name}\` is left out: ${MAX_REPORTS} reports are kept at most.`);
           const bytes = await reportBytes(file);
           await open();
           const report = await call('import_report', { name: file.name, bytes });
@@ -49,7 +50,8 @@ export class Reports {
     const { state, changed } = this.#app;
     const run = reportsOf(state)[0];
     if (run?.id !== RUN || state.imported.some(({ report }) => report === run.report)) return;
-    if (state.imported.length >= MAX_REPORTS) state.errors.compare = `${MAX_REPORTS} reports are kept at most: remove one first.`;
+    if (state.imported.length >= MAX_REPORTS)
+      state.errors.compare = `${MAX_REPORTS} reports are kept at most: remove one first.`;
     else this.#add({ ...run, name: run.name.replace(/^This run: /, '') });
     changed();
   }
@@ -123,7 +125,9 @@ export class Reports {
     state.item = { caption_key, question_type, item: null, from, called: true };
     state.errors.items = '';
     changed();
-    const described = from.some((id) => findItem(this.#find(id)?.report ?? { results: [] }, { caption_key, question_type })?.caption);
+    const described = from.some(
+      (id) => findItem(this.#find(id)?.report ?? { results: [] }, { caption_key, question_type })?.caption,
+    );
     if (!described && state.dataset && !state.task) await work('items', () => this.fillItem());
   }
 
@@ -167,8 +171,15 @@ export class Reports {
         subset_id: open ? count?.id || null : null,
         item: { caption_key, question_type },
       })}`;
-      const copied = await copy(url).then(() => 'Copied.', () => '');
-      state.itemLink = { name: itemName({ caption_key, question_type }), url, note: `${copied}${sample ? '' : ' Whoever opens it picks the data set\'s file first.'}`.trim() };
+      const copied = await copy(url).then(
+        () => 'Copied.',
+        () => '',
+      );
+      state.itemLink = {
+        name: itemName({ caption_key, question_type }),
+        url,
+        note: `${copied}${sample ? '' : " Whoever opens it picks the data set's file first."}`.trim(),
+      };
     } catch (error) {
       state.errors.items = messageOf(error);
     }

@@ -26,9 +26,21 @@ export class Sharing {
     state.link = { shared, problems, followed: false };
     if (shared.prompts.length) Object.assign(state, { prompts: shared.prompts, hint: '' });
     const { feature, pooling, weights, reference_precision } = shared;
-    state.settings = withoutAdapter({ feature: feature ?? state.settings.feature, pooling: pooling ?? state.settings.pooling, layer_weights: weights, reference_precision }, null);
-    if (pooling === 'adapter') problems.push('The link was made with an adapter, whose file is not in it: pick it under Model. Until then pooling is mean.');
-    if (feature === 'weighted' && !weights) problems.push('The link asks for weighted layers and holds no weights: norm_avg is used.');
+    state.settings = withoutAdapter(
+      {
+        feature: feature ?? state.settings.feature,
+        pooling: pooling ?? state.settings.pooling,
+        layer_weights: weights,
+        reference_precision,
+      },
+      null,
+    );
+    if (pooling === 'adapter')
+      problems.push(
+        'The link was made with an adapter, whose file is not in it: pick it under Model. Until then pooling is mean.',
+      );
+    if (feature === 'weighted' && !weights)
+      problems.push('The link asks for weighted layers and holds no weights: norm_avg is used.');
     state.wanted = shared.device;
     state.subset = shared.subset;
     if (shared.model) state.model.source = urlSource(shared.model, shared.sha256 ?? '');
@@ -52,8 +64,12 @@ export class Sharing {
     try {
       const fragment = encodeState(sharedState(state, subsetOf(state)));
       const url = `${page}#${fragment}`;
-      const copied = await copy(url).then(() => 'Copied.', () => 'Copy it from the field below.');
-      const local = state.model.source.kind === 'files' ? ' Your model file is not in it: it opens with the default model.' : '';
+      const copied = await copy(url).then(
+        () => 'Copied.',
+        () => 'Copy it from the field below.',
+      );
+      const local =
+        state.model.source.kind === 'files' ? ' Your model file is not in it: it opens with the default model.' : '';
       const adapter = state.settings.pooling === 'adapter' ? ' Your adapter file is not in it.' : '';
       state.sharing = { url, note: copied + local + adapter };
     } catch (error) {

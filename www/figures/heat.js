@@ -10,7 +10,8 @@ export function extremes(similarity, count) {
   /** @type {Pair[]} */
   const pairs = [];
   for (let first = 0; first < count; first++) {
-    for (let second = first + 1; second < count; second++) pairs.push({ first, second, value: similarity[first * count + second] });
+    for (let second = first + 1; second < count; second++)
+      pairs.push({ first, second, value: similarity[first * count + second] });
   }
   pairs.sort((a, b) => a.value - b.value);
   return { least: pairs[0], most: pairs[pairs.length - 1] };

@@ -12,7 +12,12 @@ export function mixPrompts({ prompts, num_hidden_layers: layers, products }, wei
   const dots = new Float64Array(prompts * prompts);
   for (let first = 0; first < prompts; first++) {
     for (let second = first; second < prompts; second++) {
-      dots[first * prompts + second] = dots[second * prompts + first] = quadratic(products, (first * prompts * layers + second) * layers, prompts * layers, alpha);
+      dots[first * prompts + second] = dots[second * prompts + first] = quadratic(
+        products,
+        (first * prompts * layers + second) * layers,
+        prompts * layers,
+        alpha,
+      );
     }
   }
   return Float32Array.from(dots, (dot, at) => {
@@ -35,7 +40,9 @@ export function mixStudy({ items, num_hidden_layers: layers, products }, weights
   for (const item of items) {
     const dot = (/** @type {number} */ at) => quadratic(products, start + at * block, layers, alpha);
     const caption = dot(0);
-    const scores = Array.from({ length: item.options }, (_, option) => Math.fround(cosine(dot(2 + 2 * option), dot(1 + 2 * option), caption)));
+    const scores = Array.from({ length: item.options }, (_, option) =>
+      Math.fround(cosine(dot(2 + 2 * option), dot(1 + 2 * option), caption)),
+    );
     const best = Math.max(...scores);
     if (scores.indexOf(best) === item.correct) correct++;
     if (scores.filter((score) => score === best).length > 1) ties++;

@@ -28,12 +28,13 @@ export function differences({ report, sample }, column) {
   const { total } = report.summary.accuracy_statistics.overall;
   const [feature, pooling] = [origin(report, 'feature'), origin(report, 'pooling')];
   const reasons = [];
-  if (sample) reasons.push('the page\'s sample, not TED-6K');
+  if (sample) reasons.push("the page's sample, not TED-6K");
   else if (total !== PUBLISHED_ITEMS) reasons.push(`${formatCount(total)} of ${formatCount(PUBLISHED_ITEMS)} items`);
   if (!feature || !pooling) return [...reasons, 'its settings are not in the report'];
 
   const free = pooling === 'mean' || pooling === 'last_token';
-  if (column === 'mean_pool') return pooling === 'mean' ? reasons : [...reasons, free ? 'last-token pooling' : 'a trained adapter'];
+  if (column === 'mean_pool')
+    return pooling === 'mean' ? reasons : [...reasons, free ? 'last-token pooling' : 'a trained adapter'];
   if (free) reasons.push('no trained adapter');
   else if (pooling === 'mean_mlp') reasons.push('a mean + MLP adapter, not attention pooling');
   if (feature !== column) reasons.push(`layers: ${feature}`);

@@ -13,7 +13,8 @@ export function wilson(accuracy, n) {
 export function pearson(pairs) {
   const mean = (/** @type {number} */ at) => pairs.reduce((sum, pair) => sum + pair[at], 0) / pairs.length;
   const [mx, my] = [mean(0), mean(1)];
-  const product = (/** @type {(dx: number, dy: number) => number} */ of) => pairs.reduce((sum, [x, y]) => sum + of(x - mx, y - my), 0);
+  const product = (/** @type {(dx: number, dy: number) => number} */ of) =>
+    pairs.reduce((sum, [x, y]) => sum + of(x - mx, y - my), 0);
   return product((dx, dy) => dx * dy) / Math.sqrt(product((dx) => dx * dx) * product((_, dy) => dy * dy));
 }
 

@@ -3,7 +3,16 @@
 //    &weights=0,0.5,-1.25 (before softmax; with feature=weighted)&reference_precision=1
 //    &data=sample&caption_type=image&question_type=OCR&per_type=2&captions=5&seed=42&id=8f1b2c3d4e&item=image_0|OCR&result=21/40,norm_avg,mean
 // Read as a stranger's text: every length bounded, every value checked; what is refused is left out and said.
-import { quote, readArithmetic, readDevice, readFeature, readPooling, readQuantize, unknown, wholeSubset } from '../state/settings.js';
+import {
+  quote,
+  readArithmetic,
+  readDevice,
+  readFeature,
+  readPooling,
+  readQuantize,
+  unknown,
+  wholeSubset,
+} from '../state/settings.js';
 import { MAX_PROMPT, MAX_PROMPTS } from '../state/limits.js';
 import { messageOf } from '../worker/errors.js';
 import { modelUrl } from '../sources/model.js';
@@ -20,7 +29,23 @@ const MAX_WEIGHTS = 128;
 
 /** @returns {SharedState} */
 export function emptyState() {
-  return { prompts: [], feature: null, pooling: null, weights: null, reference_precision: false, device: null, model: null, sha256: null, quantize: null, arithmetic: 'f32', data: null, subset: wholeSubset(), subset_id: null, item: null, result: null };
+  return {
+    prompts: [],
+    feature: null,
+    pooling: null,
+    weights: null,
+    reference_precision: false,
+    device: null,
+    model: null,
+    sha256: null,
+    quantize: null,
+    arithmetic: 'f32',
+    data: null,
+    subset: wholeSubset(),
+    subset_id: null,
+    item: null,
+    result: null,
+  };
 }
 
 /** The fragment, without '#'. Throws where the state is too long for a link. @param {SharedState} state */
@@ -52,7 +77,9 @@ export function encodeState(state) {
 
   const fragment = fields.toString();
   if (fragment.length > MAX_FRAGMENT) {
-    throw new Error(`These prompts are too long for a link: it would have ${fragment.length} characters, at most ${MAX_FRAGMENT} work everywhere.`);
+    throw new Error(
+      `These prompts are too long for a link: it would have ${fragment.length} characters, at most ${MAX_FRAGMENT} work everywhere.`,
+    );
   }
   return fragment;
 }
@@ -72,7 +99,10 @@ export function decodeState(fragment) {
   }
   const fields = new URLSearchParams(text);
   if (fields.get('v') !== '1') {
-    return { state, problems: [`The link is of version ${quote(fields.get('v') ?? 'none')}, this page reads version "1".`] };
+    return {
+      state,
+      problems: [`The link is of version ${quote(fields.get('v') ?? 'none')}, this page reads version "1".`],
+    };
   }
   /** @type {Set<string>} */
   const seen = new Set(['v']);
@@ -95,46 +125,64 @@ const REPEATED = new Set(['p', 'caption_type', 'question_type']);
 
 /** @type {Map<string, (state: SharedState, value: string) => void>} */
 const READERS = new Map([
-  ['p', (state, value) => {
-    if (value.length > MAX_PROMPT) throw new Error(`The link has a prompt of ${value.length} characters; at most ${MAX_PROMPT} are taken.`);
-    if (state.prompts.length === MAX_PROMPTS) throw new Error(`The link has more than ${MAX_PROMPTS} prompts: the rest is left out.`);
-    state.prompts.push(value);
-  }],
+  [
+    'p',
+    (state, value) => {
+      if (value.length > MAX_PROMPT)
+        throw new Error(`The link has a prompt of ${value.length} characters; at most ${MAX_PROMPT} are taken.`);
+      if (state.prompts.length === MAX_PROMPTS)
+        throw new Error(`The link has more than ${MAX_PROMPTS} prompts: the rest is left out.`);
+      state.prompts.push(value);
+    },
+  ],
   ['feature', (state, value) => void (state.feature = readFeature(value))],
   ['pooling', (state, value) => void (state.pooling = readPooling(value))],
   ['weights', (state, value) => void (state.weights = readWeights(value))],
-  ['reference_precision', (state, value) => {
-    if (value !== '1') throw unknown('reference_precision', value, '1');
-    state.reference_precision = true;
-  }],
+  [
+    'reference_precision',
+    (state, value) => {
+      if (value !== '1') throw unknown('reference_precision', value, '1');
+      state.reference_precision = true;
+    },
+  ],
   ['device', (state, value) => void (state.device = readDevice(value))],
   ['model', (state, value) => void (state.model = modelUrl(value))],
-  ['sha256', (state, value) => {
-    if (!/^[0-9a-f]{64}$/.test(value)) throw unknown('sha256', value, '64 hexadecimal digits');
-    state.sha256 = value;
-  }],
+  [
+    'sha256',
+    (state, value) => {
+      if (!/^[0-9a-f]{64}$/.test(value)) throw unknown('sha256', value, '64 hexadecimal digits');
+      state.sha256 = value;
+    },
+  ],
   ['quantize', (state, value) => void (state.quantize = readQuantize(value))],
   ['arithmetic', (state, value) => void (state.arithmetic = readArithmetic(value))],
-  ['data', (state, value) => {
-    if (value !== 'sample') throw unknown('data set', value, 'sample');
-    state.data = value;
-  }],
+  [
+    'data',
+    (state, value) => {
+      if (value !== 'sample') throw unknown('data set', value, 'sample');
+      state.data = value;
+    },
+  ],
   ['caption_type', (state, value) => readType(state.subset.caption_types, value)],
   ['question_type', (state, value) => readType(state.subset.question_types, value)],
   ['per_type', (state, value) => void (state.subset.per_type = readInteger('per_type', value, 1, MAX_ITEMS))],
   ['captions', (state, value) => void (state.subset.captions = readInteger('captions', value, 1, MAX_ITEMS))],
   ['seed', (state, value) => void (state.subset.seed = readInteger('seed', value, 0, MAX_SEED))],
-  ['id', (state, value) => {
-    if (!/^[0-9a-f]{10}$/.test(value)) throw unknown('subset id', value, 'ten hexadecimal digits');
-    state.subset_id = value;
-  }],
+  [
+    'id',
+    (state, value) => {
+      if (!/^[0-9a-f]{10}$/.test(value)) throw unknown('subset id', value, 'ten hexadecimal digits');
+      state.subset_id = value;
+    },
+  ],
   ['item', (state, value) => void (state.item = readItem(value))],
   ['result', (state, value) => void (state.result = readResult(value))],
 ]);
 
 /** Four decimals each. @param {number[]} weights */
 function writeWeights(weights) {
-  if (weights.length > MAX_WEIGHTS) throw new Error(`${weights.length} layer weights are too many for a link: at most ${MAX_WEIGHTS} are taken.`);
+  if (weights.length > MAX_WEIGHTS)
+    throw new Error(`${weights.length} layer weights are too many for a link: at most ${MAX_WEIGHTS} are taken.`);
   return weights.map((weight) => String(Number(weight.toFixed(4)))).join(',');
 }
 
@@ -142,21 +190,26 @@ function writeWeights(weights) {
 function readWeights(value) {
   const parts = value.split(',', MAX_WEIGHTS + 1);
   if (parts.length > MAX_WEIGHTS) throw new Error(`The link has more than ${MAX_WEIGHTS} layer weights.`);
-  if (!parts.every((part) => /^-?\d{1,6}(\.\d{1,4})?$/.test(part))) throw unknown('weights', value, 'numbers such as 0,0.5,-1.25');
+  if (!parts.every((part) => /^-?\d{1,6}(\.\d{1,4})?$/.test(part)))
+    throw unknown('weights', value, 'numbers such as 0,0.5,-1.25');
   return parts.map(Number);
 }
 
 /** Names of types are the data set's own: those it has not are refused when it is opened. @param {string[]} types @param {string} value */
 function readType(types, value) {
   if (!/^[\w \-]+$/.test(value) || value.length > MAX_TYPE) throw unknown('type of item', value, 'a short name');
-  if (types.length === MAX_TYPES) throw new Error(`The link has more than ${MAX_TYPES} types of items: the rest is left out.`);
+  if (types.length === MAX_TYPES)
+    throw new Error(`The link has more than ${MAX_TYPES} types of items: the rest is left out.`);
   if (!types.includes(value)) types.push(value);
 }
 
 /** @param {ItemId} item */
 function writeItem({ caption_key, question_type }) {
   const text = `${caption_key}|${question_type}`;
-  if (!parseItem(text)) throw new Error(`The key of this item's caption is too long for a link, or holds control characters: it has ${caption_key.length} characters, at most ${MAX_KEY} are taken.`);
+  if (!parseItem(text))
+    throw new Error(
+      `The key of this item's caption is too long for a link, or holds control characters: it has ${caption_key.length} characters, at most ${MAX_KEY} are taken.`,
+    );
   return text;
 }
 
@@ -171,7 +224,9 @@ function readItem(value) {
 function parseItem(value) {
   if (value.length > MAX_KEY + MAX_TYPE + 1) return null;
   const [, caption_key, question_type] = /^([^\p{Cc}]+)\|([\w \-]+)$/u.exec(value) ?? [];
-  return caption_key && caption_key.length <= MAX_KEY && question_type.length <= MAX_TYPE ? { caption_key, question_type } : null;
+  return caption_key && caption_key.length <= MAX_KEY && question_type.length <= MAX_TYPE
+    ? { caption_key, question_type }
+    : null;
 }
 
 /** @param {string} name @param {string} value @param {number} least @param {number} most */
@@ -185,6 +240,7 @@ function readInteger(name, value, least, most) {
 function readResult(value) {
   const parts = /^(\d{1,7})\/(\d{1,7}),([^,]+),([^,]+)$/.exec(value);
   const [correct, total] = [Number(parts?.[1]), Number(parts?.[2])];
-  if (!parts || !(correct <= total && 1 <= total && total <= MAX_ITEMS)) throw unknown('result', value, 'such as 21/40,norm_avg,mean');
+  if (!parts || !(correct <= total && 1 <= total && total <= MAX_ITEMS))
+    throw unknown('result', value, 'such as 21/40,norm_avg,mean');
   return { correct, total, feature: readFeature(parts[3]), pooling: readPooling(parts[4]) };
 }

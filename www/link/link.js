@@ -12,7 +12,10 @@ export function sharedState(state, subset) {
   const { source, options } = state.model;
   return {
     prompts: state.prompts.filter((prompt) => prompt.trim() !== ''),
-    feature, pooling, weights: layer_weights, reference_precision,
+    feature,
+    pooling,
+    weights: layer_weights,
+    reference_precision,
     device: state.wanted,
     model: source.kind === 'url' ? source.name : null,
     sha256: sharedSha256(state.model),
@@ -29,16 +32,28 @@ export function sharedState(state, subset) {
 /** Of a model in one GGUF file: so that the link's reader gets the same bytes, or is told. @param {State['model']} model */
 function sharedSha256({ source, card }) {
   const { kind, files, sha256 } = source;
-  return kind !== 'url' || files.length > 1 ? null : (sha256 ?? (/\.gguf$/.test(new URL(source.name).pathname) && card?.sha256)) || null;
+  return kind !== 'url' || files.length > 1
+    ? null
+    : (sha256 ?? (/\.gguf$/.test(new URL(source.name).pathname) && card?.sha256)) || null;
 }
 
 /** The last run's score, where it is of what the link holds; a picked model is not in it. @param {State} state @returns {SharedState['result']} */
 function sharedResult(state) {
-  const { outcome, count, model: { source, options }, adapter } = state;
+  const {
+    outcome,
+    count,
+    model: { source, options },
+    adapter,
+  } = state;
   if (!outcome?.report.summary.complete || source.kind === 'files') return null;
   const { report, settings, sample, source: from } = outcome;
-  const same = from?.kind === source.kind && from.name === source.name && from.quantize === options.quantize && from.arithmetic === options.arithmetic &&
-    sample === dataOf(state).sample && origin(report, 'subset', 'id') === count?.id &&
+  const same =
+    from?.kind === source.kind &&
+    from.name === source.name &&
+    from.quantize === options.quantize &&
+    from.arithmetic === options.arithmetic &&
+    sample === dataOf(state).sample &&
+    origin(report, 'subset', 'id') === count?.id &&
     JSON.stringify(settings) === JSON.stringify(wholeSettings(state)) &&
     (settings.pooling !== 'adapter' || origin(report, 'adapter', 'sha256') === adapter.card?.sha256);
   const { total_correct: correct, total_samples: total } = report.summary.accuracy_statistics;

@@ -31,5 +31,7 @@ export async function readCatalogue() {
 
 /** @param {Encoder} encoder @param {string} base the page's address @returns {ModelSource} */
 export function encoderSource({ repository, files, revision, sha256, bytes }, base) {
-  return repository === null ? defaultSource(base) : { ...urlSource(hubFile(repository, files[0], revision), sha256), bytes };
+  return repository === null
+    ? defaultSource(base)
+    : { ...urlSource(hubFile(repository, files[0], revision), sha256), bytes };
 }

@@ -31,7 +31,9 @@ export function fileDataset(file) {
     sample: false,
     async read() {
       if (file.size > MAX_BYTES) {
-        throw new Error(`\`${file.name}\` has ${formatBytes(file.size)}; a TED-6K file has about 10 MB, and at most ${formatBytes(MAX_BYTES)} are read.`);
+        throw new Error(
+          `\`${file.name}\` has ${formatBytes(file.size)}; a TED-6K file has about 10 MB, and at most ${formatBytes(MAX_BYTES)} are read.`,
+        );
       }
       return new Uint8Array(await file.arrayBuffer());
     },

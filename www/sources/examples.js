@@ -13,7 +13,12 @@ export const EXAMPLES = [
   {
     name: 'Counting',
     hint: '1 and 4 are the same picture; only the number sets the others apart.',
-    prompts: ['two cats asleep on a sofa', 'three cats asleep on a sofa', 'five cats asleep on a sofa', 'a pair of cats asleep on a couch'],
+    prompts: [
+      'two cats asleep on a sofa',
+      'three cats asleep on a sofa',
+      'five cats asleep on a sofa',
+      'a pair of cats asleep on a couch',
+    ],
   },
   {
     name: 'Whose colour',
@@ -27,7 +32,11 @@ export const EXAMPLES = [
   {
     name: 'Negation',
     hint: '1 and 3 are the same picture; 2 has the cars that 1 has not.',
-    prompts: ['a city street at dawn without any cars', 'a city street at dawn with many cars', 'a city street at dawn, empty of cars'],
+    prompts: [
+      'a city street at dawn without any cars',
+      'a city street at dawn with many cars',
+      'a city street at dawn, empty of cars',
+    ],
   },
   {
     name: 'Order in time',
@@ -41,6 +50,10 @@ export const EXAMPLES = [
   {
     name: 'Who does what',
     hint: '1 and 3 are the same picture; in 2 the cat does the chasing.',
-    prompts: ['a dog chases a cat across a garden', 'a cat chases a dog across a garden', 'a cat is chased across a garden by a dog'],
+    prompts: [
+      'a dog chases a cat across a garden',
+      'a cat chases a dog across a garden',
+      'a cat is chased across a garden by a dog',
+    ],
   },
 ];

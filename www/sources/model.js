@@ -22,7 +22,8 @@ export function defaultSource(base) {
 /** @param {string} url as checked by `modelUrl` @param {string} [sha256] of its one file @returns {ModelSource} */
 export function urlSource(url, sha256 = '') {
   const parts = partsOf(url);
-  if (parts.length > 1 || !sha256) return { kind: 'url', name: url, bytes: null, files: parts.map((part) => ({ url: part })) };
+  if (parts.length > 1 || !sha256)
+    return { kind: 'url', name: url, bytes: null, files: parts.map((part) => ({ url: part })) };
   return { kind: 'url', name: url, bytes: null, files: [{ url, sha256 }], sha256 };
 }
 
@@ -60,17 +61,24 @@ export function hubFile(repository, path, revision = 'main') {
  * @param {string} text
  */
 export function modelAddress(text) {
-  const [, repository, path, revision] = /^([\w-][\w.-]*\/[\w-][\w.-]*)\/((?:[\w-][\w.-]*\/)*[\w-][\w.-]*\.(?:gguf|safetensors|json))(?:@((?:[\w-][\w.-]*\/)*[\w-][\w.-]*))?$/.exec(text) ?? [];
+  const [, repository, path, revision] =
+    /^([\w-][\w.-]*\/[\w-][\w.-]*)\/((?:[\w-][\w.-]*\/)*[\w-][\w.-]*\.(?:gguf|safetensors|json))(?:@((?:[\w-][\w.-]*\/)*[\w-][\w.-]*))?$/.exec(
+      text,
+    ) ?? [];
   if (repository) return modelUrl(hubFile(repository, path, revision));
   return modelUrl(text).replace(/^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
 }
 
 /** The address of a model as a stranger wrote it: http(s) only, bounded. Throws. @param {string} text */
 export function modelUrl(text) {
-  if (text.length > MAX_URL) throw new Error(`The model's address has ${text.length} characters; at most ${MAX_URL} are taken.`);
-  if (!URL.canParse(text)) throw new Error('The model\'s address is not a whole URL: it should begin with https:// or http://.');
+  if (text.length > MAX_URL)
+    throw new Error(`The model's address has ${text.length} characters; at most ${MAX_URL} are taken.`);
+  if (!URL.canParse(text))
+    throw new Error("The model's address is not a whole URL: it should begin with https:// or http://.");
   const { protocol, username, password, href } = new URL(text);
-  if (protocol !== 'https:' && protocol !== 'http:') throw new Error(`The model's address begins with ${protocol.slice(0, 20)}, only https: and http: are taken.`);
-  if (username || password) throw new Error('The model\'s address holds a user name or password: such links are not taken.');
+  if (protocol !== 'https:' && protocol !== 'http:')
+    throw new Error(`The model's address begins with ${protocol.slice(0, 20)}, only https: and http: are taken.`);
+  if (username || password)
+    throw new Error("The model's address holds a user name or password: such links are not taken.");
   return href;
 }

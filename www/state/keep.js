@@ -2,7 +2,16 @@
 // there is read as a stranger's: a value that is not of its shape is left out. Of two tabs the last one to write wins.
 import { MAX_REPORTS, MAX_PROMPT, MAX_PROMPTS } from './limits.js';
 import { sampleDataset } from '../sources/dataset.js';
-import { subsetOf, weightsOf, withoutAdapter, readArithmetic, readDevice, readFeature, readPooling, readQuantize } from './settings.js';
+import {
+  subsetOf,
+  weightsOf,
+  withoutAdapter,
+  readArithmetic,
+  readDevice,
+  readFeature,
+  readPooling,
+  readQuantize,
+} from './settings.js';
 import { reportsOf } from './reports.js';
 import { amount, flag, floats, list, map, maybe, number, one, readable, record, text } from './shape.js';
 import { modelUrl, MAX_URL, urlSource } from '../sources/model.js';
@@ -44,51 +53,138 @@ const word = (value) => text(value) && value.length <= MAX_URL;
 /** @type {Shape} */
 const strings = list(word, 32);
 const settings = record({
-  feature: readable(readFeature), pooling: readable(readPooling), layer_weights: maybe(list(number, 1024)), reference_precision: flag,
+  feature: readable(readFeature),
+  pooling: readable(readPooling),
+  layer_weights: maybe(list(number, 1024)),
+  reference_precision: flag,
 });
-const subset = record({ caption_types: strings, question_types: strings, per_type: maybe(amount), captions: maybe(amount), seed: amount });
+const subset = record({
+  caption_types: strings,
+  question_types: strings,
+  per_type: maybe(amount),
+  captions: maybe(amount),
+  seed: amount,
+});
 const model = record({ kind: one('default', 'url', 'files'), name: word }); // and a link's sha256
-const held = (/** @type {any} */ value) => model(value) && maybe(readable(readQuantize))(value.quantize) && readable(readArithmetic)(value.arithmetic);
-const accuracy = record({ accuracy: number, correct: amount, total: amount, interval: list(number, 2), chance: number });
+const held = (/** @type {any} */ value) =>
+  model(value) && maybe(readable(readQuantize))(value.quantize) && readable(readArithmetic)(value.arithmetic);
+const accuracy = record({
+  accuracy: number,
+  correct: amount,
+  total: amount,
+  interval: list(number, 2),
+  chance: number,
+});
 const report = record({
   summary: record({
     accuracy_statistics: record({
-      overall_accuracy: number, total_correct: amount, total_samples: amount, overall: accuracy,
-      caption_type_accuracy: map(accuracy), question_type_accuracy: map(accuracy), combined_accuracy: map(accuracy),
+      overall_accuracy: number,
+      total_correct: amount,
+      total_samples: amount,
+      overall: accuracy,
+      caption_type_accuracy: map(accuracy),
+      question_type_accuracy: map(accuracy),
+      combined_accuracy: map(accuracy),
     }),
-    average_confidence: number, ties: amount, complete: flag,
+    average_confidence: number,
+    ties: amount,
+    complete: flag,
   }),
-  results: list(record({
-    index: amount, caption_key: text, caption_type: text, question_type: text, caption: text, question: text, options: text, statements: list(text),
-    correct_answer: text, predicted_answer: text, confidence_score: number, all_scores: list(number), is_correct: flag,
-  })),
+  results: list(
+    record({
+      index: amount,
+      caption_key: text,
+      caption_type: text,
+      question_type: text,
+      caption: text,
+      question: text,
+      options: text,
+      statements: list(text),
+      correct_answer: text,
+      predicted_answer: text,
+      confidence_score: number,
+      all_scores: list(number),
+      is_correct: flag,
+    }),
+  ),
   provenance: maybe(record({})),
 });
-const embeddings = record({ dimension: amount, vectors: floats, similarity: floats, tokens: list(amount), truncated: list(flag), milliseconds: number });
+const embeddings = record({
+  dimension: amount,
+  vectors: floats,
+  similarity: floats,
+  tokens: list(amount),
+  truncated: list(flag),
+  milliseconds: number,
+});
 
 /** @type {Record<keyof Kept, Shape>} */
 const SHAPES = {
-  page: (value) => record({
-    prompts: list((prompt) => text(prompt) && prompt.length <= MAX_PROMPT, MAX_PROMPTS), hint: word, settings, subset, wanted: maybe(readable(readDevice)), model,
-    options: record({ quantize: maybe(readable(readQuantize)), arithmetic: readable(readArithmetic), budget_mb: maybe(amount), streamed: flag }), adapter: maybe(word), data: maybe(record({ name: word, sample: flag })), item: maybe(record({ caption_key: word, question_type: word })), fragment: text,
-  })(value) && value.prompts.length > 0 && (value.model.kind !== 'url' || readable(modelUrl)(value.model.name)) &&
+  page: (value) =>
+    record({
+      prompts: list((prompt) => text(prompt) && prompt.length <= MAX_PROMPT, MAX_PROMPTS),
+      hint: word,
+      settings,
+      subset,
+      wanted: maybe(readable(readDevice)),
+      model,
+      options: record({
+        quantize: maybe(readable(readQuantize)),
+        arithmetic: readable(readArithmetic),
+        budget_mb: maybe(amount),
+        streamed: flag,
+      }),
+      adapter: maybe(word),
+      data: maybe(record({ name: word, sample: flag })),
+      item: maybe(record({ caption_key: word, question_type: word })),
+      fragment: text,
+    })(value) &&
+    value.prompts.length > 0 &&
+    (value.model.kind !== 'url' || readable(modelUrl)(value.model.name)) &&
     (value.model.sha256 === undefined || isSha256(value.model.sha256)),
   unfinished: record({
-    device: readable(readDevice), subset, settings, texts: amount, total_texts: amount, items: amount, correct: amount, data: record({ name: word, sample: flag, sha256: word }),
-    model: (value) => held(value) && word(value.card) && (value.kind !== 'url' || readable(modelUrl)(value.name)) && (value.sha256 === undefined || isSha256(value.sha256)), adapter: maybe(record({ name: word, sha256: word })),
+    device: readable(readDevice),
+    subset,
+    settings,
+    texts: amount,
+    total_texts: amount,
+    items: amount,
+    correct: amount,
+    data: record({ name: word, sample: flag, sha256: word }),
+    model: (value) =>
+      held(value) &&
+      word(value.card) &&
+      (value.kind !== 'url' || readable(modelUrl)(value.name)) &&
+      (value.sha256 === undefined || isSha256(value.sha256)),
+    adapter: maybe(record({ name: word, sha256: word })),
   }),
   outcome: record({ report, settings, sample: flag, file: text, model: text, source: held }),
   imported: list(record({ name: text, report, sample: flag }), MAX_REPORTS),
-  comparison: (value) => record({ texts: list(text, MAX_PROMPTS), settings, embeddings, model: text, mixed: flag })(value) &&
-    value.texts.length > 0 && value.embeddings.similarity.length === value.texts.length ** 2 && value.embeddings.tokens.length === value.texts.length,
-  study: (value) => record({
-    result: record({
-      pooling: one('mean', 'last_token'), features: list(record({ feature: text, accuracy, ties: amount })), num_hidden_layers: amount,
-      layer_weights: maybe(list(number)), items: list(record({ caption_type: text, question_type: text, options: amount, correct: amount })),
-      products: maybe(floats), tokens: amount, texts: amount, milliseconds: number, subset: record({ id: text, definition: text }), complete: flag,
-    }),
-    model: text, file: text, sample: flag, mixed: maybe(record({ correct: amount, total: amount, ties: amount })),
-  })(value) && fits(value.result),
+  comparison: (value) =>
+    record({ texts: list(text, MAX_PROMPTS), settings, embeddings, model: text, mixed: flag })(value) &&
+    value.texts.length > 0 &&
+    value.embeddings.similarity.length === value.texts.length ** 2 &&
+    value.embeddings.tokens.length === value.texts.length,
+  study: (value) =>
+    record({
+      result: record({
+        pooling: one('mean', 'last_token'),
+        features: list(record({ feature: text, accuracy, ties: amount })),
+        num_hidden_layers: amount,
+        layer_weights: maybe(list(number)),
+        items: list(record({ caption_type: text, question_type: text, options: amount, correct: amount })),
+        products: maybe(floats),
+        tokens: amount,
+        texts: amount,
+        milliseconds: number,
+        subset: record({ id: text, definition: text }),
+        complete: flag,
+      }),
+      model: text,
+      file: text,
+      sample: flag,
+      mixed: maybe(record({ correct: amount, total: amount, ties: amount })),
+    })(value) && fits(value.result),
 };
 
 /** Whether the products are as many as the items say. @param {Study['result']} study */
@@ -234,12 +330,19 @@ function contents(state) {
 function pageOf(state) {
   const { prompts, hint, model, adapter, datasetSource, item, fragment } = state;
   return {
-    prompts, hint, fragment,
+    prompts,
+    hint,
+    fragment,
     settings: { ...state.settings, layer_weights: weightsOf(state) }, // an adapter's own weights outlive its file
     subset: subsetOf(state),
     wanted: state.forced ? null : state.wanted,
     model: model.missing ? { kind: 'files', name: model.missing } : keptSource(model.source),
-    options: { quantize: model.options.quantize, arithmetic: model.options.arithmetic, budget_mb: model.options.budget_mb, streamed: model.options.streamed && !model.options.out_of_memory },
+    options: {
+      quantize: model.options.quantize,
+      arithmetic: model.options.arithmetic,
+      budget_mb: model.options.budget_mb,
+      streamed: model.options.streamed && !model.options.out_of_memory,
+    },
     adapter: (adapter.file?.name ?? adapter.missing) || null,
     data: datasetSource && { name: datasetSource.name, sample: datasetSource.sample },
     item: item && { caption_key: item.caption_key, question_type: item.question_type },
@@ -255,9 +358,17 @@ function keptSource({ kind, name, sha256 }) {
 async function storable(name, value) {
   if (name === 'page') return JSON.parse(value);
   if (value === null || value.length === 0) return null;
-  if (name === 'dataset') return value.sample ? null : value.read().then((/** @type {Uint8Array} */ bytes) => ({ name: value.name, bytes }), () => null);
+  if (name === 'dataset')
+    return value.sample
+      ? null
+      : value.read().then(
+          (/** @type {Uint8Array} */ bytes) => ({ name: value.name, bytes }),
+          () => null,
+        );
   const { result } = value;
-  return name === 'study' && result.products?.length > MAX_PRODUCTS ? { ...value, mixed: null, result: { ...result, products: null } } : value;
+  return name === 'study' && result.products?.length > MAX_PRODUCTS
+    ? { ...value, mixed: null, result: { ...result, products: null } }
+    : value;
 }
 
 /**
@@ -269,13 +380,26 @@ async function storable(name, value) {
 export function restore(state, kept, { base, linked, dataset }) {
   const { page, unfinished, outcome, imported, comparison, study } = kept;
   const touched = JSON.stringify(pageOf(state)) !== JSON.stringify(pageOf(initialState(base)));
-  Object.assign(state, { unfinished, outcome, study, imported: imported?.map((named, at) => ({ ...named, id: `kept-${at + 1}` })) ?? [] });
+  Object.assign(state, {
+    unfinished,
+    outcome,
+    study,
+    imported: imported?.map((named, at) => ({ ...named, id: `kept-${at + 1}` })) ?? [],
+  });
   const [first, second] = reportsOf(state);
   if (first) state.pair = { first: first.id, second: second?.id ?? '' };
   if (page?.data) state.datasetSource ??= page.data.sample ? sampleDataset(base) : dataset(page.data.name);
   if (!page || linked || touched) return;
   const { prompts, hint, settings, subset, wanted, model, options, adapter, item } = page;
-  Object.assign(state, { prompts, hint, subset, wanted, comparison, settings: withoutAdapter(settings, null), item: item && { ...item, item: null, from: [], called: false } });
+  Object.assign(state, {
+    prompts,
+    hint,
+    subset,
+    wanted,
+    comparison,
+    settings: withoutAdapter(settings, null),
+    item: item && { ...item, item: null, from: [], called: false },
+  });
   state.model.options = { ...options, out_of_memory: false };
   if (model.kind === 'url') state.model.source = urlSource(model.name, model.sha256);
   if (model.kind === 'files') state.model.missing = model.name;
@@ -291,7 +415,9 @@ function checked(stored, shape) {
 async function soon(promise) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error('it does not answer')), DEADLINE)));
+  const late = new Promise(
+    (_, reject) => (timer = setTimeout(() => reject(new Error('it does not answer')), DEADLINE)),
+  );
   try {
     return await /** @type {Promise<T>} */ (Promise.race([promise, late]));
   } finally {

@@ -12,7 +12,10 @@ const MAX_BYTES = 256e6; // all of TED-6K has about 20 MB
 export function reportsOf({ outcome, imported }) {
   if (!outcome?.report.results.length) return imported;
   const { report, model, settings, sample } = outcome;
-  return [{ id: RUN, name: `This run: ${model}, ${settings.feature} + ${settings.pooling}`, report, sample }, ...imported];
+  return [
+    { id: RUN, name: `This run: ${model}, ${settings.feature} + ${settings.pooling}`, report, sample },
+    ...imported,
+  ];
 }
 
 /** The ids of the two to compare: those chosen, where they are still there, else the first two. @param {State['pair']} pair @param {NamedReport[]} reports @returns {State['pair']} */
@@ -25,7 +28,8 @@ export function pairOf(pair, reports) {
 
 /** @param {File} file */
 export async function reportBytes(file) {
-  if (file.size > MAX_BYTES) throw new Error(`\`${file.name}\` is too large for a report: at most ${MAX_BYTES / 1e6} MB are read.`);
+  if (file.size > MAX_BYTES)
+    throw new Error(`\`${file.name}\` is too large for a report: at most ${MAX_BYTES / 1e6} MB are read.`);
   return new Uint8Array(await file.arrayBuffer());
 }
 
@@ -51,12 +55,18 @@ export function itemName({ caption_key, question_type }) {
 
 /** @param {Pick<Report, 'results'>} report @param {Pick<Item, 'caption_key' | 'question_type'>} item @returns {ItemResult | null} */
 export function findItem({ results }, item) {
-  return results.find(({ caption_key, question_type }) => caption_key === item.caption_key && question_type === item.question_type) ?? null;
+  return (
+    results.find(
+      ({ caption_key, question_type }) => caption_key === item.caption_key && question_type === item.question_type,
+    ) ?? null
+  );
 }
 
 /** Whether both are the same item: data sets may use one name for two, and show statements in any order. @param {Pick<Item, 'statements'>} a @param {Pick<Item, 'statements'>} b */
 export function isSameItem(a, b) {
-  return a.statements.length === b.statements.length && a.statements.every((statement) => b.statements.includes(statement));
+  return (
+    a.statements.length === b.statements.length && a.statements.every((statement) => b.statements.includes(statement))
+  );
 }
 
 /** "C" -> 2. @param {string} letter */
@@ -84,9 +94,12 @@ export function outcomeOf(item) {
 
 /** The items that the filters let through, in the order asked for. @param {ItemResult[]} results @param {Browse} browse */
 export function selectItems(results, { caption_type, question_type, outcome, sort }) {
-  const chosen = results.filter((item) =>
-    (!caption_type || item.caption_type === caption_type) && (!question_type || item.question_type === question_type) &&
-    (!outcome || outcomeOf(item) === outcome));
+  const chosen = results.filter(
+    (item) =>
+      (!caption_type || item.caption_type === caption_type) &&
+      (!question_type || item.question_type === question_type) &&
+      (!outcome || outcomeOf(item) === outcome),
+  );
   if (sort === 'index') return chosen;
   const sign = sort === 'lowest' ? 1 : -1;
   return chosen

@@ -13,7 +13,7 @@ export function heldSource({ source: { kind, name }, options: { quantize, arithm
 /** The run as it stands. The pace is that of encoding: what was restored took no time. @param {Run | null} run @param {EvaluateProgress} progress @param {number} elapsed ms @returns {Run} */
 export function advance(run, progress, elapsed) {
   const restoring = progress.restored !== (run?.progress.restored ?? 0);
-  const from = restoring ? { done: progress.done, elapsed } : run?.from ?? { done: 0, elapsed: 0 };
+  const from = restoring ? { done: progress.done, elapsed } : (run?.from ?? { done: 0, elapsed: 0 });
   return { progress, elapsed, from };
 }
 
@@ -23,7 +23,12 @@ export function unfinishedRun(state, subset, settings, { texts, total_texts, ite
   const { name, sample } = dataOf(state);
   const { card: adapter } = state.adapter;
   return {
-    subset, settings, texts, total_texts, items, correct,
+    subset,
+    settings,
+    texts,
+    total_texts,
+    items,
+    correct,
     device: state.device?.kind ?? 'cpu',
     data: { name, sample, sha256: state.dataset?.sha256 ?? '' },
     model: { ...heldSource(state.model), card: card?.name ?? '', ...(source.sha256 ? { sha256: source.sha256 } : {}) },
@@ -34,7 +39,9 @@ export function unfinishedRun(state, subset, settings, { texts, total_texts, ite
 /** Of a run whose worker was ended. @param {State} state */
 export function whatStays({ unfinished, unstored }) {
   if (!unfinished?.texts) return 'No text was done yet.';
-  return unstored ? 'Its partial report is lost.' : 'Its partial report is lost; finished texts are stored, and Resume goes on from them.';
+  return unstored
+    ? 'Its partial report is lost.'
+    : 'Its partial report is lost; finished texts are stored, and Resume goes on from them.';
 }
 
 /** What has to be picked before the run can go on; '' where nothing. @param {Unfinished} unfinished @param {State} state */
@@ -47,7 +54,9 @@ export function obstacle({ model, adapter, data }, state) {
     return `Pick the adapter \`${adapter.name}\` under Model first: the page cannot keep a picked file.`;
   }
   const open = dataOf(state);
-  return data.sample || (open.name === data.name && !open.sample) ? '' : `Open \`${data.name}\` first: another data set is open.`;
+  return data.sample || (open.name === data.name && !open.sample)
+    ? ''
+    : `Open \`${data.name}\` first: another data set is open.`;
 }
 
 /** The source of its model, where the page can open that by itself. @param {Unfinished['model']} model @param {string} base @returns {ModelSource | null} */

@@ -19,7 +19,10 @@ export function withoutAdapter(settings, card) {
   return {
     ...settings,
     pooling: settings.pooling === 'adapter' && !pools ? /** @type {const} */ ('mean') : settings.pooling,
-    feature: settings.feature === 'weighted' && !weightsOf({ settings, adapter: { file: null, card, missing: '', note: '' } }) ? /** @type {const} */ ('norm_avg') : settings.feature,
+    feature:
+      settings.feature === 'weighted' && !weightsOf({ settings, adapter: { file: null, card, missing: '', note: '' } })
+        ? /** @type {const} */ ('norm_avg')
+        : settings.feature,
   };
 }
 
@@ -50,7 +53,8 @@ export function readFeature(value) {
 
 /** @param {string} value @returns {Pooling} */
 export function readPooling(value) {
-  if (value !== 'mean' && value !== 'last_token' && value !== 'adapter') throw unknown('pooling', value, 'mean, last_token, adapter');
+  if (value !== 'mean' && value !== 'last_token' && value !== 'adapter')
+    throw unknown('pooling', value, 'mean, last_token, adapter');
   return value;
 }
 

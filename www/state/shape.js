@@ -18,7 +18,10 @@ export const amount = (value) => Number.isSafeInteger(value) && value >= 0;
 export const maybe = (shape) => (value) => value === null || shape(value);
 
 /** @param {...unknown} values @returns {Shape} */
-export const one = (...values) => (value) => values.includes(value);
+export const one =
+  (...values) =>
+  (value) =>
+    values.includes(value);
 
 /** What `read` takes without throwing. @param {(value: string) => unknown} read @returns {Shape} */
 export const readable = (read) => (value) => {
@@ -30,7 +33,10 @@ export const readable = (read) => (value) => {
 };
 
 /** @param {Shape} shape @param {number} [most] @returns {Shape} */
-export const list = (shape, most = Infinity) => (value) => Array.isArray(value) && value.length <= most && value.every(shape);
+export const list =
+  (shape, most = Infinity) =>
+  (value) =>
+    Array.isArray(value) && value.length <= most && value.every(shape);
 
 /** Fields beside these are let through. @param {Record<string, Shape>} fields @returns {Shape} */
 export const record = (fields) => (value) =>

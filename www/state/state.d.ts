@@ -5,15 +5,50 @@ import type { DatasetSource } from '../sources/dataset.js';
 import type { ModelSource } from '../sources/model.js';
 import type { CheckProgress, DownloadProgress, StoredModel } from '../types/storage';
 import type {
-  AdapterCard, Arithmetic, BenchProgress, BenchReport, Comparison, Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, Feature, Item,
-  LayerProducts, LayerStudy, LoadOptions, LoadProgress, ModelCard, ModelPlan, Pooling, Quantize, Report, Settings, StudyProgress, Subset,
+  AdapterCard,
+  Arithmetic,
+  BenchProgress,
+  BenchReport,
+  Comparison,
+  Count,
+  Dataset,
+  DeviceInfo,
+  DeviceKind,
+  Embeddings,
+  EvaluateProgress,
+  Feature,
+  Item,
+  LayerProducts,
+  LayerStudy,
+  LoadOptions,
+  LoadProgress,
+  ModelCard,
+  ModelPlan,
+  Pooling,
+  Quantize,
+  Report,
+  Settings,
+  StudyProgress,
+  Subset,
 } from '../types/wasm';
 import type { Methods } from '../types/worker';
 import type { Choice } from '../worker/device.js';
 
 /** A section of the page: its work runs as one task, its error is shown in it. */
 export type Section =
-  | 'device' | 'model' | 'stored' | 'catalogue' | 'adapter' | 'prompts' | 'ted' | 'layers' | 'items' | 'compare' | 'leaderboard' | 'bench' | 'share';
+  | 'device'
+  | 'model'
+  | 'stored'
+  | 'catalogue'
+  | 'adapter'
+  | 'prompts'
+  | 'ted'
+  | 'layers'
+  | 'items'
+  | 'compare'
+  | 'leaderboard'
+  | 'bench'
+  | 'share';
 
 export interface State {
   /** The fragment of the page's address. */

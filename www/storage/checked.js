@@ -28,7 +28,10 @@ export class CheckedReader {
     for (const [index, chunk] of this.#chunks) {
       if (index >= first) continue;
       this.#chunks.delete(index);
-      chunk.then(({ buffer }) => this.#spare.push(new Uint8Array(buffer)), () => {});
+      chunk.then(
+        ({ buffer }) => this.#spare.push(new Uint8Array(buffer)),
+        () => {},
+      );
     }
     /** @type {Uint8Array[]} */
     const pieces = [];

@@ -37,7 +37,9 @@ export async function openDatabase() {
     const result = work(transaction.objectStore(table));
     await new Promise((resolve, reject) => {
       transaction.addEventListener('complete', resolve);
-      transaction.addEventListener('abort', () => reject(transaction.error ?? new Error('the browser ended the transaction')));
+      transaction.addEventListener('abort', () =>
+        reject(transaction.error ?? new Error('the browser ended the transaction')),
+      );
     });
     return result;
   };
@@ -46,7 +48,8 @@ export async function openDatabase() {
       const requests = await transact(table, 'readonly', (store) => keys.map((key) => store.get(key)));
       return requests.map(({ result }) => result);
     },
-    put: (table, entries) => transact(table, 'readwrite', (store) => entries.forEach(([key, value]) => store.put(value, key))),
+    put: (table, entries) =>
+      transact(table, 'readwrite', (store) => entries.forEach(([key, value]) => store.put(value, key))),
     remove: (table, keys) => transact(table, 'readwrite', (store) => keys.forEach((key) => store.delete(key))),
     async count(table) {
       return (await transact(table, 'readonly', (store) => store.count())).result;
@@ -67,7 +70,7 @@ function answerOf(request) {
 /** Why the database refused, as the end of a sentence. @param {unknown} error */
 export function reason(error) {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
-  if (name === 'QuotaExceededError') return 'the browser\'s storage for this site is full';
+  if (name === 'QuotaExceededError') return "the browser's storage for this site is full";
   if (name === 'ReferenceError' || name === 'TypeError') return 'this browser has no IndexedDB';
   return `the browser refuses its storage${message ? ` (${message.replace(/\.$/, '')})` : ''}`;
 }

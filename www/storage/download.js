@@ -134,7 +134,11 @@ export class Download {
     this.#vouched = vouched;
     this.storing = storing && store !== null;
     /** @type {Options} */
-    this.#options = { signal: AbortSignal.any([signal, this.#ended.signal]), timing, trouble: (sentence) => (pool.trouble = sentence) };
+    this.#options = {
+      signal: AbortSignal.any([signal, this.#ended.signal]),
+      timing,
+      trouble: (sentence) => (pool.trouble = sentence),
+    };
     this.#renew();
     pool.add(this);
   }
@@ -308,7 +312,8 @@ export class Download {
           return;
         }
         const piece = this.#pieces.get(index);
-        if (piece && !piece.away && piece.start + piece.received >= end) return into.set(piece.bytes.subarray(start - piece.start, end - piece.start));
+        if (piece && !piece.away && piece.start + piece.received >= end)
+          return into.set(piece.bytes.subarray(start - piece.start, end - piece.start));
         if (this.#failed) throw this.#failed;
         this.#pool.wake(this);
         await this.#news;
@@ -323,7 +328,8 @@ export class Download {
     this.#position = position;
     if (!this.storing) {
       for (const [index, { start, received, bytes }] of this.#pieces) {
-        if (start + bytes.length <= position && received === bytes.length && !this.#wanted.has(index)) this.#drop(index, bytes);
+        if (start + bytes.length <= position && received === bytes.length && !this.#wanted.has(index))
+          this.#drop(index, bytes);
       }
     }
     this.#pool.wake(this);

@@ -14,17 +14,22 @@ const MAX_JSON = 64 << 20; // config.json, tokenizer.json
 
 /** @param {ModelFile[]} files @param {SmallFiles} small @returns {Promise<(File | WebFile)[]>} */
 export async function expand(files, small) {
-  const expanded = await Promise.all(files.map(async (file) => {
-    if (file instanceof File) return [file];
-    const { url, sha256 = '' } = file;
-    const { pathname } = new URL(url);
-    if (pathname.endsWith('.safetensors.index.json')) {
-      const shards = await shardNames(url, small);
-      return [...(await beside(url, small)), ...shards.map((name) => ({ url: new URL(name, url).href, sha256: '', content: null }))];
-    }
-    const own = { url, sha256, content: null };
-    return pathname.endsWith('.safetensors') ? [...(await beside(url, small)), own] : [own];
-  }));
+  const expanded = await Promise.all(
+    files.map(async (file) => {
+      if (file instanceof File) return [file];
+      const { url, sha256 = '' } = file;
+      const { pathname } = new URL(url);
+      if (pathname.endsWith('.safetensors.index.json')) {
+        const shards = await shardNames(url, small);
+        return [
+          ...(await beside(url, small)),
+          ...shards.map((name) => ({ url: new URL(name, url).href, sha256: '', content: null })),
+        ];
+      }
+      const own = { url, sha256, content: null };
+      return pathname.endsWith('.safetensors') ? [...(await beside(url, small)), own] : [own];
+    }),
+  );
   return expanded.flat();
 }
 
@@ -35,13 +40,20 @@ async function beside(url, small) {
     small.read(at('config.json'), { most: MAX_JSON }),
     small.read(at('tokenizer.json'), { most: MAX_JSON, optional: true }),
   ]);
-  return [{ url: at('config.json'), sha256: '', content: config }, ...(tokenizer ? [{ url: at('tokenizer.json'), sha256: '', content: tokenizer }] : [])];
+  return [
+    { url: at('config.json'), sha256: '', content: config },
+    ...(tokenizer ? [{ url: at('tokenizer.json'), sha256: '', content: tokenizer }] : []),
+  ];
 }
 
 /** @param {string} url @param {SmallFiles} small */
 async function shardNames(url, small) {
   const bytes = await small.read(url, { most: MAX_INDEX });
-  const malformed = (/** @type {string} */ found) => named('Malformed', `\`${url}\`: weight_map is malformed: expected the names of .safetensors files in the same folder, found ${found}`);
+  const malformed = (/** @type {string} */ found) =>
+    named(
+      'Malformed',
+      `\`${url}\`: weight_map is malformed: expected the names of .safetensors files in the same folder, found ${found}`,
+    );
   let map;
   try {
     map = JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array())).weight_map;
@@ -50,7 +62,8 @@ async function shardNames(url, small) {
   }
   if (typeof map !== 'object' || map === null || Array.isArray(map)) throw malformed('none');
   const names = [...new Set(Object.values(map))].sort();
-  if (names.length === 0 || names.length > MAX_SHARDS) throw malformed(`${names.length} files, at most ${MAX_SHARDS} are taken`);
+  if (names.length === 0 || names.length > MAX_SHARDS)
+    throw malformed(`${names.length} files, at most ${MAX_SHARDS} are taken`);
   const odd = names.find((name) => typeof name !== 'string' || !/^\w[\w.-]{0,200}\.safetensors$/.test(name));
   if (odd !== undefined) throw malformed(JSON.stringify(odd).slice(0, 60));
   return names;
@@ -61,7 +74,11 @@ export async function announcedSha256(url, options) {
   const [, repository, rest] = /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/resolve\/([^?#]+)$/.exec(url) ?? [];
   if (!rest) return '';
   try {
-    const pointer = await fetchSmall(`https://huggingface.co/${repository}/raw/${rest}`, { most: 1024 }, { ...options, timing: { ...options.timing, tries: 1 } });
+    const pointer = await fetchSmall(
+      `https://huggingface.co/${repository}/raw/${rest}`,
+      { most: 1024 },
+      { ...options, timing: { ...options.timing, tries: 1 } },
+    );
     return /^oid sha256:([0-9a-f]{64})$/m.exec(new TextDecoder().decode(pointer?.bytes))?.[1] ?? '';
   } catch (error) {
     return isNamed(error, 'NotFound') || isNamed(error, 'TooLarge') ? '' : null;

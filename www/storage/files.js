@@ -86,7 +86,13 @@ export class ModelFiles {
     this.#settings = { chunk: CHUNK, timing: TIMING, ...settings };
     this.#options = { signal: AbortSignal.any([settings.signal, this.#ended.signal]), timing: this.#settings.timing };
     const { signal } = this.#options;
-    this.#small = new SmallFiles(settings.vault, this.#options, (url, header) => this.#compare(url, header, versionOfSmall(url, signal).then((version) => ({ ...header, ...version }))));
+    this.#small = new SmallFiles(settings.vault, this.#options, (url, header) =>
+      this.#compare(
+        url,
+        header,
+        versionOfSmall(url, signal).then((version) => ({ ...header, ...version })),
+      ),
+    );
   }
 
   /** Find out where each file is and how large. Rejects with what is wrong with a file; `close` is still to be called. @param {ModelFile[]} files */
@@ -104,14 +110,23 @@ export class ModelFiles {
   /** How it stands. @param {DownloadProgress['stage']} stage @returns {DownloadProgress} */
   state(stage) {
     return {
-      stage, done: this.here, total: this.bytes, resumed: this.resumed, speed: this.#speed(), room: this.#room, note: this.note || this.#keeping(),
-      storing: this.#places.every(({ download }) => download?.storing !== false), trouble: this.#pool.trouble,
+      stage,
+      done: this.here,
+      total: this.bytes,
+      resumed: this.resumed,
+      speed: this.#speed(),
+      room: this.#room,
+      note: this.note || this.#keeping(),
+      storing: this.#places.every(({ download }) => download?.storing !== false),
+      trouble: this.#pool.trouble,
     };
   }
 
   /** Where what is missing will be. */
   #keeping() {
-    return this.#room === null || this.resumed === this.bytes ? '' : `It is kept in this browser, which has room for ${formatBytes(this.#room)}.`;
+    return this.#room === null || this.resumed === this.bytes
+      ? ''
+      : `It is kept in this browser, which has room for ${formatBytes(this.#room)}.`;
   }
 
   /** Bytes of the files from the web. */
@@ -138,16 +153,23 @@ export class ModelFiles {
     this.#stopTelling();
     this.#loaded = true;
     await within(PATIENCE, this.#comparing);
-    await within(ANNOUNCED, this.#places.map(({ announced }) => announced));
+    await within(
+      ANNOUNCED,
+      this.#places.map(({ announced }) => announced),
+    );
     for (const place of this.#places) {
       const found = sha256Of(card, place.url, this.#places.length);
       if (found && place.sha256 && found !== place.sha256) await this.#refuse(place, found);
-      if (place.unverified) this.#say(`\`${nameOf(place.url)}\` is not verified: the Hugging Face Hub did not tell the SHA-256 that it should have.`);
+      if (place.unverified)
+        this.#say(
+          `\`${nameOf(place.url)}\` is not verified: the Hugging Face Hub did not tell the SHA-256 that it should have.`,
+        );
       await this.#settle(place, place.unverified ? '' : found); // '': it is asked for again at the next load
     }
     if (this.#reread && this.#places.some(({ reader }) => !reader)) throw this.#notStored();
     await this.#small.keep().catch(({ name, message }) => {
-      if (name !== 'InUse') this.#say(`The model's small files can't be stored (${message}): it does not load without its server.`);
+      if (name !== 'InUse')
+        this.#say(`The model's small files can't be stored (${message}): it does not load without its server.`);
     });
   }
 
@@ -181,7 +203,21 @@ export class ModelFiles {
       const reader = await vault.read(id);
       const checked = new CheckedReader(journal, reader.read);
       /** @type {Place} */
-      const place = { url, id, size: remote.size, sha256: expected || hashed, announced: null, unverified: false, noted, hashed, remote, store: null, reader, checked, download: null };
+      const place = {
+        url,
+        id,
+        size: remote.size,
+        sha256: expected || hashed,
+        announced: null,
+        unverified: false,
+        noted,
+        hashed,
+        remote,
+        store: null,
+        reader,
+        checked,
+        download: null,
+      };
       this.#places.push(place);
       if (!place.sha256) this.#ask(place);
       this.#compare(url, remote, openRemote(url, { ...this.#options, timing: { ...this.#options.timing, tries: 1 } }));
@@ -189,10 +225,27 @@ export class ModelFiles {
     }
     const remote = await openRemote(url, this.#options);
     /** @type {Place} */
-    const place = { url, id, size: remote.size, sha256: expected, announced: null, unverified: false, noted, hashed: '', remote, store: null, reader: null, checked: null, download: null };
+    const place = {
+      url,
+      id,
+      size: remote.size,
+      sha256: expected,
+      announced: null,
+      unverified: false,
+      noted,
+      hashed: '',
+      remote,
+      store: null,
+      reader: null,
+      checked: null,
+      download: null,
+    };
     this.#places.push(place);
     if (vault) await this.#store(place, vault);
-    else this.#say(`This browser keeps no files for this page (${refused}): the model is streamed and not stored, and a reload downloads it again.`);
+    else
+      this.#say(
+        `This browser keeps no files for this page (${refused}): the model is streamed and not stored, and a reload downloads it again.`,
+      );
     if (expected) this.#expect(place, expected);
     else this.#ask(place);
     return place;
@@ -226,7 +279,9 @@ export class ModelFiles {
     place.size = place.remote.size;
     if (isSame()) return true;
     const announced = await announcedSha256(place.url, this.#options);
-    return place.size === header.size && expect !== '' && expect === place.sha256 && (!announced || announced === expect);
+    return (
+      place.size === header.size && expect !== '' && expect === place.sha256 && (!announced || announced === expect)
+    );
   }
 
   /** Take up what was stored of it, or begin. @param {Place} place @param {Vault} vault */
@@ -235,9 +290,11 @@ export class ModelFiles {
     try {
       store = await vault.write(place.id);
     } catch (error) {
-      this.#say(isNamed(error, 'InUse')
-        ? 'Another tab is downloading this model: here it is streamed and not stored.'
-        : `The model can't be stored (${messageOf(error)}): it is streamed, and a reload downloads it again.`);
+      this.#say(
+        isNamed(error, 'InUse')
+          ? 'Another tab is downloading this model: here it is streamed and not stored.'
+          : `The model can't be stored (${messageOf(error)}): it is streamed, and a reload downloads it again.`,
+      );
       return;
     }
     place.store = store;
@@ -245,19 +302,38 @@ export class ModelFiles {
     if (journal?.chunks.size && !(await this.#isOf(place, journal))) {
       const part = percent(storedBytes(journal), journal.header.size);
       store.discard();
-      throw named('Changed', `The file at \`${place.url}\` has changed on its server since ${part} of it were stored here. That part is dropped: load it again to get the new one.`);
+      throw named(
+        'Changed',
+        `The file at \`${place.url}\` has changed on its server since ${part} of it were stored here. That part is dropped: load it again to get the new one.`,
+      );
     }
     if (journal?.chunks.size) return this.#check(place, store);
     const { url, size, etag, modified } = place.remote;
-    this.#try(() => store.begin({ version: 1, url, name: nameOf(url), size, etag, modified, chunk: this.#settings.chunk, created: Date.now() }));
+    this.#try(() =>
+      store.begin({
+        version: 1,
+        url,
+        name: nameOf(url),
+        size,
+        etag,
+        modified,
+        chunk: this.#settings.chunk,
+        created: Date.now(),
+      }),
+    );
   }
 
   /** What lies there from before is read once more, before it is built upon. @param {Place} place @param {StoredFile} store */
   async #check({ size }, store) {
     const journal = /** @type {NonNullable<StoredFile['journal']>} */ (store.journal);
     const total = storedBytes(journal);
-    const damaged = await damagedChunks(journal, (start, end, into) => store.read(start, end, into), (done) => this.#settings.progress({ stage: 'check', done, total }));
-    if (damaged.length) this.#say(`${damaged.length} of the stored pieces of ${formatBytes(size)} had changed: they are fetched again.`);
+    const damaged = await damagedChunks(
+      journal,
+      (start, end, into) => store.read(start, end, into),
+      (done) => this.#settings.progress({ stage: 'check', done, total }),
+    );
+    if (damaged.length)
+      this.#say(`${damaged.length} of the stored pieces of ${formatBytes(size)} had changed: they are fetched again.`);
     this.#try(() => store.note([...damaged.map((drop) => ({ drop })), { used: Date.now() }]));
   }
 
@@ -265,13 +341,18 @@ export class ModelFiles {
   async #fit() {
     const storing = this.#places.filter(({ store }) => store?.journal);
     if (!storing.length) return;
-    const needed = storing.reduce((sum, { size, store }) => sum + size - storedBytes(/** @type {any} */ (store).journal), 0);
+    const needed = storing.reduce(
+      (sum, { size, store }) => sum + size - storedBytes(/** @type {any} */ (store).journal),
+      0,
+    );
     const { quota, usage = 0 } = await estimate();
     if (quota === undefined) return;
     this.#room = Math.max(0, quota - usage);
     this.#short = needed > this.#room;
     if (this.#short) {
-      this.#say(`The browser has room for ${formatBytes(this.#room)} more here, and ${formatBytes(needed)} are missing: what does not fit is streamed and not stored.`);
+      this.#say(
+        `The browser has room for ${formatBytes(this.#room)} more here, and ${formatBytes(needed)} are missing: what does not fit is streamed and not stored.`,
+      );
     }
   }
 
@@ -279,39 +360,56 @@ export class ModelFiles {
   #download(place) {
     const { chunk, timing } = this.#settings;
     return new Download(place.remote, place.store, this.#pool, {
-      chunk, timing, signal: this.#options.signal,
+      chunk,
+      timing,
+      signal: this.#options.signal,
       storing: !this.#full && Boolean(place.store?.journal),
       vouched: () => !this.#loaded && place.sha256 !== '',
       full: (error) => {
         const part = percent(place.store?.journal ? storedBytes(place.store.journal) : 0, place.size);
         const why = isNamed(error, 'QuotaExceededError') ? 'is full' : `refuses more (${messageOf(error)})`;
-        this.#say(`The browser's storage for this page ${why}: ${part} of the model are stored, the rest is streamed. Delete models under Stored models to make room.`);
+        this.#say(
+          `The browser's storage for this page ${why}: ${part} of the model are stored, the rest is streamed. Delete models under Stored models to make room.`,
+        );
       },
     });
   }
 
   /** A stored file is used without asking; that its server has another one by now is said. @param {string} url @param {Header} stored @param {Promise<Pick<Remote, 'size' | 'etag' | 'modified'>>} remote */
   #compare(url, stored, remote) {
-    this.#comparing.push(remote.then((now) => {
-      if (!sameVersion(now, stored)) this.#say(`The file at ${url} has changed since it was stored here. Delete it under Stored models to get the new one.`);
-    }, () => {}));
+    this.#comparing.push(
+      remote.then(
+        (now) => {
+          if (!sameVersion(now, stored))
+            this.#say(
+              `The file at ${url} has changed since it was stored here. Delete it under Stored models to get the new one.`,
+            );
+        },
+        () => {},
+      ),
+    );
   }
 
   /** @param {Place} place @returns {ByteSource} */
   #source(place) {
-    const plain = (/** @type {number} */ start, /** @type {number} */ end) => (place.reader ?? (place.download ??= this.#download(place))).read(start, end);
+    const plain = (/** @type {number} */ start, /** @type {number} */ end) =>
+      (place.reader ?? (place.download ??= this.#download(place))).read(start, end);
     return this.#guarded({
       name: place.url,
       size: place.size,
       ...(place.hashed ? { sha256: place.hashed } : {}),
-      read: (start, end) => place.checked?.read(start, end).catch((error) => this.#drop(place, error)) ?? plain(start, end),
+      read: (start, end) =>
+        place.checked?.read(start, end).catch((error) => this.#drop(place, error)) ?? plain(start, end),
     });
   }
 
   /** What a chunk that is damaged ends in. @param {Place} place @param {any} error @returns {Promise<never>} */
   async #drop({ url, id, remote }, error) {
     if (error.name !== 'DamagedChunk') throw error;
-    const held = await this.#settings.vault?.note(id, [{ drop: error.index }]).then(() => '', ({ message }) => message);
+    const held = await this.#settings.vault?.note(id, [{ drop: error.index }]).then(
+      () => '',
+      ({ message }) => message,
+    );
     throw named('Damaged', damagedText(nameOf(url), [chunkRange(/** @type {Header} */ (remote), error.index)], held));
   }
 
@@ -335,17 +433,25 @@ export class ModelFiles {
   /** Layers that stay in their file are read again for each batch: that can't be from the web. Throws where not all of it can be stored, as far as that is known before. */
   refuseUnlessStored() {
     this.#reread = true;
-    if (this.#short || this.#full || this.#places.some(({ reader, store }) => !reader && !store?.journal)) throw this.#notStored();
+    if (this.#short || this.#full || this.#places.some(({ reader, store }) => !reader && !store?.journal))
+      throw this.#notStored();
   }
 
   #notStored() {
-    return named('NotStored', `This model would be read again for each batch, layer by layer, so all of it has to be stored here, and can't be. ${this.note} Or download it, and pick the file from your disk.`);
+    return named(
+      'NotStored',
+      `This model would be read again for each batch, layer by layer, so all of it has to be stored here, and can't be. ${this.note} Or download it, and pick the file from your disk.`,
+    );
   }
 
   /** Let go of a stored file, so that it can be deleted; what is read of it later comes from its server. @param {string} id */
   release(id) {
     const places = this.#places.filter((place) => place.id === id);
-    if (this.#reread && places.length) throw named('InUse', 'The loaded model is read from this file, layer by layer, for each batch: load another one first.');
+    if (this.#reread && places.length)
+      throw named(
+        'InUse',
+        'The loaded model is read from this file, layer by layer, for each batch: load another one first.',
+      );
     for (const place of places) {
       place.reader?.close();
       place.reader = place.checked = null;

@@ -68,7 +68,12 @@ let idle;
 /** The SHA-256 of a piece that has its buffer for itself. @param {Uint8Array} bytes @returns {Promise<Hashed>} */
 export async function hash(bytes) {
   const hashed = refused ? null : await hashElsewhere(bytes);
-  return hashed ?? { digest: hex(await crypto.subtle.digest('SHA-256', /** @type {Uint8Array<ArrayBuffer>} */ (bytes))), bytes };
+  return (
+    hashed ?? {
+      digest: hex(await crypto.subtle.digest('SHA-256', /** @type {Uint8Array<ArrayBuffer>} */ (bytes))),
+      bytes,
+    }
+  );
 }
 
 /** @param {Uint8Array} bytes */

@@ -16,7 +16,12 @@ import { cancelled, isNamed, named } from '../worker/errors.js';
 export const TIMING = { tries: 6, pause: 500, longest: 60_000, stall: 20_000, patience: 120_000 };
 
 /** @type {Record<string, string>} what is waited for, by the code of the fault */
-const TROUBLES = { Read: 'The connection broke.', Stalled: 'The transfer stalled.', Busy: 'The server is busy.', Truncated: 'The server sent too little.' };
+const TROUBLES = {
+  Read: 'The connection broke.',
+  Stalled: 'The transfer stalled.',
+  Busy: 'The server is busy.',
+  Truncated: 'The server sent too little.',
+};
 const OPENING_TRIES = 3; // a wrong address should not take a minute to be called wrong
 const STEP = 16 * 1024; // bytes after which failures are counted anew
 const BUFFER = 512 * 1024; // bytes of a body that are taken at once, at most
@@ -25,11 +30,17 @@ const BUFFER = 512 * 1024; // bytes of a body that are taken at once, at most
 export async function openRemote(url, options) {
   const timing = { ...options.timing, tries: Math.min(options.timing.tries, OPENING_TRIES) };
   try {
-    return await persist(url, { ...options, timing }, (attempt) => attempt(async (response) => {
-      checkStatus(url, response);
-      const { size } = contentRange(response) ?? {};
-      return { url, size: size ?? (await sizeByHead(url, options.signal)), ...versionOf(response) };
-    }, 0, 8));
+    return await persist(url, { ...options, timing }, (attempt) =>
+      attempt(
+        async (response) => {
+          checkStatus(url, response);
+          const { size } = contentRange(response) ?? {};
+          return { url, size: size ?? (await sizeByHead(url, options.signal)), ...versionOf(response) };
+        },
+        0,
+        8,
+      ),
+    );
   } catch (error) {
     throw await explained(url, error, options.signal);
   }
@@ -49,18 +60,26 @@ export async function fetchRange(remote, start, end, take, options) {
   await persist(url, options, async (attempt, moved) => {
     if (at === end) return; // broken after its last byte
     const from = at;
-    await attempt(async (response, read) => {
-      checkStatus(url, response);
-      checkVersion(remote, response);
-      checkRange(url, response, at, end);
-      await read((bytes) => {
-        if (at + bytes.length > end) throw wrongRange(url, at, end, 'more bytes than that');
-        take(bytes, at);
-        at += bytes.length;
-        if (at - from >= STEP || at === end) moved();
-      });
-    }, at, end);
-    if (at < end) throw passing('Truncated', `\`${url}\` is truncated: the server's answer from byte ${from} ends at byte ${at}, expected byte ${end}.`);
+    await attempt(
+      async (response, read) => {
+        checkStatus(url, response);
+        checkVersion(remote, response);
+        checkRange(url, response, at, end);
+        await read((bytes) => {
+          if (at + bytes.length > end) throw wrongRange(url, at, end, 'more bytes than that');
+          take(bytes, at);
+          at += bytes.length;
+          if (at - from >= STEP || at === end) moved();
+        });
+      },
+      at,
+      end,
+    );
+    if (at < end)
+      throw passing(
+        'Truncated',
+        `\`${url}\` is truncated: the server's answer from byte ${from} ends at byte ${at}, expected byte ${end}.`,
+      );
   });
 }
 
@@ -74,18 +93,20 @@ export async function fetchRange(remote, start, end, take, options) {
 export async function fetchSmall(url, { most, optional = false }, options) {
   const timing = { ...options.timing, tries: Math.min(options.timing.tries, OPENING_TRIES) };
   try {
-    return await persist(url, { ...options, timing }, (attempt) => attempt(async (response, read) => {
-      if (response.status !== 200) checkStatus(url, response);
-      /** @type {Uint8Array[]} */
-      const parts = [];
-      let size = 0;
-      await read((bytes) => {
-        size += bytes.length;
-        if (size > most) throw named('TooLarge', `\`${url}\` has more than ${most} bytes, which no such file has.`);
-        parts.push(bytes.slice());
-      });
-      return { bytes: joined(parts, size), ...versionOf(response) };
-    }));
+    return await persist(url, { ...options, timing }, (attempt) =>
+      attempt(async (response, read) => {
+        if (response.status !== 200) checkStatus(url, response);
+        /** @type {Uint8Array[]} */
+        const parts = [];
+        let size = 0;
+        await read((bytes) => {
+          size += bytes.length;
+          if (size > most) throw named('TooLarge', `\`${url}\` has more than ${most} bytes, which no such file has.`);
+          parts.push(bytes.slice());
+        });
+        return { bytes: joined(parts, size), ...versionOf(response) };
+      }),
+    );
   } catch (error) {
     if (optional && isNamed(error, 'NotFound')) return null;
     throw await explained(url, error, options.signal);
@@ -107,7 +128,10 @@ export function sameVersion(a, b) {
 
 /** @param {string} url */
 export function changed(url) {
-  return named('Changed', `The file at \`${url}\` has changed on its server while it was being downloaded. What was stored of it is dropped: load it again to get the new one.`);
+  return named(
+    'Changed',
+    `The file at \`${url}\` has changed on its server while it was being downloaded. What was stored of it is dropped: load it again to get the new one.`,
+  );
 }
 
 // --- tries ---
@@ -129,10 +153,13 @@ export function changed(url) {
 async function persist(url, { signal, timing, trouble = () => {} }, work) {
   for (let failures = 0; ;) {
     try {
-      return await work((...request) => once(url, signal, timing, ...request), () => {
-        failures = 0;
-        trouble('');
-      });
+      return await work(
+        (...request) => once(url, signal, timing, ...request),
+        () => {
+          failures = 0;
+          trouble('');
+        },
+      );
     } catch (error) {
       if (signal.aborted) throw cancelled();
       const fault = /** @type {Fault} */ (error);
@@ -187,9 +214,13 @@ async function once(url, signal, timing, work, start, end) {
     });
   } catch (error) {
     if (stalled.signal.aborted && !signal.aborted) {
-      throw passing('Stalled', `The transfer of \`${url}\` stalled: no byte came for ${Math.round(timing.stall / 1000)} s.`);
+      throw passing(
+        'Stalled',
+        `The transfer of \`${url}\` stalled: no byte came for ${Math.round(timing.stall / 1000)} s.`,
+      );
     }
-    if (error instanceof TypeError) throw passing('Read', `cannot read \`${url}\`: the connection broke (${error.message}).`);
+    if (error instanceof TypeError)
+      throw passing('Read', `cannot read \`${url}\`: the connection broke (${error.message}).`);
     throw error;
   } finally {
     clearTimeout(timer);
@@ -242,15 +273,25 @@ function checkStatus(url, response) {
   const said = `the server answered ${`${status} ${response.statusText}`.trim()}`;
   if (status === 206) return;
   if (status === 200) {
-    throw named('NoRange', `the server of \`${url}\` does not support range requests: expected status 206, found 200; download the file and open it from disk instead`);
+    throw named(
+      'NoRange',
+      `the server of \`${url}\` does not support range requests: expected status 206, found 200; download the file and open it from disk instead`,
+    );
   }
   if (status === 404 || status === 410) throw named('NotFound', `cannot read \`${url}\`: ${said}. Check the address.`);
-  if (status === 401 || status === 403) throw named('Denied', `cannot read \`${url}\`: ${said}. The file is not open to everyone: download it with your account and open it from disk.`);
-  if (status === 416) throw named('Changed', `cannot read \`${url}\`: ${said}. The file is shorter than it was, or empty.`);
+  if (status === 401 || status === 403)
+    throw named(
+      'Denied',
+      `cannot read \`${url}\`: ${said}. The file is not open to everyone: download it with your account and open it from disk.`,
+    );
+  if (status === 416)
+    throw named('Changed', `cannot read \`${url}\`: ${said}. The file is shorter than it was, or empty.`);
   if ([408, 425, 429, 500, 502, 503, 504].includes(status)) {
     const after = retryAfter(response);
     const wait = after ? ` It asks to wait ${Math.ceil(after / 1000)} s.` : '';
-    throw Object.assign(passing('Busy', `cannot read \`${url}\`: ${said}. The server is busy or broken.${wait}`), { after });
+    throw Object.assign(passing('Busy', `cannot read \`${url}\`: ${said}. The server is busy or broken.${wait}`), {
+      after,
+    });
   }
   throw named('Read', `cannot read \`${url}\`: ${said}.`);
 }
@@ -264,17 +305,22 @@ function checkVersion(remote, response) {
 /** A shorter range than asked for is allowed, another one is not. @param {string} url @param {Response} response @param {number} start @param {number} end */
 function checkRange(url, response, start, end) {
   const range = contentRange(response);
-  if (range && (range.start !== start || range.end > end)) throw wrongRange(url, start, end, `bytes ${range.start} to ${range.end - 1}`);
+  if (range && (range.start !== start || range.end > end))
+    throw wrongRange(url, start, end, `bytes ${range.start} to ${range.end - 1}`);
 }
 
 /** @param {string} url @param {number} start @param {number} end @param {string} found */
 function wrongRange(url, start, end, found) {
-  return named('WrongRange', `the server of \`${url}\` answered a range request with other bytes: expected bytes ${start} to ${end - 1}, found ${found}; download the file and open it from disk instead`);
+  return named(
+    'WrongRange',
+    `the server of \`${url}\` answered a range request with other bytes: expected bytes ${start} to ${end - 1}, found ${found}; download the file and open it from disk instead`,
+  );
 }
 
 /** `Content-Range: bytes 0-7/98362432`; null where the server does not show it. @param {Response} response */
 function contentRange(response) {
-  const [, start, last, size] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(response.headers.get('content-range') ?? '') ?? [];
+  const [, start, last, size] =
+    /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(response.headers.get('content-range') ?? '') ?? [];
   return size === undefined ? null : { start: Number(start), end: Number(last) + 1, size: Number(size) };
 }
 
@@ -288,7 +334,10 @@ async function sizeByHead(url, signal) {
   const head = await fetch(url, { method: 'HEAD', cache: 'no-store', signal });
   const size = Number(head.headers.get('content-length') ?? NaN);
   if (!head.ok || !Number.isSafeInteger(size) || head.headers.has('content-encoding')) {
-    throw named('NoSize', `cannot read \`${url}\`: the server does not tell the file's size; download the file and open it from disk instead`);
+    throw named(
+      'NoSize',
+      `cannot read \`${url}\`: the server does not tell the file's size; download the file and open it from disk instead`,
+    );
   }
   return size;
 }
@@ -314,7 +363,10 @@ async function explained(url, error, signal) {
   } catch {
     return error;
   }
-  return named('NoCors', `cannot read \`${url}\`: its server is there, but does not let pages of other sites read the file (CORS); download the file and open it from disk instead`);
+  return named(
+    'NoCors',
+    `cannot read \`${url}\`: its server is there, but does not let pages of other sites read the file (CORS); download the file and open it from disk instead`,
+  );
 }
 
 /** @param {string} code @param {string} message @returns {Fault} */

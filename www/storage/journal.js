@@ -27,7 +27,10 @@ export function writeLine(line) {
 
 /** What a journal says, or null where it has no head. @param {string} text @returns {Journal | null} */
 export function readJournal(text) {
-  const [header, ...lines] = text.split('\n').map(readLine).filter((line) => line !== null);
+  const [header, ...lines] = text
+    .split('\n')
+    .map(readLine)
+    .filter((line) => line !== null);
   if (!isHeader(header)) return null;
   const journal = freshJournal(header);
   for (const line of lines) take(journal, line);
@@ -43,7 +46,8 @@ export function freshJournal(header) {
 export function take(journal, line) {
   const { header, chunks } = journal;
   if (isChunk(line.chunk, header) && isSha256(line.sha256)) chunks.set(line.chunk, line.sha256);
-  else if (isSha256(line.sha256)) Object.assign(journal, { sha256: line.sha256, bad: '' }); // somebody expected just this one
+  else if (isSha256(line.sha256))
+    Object.assign(journal, { sha256: line.sha256, bad: '' }); // somebody expected just this one
   else if (Number.isFinite(line.used)) journal.used = line.used;
   else if (isChunk(line.drop, header)) chunks.delete(line.drop);
   else if (isSha256(line.expect)) journal.expect = line.expect;
@@ -62,7 +66,10 @@ export function chunkRange({ size, chunk }, index) {
 
 /** Bytes of the chunks that are there. @param {Journal} journal */
 export function storedBytes({ header, chunks }) {
-  return [...chunks.keys()].reduce((sum, index) => sum + chunkRange(header, index)[1] - chunkRange(header, index)[0], 0);
+  return [...chunks.keys()].reduce(
+    (sum, index) => sum + chunkRange(header, index)[1] - chunkRange(header, index)[0],
+    0,
+  );
 }
 
 /** @param {Journal} journal */

@@ -71,7 +71,13 @@ function setOf(key, files) {
   const sum = (/** @type {'size' | 'stored'} */ of) => files.reduce((total, file) => total + file[of], 0);
   const name = parts.length ? nameOf(url) : (own ?? first).name;
   return {
-    id: first.id, name, url, size: sum('size'), stored: sum('stored'), files, missing,
+    id: first.id,
+    name,
+    url,
+    size: sum('size'),
+    stored: sum('stored'),
+    files,
+    missing,
     complete: missing === 0 && files.every(({ complete }) => complete),
     used: Math.max(...files.map(({ used }) => used)),
     sha256: parts.length || url.endsWith(INDEX) ? '' : (own ?? first).sha256,

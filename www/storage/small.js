@@ -59,7 +59,16 @@ export class SmallFiles {
     const id = await idOf(url);
     const store = await this.#vault.write(id);
     try {
-      store.begin({ version: 1, url, name: nameOf(url), size: bytes.length, etag, modified, chunk: bytes.length, created: Date.now() });
+      store.begin({
+        version: 1,
+        url,
+        name: nameOf(url),
+        size: bytes.length,
+        etag,
+        modified,
+        chunk: bytes.length,
+        created: Date.now(),
+      });
       store.put(0, bytes, await sha256(bytes));
     } finally {
       const whole = store.has(0);

@@ -3,7 +3,16 @@
 // Looking needs no lock and works on the page too; writing and reading fast take handles that only a worker has.
 import { cancelled, isNamed, messageOf, named } from '../worker/errors.js';
 import { hash } from './hasher.js';
-import { chunkCount, chunkRange, freshJournal, isComplete, readJournal, storedBytes, take, writeLine } from './journal.js';
+import {
+  chunkCount,
+  chunkRange,
+  freshJournal,
+  isComplete,
+  readJournal,
+  storedBytes,
+  take,
+  writeLine,
+} from './journal.js';
 
 /** @import { Header, Journal, Line } from './journal.js' */
 /** @import { CheckProgress, StoredModel, SyncHandle } from '../types/storage' */
@@ -13,7 +22,8 @@ const LOCK_PAUSE = 150; // ms
 
 /** Rejects where there is no such storage, or the browser refuses it (a private window, a blocked site). @returns {Promise<Vault>} */
 export async function openVault() {
-  if (!navigator.storage?.getDirectory) throw new Error('it has no private file system, or the page did not come by https:');
+  if (!navigator.storage?.getDirectory)
+    throw new Error('it has no private file system, or the page did not come by https:');
   const root = await navigator.storage.getDirectory();
   return new Vault(await root.getDirectoryHandle('models', { create: true }));
 }
@@ -46,17 +56,19 @@ export class Vault {
     /** @type {Set<string>} */
     const ids = new Set();
     for await (const name of this.#directory.keys()) ids.add(name.replace(/\.(data|journal)$/, ''));
-    const models = await Promise.all([...ids].map(async (id) => {
-      let name = 'a file without its journal';
-      try {
-        const journal = await this.look(id);
-        if (journal) return describe(id, journal);
-      } catch (error) {
-        name = `a file that can't be read now (${messageOf(error)})`;
-      }
-      const { size } = await this.#file(`${id}.data`).catch(() => ({ size: 0 })); // good for nothing but to be deleted
-      return { id, name, url: '', size, stored: size, complete: false, used: 0, sha256: '' };
-    }));
+    const models = await Promise.all(
+      [...ids].map(async (id) => {
+        let name = 'a file without its journal';
+        try {
+          const journal = await this.look(id);
+          if (journal) return describe(id, journal);
+        } catch (error) {
+          name = `a file that can't be read now (${messageOf(error)})`;
+        }
+        const { size } = await this.#file(`${id}.data`).catch(() => ({ size: 0 })); // good for nothing but to be deleted
+        return { id, name, url: '', size, stored: size, complete: false, used: 0, sha256: '' };
+      }),
+    );
     return models.sort((a, b) => b.used - a.used);
   }
 
@@ -84,7 +96,10 @@ export class Vault {
     } catch (error) {
       if (!isNamed(error, 'NoModificationAllowedError')) throw error;
       const file = await handle.getFile();
-      return { read: async (start, end) => new Uint8Array(await file.slice(start, end).arrayBuffer()), close: () => {} };
+      return {
+        read: async (start, end) => new Uint8Array(await file.slice(start, end).arrayBuffer()),
+        close: () => {},
+      };
     }
   }
 
@@ -109,8 +124,14 @@ export class Vault {
     if (!journal) throw named('NotStored', 'The file is not stored any more.');
     const total = storedBytes(journal);
     const file = await this.read(id);
-    const damaged = await damagedChunks(journal, file.read, (done) => progress({ stage: 'check', done, total })).finally(() => file.close());
-    if (damaged.length) await this.note(id, damaged.map((drop) => ({ drop })));
+    const damaged = await damagedChunks(journal, file.read, (done) =>
+      progress({ stage: 'check', done, total }),
+    ).finally(() => file.close());
+    if (damaged.length)
+      await this.note(
+        id,
+        damaged.map((drop) => ({ drop })),
+      );
     return damaged.map((index) => chunkRange(journal.header, index));
   }
 
@@ -257,7 +278,16 @@ export async function damagedChunks({ header, chunks }, read, progress) {
 /** @param {string} id @param {Journal} journal @returns {StoredModel} */
 function describe(id, journal) {
   const { url, name, size } = journal.header;
-  return { id, url, name, size, stored: storedBytes(journal), complete: isComplete(journal), used: journal.used, sha256: journal.expect || journal.sha256 };
+  return {
+    id,
+    url,
+    name,
+    size,
+    stored: storedBytes(journal),
+    complete: isComplete(journal),
+    used: journal.used,
+    sha256: journal.expect || journal.sha256,
+  };
 }
 
 /** A chunk beyond the file's end was never written, whatever its line says. @param {Journal} journal @param {number} size the data file's */
@@ -282,7 +312,8 @@ function append(journal, lines) {
   const at = journal.getSize();
   const torn = at > 0 && readFrom(journal, at - 1, at)[0] !== 10;
   const text = new TextEncoder().encode((torn ? '\n' : '') + lines.map(writeLine).join(''));
-  if (journal.write(text, { at }) !== text.length) throw named('QuotaExceededError', 'the journal could not be written to its end');
+  if (journal.write(text, { at }) !== text.length)
+    throw named('QuotaExceededError', 'the journal could not be written to its end');
   journal.flush();
 }
 

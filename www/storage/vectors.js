@@ -27,7 +27,14 @@ export function vectorStore(open, told) {
       /** @type {(Float32Array | null)[]} */
       const vectors = [];
       for (const batch of batches(keys)) {
-        const found = await (await database())?.get('vectors', batch.map((key) => [scope, key])).catch(refused);
+        const found = await (
+          await database()
+        )
+          ?.get(
+            'vectors',
+            batch.map((key) => [scope, key]),
+          )
+          .catch(refused);
         vectors.push(...batch.map((_, at) => usable(found?.[at])));
       }
       return vectors;
@@ -35,7 +42,14 @@ export function vectorStore(open, told) {
     async put(scope, keys, vectors) {
       for (const batch of batches(keys.map((key, at) => /** @type {const} */ ([key, vectors[at]])))) {
         // A copy: a view into the wasm heap would be stored with the whole heap behind it.
-        await (await database())?.put('vectors', batch.map(([key, vector]) => [[scope, key], vector.slice()])).catch(refused);
+        await (
+          await database()
+        )
+          ?.put(
+            'vectors',
+            batch.map(([key, vector]) => [[scope, key], vector.slice()]),
+          )
+          .catch(refused);
       }
     },
   };
@@ -50,12 +64,17 @@ export function tileStore(open) {
   return {
     /** @param {string} adapter @returns {Promise<string | null>} */
     async get(adapter) {
-      const found = await database().then(({ get }) => get('kept', [key(adapter)])).catch(() => []); // then it is measured again
+      const found = await database()
+        .then(({ get }) => get('kept', [key(adapter)]))
+        .catch(() => []); // then it is measured again
       return typeof found[0] === 'string' ? found[0] : null;
     },
     /** @param {string} adapter @param {string | null} tiles null: there was nothing to choose */
     async put(adapter, tiles) {
-      if (tiles) await database().then(({ put }) => put('kept', [[key(adapter), tiles]])).catch(() => {});
+      if (tiles)
+        await database()
+          .then(({ put }) => put('kept', [[key(adapter), tiles]]))
+          .catch(() => {});
     },
   };
 }

@@ -2,8 +2,27 @@
 // and whose message is a sentence.
 import type { ByteSource, VectorStore } from './storage';
 import type {
-  AdapterCard, BenchProgress, BenchReport, Comparison, Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, Item, LayerProducts,
-  LayerStudy, LoadOptions, LoadProgress, ModelCard, ModelPlan, Report, Settings, StudyProgress, Subset,
+  AdapterCard,
+  BenchProgress,
+  BenchReport,
+  Comparison,
+  Count,
+  Dataset,
+  DeviceInfo,
+  DeviceKind,
+  Embeddings,
+  EvaluateProgress,
+  Item,
+  LayerProducts,
+  LayerStudy,
+  LoadOptions,
+  LoadProgress,
+  ModelCard,
+  ModelPlan,
+  Report,
+  Settings,
+  StudyProgress,
+  Subset,
 } from './wasm';
 
 /** Told of each step; false ends the call. */

@@ -1,8 +1,27 @@
 // The wire between page and worker: the worker's methods.
 import type { CheckProgress, DownloadProgress, ModelFile } from './storage';
 import type {
-  AdapterCard, BenchProgress, BenchReport, Comparison, Count, Dataset, DeviceInfo, DeviceKind, Embeddings, EvaluateProgress, Item, LayerProducts,
-  LayerStudy, LoadOptions, LoadProgress, ModelCard, ModelPlan, Report, Settings, StudyProgress, Subset,
+  AdapterCard,
+  BenchProgress,
+  BenchReport,
+  Comparison,
+  Count,
+  Dataset,
+  DeviceInfo,
+  DeviceKind,
+  Embeddings,
+  EvaluateProgress,
+  Item,
+  LayerProducts,
+  LayerStudy,
+  LoadOptions,
+  LoadProgress,
+  ModelCard,
+  ModelPlan,
+  Report,
+  Settings,
+  StudyProgress,
+  Subset,
 } from './wasm';
 
 /** What the browser offers; looked up before anything is fetched. */
@@ -16,7 +35,11 @@ export interface Probe {
 /** The worker's methods, as the page calls them: name -> parameters, result, progress. */
 export interface Methods {
   probe: { params: {}; result: Probe; progress: never };
-  open: { params: { device: DeviceKind; adapter: string; kernels: 'gpu' | 'software' | null }; result: DeviceInfo; progress: never };
+  open: {
+    params: { device: DeviceKind; adapter: string; kernels: 'gpu' | 'software' | null };
+    result: DeviceInfo;
+    progress: never;
+  };
   /** A large download whose size is not `agreed` to ends with the code `Agree` before it begins. */
   load: {
     params: { files: ModelFile[]; agreed: boolean; options: LoadOptions };
@@ -31,7 +54,11 @@ export interface Methods {
   count: { params: { subset: Subset }; result: Count; progress: never };
   load_adapter: { params: { file: File }; result: AdapterCard; progress: never };
   drop_adapter: { params: {}; result: void; progress: never };
-  layer_products: { params: { texts: string[]; pooling: 'mean' | 'last_token' }; result: LayerProducts; progress: never };
+  layer_products: {
+    params: { texts: string[]; pooling: 'mean' | 'last_token' };
+    result: LayerProducts;
+    progress: never;
+  };
   item: { params: { caption_key: string; question_type: string }; result: Item; progress: never };
   evaluate: { params: { subset: Subset; settings: Settings }; result: Report; progress: EvaluateProgress };
   study: {

@@ -59,11 +59,14 @@ export function chart(label, options) {
     width = now;
     draw();
   });
-  const seen = new IntersectionObserver((entries) => {
-    if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
-    seen.disconnect();
-    resized.observe(node);
-  }, { rootMargin: '300px' });
+  const seen = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      seen.disconnect();
+      resized.observe(node);
+    },
+    { rootMargin: '300px' },
+  );
   seen.observe(node);
   return { node, draw };
 }

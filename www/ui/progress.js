@@ -14,9 +14,12 @@ export function showProgress(bar, progress) {
 export function loadStage({ loading, progress }) {
   if (!loading) return '';
   if (!progress) return 'Starting the encoder…';
-  if (progress.stage === 'check') return `Checking what is stored of it: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
-  if (progress.stage === 'self_test') return `Making the kernels, and comparing them with the CPU's: ${progress.done} of ${progress.total}`;
-  if (progress.stage === 'tuning') return `Checking, and once measuring, which kernels this adapter runs fastest: ${progress.done} of ${progress.total}`;
+  if (progress.stage === 'check')
+    return `Checking what is stored of it: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
+  if (progress.stage === 'self_test')
+    return `Making the kernels, and comparing them with the CPU's: ${progress.done} of ${progress.total}`;
+  if (progress.stage === 'tuning')
+    return `Checking, and once measuring, which kernels this adapter runs fastest: ${progress.done} of ${progress.total}`;
   return `Loading the model: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
 }
 

@@ -38,7 +38,12 @@ export function adapterView(app) {
       weights.replaceChildren(...(card.layer_weights ? [bars(card.layer_weights)] : []));
       area.open = true;
     }
-    showText(note, missing && !card ? `You had the adapter \`${missing}\`. The page cannot keep a picked file: pick it again to use it.` : adapter.note);
+    showText(
+      note,
+      missing && !card
+        ? `You had the adapter \`${missing}\`. The page cannot keep a picked file: pick it again to use it.`
+        : adapter.note,
+    );
     showText(error, errors.adapter);
   };
 }
@@ -50,7 +55,9 @@ function factList({ name, kind, dimension, rope, parameters, layer_weights, sha2
     fact('Kind', KINDS[kind]),
     ...(dimension === null ? [] : [fact('Dimension', formatCount(dimension))]),
     ...(rope === null ? [] : [fact('Rotary positions', rope ? 'yes' : 'no')]),
-    ...(kind === 'layer_weights' ? [] : [fact('Parameters', parameters < 1e6 ? formatCount(parameters) : formatParameters(parameters))]),
+    ...(kind === 'layer_weights'
+      ? []
+      : [fact('Parameters', parameters < 1e6 ? formatCount(parameters) : formatParameters(parameters))]),
     fact('Layer weights', layer_weights ? `${layer_weights.length} layers` : 'none'),
     ...(sha256 ? [fact('SHA-256', `${sha256.slice(0, 12)}…`, sha256)] : []),
   ];
@@ -67,5 +74,10 @@ function bars(weights) {
     return bar;
   });
   const picture = element('div', { className: 'shares', role: 'img', ariaLabel: label }, ...columns);
-  return element('figure', {}, picture, element('figcaption', { className: 'note' }, `Layers 1 to ${weights.length}. ${label}`));
+  return element(
+    'figure',
+    {},
+    picture,
+    element('figcaption', { className: 'note' }, `Layers 1 to ${weights.length}. ${label}`),
+  );
 }

@@ -63,19 +63,51 @@ function resultParts(report) {
   const facts = [
     fact('Device', device.adapter),
     fact('Model', model.name),
-    fact('Multiply-adds', peak.gflops === null ? '–' : `${figure(peak.gflops)} GFLOP/s`, 'the peak that the parts are measured against'),
-    fact('Copy', peak.copy_gb_per_second === null ? '–' : `${figure(peak.copy_gb_per_second)} GB/s`, 'read and written'),
-    fact('Clock', report.clock === 'device' ? 'the device’s' : 'the wall’s', report.clock === 'device' ? 'its timestamps, for all but the model' : report.clock_reason),
+    fact(
+      'Multiply-adds',
+      peak.gflops === null ? '–' : `${figure(peak.gflops)} GFLOP/s`,
+      'the peak that the parts are measured against',
+    ),
+    fact(
+      'Copy',
+      peak.copy_gb_per_second === null ? '–' : `${figure(peak.copy_gb_per_second)} GB/s`,
+      'read and written',
+    ),
+    fact(
+      'Clock',
+      report.clock === 'device' ? 'the device’s' : 'the wall’s',
+      report.clock === 'device' ? 'its timestamps, for all but the model' : report.clock_reason,
+    ),
     fact('Read-back', `${report.read_back_ms.toFixed(2)} ms`, 'taken off the wall clock’s'),
-    fact('Warm-up', report.warm_up_ms === null ? '–' : formatDuration(report.warm_up_ms), 'what the first pass takes more than a later one'),
+    fact(
+      'Warm-up',
+      report.warm_up_ms === null ? '–' : formatDuration(report.warm_up_ms),
+      'what the first pass takes more than a later one',
+    ),
     fact('Kernels a layer', String(report.dispatches_per_layer ?? '–')),
     fact('Measured in', formatDuration(1000 * report.seconds)),
   ];
-  const notes = [complete ? '' : 'Stopped before the end.', ...skipped.map(({ name, tokens, reason }) => `Left out: ${name} on ${plural(tokens, 'token')}, which ${reason}.`)].filter(Boolean);
+  const notes = [
+    complete ? '' : 'Stopped before the end.',
+    ...skipped.map(({ name, tokens, reason }) => `Left out: ${name} on ${plural(tokens, 'token')}, which ${reason}.`),
+  ].filter(Boolean);
   return [
     element('dl', { className: 'facts' }, ...facts),
     ...(models.length ? [figures('The model by length of the text', MODELS, [tbody(models.map(modelLine))])] : []),
-    ...(rows.length ? [figures('Each part of a pass through the model', PARTS, groups.map((tokens) => partLines(tokens, rows.filter((row) => row.tokens === tokens))))] : []),
+    ...(rows.length
+      ? [
+          figures(
+            'Each part of a pass through the model',
+            PARTS,
+            groups.map((tokens) =>
+              partLines(
+                tokens,
+                rows.filter((row) => row.tokens === tokens),
+              ),
+            ),
+          ),
+        ]
+      : []),
     ...notes.map((text) => element('p', { className: 'note' }, text)),
   ];
 }
@@ -88,19 +120,34 @@ function figures(caption, columns, bodies) {
 /** @param {number} tokens @param {BenchRow[]} rows */
 function partLines(tokens, rows) {
   const title = element('tr', {}, element('th', { scope: 'rowgroup', colSpan: PARTS.length }, plural(tokens, 'token')));
-  return tbody([title, ...rows.map(({ name, kernel, shape, calls, milliseconds, gflops, gb_per_second, percent_of_peak, bound, share }) => {
-    const { median, min, max, samples, runs, clock } = milliseconds;
-    const spread = samples > 1 ? ` (${figure(min)} to ${figure(max)})` : '';
-    return line(element('span', { title: [kernel, shape].filter(Boolean).join(' ') }, name), [
-      String(calls),
-      element('span', { title: samples ? `${plural(samples, 'sample')} of ${plural(runs, 'run')}` : 'what no part accounts for' }, `${figure(median)}${spread}`),
-      samples ? clock : '',
-      samples ? figure(gflops) : '',
-      samples ? figure(gb_per_second) : '',
-      percent_of_peak === null ? '' : element('span', { title: `of the ${bound === 'compute' ? 'multiply-add' : 'copy'} peak` }, formatPercent(percent_of_peak / 100)),
-      share === null ? '' : formatPercent(share),
-    ]);
-  })]);
+  return tbody([
+    title,
+    ...rows.map(
+      ({ name, kernel, shape, calls, milliseconds, gflops, gb_per_second, percent_of_peak, bound, share }) => {
+        const { median, min, max, samples, runs, clock } = milliseconds;
+        const spread = samples > 1 ? ` (${figure(min)} to ${figure(max)})` : '';
+        return line(element('span', { title: [kernel, shape].filter(Boolean).join(' ') }, name), [
+          String(calls),
+          element(
+            'span',
+            { title: samples ? `${plural(samples, 'sample')} of ${plural(runs, 'run')}` : 'what no part accounts for' },
+            `${figure(median)}${spread}`,
+          ),
+          samples ? clock : '',
+          samples ? figure(gflops) : '',
+          samples ? figure(gb_per_second) : '',
+          percent_of_peak === null
+            ? ''
+            : element(
+                'span',
+                { title: `of the ${bound === 'compute' ? 'multiply-add' : 'copy'} peak` },
+                formatPercent(percent_of_peak / 100),
+              ),
+          share === null ? '' : formatPercent(share),
+        ]);
+      },
+    ),
+  ]);
 }
 
 /** @param {BenchRow} row */
@@ -111,7 +158,12 @@ function modelLine({ tokens, tokens_per_second, ms_per_token, ms_per_token_witho
 
 /** @param {Node | string} name @param {(Node | string)[]} cells */
 function line(name, cells) {
-  return element('tr', {}, element('th', { scope: 'row' }, name), ...cells.map((cell) => element('td', { className: 'number' }, cell)));
+  return element(
+    'tr',
+    {},
+    element('th', { scope: 'row' }, name),
+    ...cells.map((cell) => element('td', { className: 'number' }, cell)),
+  );
 }
 
 /** Three figures: 0.0123, 1.23, 12.3, 1,234. @param {number} value */

@@ -26,16 +26,25 @@ export function catalogueView(app) {
   /** @param {Encoder} encoder */
   const copy = async (encoder) => {
     const link = linkTo(app, encoder);
-    await navigator.clipboard.writeText(link).then(() => showText(status, `The link to ${encoder.name} is copied.`), () => showText(status, link));
+    await navigator.clipboard.writeText(link).then(
+      () => showText(status, `The link to ${encoder.name} is copied.`),
+      () => showText(status, link),
+    );
   };
 
   const isNew = watch();
   return (/** @type {State} */ { catalogue, stored, task, errors }) => {
     showText(error, errors.catalogue);
     const room = roomOf(stored);
-    showText(source, catalogue ? `${catalogue.source}${room === null ? '' : ` Downloads are kept in this browser, which has room for ${formatBytes(room)}: what does not fit is streamed and not stored.`}` : '');
+    showText(
+      source,
+      catalogue
+        ? `${catalogue.source}${room === null ? '' : ` Downloads are kept in this browser, which has room for ${formatBytes(room)}: what does not fit is streamed and not stored.`}`
+        : '',
+    );
     if (isNew(catalogue, stored.models, room) && catalogue) area.replaceChildren(tableOf(app, catalogue, stored, copy));
-    for (const button of area.querySelectorAll('button')) button.disabled = task !== null && button.dataset.action === 'load';
+    for (const button of area.querySelectorAll('button'))
+      button.disabled = task !== null && button.dataset.action === 'load';
   };
 }
 
@@ -56,20 +65,39 @@ function tableOf(app, { encoders }, stored, copy) {
   const rows = encoders.map((encoder) => {
     const { name, quantization, repository, revision, note, ran, bytes, device_bytes } = encoder;
     const button = (/** @type {string} */ label, /** @type {() => void} */ click, /** @type {string} */ action) => {
-      const node = element('button', { type: 'button', className: 'quiet', ariaLabel: `${label}: ${name} ${quantization}` }, label);
+      const node = element(
+        'button',
+        { type: 'button', className: 'quiet', ariaLabel: `${label}: ${name} ${quantization}` },
+        label,
+      );
       node.dataset.action = action;
       node.addEventListener('click', click);
       return node;
     };
     const source = encoderSource(encoder, app.base);
     const place = repository ? `${repository}${revision ? `@${revision.slice(0, 7)}` : ''}` : 'beside this page';
-    return element('tr', {},
-      element('th', { scope: 'row', title: place }, `${name} ${quantization}`, element('small', {}, `${note}. ${ran ? `Ran ${ran}.` : 'Not run here yet.'}`)),
-      element('td', {}, formatBytes(bytes), ...(isStored(source, stored.models) ? [element('small', {}, 'stored')] : shortage(stored, bytes))),
+    return element(
+      'tr',
+      {},
+      element(
+        'th',
+        { scope: 'row', title: place },
+        `${name} ${quantization}`,
+        element('small', {}, `${note}. ${ran ? `Ran ${ran}.` : 'Not run here yet.'}`),
+      ),
+      element(
+        'td',
+        {},
+        formatBytes(bytes),
+        ...(isStored(source, stored.models) ? [element('small', {}, 'stored')] : shortage(stored, bytes)),
+      ),
       element('td', { className: 'aside' }, formatBytes(device_bytes)),
-      element('td', { className: 'saves' },
+      element(
+        'td',
+        { className: 'saves' },
         button('Load', () => app.model.load(source), 'load'),
-        button('Copy link', () => copy(encoder), 'copy')),
+        button('Copy link', () => copy(encoder), 'copy'),
+      ),
     );
   });
   return table('reports', ['Encoder', 'Download', { text: 'Device memory', className: 'aside' }, ''], [tbody(rows)]);

@@ -31,7 +31,8 @@ export function compareView(app) {
     files.value = '';
   });
   keep.addEventListener('click', () => reports.keepRun());
-  for (const select of [first, second]) select.addEventListener('change', () => reports.setPair({ first: first.value, second: second.value }));
+  for (const select of [first, second])
+    select.addEventListener('change', () => reports.setPair({ first: first.value, second: second.value }));
   run.addEventListener('click', () => reports.compareReports());
 
   const isOtherList = watch();
@@ -45,7 +46,8 @@ export function compareView(app) {
 
     if (isOtherList(imported, outcome?.report)) {
       list.replaceChildren(...(reports.length ? [reportTable(app, reports)] : []));
-      for (const select of [first, second]) select.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
+      for (const select of [first, second])
+        select.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
     }
     fields.hidden = run.hidden = reports.length < 2;
     const chosen = pairOf(pair, reports);
@@ -59,45 +61,111 @@ export function compareView(app) {
 
 /** @param {App} app @param {NamedReport[]} reports */
 function reportTable(app, reports) {
-  const columns = ['Report', 'Model', 'Settings', 'Right', 'Accuracy, 95 % interval', { text: '', ariaLabel: 'Save, remove' }];
-  return scrolling(table('reports', columns, [tbody(reports.map((named) => {
-      const { report, id, name } = named;
-      const { overall } = report.summary.accuracy_statistics;
-      const settings = [origin(report, 'feature'), origin(report, 'pooling')].filter(Boolean).join(' + ');
-      const remove = element('button', { type: 'button', className: 'quiet', textContent: 'Remove', ariaLabel: `Remove ${name}` });
-      remove.addEventListener('click', () => app.reports.removeReport(id));
-      const saves = /** @type {const} */ (['json', 'csv', 'jsonl']).map((format) => {
-        const button = element('button', { type: 'button', className: 'quiet', textContent: format.toUpperCase(), ariaLabel: `Save ${name} as ${format.toUpperCase()}` });
-        button.addEventListener('click', () => saveReport(app, 'compare', report, origin(report, 'model', 'name') || name, format));
-        return button;
-      });
-      return element('tr', {}, element('th', { scope: 'row' }, name),
-        element('td', {}, origin(report, 'model', 'name') || 'not stated'), element('td', {}, settings || 'not stated'),
-        element('td', { className: 'number' }, `${formatCount(overall.correct)} / ${formatCount(overall.total)}`),
-        element('td', { className: 'number' }, `${formatPercent(overall.accuracy)} ${formatInterval(overall.interval)}`),
-        element('td', { className: 'saves' }, ...saves, ...(id === RUN ? [] : [remove])));
-    }))]));
+  const columns = [
+    'Report',
+    'Model',
+    'Settings',
+    'Right',
+    'Accuracy, 95 % interval',
+    { text: '', ariaLabel: 'Save, remove' },
+  ];
+  return scrolling(
+    table('reports', columns, [
+      tbody(
+        reports.map((named) => {
+          const { report, id, name } = named;
+          const { overall } = report.summary.accuracy_statistics;
+          const settings = [origin(report, 'feature'), origin(report, 'pooling')].filter(Boolean).join(' + ');
+          const remove = element('button', {
+            type: 'button',
+            className: 'quiet',
+            textContent: 'Remove',
+            ariaLabel: `Remove ${name}`,
+          });
+          remove.addEventListener('click', () => app.reports.removeReport(id));
+          const saves = /** @type {const} */ (['json', 'csv', 'jsonl']).map((format) => {
+            const button = element('button', {
+              type: 'button',
+              className: 'quiet',
+              textContent: format.toUpperCase(),
+              ariaLabel: `Save ${name} as ${format.toUpperCase()}`,
+            });
+            button.addEventListener('click', () =>
+              saveReport(app, 'compare', report, origin(report, 'model', 'name') || name, format),
+            );
+            return button;
+          });
+          return element(
+            'tr',
+            {},
+            element('th', { scope: 'row' }, name),
+            element('td', {}, origin(report, 'model', 'name') || 'not stated'),
+            element('td', {}, settings || 'not stated'),
+            element('td', { className: 'number' }, `${formatCount(overall.correct)} / ${formatCount(overall.total)}`),
+            element(
+              'td',
+              { className: 'number' },
+              `${formatPercent(overall.accuracy)} ${formatInterval(overall.interval)}`,
+            ),
+            element('td', { className: 'saves' }, ...saves, ...(id === RUN ? [] : [remove])),
+          );
+        }),
+      ),
+    ]),
+  );
 }
 
 /** @param {App} app @param {NonNullable<State['compared']>} compared */
 function comparison(app, { first, second, comparison: found }) {
   const { groups, shared } = found;
   const all = groups[0];
-  const better = all.first_only === all.second_only ? '' : all.first_only > all.second_only ? 'The first' : 'The second';
-  const verdict = all.first_only + all.second_only === 0 ? 'Both are right on the same items.'
-    : `${all.first_only === all.second_only ? 'Neither is ahead' : `${better} is ahead`}: ${formatCount(all.first_only)} items are right in the first alone, ${formatCount(all.second_only)} in the second alone; McNemar's exact test gives p\u00a0${all.p < 0.0005 ? '' : '=\u00a0'}${formatP(all.p)}${all.p < 0.05 ? '.' : ', no significant difference at the 5 % level.'}`;
-  const names = element('dl', { className: 'pair' },
-    ...[['first', 'First', first], ['second', 'Second', second]].map(([key, label, named]) => {
+  const better =
+    all.first_only === all.second_only ? '' : all.first_only > all.second_only ? 'The first' : 'The second';
+  const verdict =
+    all.first_only + all.second_only === 0
+      ? 'Both are right on the same items.'
+      : `${all.first_only === all.second_only ? 'Neither is ahead' : `${better} is ahead`}: ${formatCount(all.first_only)} items are right in the first alone, ${formatCount(all.second_only)} in the second alone; McNemar's exact test gives p\u00a0${all.p < 0.0005 ? '' : '=\u00a0'}${formatP(all.p)}${all.p < 0.05 ? '.' : ', no significant difference at the 5 % level.'}`;
+  const names = element(
+    'dl',
+    { className: 'pair' },
+    ...[
+      ['first', 'First', first],
+      ['second', 'Second', second],
+    ].map(([key, label, named]) => {
       const accuracy = key === 'first' ? all.first : all.second;
-      return element('div', { className: String(key) }, element('dt', {}, String(label)),
-        element('dd', {}, /** @type {NamedReport} */ (named).name, ': ', element('strong', {}, formatPercent(accuracy.accuracy)), ` ${formatInterval(accuracy.interval)}`));
-    }));
+      return element(
+        'div',
+        { className: String(key) },
+        element('dt', {}, String(label)),
+        element(
+          'dd',
+          {},
+          /** @type {NamedReport} */ (named).name,
+          ': ',
+          element('strong', {}, formatPercent(accuracy.accuracy)),
+          ` ${formatInterval(accuracy.interval)}`,
+        ),
+      );
+    }),
+  );
   return [
     names,
     element('p', {}, verdict),
     ...remarks(found),
-    ...(shared ? [chart(`Accuracy of both reports by type, with 95 % intervals, on ${plural(shared, 'shared item')}`, (Plot, width) => dots(Plot, width, found)).node, groupTable(groups)] : []),
-    element('p', { className: 'note' }, 'p: two-sided, on the items that one report alone has right. By type it is not corrected for the number of types.'),
+    ...(shared
+      ? [
+          chart(
+            `Accuracy of both reports by type, with 95 % intervals, on ${plural(shared, 'shared item')}`,
+            (Plot, width) => dots(Plot, width, found),
+          ).node,
+          groupTable(groups),
+        ]
+      : []),
+    element(
+      'p',
+      { className: 'note' },
+      'p: two-sided, on the items that one report alone has right. By type it is not corrected for the number of types.',
+    ),
     ...changedItems(app, found, [first.id, second.id]),
   ];
 }
@@ -109,7 +177,9 @@ function remarks({ note, shared, only_first, only_second, differing }) {
     `${plural(shared, 'shared item')}.`,
     only_first ? `${plural(only_first, 'item')} only in the first.` : '',
     only_second ? `${plural(only_second, 'item')} only in the second.` : '',
-    differing ? `${plural(differing, 'shared item')} with other statements in the one than in the other: the same key, another question. Compare with care.` : '',
+    differing
+      ? `${plural(differing, 'shared item')} with other statements in the one than in the other: the same key, another question. Compare with care.`
+      : '',
   ];
   return [element('p', { className: differing ? 'error' : 'note' }, parts.filter(Boolean).join(' '))];
 }
@@ -120,10 +190,23 @@ const SERIES = /** @type {const} */ (['first', 'second']);
 function dots(Plot, width, { groups }) {
   const name = (/** @type {ComparisonGroup} */ { group, name }) => (group === 'all' ? 'All' : name);
   const names = groups.map(name);
-  const points = groups.flatMap((group) => SERIES.map((series) => {
-    const { accuracy, interval: [low, high], chance } = group[series];
-    return { name: name(group), series, accuracy: 100 * accuracy, low: 100 * low, high: 100 * high, chance: 100 * chance };
-  }));
+  const points = groups.flatMap((group) =>
+    SERIES.map((series) => {
+      const {
+        accuracy,
+        interval: [low, high],
+        chance,
+      } = group[series];
+      return {
+        name: name(group),
+        series,
+        accuracy: 100 * accuracy,
+        low: 100 * low,
+        high: 100 * high,
+        chance: 100 * chance,
+      };
+    }),
+  );
   const place = { fy: 'name', y: 'series', stroke: 'series' };
   return {
     marginLeft: width < 500 ? 132 : 150,
@@ -138,7 +221,10 @@ function dots(Plot, width, { groups }) {
     marks: [
       Plot.ruleY(points, { ...place, x1: 'low', x2: 'high', strokeWidth: 1.5 }),
       Plot.dot(points, { ...place, x: 'accuracy', fill: 'series', r: 4, symbol: 'series' }),
-      Plot.tickX(points.filter(({ series }) => series === 'first'), { fy: 'name', x: 'chance', stroke: 'currentColor', strokeOpacity: 0.5, strokeDasharray: '2 2' }),
+      Plot.tickX(
+        points.filter(({ series }) => series === 'first'),
+        { fy: 'name', x: 'chance', stroke: 'currentColor', strokeOpacity: 0.5, strokeDasharray: '2 2' },
+      ),
     ],
   };
 }
@@ -146,13 +232,27 @@ function dots(Plot, width, { groups }) {
 /** @param {ComparisonGroup[]} groups */
 function groupTable(groups) {
   const accuracy = (/** @type {ComparisonGroup['first']} */ { accuracy, interval }) =>
-    element('td', { className: 'number' }, formatPercent(accuracy), element('small', {}, ` ${formatInterval(interval)}`));
-  const row = (/** @type {ComparisonGroup} */ group) => element('tr', {},
-    element('th', { scope: 'row' }, group.group === 'all' ? 'All' : group.name),
-    element('td', { className: 'number' }, formatCount(group.total)),
-    accuracy(group.first), accuracy(group.second),
-    ...[formatCount(group.first_only), formatCount(group.second_only), formatP(group.p)].map((text) => element('td', { className: 'number' }, text)));
-  const bodies = /** @type {const} */ (['all', 'caption_type', 'question_type']).map((kind) => tbody(groups.filter(({ group }) => group === kind).map(row)));
+    element(
+      'td',
+      { className: 'number' },
+      formatPercent(accuracy),
+      element('small', {}, ` ${formatInterval(interval)}`),
+    );
+  const row = (/** @type {ComparisonGroup} */ group) =>
+    element(
+      'tr',
+      {},
+      element('th', { scope: 'row' }, group.group === 'all' ? 'All' : group.name),
+      element('td', { className: 'number' }, formatCount(group.total)),
+      accuracy(group.first),
+      accuracy(group.second),
+      ...[formatCount(group.first_only), formatCount(group.second_only), formatP(group.p)].map((text) =>
+        element('td', { className: 'number' }, text),
+      ),
+    );
+  const bodies = /** @type {const} */ (['all', 'caption_type', 'question_type']).map((kind) =>
+    tbody(groups.filter(({ group }) => group === kind).map(row)),
+  );
   const head = ['Type', 'Items', 'First', 'Second', 'First alone', 'Second alone', 'p'];
   return scrolling(table('groups', numbersFrom(head, 1), bodies));
 }
@@ -160,17 +260,36 @@ function groupTable(groups) {
 /** @param {App} app @param {Comparison} comparison @param {string[]} from both reports' ids @returns {HTMLElement[]} */
 function changedItems(app, { changed }, from) {
   if (changed.length === 0) return [];
-  const winner = element('select', {}, new Option(`either (${formatCount(changed.length)})`, ''), ...SERIES.map((series) =>
-    new Option(`the ${series} (${formatCount(changed.filter((item) => item.winner === series).length)})`, series)));
+  const winner = element(
+    'select',
+    {},
+    new Option(`either (${formatCount(changed.length)})`, ''),
+    ...SERIES.map(
+      (series) =>
+        new Option(`the ${series} (${formatCount(changed.filter((item) => item.winner === series).length)})`, series),
+    ),
+  );
   const list = element('ul', { className: 'changed' });
   const area = element('p', { className: 'actions' });
   const turn = (/** @type {number} */ page) => {
     const chosen = changed.filter((item) => !winner.value || item.winner === winner.value);
-    list.replaceChildren(...chosen.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE).map((item) => {
-      const button = element('button', { type: 'button', className: 'quiet', textContent: `${item.question_type}, ${item.caption_key}` });
-      button.addEventListener('click', () => app.reports.openItem(item, from));
-      return element('li', { className: item.winner }, element('span', {}, item.winner === 'first' ? 'First' : 'Second'), button, element('span', { className: 'question' }, item.caption));
-    }));
+    list.replaceChildren(
+      ...chosen.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE).map((item) => {
+        const button = element('button', {
+          type: 'button',
+          className: 'quiet',
+          textContent: `${item.question_type}, ${item.caption_key}`,
+        });
+        button.addEventListener('click', () => app.reports.openItem(item, from));
+        return element(
+          'li',
+          { className: item.winner },
+          element('span', {}, item.winner === 'first' ? 'First' : 'Second'),
+          button,
+          element('span', { className: 'question' }, item.caption),
+        );
+      }),
+    );
     showPager(page, Math.max(1, Math.ceil(chosen.length / PAGE_SIZE)));
   };
   const showPager = pager(area, turn);

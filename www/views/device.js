@@ -28,5 +28,10 @@ export function deviceView(app) {
 /** @param {NonNullable<State['device']>} device @param {boolean} tested its kernels are compared with the CPU's before a model is loaded */
 function opened({ kind, max_buffer_bytes }, tested) {
   if (kind === 'cpu') return ''; // the CPU is what a device is compared with
-  return [tested ? 'Its kernels compute what the CPU does.' : '', max_buffer_bytes ? `Buffers up to ${formatBytes(max_buffer_bytes)}.` : ''].filter(Boolean).join(' ');
+  return [
+    tested ? 'Its kernels compute what the CPU does.' : '',
+    max_buffer_bytes ? `Buffers up to ${formatBytes(max_buffer_bytes)}.` : '',
+  ]
+    .filter(Boolean)
+    .join(' ');
 }

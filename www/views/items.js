@@ -3,7 +3,18 @@ import { watch } from '../ui/watch.js';
 import { scrolling, table, tbody } from '../ui/table.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, plural } from '../figures/format.js';
-import { countOutcomes, isSameItem, itemName, margin, optionIndex, outcomeOf, PAGE_SIZE, reportsOf, resultsOf, selectItems } from '../state/reports.js';
+import {
+  countOutcomes,
+  isSameItem,
+  itemName,
+  margin,
+  optionIndex,
+  outcomeOf,
+  PAGE_SIZE,
+  reportsOf,
+  resultsOf,
+  selectItems,
+} from '../state/reports.js';
 import { pager } from '../ui/pager.js';
 
 /** @import { App } from '../app/app.js' */
@@ -66,7 +77,10 @@ export function itemsView(app) {
       const rows = selected.slice(from, from + PAGE_SIZE);
       list.start = from + 1;
       list.replaceChildren(...rows.map((result) => row(app, result, named)));
-      showText(count, `${selected.length === results.length ? plural(results.length, 'item') : `${formatCount(selected.length)} of ${plural(results.length, 'item')}`}.`);
+      showText(
+        count,
+        `${selected.length === results.length ? plural(results.length, 'item') : `${formatCount(selected.length)} of ${plural(results.length, 'item')}`}.`,
+      );
     }
     expand.hidden = selected.length === 0;
     showPager(page, pages);
@@ -82,25 +96,39 @@ function filtersView(app) {
     outcome: byId('items-outcome', HTMLSelectElement),
     sort: byId('items-sort', HTMLSelectElement),
   };
-  report.addEventListener('change', () => app.reports.browse({ report: report.value, caption_type: '', question_type: '' }));
-  for (const [key, select] of Object.entries(selects)) select.addEventListener('change', () => app.reports.browse(/** @type {Partial<Browse>} */ ({ [key]: select.value })));
+  report.addEventListener('change', () =>
+    app.reports.browse({ report: report.value, caption_type: '', question_type: '' }),
+  );
+  for (const [key, select] of Object.entries(selects))
+    select.addEventListener('change', () =>
+      app.reports.browse(/** @type {Partial<Browse>} */ ({ [key]: select.value })),
+    );
 
   const [isOtherList, isNew] = [watch(), watch()];
   return (/** @type {State} */ { browse }, /** @type {NamedReport[]} */ reports, /** @type {NamedReport} */ named) => {
-    if (isOtherList(...reports.flatMap(({ id, name }) => [id, name]))) report.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
+    if (isOtherList(...reports.flatMap(({ id, name }) => [id, name])))
+      report.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
     /** @type {HTMLLabelElement} */ (report.parentElement).hidden = reports.length < 2;
     report.value = named.id;
     if (isNew(named.report)) {
       const { caption_type_accuracy, question_type_accuracy } = named.report.summary.accuracy_statistics;
-      const types = (/** @type {Record<string, { total: number }>} */ of) =>
-        [new Option('all', ''), ...Object.entries(of).map(([type, { total }]) => new Option(`${type} (${formatCount(total)})`, type))];
+      const types = (/** @type {Record<string, { total: number }>} */ of) => [
+        new Option('all', ''),
+        ...Object.entries(of).map(([type, { total }]) => new Option(`${type} (${formatCount(total)})`, type)),
+      ];
       const counts = countOutcomes(named.report.results);
       selects.caption_type.replaceChildren(...types(caption_type_accuracy));
       selects.question_type.replaceChildren(...types(question_type_accuracy));
-      selects.outcome.replaceChildren(new Option('all', ''), ...Object.entries(BADGES).map(([key, name]) =>
-        new Option(`${name.toLowerCase()} (${formatCount(counts[/** @type {keyof typeof BADGES} */ (key)])})`, key)));
+      selects.outcome.replaceChildren(
+        new Option('all', ''),
+        ...Object.entries(BADGES).map(
+          ([key, name]) =>
+            new Option(`${name.toLowerCase()} (${formatCount(counts[/** @type {keyof typeof BADGES} */ (key)])})`, key),
+        ),
+      );
     }
-    for (const [key, select] of Object.entries(selects)) select.value = browse[/** @type {keyof typeof selects} */ (key)];
+    for (const [key, select] of Object.entries(selects))
+      select.value = browse[/** @type {keyof typeof selects} */ (key)];
   };
 }
 
@@ -112,10 +140,22 @@ function reveal(opened) {
 
 /** A line of the list; what is in it is made when it is opened. @param {App} app @param {ItemResult} result @param {NamedReport} named */
 function row(app, result, named) {
-  const details = element('details', {}, element('summary', {}, badge(result),
-    element('span', { className: 'number' }, signed(margin(result))),
-    element('span', {}, `${result.question_type}, ${result.caption_key}`),
-    element('span', { className: 'question' }, result.question || result.statements[optionIndex(result.correct_answer)] || '')));
+  const details = element(
+    'details',
+    {},
+    element(
+      'summary',
+      {},
+      badge(result),
+      element('span', { className: 'number' }, signed(margin(result))),
+      element('span', {}, `${result.question_type}, ${result.caption_key}`),
+      element(
+        'span',
+        { className: 'question' },
+        result.question || result.statements[optionIndex(result.correct_answer)] || '',
+      ),
+    ),
+  );
   details.addEventListener('toggle', () => {
     if (details.open && details.children.length === 1) details.append(...body(app, result, result, named));
   });
@@ -129,18 +169,40 @@ function openedItem(app, state, reports) {
   const [main, ...rest] = resultsOf(open, reports);
   const close = element('button', { type: 'button', className: 'quiet', textContent: 'Close' });
   close.addEventListener('click', () => app.reports.closeItem());
-  const head = element('div', { className: 'actions' },
-    element('h3', { tabIndex: -1 }, `${open.question_type}, ${open.caption_key}`), ...(main ? [badge(main.result)] : []), close);
+  const head = element(
+    'div',
+    { className: 'actions' },
+    element('h3', { tabIndex: -1 }, `${open.question_type}, ${open.caption_key}`),
+    ...(main ? [badge(main.result)] : []),
+    close,
+  );
 
   const known = open.item && (!main || isSameItem(open.item, main.result)) ? open.item : null;
-  const item = main ? { ...main.result, caption: main.result.caption || known?.caption || '', question: main.result.question || known?.question || '' } : known;
+  const item = main
+    ? {
+        ...main.result,
+        caption: main.result.caption || known?.caption || '',
+        question: main.result.question || known?.question || '',
+      }
+    : known;
   if (!item) return [head, element('p', {}, waiting(dataset !== null, datasetSource !== null, task !== null))];
   const others = rest.map(({ named, result }) =>
-    element('li', {}, `${named.name}: ${BADGES[outcomeOf(result)].toLowerCase()}, picked “${result.statements[optionIndex(result.predicted_answer)]}”, margin ${signed(margin(result))}`));
+    element(
+      'li',
+      {},
+      `${named.name}: ${BADGES[outcomeOf(result)].toLowerCase()}, picked “${result.statements[optionIndex(result.predicted_answer)]}”, margin ${signed(margin(result))}`,
+    ),
+  );
   return [
     head,
     ...(main ? [element('p', { className: 'note' }, `Scores of ${main.named.name}.`)] : []),
-    ...body(app, item, main?.result ?? null, main?.named ?? null, known !== null || open.item === null ? '' : 'The open data set has another item of this name.'),
+    ...body(
+      app,
+      item,
+      main?.result ?? null,
+      main?.named ?? null,
+      known !== null || open.item === null ? '' : 'The open data set has another item of this name.',
+    ),
     ...(others.length ? [element('p', {}, 'In the other reports:'), element('ul', {}, ...others)] : []),
   ];
 }
@@ -148,7 +210,9 @@ function openedItem(app, state, reports) {
 /** @param {boolean} opened @param {boolean} known @param {boolean} busy */
 function waiting(opened, known, busy) {
   if (opened) return busy ? 'Looking it up…' : 'The open data set has no such item.';
-  return known ? 'It is shown when the data set is open.' : 'It is an item of a file that the link cannot hold: pick that file under TED-6K above.';
+  return known
+    ? 'It is shown when the data set is open.'
+    : 'It is an item of a file that the link cannot hold: pick that file under TED-6K above.';
 }
 
 /**
@@ -157,18 +221,25 @@ function waiting(opened, known, busy) {
  * @param {string} [lacking] why there is no caption, where that is known
  */
 function body(app, item, result, named, lacking = '') {
-  const sample = named ? named.sample : app.state.datasetSource?.sample ?? false;
+  const sample = named ? named.sample : (app.state.datasetSource?.sample ?? false);
   const copy = element('button', { type: 'button', className: 'quiet', textContent: 'Copy link' });
   const status = element('span', { role: 'status' });
   copy.addEventListener('click', async () => {
-    await app.reports.shareItem(location.origin + location.pathname, item, sample, async (url) => navigator.clipboard.writeText(url));
+    await app.reports.shareItem(location.origin + location.pathname, item, sample, async (url) =>
+      navigator.clipboard.writeText(url),
+    );
     const link = app.state.itemLink;
     if (link?.name !== itemName(item)) return;
-    status.replaceChildren(link.note, ...(link.note.startsWith('Copied') ? [] : [' ', element('a', { href: link.url }, 'The link')]));
+    status.replaceChildren(
+      link.note,
+      ...(link.note.startsWith('Copied') ? [] : [' ', element('a', { href: link.url }, 'The link')]),
+    );
   });
   return [
     ...(item.question ? [element('p', {}, element('strong', {}, item.question))] : []),
-    ...(item.caption ? [element('p', { className: 'item-caption' }, item.caption)] : [noCaption(app, item, named, lacking)]),
+    ...(item.caption
+      ? [element('p', { className: 'item-caption' }, item.caption)]
+      : [noCaption(app, item, named, lacking)]),
     scrolling(statements(item, result)),
     ...(result ? [] : [element('p', { className: 'note' }, 'Not scored yet: run the data set above.')]),
     element('p', { className: 'actions' }, copy, status),
@@ -180,7 +251,12 @@ function noCaption(app, item, named, lacking) {
   if (lacking) return element('p', { className: 'note' }, `This report has no captions. ${lacking}`);
   const button = element('button', { type: 'button', className: 'quiet', textContent: 'Look it up' });
   button.addEventListener('click', () => app.reports.openItem(item, named ? [named.id] : []));
-  return element('p', { className: 'actions note' }, 'This report has no captions; the data set has, when it is open above.', button);
+  return element(
+    'p',
+    { className: 'actions note' },
+    'This report has no captions; the data set has, when it is open above.',
+    button,
+  );
 }
 
 /** @param {Item} item @param {ItemResult | null} result */
@@ -191,18 +267,37 @@ function statements(item, result) {
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
   const start = low - (high - low) / 4; // so that the lowest has a bar too
   const head = result
-    ? [{ text: 'Score', className: 'number' }, { text: element('span', { className: 'note' }, `bars from ${start.toFixed(3)}`), ariaLabel: 'Bar' }]
+    ? [
+        { text: 'Score', className: 'number' },
+        { text: element('span', { className: 'note' }, `bars from ${start.toFixed(3)}`), ariaLabel: 'Bar' },
+      ]
     : [];
-  return table('statements', ['Statement', ...head], [tbody(item.statements.map((statement, at) => {
-      const marks = [at === right ? 'true' : '', at === picked ? 'picked' : ''].filter(Boolean);
-      const tr = element('tr', { className: marks.map((mark) => `is-${mark}`).join(' ') },
-        element('th', { scope: 'row' }, statement, ...marks.map((mark) => element('span', { className: `mark ${mark}` }, mark))));
-      if (!result) return tr;
-      const bar = element('div', { className: 'bar', ariaHidden: 'true' });
-      bar.style.setProperty('--accuracy', `${high > start ? (100 * (scores[at] - start)) / (high - start) : 100}%`);
-      tr.append(element('td', { className: 'number' }, scores[at].toFixed(4)), element('td', {}, bar));
-      return tr;
-    }))]);
+  return table(
+    'statements',
+    ['Statement', ...head],
+    [
+      tbody(
+        item.statements.map((statement, at) => {
+          const marks = [at === right ? 'true' : '', at === picked ? 'picked' : ''].filter(Boolean);
+          const tr = element(
+            'tr',
+            { className: marks.map((mark) => `is-${mark}`).join(' ') },
+            element(
+              'th',
+              { scope: 'row' },
+              statement,
+              ...marks.map((mark) => element('span', { className: `mark ${mark}` }, mark)),
+            ),
+          );
+          if (!result) return tr;
+          const bar = element('div', { className: 'bar', ariaHidden: 'true' });
+          bar.style.setProperty('--accuracy', `${high > start ? (100 * (scores[at] - start)) / (high - start) : 100}%`);
+          tr.append(element('td', { className: 'number' }, scores[at].toFixed(4)), element('td', {}, bar));
+          return tr;
+        }),
+      ),
+    ],
+  );
 }
 
 /** @param {ItemResult} result */

@@ -33,7 +33,12 @@ export function layersView(app) {
   const headline = element('p');
   const rows = tbody([]);
   const columns = ['Layers', 'Right', 'Accuracy', '95 % interval', 'Ties', 'Share'];
-  const details = element('details', {}, element('summary', {}, 'As a table'), scrolling(table('study', columns, [rows])));
+  const details = element(
+    'details',
+    {},
+    element('summary', {}, 'As a table'),
+    scrolling(table('study', columns, [rows])),
+  );
   const label = 'Accuracy by layer with 95 % intervals, the mixes as lines across';
   const accuracies = chart(label, (Plot, width) => accuracyPlot(Plot, width, app.state));
   const shares = chart('Share of each layer in the weighted mix', (Plot, width) => sharePlot(Plot, width, app.state));
@@ -65,7 +70,10 @@ export function layersView(app) {
     const fresh = isOtherStudy(study.result);
     headline.replaceChildren(...headlineParts(study));
     const mix = mixOf(state);
-    showText(sharesTitle, mix ? `Share of each layer in the mix, after softmax${mix.live ? ' (the weights chosen now)' : ''}` : '');
+    showText(
+      sharesTitle,
+      mix ? `Share of each layer in the mix, after softmax${mix.live ? ' (the weights chosen now)' : ''}` : '',
+    );
     shares.node.hidden = mix === null;
     rows.replaceChildren(...tableRows(state, study));
     clearTimeout(drawing);
@@ -79,7 +87,9 @@ function noteText(state) {
   const paused = task === 'layers' ? null : pausedStudy(state);
   const pooling = trainingFree(settings.pooling) === 'mean' ? 'mean pooling' : 'last-token pooling';
   const why = settings.pooling === 'adapter' ? ' (an adapter was trained for one mix alone)' : '';
-  const done = paused ? `Paused: ${formatCount(paused.texts)} of ${plural(paused.total_texts, 'text')} are done, until the page is left. ` : '';
+  const done = paused
+    ? `Paused: ${formatCount(paused.texts)} of ${plural(paused.total_texts, 'text')} are done, until the page is left. `
+    : '';
   return `${done}${count ? `${plural(count.items, 'item')}, ` : ''}${pooling}${why}`;
 }
 
@@ -87,19 +97,34 @@ function noteText(state) {
 function stageText({ progress, before, elapsed }) {
   const { done, total, texts, total_texts } = progress;
   const left = timeLeft({ done: done - before, total: total - before }, elapsed);
-  return [`${formatCount(done)} of ${plural(total, 'token')}`, `${formatCount(texts)} of ${plural(total_texts, 'text')}`,
-    left === null ? '' : `${formatSpeed(done - before, elapsed)}, ${formatDuration(left)} left`].filter(Boolean).join(' · ');
+  return [
+    `${formatCount(done)} of ${plural(total, 'token')}`,
+    `${formatCount(texts)} of ${plural(total_texts, 'text')}`,
+    left === null ? '' : `${formatSpeed(done - before, elapsed)}, ${formatDuration(left)} left`,
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }
 
 /** @param {Study} study */
 function headlineParts({ result, model, file }) {
   const { features, tokens, texts, milliseconds, items, pooling, subset, complete } = result;
-  const best = features.filter(({ feature }) => /^layer/.test(feature)).reduce((a, b) => (b.accuracy.correct > a.accuracy.correct ? b : a));
+  const best = features
+    .filter(({ feature }) => /^layer/.test(feature))
+    .reduce((a, b) => (b.accuracy.correct > a.accuracy.correct ? b : a));
   return [
-    element('strong', {}, `Best layer: ${nameOf(best.feature)}, ${best.accuracy.correct} of ${best.accuracy.total} right`),
+    element(
+      'strong',
+      {},
+      `Best layer: ${nameOf(best.feature)}, ${best.accuracy.correct} of ${best.accuracy.total} right`,
+    ),
     ` by ${model}, ${pooling} pooling, on ${plural(items.length, 'item')} of ${file}${complete ? '' : ', stopped before the end'}. `,
-    element('small', {}, `${plural(tokens, 'token')} of ${plural(texts, 'text')} encoded once, ${formatDuration(milliseconds)}. Subset ${subset.id}: ${subset.definition}. ` +
-      'Being the best of many is partly luck, the more so on few items: mind the intervals.'),
+    element(
+      'small',
+      {},
+      `${plural(tokens, 'token')} of ${plural(texts, 'text')} encoded once, ${formatDuration(milliseconds)}. Subset ${subset.id}: ${subset.definition}. ` +
+        'Being the best of many is partly luck, the more so on few items: mind the intervals.',
+    ),
   ];
 }
 
@@ -129,7 +154,11 @@ function featuresOf({ study, settings }) {
   if (!study?.mixed || settings.feature !== 'weighted') return features;
   const { correct, total, ties } = study.mixed;
   const chance = features[0]?.accuracy.chance ?? 0;
-  const weighted = { feature: /** @type {const} */ ('weighted'), ties, accuracy: { correct, total, accuracy: correct / total, interval: wilson(correct / total, total), chance } };
+  const weighted = {
+    feature: /** @type {const} */ ('weighted'),
+    ties,
+    accuracy: { correct, total, accuracy: correct / total, interval: wilson(correct / total, total), chance },
+  };
   return [...features.filter(({ feature }) => feature !== 'weighted'), weighted];
 }
 
@@ -140,9 +169,27 @@ function tableRows(state, study) {
   return featuresOf(state).map(({ feature, accuracy, ties }) => {
     const layer = layerOf(feature);
     const share = shares && layer ? shares[layer - 1] : undefined;
-    const cells = [`${accuracy.correct} / ${accuracy.total}`, formatPercent(accuracy.accuracy), formatInterval(accuracy.interval), String(ties), share === undefined ? '' : formatPercent(share)];
-    return element('tr', {}, element('th', { scope: 'row' }, layer === 0 ? 'layer 0 (token embeddings)' : layer === study.result.num_hidden_layers ? `layer ${layer} (last)` : nameOf(feature)),
-      ...cells.map((text) => element('td', { className: 'number' }, text)));
+    const cells = [
+      `${accuracy.correct} / ${accuracy.total}`,
+      formatPercent(accuracy.accuracy),
+      formatInterval(accuracy.interval),
+      String(ties),
+      share === undefined ? '' : formatPercent(share),
+    ];
+    return element(
+      'tr',
+      {},
+      element(
+        'th',
+        { scope: 'row' },
+        layer === 0
+          ? 'layer 0 (token embeddings)'
+          : layer === study.result.num_hidden_layers
+            ? `layer ${layer} (last)`
+            : nameOf(feature),
+      ),
+      ...cells.map((text) => element('td', { className: 'number' }, text)),
+    );
   });
 }
 
@@ -150,7 +197,10 @@ function tableRows(state, study) {
 function layerAxis({ result }, width) {
   const margins = { marginLeft: 48, marginRight: width < NARROW ? 94 : 126 };
   const layers = result.num_hidden_layers;
-  const step = [1, 2, 5, 10, 20].find((each) => (each * (width - margins.marginLeft - margins.marginRight)) / (layers + 1) >= 22) ?? 50;
+  const step =
+    [1, 2, 5, 10, 20].find(
+      (each) => (each * (width - margins.marginLeft - margins.marginRight)) / (layers + 1) >= 22,
+    ) ?? 50;
   const ticks = Array.from({ length: Math.floor(layers / step) + 1 }, (_, at) => at * step);
   return { ...margins, x: { domain: [-0.6, layers + 0.6], ticks, tickFormat: String, label: 'Layer' } };
 }
@@ -159,28 +209,56 @@ function layerAxis({ result }, width) {
 function accuracyPlot(Plot, width, state) {
   const study = /** @type {Study} */ (state.study);
   const features = featuresOf(state).map(({ feature, accuracy }) => ({
-    feature, layer: layerOf(feature), value: 100 * accuracy.accuracy, low: 100 * accuracy.interval[0], high: 100 * accuracy.interval[1],
+    feature,
+    layer: layerOf(feature),
+    value: 100 * accuracy.accuracy,
+    low: 100 * accuracy.interval[0],
+    high: 100 * accuracy.interval[1],
   }));
   const layers = features.filter(({ layer }) => layer !== null);
   const chance = 100 * (study.result.features[0]?.accuracy.chance ?? 0);
   const top = Math.max(chance, ...features.map(({ high }) => high));
   const bottom = Math.min(chance, ...features.map(({ low }) => low));
   const domain = [Math.max(0, bottom - 2), Math.min(100, top + 2)];
-  const lines = spread([
-    ...features.filter(({ layer }) => layer === null).map(({ feature, value }) => ({ name: feature, value })), { name: 'chance', value: chance },
-  ], (14 * (domain[1] - domain[0])) / (HEIGHT - 60));
+  const lines = spread(
+    [
+      ...features.filter(({ layer }) => layer === null).map(({ feature, value }) => ({ name: feature, value })),
+      { name: 'chance', value: chance },
+    ],
+    (14 * (domain[1] - domain[0])) / (HEIGHT - 60),
+  );
   const end = study.result.num_hidden_layers + 0.6;
-  const color = { domain: ['last', 'penultimate', 'norm_avg', 'weighted', 'chance'], range: ['var(--line-1)', 'var(--line-2)', 'var(--line-3)', 'var(--own)', 'var(--pico-muted-color)'] };
+  const color = {
+    domain: ['last', 'penultimate', 'norm_avg', 'weighted', 'chance'],
+    range: ['var(--line-1)', 'var(--line-2)', 'var(--line-3)', 'var(--own)', 'var(--pico-muted-color)'],
+  };
   return {
-    ...layerAxis(study, width), height: HEIGHT, marginTop: 28, color,
+    ...layerAxis(study, width),
+    height: HEIGHT,
+    marginTop: 28,
+    color,
     y: { domain, label: 'Accuracy, %', grid: true },
     marks: [
-      Plot.ruleY(lines.filter(({ name }) => name !== 'chance'), { y: 'value', stroke: 'name', strokeWidth: 1.5 }),
-      Plot.ruleY(lines.filter(({ name }) => name === 'chance'), { y: 'value', stroke: 'name', strokeDasharray: '4 3' }),
+      Plot.ruleY(
+        lines.filter(({ name }) => name !== 'chance'),
+        { y: 'value', stroke: 'name', strokeWidth: 1.5 },
+      ),
+      Plot.ruleY(
+        lines.filter(({ name }) => name === 'chance'),
+        { y: 'value', stroke: 'name', strokeDasharray: '4 3' },
+      ),
       Plot.line(layers, { x: 'layer', y: 'value', stroke: 'var(--published)', strokeOpacity: 0.35 }),
       Plot.ruleX(layers, { x: 'layer', y1: 'low', y2: 'high', stroke: 'var(--published)', strokeOpacity: 0.55 }),
       Plot.dot(layers, { x: 'layer', y: 'value', r: 3, fill: 'var(--published)' }),
-      Plot.text(lines, { x: () => end, y: 'at', text: ({ name, value }) => (width < NARROW ? name : `${name} ${value.toFixed(1)}`), fill: 'name', textAnchor: 'start', dx: 6, fontWeight: 600 }),
+      Plot.text(lines, {
+        x: () => end,
+        y: 'at',
+        text: ({ name, value }) => (width < NARROW ? name : `${name} ${value.toFixed(1)}`),
+        fill: 'name',
+        textAnchor: 'start',
+        dx: 6,
+        fontWeight: 600,
+      }),
     ],
   };
 }
@@ -190,9 +268,19 @@ function sharePlot(Plot, width, state) {
   const study = /** @type {Study} */ (state.study);
   const bars = [...softmax(mixOf(state)?.weights ?? [])].map((share, at) => ({ layer: at + 1, share: 100 * share }));
   return {
-    ...layerAxis(study, width), height: 110, marginTop: 8,
+    ...layerAxis(study, width),
+    height: 110,
+    marginTop: 8,
     y: { label: null, ticks: 3, grid: true, tickFormat: (/** @type {number} */ value) => `${value} %` },
-    marks: [Plot.rectY(bars, { x1: ({ layer }) => layer - 0.38, x2: ({ layer }) => layer + 0.38, y: 'share', fill: 'var(--own)' }), Plot.ruleY([0])],
+    marks: [
+      Plot.rectY(bars, {
+        x1: ({ layer }) => layer - 0.38,
+        x2: ({ layer }) => layer + 0.38,
+        y: 'share',
+        fill: 'var(--own)',
+      }),
+      Plot.ruleY([0]),
+    ],
   };
 }
 
@@ -203,7 +291,8 @@ function spread(lines, gap) {
     for (let index = 1; index < placed.length; index++) {
       const [below, above] = [placed[index - 1], placed[index]];
       const lack = gap - (above.at - below.at);
-      if (lack > 1e-6) Object.assign(below, { at: below.at - lack / 2 }) && Object.assign(above, { at: above.at + lack / 2 });
+      if (lack > 1e-6)
+        Object.assign(below, { at: below.at - lack / 2 }) && Object.assign(above, { at: above.at + lack / 2 });
     }
   }
   return placed;

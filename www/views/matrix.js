@@ -13,21 +13,42 @@ const STRONG_FROM = 0.62; // position from which the text takes the other colour
 export function matrix({ texts, settings, embeddings, model, mixed }) {
   const { similarity, tokens, truncated, milliseconds, dimension } = embeddings;
   const total = tokens.reduce((sum, count) => sum + count, 0);
-  const figures = element('p', { className: 'note' }, [
-    plural(total, 'token'), ...(mixed ? ['mixed from the layers, without a pass'] : [formatDuration(milliseconds), formatSpeed(total, milliseconds)]),
-    `${settings.feature} + ${settings.pooling}`, `${formatCount(dimension)} dimensions`, model,
-  ].filter(Boolean).join(' · '));
+  const figures = element(
+    'p',
+    { className: 'note' },
+    [
+      plural(total, 'token'),
+      ...(mixed
+        ? ['mixed from the layers, without a pass']
+        : [formatDuration(milliseconds), formatSpeed(total, milliseconds)]),
+      `${settings.feature} + ${settings.pooling}`,
+      `${formatCount(dimension)} dimensions`,
+      model,
+    ]
+      .filter(Boolean)
+      .join(' · '),
+  );
   if (texts.length === 1) return [element('p', {}, 'One prompt alone: add a second to compare.'), figures];
 
   const { least, most } = extremes(similarity, texts.length);
   const scale = scaleOf(least, most);
-  const pair = (/** @type {typeof most} */ { first, second, value }) => `${first + 1} and ${second + 1} (${value.toFixed(scale.digits)})`;
+  const pair = (/** @type {typeof most} */ { first, second, value }) =>
+    `${first + 1} and ${second + 1} (${value.toFixed(scale.digits)})`;
   const columns = [{ text: element('span', {}, 'Prompt') }, ...texts.map((_, at) => String(at + 1)), 'Tokens'];
-  const rows = texts.map((text, row) => element('tr', {},
-    element('th', { scope: 'row', title: text }, element('b', {}, String(row + 1)), element('span', {}, ` ${text}`)),
-    ...texts.map((_, column) => cell(similarity[row * texts.length + column], scale, row === column)),
-    element('td', { className: 'number' }, formatCount(tokens[row]), ...(truncated[row] ? [element('small', {}, ' truncated')] : [])),
-  ));
+  const rows = texts.map((text, row) =>
+    element(
+      'tr',
+      {},
+      element('th', { scope: 'row', title: text }, element('b', {}, String(row + 1)), element('span', {}, ` ${text}`)),
+      ...texts.map((_, column) => cell(similarity[row * texts.length + column], scale, row === column)),
+      element(
+        'td',
+        { className: 'number' },
+        formatCount(tokens[row]),
+        ...(truncated[row] ? [element('small', {}, ' truncated')] : []),
+      ),
+    ),
+  );
   return [
     element('p', {}, `Most alike: ${pair(most)}. `, ...(texts.length > 2 ? [`Least alike: ${pair(least)}.`] : [])),
     scrolling(table('heat', columns, [tbody(rows)], 'Cosine similarity')),
@@ -48,6 +69,11 @@ function cell(value, scale, diagonal) {
 
 /** @param {Scale} scale */
 function legend({ low, high, digits }) {
-  return element('p', { className: 'legend' },
-    element('span', {}, low.toFixed(digits)), element('span', { className: 'ramp', ariaHidden: 'true' }), element('span', {}, high.toFixed(digits)));
+  return element(
+    'p',
+    { className: 'legend' },
+    element('span', {}, low.toFixed(digits)),
+    element('span', { className: 'ramp', ariaHidden: 'true' }),
+    element('span', {}, high.toFixed(digits)),
+  );
 }

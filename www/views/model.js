@@ -4,7 +4,14 @@ import { fact } from '../ui/facts.js';
 import { loadStage, showProgress } from '../ui/progress.js';
 import { byId, showText } from '../ui/dom.js';
 import { readArithmetic, readQuantize } from '../state/settings.js';
-import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent, plural } from '../figures/format.js';
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatParameters,
+  formatPercent,
+  plural,
+} from '../figures/format.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { DownloadProgress } from '../types/storage' */
@@ -48,7 +55,12 @@ export function modelView(app) {
     const { source, card, progress } = model;
     showText(name, card?.name ?? source.name);
     const size = source.bytes ? ` (${formatBytes(source.bytes)})` : '';
-    showText(note, card ? 'is loaded.' : `is not loaded yet.${model.missing ? ` You had \`${model.missing}\`: the page cannot keep a picked model, pick it again below.` : ''}`);
+    showText(
+      note,
+      card
+        ? 'is loaded.'
+        : `is not loaded yet.${model.missing ? ` You had \`${model.missing}\`: the page cannot keep a picked model, pick it again below.` : ''}`,
+    );
     showText(load, card ? '' : `Load ${source.kind === 'default' ? 'the default' : 'this'} model${size}`);
     load.disabled = back.disabled = files.disabled = task !== null;
     back.hidden = source.kind === 'default';
@@ -77,7 +89,9 @@ export function downloadText({ done, total, resumed, speed, trouble, note }) {
   const moving = speed > 0 && !trouble;
   const left = moving && done < total ? `, ${formatDuration((1000 * (total - done)) / speed)} left` : '';
   const parts = [
-    done < total ? `Downloading: ${formatBytes(done)} of ${formatBytes(total)}${moving ? `, ${formatBytes(speed)}/s` : ''}${left}.` : 'Everything is downloaded.',
+    done < total
+      ? `Downloading: ${formatBytes(done)} of ${formatBytes(total)}${moving ? `, ${formatBytes(speed)}/s` : ''}${left}.`
+      : 'Everything is downloaded.',
     resumed > 0 ? `${formatPercent(resumed / total)} was here before.` : '',
     trouble,
     note,
@@ -87,7 +101,10 @@ export function downloadText({ done, total, resumed, speed, trouble, note }) {
 
 /** What a download will be. @param {DownloadProgress} plan */
 function planText({ done, total, room, note }) {
-  const rest = done > 0 ? `${formatBytes(total - done)} of its ${formatBytes(total)} are to be downloaded.` : `It is a download of ${formatBytes(total)}.`;
+  const rest =
+    done > 0
+      ? `${formatBytes(total - done)} of its ${formatBytes(total)} are to be downloaded.`
+      : `It is a download of ${formatBytes(total)}.`;
   const place = note || (room === null ? '' : `It is kept in this browser, which has room for ${formatBytes(room)}.`);
   return `${rest} ${place} Load begins it.`;
 }
@@ -105,7 +122,10 @@ export function planFacts(plan) {
     fact('Device, layer by layer', formatBytes(plan.streamed_bytes), 'device memory, two layers at a time'),
     ...(budget === null ? [] : [fact('Budget', formatBytes(budget))]),
     fact('Page memory', formatBytes(plan.host_bytes)),
-    fact('Largest buffer', `${formatBytes(plan.largest_buffer_bytes)}${most === null ? '' : ` of ${formatBytes(most)} allowed`}`),
+    fact(
+      'Largest buffer',
+      `${formatBytes(plan.largest_buffer_bytes)}${most === null ? '' : ` of ${formatBytes(most)} allowed`}`,
+    ),
   ];
 }
 
@@ -118,8 +138,10 @@ function optionsView(app) {
   const read = () => {
     if (!budget.checkValidity()) return void budget.reportValidity();
     app.model.setOptions({
-      budget_mb: budget.value ? Number(budget.value) : null, streamed: held.value === 'streamed',
-      quantize: quantize.value ? readQuantize(quantize.value) : null, arithmetic: readArithmetic(arithmetic.value),
+      budget_mb: budget.value ? Number(budget.value) : null,
+      streamed: held.value === 'streamed',
+      quantize: quantize.value ? readQuantize(quantize.value) : null,
+      arithmetic: readArithmetic(arithmetic.value),
     });
   };
   for (const control of [budget, held, quantize, arithmetic]) control.addEventListener('change', read);
@@ -142,14 +164,32 @@ function factList(card, { heap, plan }) {
     fact('Parameters', formatParameters(card.parameters)),
     fact('Layers', String(card.num_hidden_layers)),
     fact('Hidden size', formatCount(card.hidden_size)),
-    fact('Heads', `${card.num_attention_heads} × ${card.head_dim}${groups > 1 ? `, ${card.num_key_value_heads} key/value` : ''}`),
+    fact(
+      'Heads',
+      `${card.num_attention_heads} × ${card.head_dim}${groups > 1 ? `, ${card.num_key_value_heads} key/value` : ''}`,
+    ),
     fact('Longest text', `${formatCount(card.max_length)} tokens`),
     fact('Tensors', types.join(', ')),
     ...(card.quantize ? [fact('Packed to', card.quantize === 'q8' ? '8 bits' : '4 bits')] : []),
-    ...(card.arithmetic === 'f32' ? [] : [fact('Products', card.arithmetic === 'f16' ? 'in 16-bit floats' : 'in 8-bit integers')]),
+    ...(card.arithmetic === 'f32'
+      ? []
+      : [fact('Products', card.arithmetic === 'f16' ? 'in 16-bit floats' : 'in 8-bit integers')]),
     fact('File', formatBytes(card.file_bytes)),
-    fact('Device memory', card.streamed && plan ? `up to ${formatBytes(plan.streamed_bytes)}, layer by layer` : formatBytes(card.device_bytes)),
-    ...(card.device_memory ? [fact('Counted after the load', formatBytes(card.device_memory.in_use), `${formatBytes(card.device_memory.reserved)} with the pages kept for what comes next`)] : []),
+    fact(
+      'Device memory',
+      card.streamed && plan
+        ? `up to ${formatBytes(plan.streamed_bytes)}, layer by layer`
+        : formatBytes(card.device_bytes),
+    ),
+    ...(card.device_memory
+      ? [
+          fact(
+            'Counted after the load',
+            formatBytes(card.device_memory.in_use),
+            `${formatBytes(card.device_memory.reserved)} with the pages kept for what comes next`,
+          ),
+        ]
+      : []),
     fact('Page memory', formatBytes(heap)),
     fact('Loaded in', formatDuration(card.load_ms)),
     ...(card.sha256 ? [fact('SHA-256', `${card.sha256.slice(0, 12)}…`, card.sha256)] : []),

@@ -23,11 +23,13 @@ export function promptsView(app) {
   const result = byId('matrix', HTMLElement);
   const showSettings = settingsView(app);
 
-  byId('examples', HTMLElement).append(...EXAMPLES.map((example) => {
-    const chip = element('button', { type: 'button' }, example.name);
-    chip.addEventListener('click', () => app.prompts.useExample(example));
-    return chip;
-  }));
+  byId('examples', HTMLElement).append(
+    ...EXAMPLES.map((example) => {
+      const chip = element('button', { type: 'button' }, example.name);
+      chip.addEventListener('click', () => app.prompts.useExample(example));
+      return chip;
+    }),
+  );
   add.addEventListener('click', () => {
     app.prompts.add(list.children.length);
     focusPrompt(list.children.length - 1);
@@ -93,7 +95,9 @@ function beforehand(bytes) {
 
 /** @param {Element} item @param {string} prompt @param {number} index @param {State} state */
 function showPrompt(item, prompt, index, { prompts, emptyPrompt }) {
-  const [text, remove] = /** @type {[HTMLTextAreaElement, HTMLButtonElement]} */ (/** @type {unknown} */ ([...item.children]));
+  const [text, remove] = /** @type {[HTMLTextAreaElement, HTMLButtonElement]} */ (
+    /** @type {unknown} */ ([...item.children])
+  );
   if (text.value !== prompt) text.value = prompt;
   text.ariaLabel = `Prompt ${index + 1}`;
   remove.ariaLabel = `Remove prompt ${index + 1}`;
@@ -119,13 +123,23 @@ function settingsView(app) {
     if (feature.value === 'layer' && !layer.checkValidity()) return void layer.reportValidity();
     const value = feature.value === 'layer' ? `layer(${layer.value || 1})` : feature.value;
     const { layer_weights } = app.state.settings;
-    app.prompts.setSettings({ feature: readFeature(value), pooling: readPooling(pooling.value), layer_weights, reference_precision: precision.checked });
+    app.prompts.setSettings({
+      feature: readFeature(value),
+      pooling: readPooling(pooling.value),
+      layer_weights,
+      reference_precision: precision.checked,
+    });
   };
   for (const control of [feature, layer, pooling, precision]) control.addEventListener('change', read);
 
   return (/** @type {State} */ { settings, model, adapter, task }) => {
     offer(feature, 'weighted', 'weighted: by the layer weights', weightsOf({ settings, adapter }) !== null);
-    offer(pooling, 'adapter', `adapter: ${adapter.card?.name}`, adapter.card !== null && adapter.card.kind !== 'layer_weights');
+    offer(
+      pooling,
+      'adapter',
+      `adapter: ${adapter.card?.name}`,
+      adapter.card !== null && adapter.card.kind !== 'layer_weights',
+    );
     precision.checked = settings.reference_precision;
     const number = /^layer\((\d+)\)$/.exec(settings.feature)?.[1];
     feature.value = number ? 'layer' : settings.feature;

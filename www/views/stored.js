@@ -32,11 +32,17 @@ export function storedView(app) {
   const isNew = watch();
   return (/** @type {State} */ { stored, task, errors }) => {
     const { models, checking } = stored;
-    showText(count, models.length ? `(${setsOf(models).length}, ${formatBytes(models.reduce((sum, model) => sum + model.stored, 0))})` : '');
+    showText(
+      count,
+      models.length
+        ? `(${setsOf(models).length}, ${formatBytes(models.reduce((sum, model) => sum + model.stored, 0))})`
+        : '',
+    );
     showText(error, errors.stored);
     area.hidden = models.length === 0;
     if (isNew(models, roomOf(stored), task !== null, Object.values(stored.verdicts).join())) {
-      const focused = /** @type {HTMLElement | null} */ (document.activeElement?.closest('#stored-table button'))?.dataset.action;
+      const focused = /** @type {HTMLElement | null} */ (document.activeElement?.closest('#stored-table button'))
+        ?.dataset.action;
       area.replaceChildren(tableOf(app, stored, task !== null));
       if (focused) area.querySelector(/** @type {'button'} */ (`[data-action="${focused}"]`))?.focus();
     }
@@ -55,7 +61,9 @@ function tableOf(app, stored, busy) {
   const { models, verdicts } = stored;
   const rows = setsOf(models).map((model) => {
     const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, verdicts[model.id])] : [];
-    return element('tr', {},
+    return element(
+      'tr',
+      {},
       element('th', { scope: 'row', title: model.url || model.files[0].url }, model.name, ...verdict),
       element('td', {}, sizeText(model), ...shortage(stored, model.complete ? 0 : model.size - model.stored)),
       element('td', { className: 'aside' }, model.used ? new Date(model.used).toLocaleDateString() : ''),
@@ -68,7 +76,11 @@ function tableOf(app, stored, busy) {
 /** @param {App} app @param {StoredSet} model @param {boolean} busy */
 function buttons(app, model, busy) {
   const button = (/** @type {string} */ label, /** @type {() => void} */ click) => {
-    const node = element('button', { type: 'button', className: 'quiet', disabled: busy, ariaLabel: `${label} ${model.name}` }, label);
+    const node = element(
+      'button',
+      { type: 'button', className: 'quiet', disabled: busy, ariaLabel: `${label} ${model.name}` },
+      label,
+    );
     node.dataset.action = `${label} ${model.id}`;
     node.addEventListener('click', click);
     return node;
@@ -76,7 +88,9 @@ function buttons(app, model, busy) {
   return [
     ...(model.url ? [button(model.complete ? 'Load' : 'Go on', () => load(app, model))] : []),
     ...(model.stored && model.files[0].url ? [button('Verify', () => app.library.verify(model))] : []),
-    ...(model.complete ? [button('Export', () => app.library.exportFiles(model, (file, name) => saveBlob(file, name, LONG)))] : []),
+    ...(model.complete
+      ? [button('Export', () => app.library.exportFiles(model, (file, name) => saveBlob(file, name, LONG)))]
+      : []),
     button('Delete', () => app.library.remove(model)),
   ];
 }
@@ -84,7 +98,9 @@ function buttons(app, model, busy) {
 /** @param {App} app @param {StoredSet} model */
 function load(app, { url, size, sha256, missing }) {
   const isDefault = app.model.defaultSource.files.some((file) => 'url' in file && file.url === url);
-  return app.model.load(isDefault ? app.model.defaultSource : { ...urlSource(url, sha256), bytes: missing ? null : size });
+  return app.model.load(
+    isDefault ? app.model.defaultSource : { ...urlSource(url, sha256), bytes: missing ? null : size },
+  );
 }
 
 /** What is told beside a download that does not fit. @param {Stored} stored @param {number} bytes */
@@ -107,8 +123,12 @@ function sizeText({ size, stored, complete, missing }) {
 
 /** @param {Stored} stored */
 function totalText({ models, usage, quota, persisted, refused }) {
-  if (refused) return `This browser keeps no files for this page (${refused}): models are streamed, and downloaded again at each visit.`;
-  const room = quota !== null && usage !== null ? ` This page takes ${formatBytes(usage)} of the ${formatBytes(quota)} that the browser grants it.` : '';
+  if (refused)
+    return `This browser keeps no files for this page (${refused}): models are streamed, and downloaded again at each visit.`;
+  const room =
+    quota !== null && usage !== null
+      ? ` This page takes ${formatBytes(usage)} of the ${formatBytes(quota)} that the browser grants it.`
+      : '';
   const lasting = models.length && !persisted ? ' The browser may remove them when the disk gets short.' : '';
   return `${models.length ? 'Downloaded models are kept here, on this machine.' : 'Nothing is stored. A model from the web is kept here once it is downloaded.'}${room}${lasting}`;
 }

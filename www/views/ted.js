@@ -44,7 +44,11 @@ export function tedView(app) {
   pause.addEventListener('click', () => app.evaluation.pause());
   stop.addEventListener('click', () => app.stop());
   open.addEventListener('click', () => app.evaluation.openDataset());
-  for (const [id, format] of /** @type {const} */ ([['ted-download', 'json'], ['ted-download-csv', 'csv'], ['ted-download-jsonl', 'jsonl']])) {
+  for (const [id, format] of /** @type {const} */ ([
+    ['ted-download', 'json'],
+    ['ted-download-csv', 'csv'],
+    ['ted-download-jsonl', 'jsonl'],
+  ])) {
     byId(id, HTMLButtonElement).addEventListener('click', () => {
       const { outcome } = app.state;
       if (outcome) saveReport(app, 'ted', outcome.report, outcome.model, format);
@@ -82,7 +86,9 @@ export function tedView(app) {
 
 /** @param {Dataset} dataset */
 function summaryText({ file, captions, items, skipped, sha256 }) {
-  const left = skipped ? `, ${plural(skipped, 'entry').replace('entrys', 'entries')} without a usable answer left out` : '';
+  const left = skipped
+    ? `, ${plural(skipped, 'entry').replace('entrys', 'entries')} without a usable answer left out`
+    : '';
   return `${file}: ${plural(captions, 'caption')}, ${plural(items, 'item')}${left}. SHA-256 ${sha256.slice(0, 12)}…`;
 }
 
@@ -98,10 +104,16 @@ function stageText({ progress, elapsed, from }) {
   const left = timeLeft({ done: encoded, total: total - from.done }, time);
   return [
     `${formatCount(done)} of ${plural(total, 'token')}`,
-    restored ? `${formatCount(texts)} of ${plural(total_texts, 'text')}, ${formatCount(restored)} of them restored` : '',
+    restored
+      ? `${formatCount(texts)} of ${plural(total_texts, 'text')}, ${formatCount(restored)} of them restored`
+      : '',
     left === null ? '' : `${formatSpeed(encoded, time)}, ${formatDuration(left)} left`,
-    items ? `${correct} of ${items} right so far, ${formatPercent(correct / items)} ${formatInterval(wilson(correct / items, items))}` : '',
-  ].filter(Boolean).join(' · ');
+    items
+      ? `${correct} of ${items} right so far, ${formatPercent(correct / items)} ${formatInterval(wilson(correct / items, items))}`
+      : '',
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }
 
 /** The run that can be gone on with, while none goes on. @param {App} app */
@@ -173,7 +185,14 @@ function subsetView(app) {
 /** @param {Record<string, number>} types */
 function boxes(types) {
   return Object.entries(types).map(([type, count]) =>
-    element('label', {}, element('input', { type: 'checkbox', value: type }), ` ${type} `, element('span', { className: 'note' }, formatCount(count))));
+    element(
+      'label',
+      {},
+      element('input', { type: 'checkbox', value: type }),
+      ` ${type} `,
+      element('span', { className: 'note' }, formatCount(count)),
+    ),
+  );
 }
 
 /** @param {HTMLElement} group */

@@ -30,7 +30,10 @@ export function weightsView(app) {
   adapter.addEventListener('click', () => app.layers.setWeights(null));
   copy.addEventListener('click', async () => {
     const json = JSON.stringify(current(app.state));
-    const said = await navigator.clipboard.writeText(json).then(() => 'Copied.', () => json);
+    const said = await navigator.clipboard.writeText(json).then(
+      () => 'Copied.',
+      () => json,
+    );
     showText(status, said);
   });
   list.addEventListener('input', ({ target }) => {
@@ -80,21 +83,39 @@ function noteText(state) {
 /** @param {NonNullable<State['study']>} study @param {boolean} weighted */
 function studyText({ result, mixed }, weighted) {
   const average = result.features.find(({ feature }) => feature === 'norm_avg')?.accuracy;
-  const best = average ? `; norm_avg has ${average.correct}, ${formatPercent(average.accuracy)} ${formatInterval(average.interval)}` : '';
-  if (!weighted || !mixed) return result.products ? '' : 'The last layer study was too large for its score to follow the sliders.';
+  const best = average
+    ? `; norm_avg has ${average.correct}, ${formatPercent(average.accuracy)} ${formatInterval(average.interval)}`
+    : '';
+  if (!weighted || !mixed)
+    return result.products ? '' : 'The last layer study was too large for its score to follow the sliders.';
   const accuracy = mixed.correct / mixed.total;
   return `Last layer study, ${result.pooling} pooling: ${mixed.correct} of ${mixed.total} right with these weights (${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, mixed.total))}${mixed.ties ? `, ${plural(mixed.ties, 'tie')}` : ''})${best}.`;
 }
 
 /** @param {number} layer from 1 on */
 function row(layer) {
-  const slider = element('input', { type: 'range', min: '-4', max: '4', step: '0.1', ariaLabel: `Weight of layer ${layer}` });
-  return element('li', {}, element('span', { className: 'number' }, String(layer)), slider, element('output', { className: 'number' }), element('span', { className: 'share', ariaHidden: 'true' }));
+  const slider = element('input', {
+    type: 'range',
+    min: '-4',
+    max: '4',
+    step: '0.1',
+    ariaLabel: `Weight of layer ${layer}`,
+  });
+  return element(
+    'li',
+    {},
+    element('span', { className: 'number' }, String(layer)),
+    slider,
+    element('output', { className: 'number' }),
+    element('span', { className: 'share', ariaHidden: 'true' }),
+  );
 }
 
 /** @param {Element} item @param {number} weight @param {number} share @param {number} most @param {boolean} disabled */
 function showRow(item, weight, share, most, disabled) {
-  const [, slider, output, bar] = /** @type {[HTMLElement, HTMLInputElement, HTMLOutputElement, HTMLElement]} */ (/** @type {unknown} */ ([...item.children]));
+  const [, slider, output, bar] = /** @type {[HTMLElement, HTMLInputElement, HTMLOutputElement, HTMLElement]} */ (
+    /** @type {unknown} */ ([...item.children])
+  );
   if (document.activeElement !== slider || Number(slider.value) !== weight) slider.value = String(weight);
   slider.disabled = disabled;
   output.textContent = weight.toFixed(2);

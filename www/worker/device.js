@@ -21,7 +21,11 @@ export function chooseDevice(probe, wanted) {
   const name = adapterName(adapter);
   if (wanted) return { kind: wanted, adapter: name, reason: `As asked for. The WebGPU adapter is ${name}.` };
   if (adapter.fallback || SOFTWARE.test(Object.values(adapter).join(' '))) {
-    return { kind: 'cpu', adapter: name, reason: `The only WebGPU adapter is ${name}, in software: the CPU backend is faster.` };
+    return {
+      kind: 'cpu',
+      adapter: name,
+      reason: `The only WebGPU adapter is ${name}, in software: the CPU backend is faster.`,
+    };
   }
   return { kind: 'webgpu', adapter: name, reason: `The WebGPU adapter is ${name}.` };
 }

@@ -85,6 +85,9 @@ export class Engine {
    * @returns {Promise<Methods[M]['result']>}
    */
   ask(method, params, options) {
-    return this.#client?.call(method, params, options) ?? Promise.reject(new WorkerError('NotStarted', 'The encoder was not started.'));
+    return (
+      this.#client?.call(method, params, options) ??
+      Promise.reject(new WorkerError('NotStarted', 'The encoder was not started.'))
+    );
   }
 }

@@ -35,11 +35,15 @@ export function answer(port, table, fatal) {
     try {
       if (signal.aborted) throw cancelled('cancelled before it began');
       if (!Object.hasOwn(table, method)) throw named('NoMethod', `the worker has no method \`${method}\``);
-      const result = await table[method](params, async (progress) => {
-        port.postMessage({ id, progress });
-        await turn();
-        return !signal.aborted;
-      }, signal);
+      const result = await table[method](
+        params,
+        async (progress) => {
+          port.postMessage({ id, progress });
+          await turn();
+          return !signal.aborted;
+        },
+        signal,
+      );
       port.postMessage({ id, result }, { transfer: buffers(result) });
     } catch (error) {
       if (fatal(error)) return;
