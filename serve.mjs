@@ -17,7 +17,8 @@ export async function serve({ root, port = 0, prefix = '/' }) {
     brotli: true,
     gzip: true,
     setHeaders(response, path) {
-      response.setHeader('cache-control', 'no-cache'); // kept, and asked for anew: a browser keeps what it compiled of a kept module
+      // kept, and asked for anew: a browser keeps what it compiled of a kept module
+      response.setHeader('cache-control', 'no-cache');
       if (/\.(gguf|safetensors)$/.test(path)) response.setHeader('content-type', 'application/octet-stream');
     },
   });

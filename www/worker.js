@@ -1,5 +1,5 @@
-// Owns the wasm module. A table of methods; the wasm is fetched by `open`, after `probe` has told which device there is.
-// After a panic the module is poisoned: the panic's text is posted and the worker ends.
+// Owns the wasm module. A table of methods; the wasm is fetched by `open`, after `probe` has told which device there
+// is. After a panic the module is poisoned: the panic's text is posted and the worker ends.
 import { answer } from './worker/requests.js';
 import { named } from './worker/errors.js';
 import { openDatabase } from './storage/database.js';
@@ -8,6 +8,7 @@ import { ModelFiles } from './storage/files.js';
 import { openVault } from './storage/vault.js';
 import { tileStore, vectorStore } from './storage/vectors.js';
 
+/** @import { OnProgress } from './worker/requests.js' */
 /** @import { Methods } from './types/worker' */
 /** @import { Session, Wasm } from './types/session' */
 
@@ -23,7 +24,12 @@ let modelFiles = null;
 const store = vectorStore(openDatabase, (notice) => postMessage({ notice }));
 const tiles = tileStore(openDatabase);
 
-/** @type {{ [M in keyof Methods]: (params: Methods[M]['params'], progress: (value: object) => Promise<boolean>, signal: AbortSignal) => unknown }} */
+/**
+ * @template {keyof Methods} M
+ * @typedef {(params: Methods[M]['params'], progress: OnProgress, signal: AbortSignal) => unknown} Answer
+ */
+
+/** @type {{ [M in keyof Methods]: Answer<M> }} */
 const methods = {
   async probe() {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
@@ -90,7 +96,12 @@ const methods = {
     reading(signal, () => session.study(subset, pooling, layer_weights, progress)),
 };
 
-/** Layers that are read from their file on the way are no longer read once it is cancelled. @template T @param {AbortSignal} signal @param {() => Promise<T>} work */
+/**
+ * Layers that are read from their file on the way are no longer read once it is cancelled.
+ * @template T
+ * @param {AbortSignal} signal
+ * @param {() => Promise<T>} work
+ */
 function reading(signal, work) {
   modelFiles?.readUntil(signal);
   return work();
@@ -115,7 +126,10 @@ function panic(message) {
   close();
 }
 
-/** A trap that is no panic (memory exhausted, stack overflow) poisons the module just the same. @param {unknown} error */
+/**
+ * A trap that is no panic (memory exhausted, stack overflow) poisons the module just the same.
+ * @param {unknown} error
+ */
 function fatal(error) {
   const trapped = error instanceof WebAssembly.RuntimeError;
   if (trapped) panic(`the wasm module stopped: ${error.message}`);

@@ -1,5 +1,5 @@
-// The download and the storage of models in real Chromium: the page of dist/, its wasm, the default model from a host with
-// faults on another origin, and what happens when the connection, the browser or its storage gives up.
+// The download and the storage of models in real Chromium: the page of dist/, its wasm, the default model from a host
+// with faults on another origin, and what happens when the connection, the browser or its storage gives up.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -98,7 +98,11 @@ function flip(page, at) {
   }, at);
 }
 
-/** The chunks that were asked for from a request on. @param {{ requests: { start: number, end: number }[] }} server @param {number} from */
+/**
+ * The chunks that were asked for from a request on.
+ * @param {{ requests: { start: number, end: number }[] }} server
+ * @param {number} from
+ */
 function asked({ requests }, from) {
   return [
     ...new Set(
@@ -280,7 +284,8 @@ test('on an insecure page a model is streamed, and why it is not stored is said'
 
 test('a storage that gets full is foretold and said, the load goes on, and the next one stores the rest', async (t) => {
   const server = await host(t);
-  const url = await siteWith(t, 'navigator.storage.estimate = async () => ({ quota: 60e6, usage: 0 });'); // Chromium does not tell the true one
+  // Chromium does not tell the true one
+  const url = await siteWith(t, 'navigator.storage.estimate = async () => ({ quota: 60e6, usage: 0 });');
   const { page } = await open(t, url);
   const { origin } = new URL(url);
   const session = await page.context().newCDPSession(page);

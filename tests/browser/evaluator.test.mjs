@@ -1,5 +1,5 @@
-// The evaluator of the page in dist/, in real Chromium on the CPU with the real default model: runs that survive a reload,
-// sliders, the layer study, what is kept. Screenshots are left in target/screenshots.
+// The evaluator of the page in dist/, in real Chromium on the CPU with the real default model: runs that survive a
+// reload, sliders, the layer study, what is kept. Screenshots are left in target/screenshots.
 import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { before, test } from 'node:test';
@@ -66,7 +66,11 @@ function last(page) {
   });
 }
 
-/** Run again, until the report is the new one: with nothing to encode that may be at once. @param {Page} page @param {(report: Report) => boolean} isNew */
+/**
+ * Run again, until the report is the new one: with nothing to encode that may be at once.
+ * @param {Page} page
+ * @param {(report: Report) => boolean} isNew
+ */
 async function rerun(page, isNew) {
   await page.locator('#ted-run').click();
   for (let tries = 0; tries < 600; tries++) {
@@ -89,7 +93,12 @@ async function compare(page) {
   return /** @type {number[]} */ ((await last(page)).similarity);
 }
 
-/** Move a slider as a person does, and measure in the page until the next frame after the matrix has changed. @param {Page} page @param {number} layer from 0 on @param {number} value */
+/**
+ * Move a slider as a person does, and measure in the page until the next frame after the matrix has changed.
+ * @param {Page} page
+ * @param {number} layer from 0 on
+ * @param {number} value
+ */
 function slide(page, layer, value) {
   return page
     .locator('#weights-list input')
@@ -193,7 +202,8 @@ test(
     const first = await slide(page, 4, 3);
     const second = await slide(page, 20, 3.5);
     t.diagnostic(
-      `matrix after ${first.milliseconds.toFixed(1)} and ${second.milliseconds.toFixed(1)} ms, frame after ${first.frame.toFixed(1)} and ${second.frame.toFixed(1)} ms`,
+      `matrix after ${first.milliseconds.toFixed(1)} and ${second.milliseconds.toFixed(1)} ms, ` +
+        `frame after ${first.frame.toFixed(1)} and ${second.frame.toFixed(1)} ms`,
     );
     for (const { changed, milliseconds } of [first, second]) {
       assert.ok(changed, 'the matrix did not change');
@@ -389,9 +399,15 @@ test('where the browser stores nothing the page says so once and works', async (
   await close();
 });
 
-/** A report as the reference's script writes it: a bare list. @param {string} name @param {(index: number) => boolean} right */
+/**
+ * A report as the reference's script writes it: a bare list.
+ * @param {string} name
+ * @param {(index: number) => boolean} right
+ */
 async function reportFile(name, right) {
-  /** @type {Record<string, { caption_type: string, statements: Record<string, { correct_statement: { statement: string }, incorrect_statements: { statement: string }[] }> }>} */
+  /** @typedef {{ statement: string }} Statement */
+  /** @typedef {{ correct_statement: Statement, incorrect_statements: Statement[] }} Statements */
+  /** @type {Record<string, { caption_type: string, statements: Record<string, Statements> }>} */
   const sample = JSON.parse(await readFile('dist/data/ted-sample.json', 'utf8'));
   const items = Object.entries(sample).flatMap(([caption_key, { caption_type, statements }]) =>
     Object.entries(statements).map(([question_type, item]) => ({ caption_key, caption_type, question_type, item })),

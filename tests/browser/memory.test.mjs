@@ -1,6 +1,6 @@
-// How models are held, in real Chromium on WebGPU (SwiftShader): whole and layer by layer, from one file and from shards, and
-// what happens when the device has too little memory, too small buffers, or goes away.
-// GRAN_TED_MODEL names another model than the small random one: `./build.sh generate 8b`, see the README.
+// How models are held, in real Chromium on WebGPU (SwiftShader): whole and layer by layer, from one file and from
+// shards, and what happens when the device has too little memory, too small buffers, or goes away. GRAN_TED_MODEL names
+// another model than the small random one: `./build.sh generate 8b`, see the README.
 import assert from 'node:assert/strict';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { test } from 'node:test';
@@ -147,7 +147,9 @@ test(
       vectors[held] = result;
       const used = await heap(page);
       t.diagnostic(
-        `${held}: ${megabytes(size)} loaded in ${((done - started) / 1000).toFixed(1)} s, ${PROMPT.split(' ').length} words embedded in ${((performance.now() - done) / 1000).toFixed(1)} s; wasm heap ${used} MB; ` +
+        `${held}: ${megabytes(size)} loaded in ${((done - started) / 1000).toFixed(1)} s, ` +
+          `${PROMPT.split(' ').length} words embedded in ${((performance.now() - done) / 1000).toFixed(1)} s; ` +
+          `wasm heap ${used} MB; ` +
           Object.entries(most)
             .map(
               ([kind, bytes]) =>
@@ -243,7 +245,8 @@ test(
     await page.locator('#embed').click();
     await page.waitForTimeout(1500);
     await page.evaluate(() => new BroadcastChannel('lose').postMessage(''));
-    await page.locator('#prompts-error', { hasText: /^the graphics device was lost/ }).waitFor(); // SwiftShader first finishes what is queued
+    // SwiftShader first finishes what is queued
+    await page.locator('#prompts-error', { hasText: /^the graphics device was lost/ }).waitFor();
     assert.deepEqual(await embed(page), before);
     assert.deepEqual(errors, []);
   },
@@ -256,7 +259,8 @@ const small = (bytes) => `{
   let free = ${bytes};
   GPUDevice.prototype.createBuffer = function (descriptor) {
     free -= descriptor.size;
-    if (free < 0) setTimeout(() => this.dispatchEvent(new GPUUncapturedErrorEvent('uncapturederror', { error: new GPUOutOfMemoryError('not enough memory left') })));
+    const error = new GPUOutOfMemoryError('not enough memory left');
+    if (free < 0) setTimeout(() => this.dispatchEvent(new GPUUncapturedErrorEvent('uncapturederror', { error })));
     return create.call(this, descriptor);
   };
   GPUBuffer.prototype.destroy = function () {
@@ -383,7 +387,11 @@ function tensorsOf(file) {
   return { tensors, data: file.subarray(8 + length) };
 }
 
-/** The tensors of an F32 file in `count` files of bfloat16, with their index; as Hugging Face names them. @param {Buffer} file @param {number} count */
+/**
+ * The tensors of an F32 file in `count` files of bfloat16, with their index; as Hugging Face names them.
+ * @param {Buffer} file
+ * @param {number} count
+ */
 function shards(file, count) {
   const { tensors, data } = tensorsOf(file);
   const names = Object.keys(tensors);

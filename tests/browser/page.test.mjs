@@ -69,7 +69,10 @@ async function textOf(page, selector) {
   return (await page.locator(selector).textContent()) ?? '';
 }
 
-/** @param {Page} page @returns {Promise<{ embeddings: Omit<Embeddings, 'vectors'> & { vectors: number[] }, report: Report }>} */
+/**
+ * @param {Page} page
+ * @returns {Promise<{ embeddings: Omit<Embeddings, 'vectors'> & { vectors: number[] }, report: Report }>}
+ */
 function last(page) {
   return page.evaluate(() => {
     const { embeddings, report } = /** @type {any} */ (globalThis).granTed.last;
@@ -134,6 +137,7 @@ test('the kernels for GPUs, forced here, are measured once, remembered, and give
   const { page, errors, close } = await freshPage(dist.browser);
   const tunings = () =>
     page.evaluate(async () => {
+      // eslint-disable-next-line no-unsanitized/method -- it is the page's own module
       const { openDatabase } = await import(new URL('./storage/database.js', location.href).href);
       const [tiles] = await (
         await openDatabase()

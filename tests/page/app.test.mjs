@@ -318,7 +318,11 @@ const scored = (complete = true) => ({
   provenance: { subset: { id: '0123456789' } },
 });
 
-/** What the link claims after a run of the sample and then a change. @param {(page: ReturnType<typeof setUp>) => unknown} change @param {boolean} [complete] */
+/**
+ * What the link claims after a run of the sample and then a change.
+ * @param {(page: ReturnType<typeof setUp>) => unknown} change
+ * @param {boolean} [complete]
+ */
 async function claimed(change, complete) {
   const page = setUp({
     evaluate: () => scored(complete),

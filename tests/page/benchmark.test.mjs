@@ -1,4 +1,5 @@
-// The page's benchmark on a fake worker: what begins it, what it asks of the worker, what stays after a stop or an error.
+// The page's benchmark on a fake worker: what begins it, what it asks of the worker, what stays after a stop or an
+// error.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

@@ -7,7 +7,10 @@ import { fakeWorker } from '../support/fake-worker.mjs';
 
 const ignore = () => {};
 
-/** The client takes the names of methods as types; the tests' methods are others. @param {ConstructorParameters<typeof Client>} values */
+/**
+ * The client takes the names of methods as types; the tests' methods are others.
+ * @param {ConstructorParameters<typeof Client>} values
+ */
 function clientOf(...values) {
   return /** @type {{ call(method: string, params?: object, options?: object): Promise<any>, end: Client['end'] }} */ (
     new Client(...values)

@@ -1,4 +1,5 @@
-// What outlives a reload: the worker's vectors (www/store.js) and the page's state (www/keep.js), on a storage in memory.
+// What outlives a reload: the worker's vectors (www/store.js) and the page's state (www/keep.js), on a storage in
+// memory.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Keeper, restore } from '../../www/state/keep.js';
@@ -112,7 +113,11 @@ function busyState() {
   return state;
 }
 
-/** Keep all of `state`, as a page does that began with nothing. @param {ReturnType<typeof fakeDatabase>} fake @param {State} state */
+/**
+ * Keep all of `state`, as a page does that began with nothing.
+ * @param {ReturnType<typeof fakeDatabase>} fake
+ * @param {State} state
+ */
 async function keep(fake, state) {
   const keeper = new Keeper(fake.open, assert.fail);
   const begun = initialState(BASE);

@@ -20,7 +20,12 @@ const textOf = (next, layers, width) => Array.from({ length: layers }, () => Arr
 /** @param {number[]} a @param {number[]} b */
 const dot = (a, b) => a.reduce((sum, value, at) => sum + value * b[at], 0);
 
-/** The slow twin: mix the layers, then compare. @param {number[][]} first @param {number[][]} second @param {number[]} weights */
+/**
+ * The slow twin: mix the layers, then compare.
+ * @param {number[][]} first
+ * @param {number[][]} second
+ * @param {number[]} weights
+ */
 function cosineOf(first, second, weights) {
   const sum = weights.reduce((total, weight) => total + Math.exp(weight), 0);
   const mix = (/** @type {number[][]} */ text) =>
@@ -44,7 +49,11 @@ function productsOf(texts) {
   };
 }
 
-/** @param {{ caption: number[][], statements: number[][][], correct: number }[]} items @param {number} layers @returns {LayerStudy} */
+/**
+ * @param {{ caption: number[][], statements: number[][][], correct: number }[]} items
+ * @param {number} layers
+ * @returns {LayerStudy}
+ */
 function studyOf(items, layers) {
   const products = items.flatMap(({ caption, statements }) => [
     ...block(caption, caption),

@@ -1,4 +1,5 @@
-// Where models come from and how large downloads are agreed to: addresses, the catalogue, and www/app.js on a worker in memory.
+// Where models come from and how large downloads are agreed to: addresses, the catalogue, and www/app.js on a worker in
+// memory.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { afterEach, test } from 'node:test';
@@ -33,7 +34,11 @@ const PLAN = {
 const { fetch } = globalThis;
 afterEach(() => void (globalThis.fetch = fetch));
 
-/** A worker's `load` of a large model. @param {{ agreed: boolean }} params @param {(value: object) => Promise<boolean>} progress */
+/**
+ * A worker's `load` of a large model.
+ * @param {{ agreed: boolean }} params
+ * @param {(value: object) => Promise<boolean>} progress
+ */
 async function loadLarge({ agreed }, progress) {
   await progress(PLAN);
   if (!agreed)
@@ -281,7 +286,8 @@ test('shards with their small files, and parts of a split file, are one stored m
   ]);
   assert.equal(urlSource(told(split)[0].url).files.length, 2);
 
-  // A file alone; small files that belong to none, or to either of two, which stay when one is deleted; one that can't be read.
+  // A file alone; small files that belong to none, or to either of two, which stay when one is deleted; one that can't
+  // be read.
   const alone = storedFile('s', at('s.safetensors'));
   assert.deepEqual(told([alone, storedFile('c', at('config.json'))]), [
     { name: 's.safetensors', url: alone.url, size: 80, stored: 80, complete: true, missing: 0, ids: 'sc' },

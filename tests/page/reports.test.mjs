@@ -1,4 +1,5 @@
-// Reports and the leaderboard, the pure parts: margins, outcomes, filters, which item is which, intervals, what is comparable.
+// Reports and the leaderboard, the pure parts: margins, outcomes, filters, which item is which, intervals, what is
+// comparable.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
@@ -29,7 +30,13 @@ const BROWSE = /** @type {const} */ ({
   page: 0,
 });
 
-/** @param {number} index @param {number[]} all_scores @param {string} correct_answer @param {Partial<ItemResult>} [more] @returns {ItemResult} */
+/**
+ * @param {number} index
+ * @param {number[]} all_scores
+ * @param {string} correct_answer
+ * @param {Partial<ItemResult>} [more]
+ * @returns {ItemResult}
+ */
 function item(index, all_scores, correct_answer, more = {}) {
   const predicted = all_scores.indexOf(Math.max(...all_scores));
   return {
@@ -50,7 +57,12 @@ function item(index, all_scores, correct_answer, more = {}) {
   };
 }
 
-/** @param {ItemResult[]} results @param {Report['provenance']} [provenance] @param {number} [total] @returns {Report} */
+/**
+ * @param {ItemResult[]} results
+ * @param {Report['provenance']} [provenance]
+ * @param {number} [total]
+ * @returns {Report}
+ */
 function report(results, provenance = null, total = results.length) {
   const overall = {
     accuracy: 0.5,
@@ -113,7 +125,8 @@ test('all of TED-6K is filtered and sorted within a frame or three', () => {
   assert.equal(selectItems(many, { ...BROWSE, sort: 'lowest' }).length, PUBLISHED_ITEMS);
   const { right: yes, wrong: no, tie } = countOutcomes(many);
   assert.equal(yes + no + tie, PUBLISHED_ITEMS);
-  assert.ok(performance.now() - started < 500, `${performance.now() - started} ms`); // 15 ms here; a slow machine is no failure
+  // 15 ms here; a slow machine is no failure
+  assert.ok(performance.now() - started < 500, `${performance.now() - started} ms`);
 });
 
 test('items of one name in two data sets are not taken for one', () => {

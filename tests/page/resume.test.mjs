@@ -101,7 +101,12 @@ function longRun() {
   };
 }
 
-/** Begin a run, do `then` once so many texts are done, and wait for the end of the run. @param {ReturnType<typeof setUp>} page @param {number} texts @param {() => void} then */
+/**
+ * Begin a run, do `then` once so many texts are done, and wait for the end of the run.
+ * @param {ReturnType<typeof setUp>} page
+ * @param {number} texts
+ * @param {() => void} then
+ */
 async function runUntil({ app, state }, texts, then) {
   const running = app.evaluation.run();
   while ((state.run?.progress.texts ?? 0) < texts) await new Promise(setImmediate);
@@ -503,7 +508,8 @@ test('a paused study goes on, unless settings, data set or worker are others; it
   const { app, state, workers } = setUp({
     study: async (/** @type {unknown} */ _, /** @type {(step: object) => Promise<boolean>} */ progress) => {
       while (await progress(at(step.done)));
-      await new Promise((resolve) => setTimeout(resolve, 1200)); // the batch; the least patience with other work is 1000
+      // the batch; the least patience with other work is 1000
+      await new Promise((resolve) => setTimeout(resolve, 1200));
       return {
         num_hidden_layers: 2,
         features: [],

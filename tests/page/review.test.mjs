@@ -53,7 +53,10 @@ function report(results, provenance = null) {
 const fetched = globalThis.fetch;
 afterEach(() => void (globalThis.fetch = fetched));
 
-/** An app whose worker has one item and any reports, and the calls that it got. @param {Record<string, Method>} [methods] */
+/**
+ * An app whose worker has one item and any reports, and the calls that it got.
+ * @param {Record<string, Method>} [methods]
+ */
 function setUp(methods = {}) {
   globalThis.fetch = async () => new Response('{}'); // the sample
   const world = setUpApp({

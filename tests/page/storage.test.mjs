@@ -24,7 +24,17 @@ function hash(bytes) {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Load a model as the worker and the wasm do: headers, then from front to back. @param {ModelFile[]} files @param {{ opfs?: ReturnType<typeof fakeOpfs>, signal?: AbortSignal, chunk?: number, keep?: boolean, streamed?: boolean, timing?: typeof TIMING }} [options] */
+/**
+ * Load a model as the worker and the wasm do: headers, then from front to back.
+ * @param {ModelFile[]} files
+ * @param {object} [options]
+ * @param {ReturnType<typeof fakeOpfs>} [options.opfs]
+ * @param {AbortSignal} [options.signal]
+ * @param {number} [options.chunk]
+ * @param {boolean} [options.keep]
+ * @param {boolean} [options.streamed]
+ * @param {typeof TIMING} [options.timing]
+ */
 async function load(
   files,
   { opfs, signal = new AbortController().signal, chunk = CHUNK, keep = false, streamed = false, timing = TIMING } = {},
@@ -59,7 +69,11 @@ async function load(
   }
 }
 
-/** @param {import('node:test').TestContext} t @param {Parameters<typeof faultServer>[1]} [options] @param {Uint8Array} [file] */
+/**
+ * @param {import('node:test').TestContext} t
+ * @param {Parameters<typeof faultServer>[1]} [options]
+ * @param {Uint8Array} [file]
+ */
 async function host(t, options, file = FILE) {
   const server = await faultServer(file, options);
   t.after(server.close);
@@ -74,7 +88,11 @@ async function stored(opfs, url) {
   return { vault, id, entry, data: opfs.disks.get(`${id}.data`), journal: opfs.disks.get(`${id}.journal`) };
 }
 
-/** @param {number} seed @param {number} count @returns {(request: Request) => Fault | void} so many cuts, anywhere in the answers */
+/**
+ * @param {number} seed
+ * @param {number} count
+ * @returns {(request: Request) => Fault | void} so many cuts, anywhere in the answers
+ */
 function cuts(seed, count) {
   const next = random(seed);
   return ({ start, end }) => {
@@ -130,7 +148,8 @@ test('a stored model is read without its server, by two tabs', async (t) => {
   const tab = await load([model], { opfs, keep: true });
   const { read, note, told } = await load([model], { opfs });
   assert.equal(hash(read[0].bytes), SHA256);
-  assert.equal(/** @type {ByteSource} */ (tab.model.sources[0]).sha256, SHA256); // checked chunk by chunk: need not be hashed again
+  // checked chunk by chunk: need not be hashed again
+  assert.equal(/** @type {ByteSource} */ (tab.model.sources[0]).sha256, SHA256);
   assert.deepEqual([note, told], ['', []]);
   await assert.rejects(load([{ ...model, sha256: '0'.repeat(64) }], { opfs }), { name: 'WrongHash' });
   tab.model.close();
@@ -556,7 +575,8 @@ test('a stored model that is deleted while it is loaded is read from its server'
     assert.equal(entry.complete, true);
     if (kind === 'stored') await vault.remove(id);
     assert.deepEqual(await /** @type {ByteSource} */ (files.sources[0]).read(1000, 1100), FILE.slice(1000, 1100));
-    if (kind === 'stored') options.plan = () => ({ swap: randomBytes(3, FILE.length) }); // nothing compares the whole any more
+    // nothing compares the whole any more
+    if (kind === 'stored') options.plan = () => ({ swap: randomBytes(3, FILE.length) });
     if (kind === 'stored')
       await assert.rejects(async () => files.sources[0].read(FILE.length - 100, FILE.length), { name: 'Changed' });
     files.close();

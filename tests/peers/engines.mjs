@@ -1,4 +1,5 @@
-// The engines under test: how each is opened, and how it embeds a workload. All run in the same Chromium on the same token ids.
+// The engines under test: how each is opened, and how it embeds a workload. All run in the same Chromium on the same
+// token ids.
 import { readFileSync } from 'node:fs';
 import { serve } from '../../serve.mjs';
 import { barePage } from '../support/devtools.mjs';
@@ -7,7 +8,11 @@ import { peakMemory } from './memory.mjs';
 /**
  * @typedef {{ text: string, ids: number[] }} Text
  * @typedef {Record<string, Text[]>} Workloads name -> texts
- * @typedef {{ milliseconds: number, tokens?: number[], vectors: number[][] }} Embedded tokens: of each text, where the engine tokenizes
+ * @typedef {object} Embedded
+ * @property {number} milliseconds
+ * @property {number[]} [tokens] of each text, where the engine tokenizes
+ * @property {number[][]} vectors
+ *
  * @typedef {object} Open
  * @property {() => Promise<void>} load
  * @property {(texts: Text[]) => Promise<Embedded>} embed

@@ -10,6 +10,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 /** @typedef {{ tokens: number, whole: number, rest: number }} Point milliseconds a token */
 
 const PANEL = { width: 360, height: 240, left: 52, right: 16, top: 44, bottom: 40 };
+const FONT = 'font-family="system-ui, sans-serif" font-size="12"';
+const LABEL = 'Milliseconds a token by length of the text';
+const LIGHT = [
+  'text { fill: #333 } .axis { stroke: #999 } .grid { stroke: #9994 } .band { fill: #1a73b022 }',
+  '.whole { stroke: #c2600a; fill: #c2600a } .rest { stroke: #1a73b0; fill: #1a73b0 }',
+  '.line { fill: none; stroke-width: 2 } .name { stroke: none }',
+].join(' ');
+const DARK = [
+  'text { fill: #ddd } .axis { stroke: #888 } .band { fill: #6cb6ee33 }',
+  '.whole { stroke: #f0a050; fill: #f0a050 } .rest { stroke: #6cb6ee; fill: #6cb6ee }',
+  '.line { fill: none } .name { stroke: none }',
+].join(' ');
 const TOLERANCE = 0.2;
 
 const [out, ...inputs] = process.argv.slice(2);
@@ -49,10 +61,11 @@ function svg(panels) {
   const parts = panels.map(
     ({ title, points }, at) => `<g transform="translate(${at * width} 0)">${panel(title, points)}</g>`,
   );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${panels.length * width} ${height}" width="${panels.length * width}" height="${height}" font-family="system-ui, sans-serif" font-size="12" role="img" aria-label="Milliseconds a token by length of the text">
+  const total = panels.length * width;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${total} ${height}" width="${total}" height="${height}" ${FONT} role="img" aria-label="${LABEL}">
 <style>
-text { fill: #333 } .axis { stroke: #999 } .grid { stroke: #9994 } .band { fill: #1a73b022 } .whole { stroke: #c2600a; fill: #c2600a } .rest { stroke: #1a73b0; fill: #1a73b0 } .line { fill: none; stroke-width: 2 } .name { stroke: none }
-@media (prefers-color-scheme: dark) { text { fill: #ddd } .axis { stroke: #888 } .band { fill: #6cb6ee33 } .whole { stroke: #f0a050; fill: #f0a050 } .rest { stroke: #6cb6ee; fill: #6cb6ee } .line { fill: none } .name { stroke: none } }
+${LIGHT}
+@media (prefers-color-scheme: dark) { ${DARK} }
 </style>
 ${parts.join('\n')}
 </svg>
@@ -86,7 +99,8 @@ function panel(title, points) {
     `<text x="${left}" y="18" font-weight="600">${escape(title)}</text><text x="${left}" y="34">ms a token</text>`,
     ...levels.map(
       (ms) =>
-        `<line class="${ms ? 'grid' : 'axis'}" x1="${left}" x2="${width - right}" y1="${at(y(ms))}" y2="${at(y(ms))}"/><text x="${left - 6}" y="${at(y(ms)) + 4}" text-anchor="end">${Number(ms.toPrecision(3))}</text>`,
+        `<line class="${ms ? 'grid' : 'axis'}" x1="${left}" x2="${width - right}" y1="${at(y(ms))}" y2="${at(y(ms))}"/>` +
+        `<text x="${left - 6}" y="${at(y(ms)) + 4}" text-anchor="end">${Number(ms.toPrecision(3))}</text>`,
     ),
     ...points.map(
       ({ tokens }) => `<text x="${at(x(tokens))}" y="${height - bottom + 16}" text-anchor="middle">${tokens}</text>`,

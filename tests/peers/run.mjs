@@ -1,9 +1,11 @@
 // gran-ted's page and its peers, one after the other in one session, on the same token ids: `./build.sh peers`.
 //
-//   node tests/peers/run.mjs [ENGINE...] [--runs 3] [--seconds 40] [--workloads a16,b256,c_item] [--again] [--json FILE]
+//   node tests/peers/run.mjs [ENGINE...] [--runs 3] [--seconds 40] [--workloads a16,b256,c_item]
+//     [--again] [--json FILE]
 //
 // Each engine's result is kept in .cache/peers/results: what was measured within the last hours, with the same code, is
-// not measured again (--again does). A workload is embedded once to warm up, then at most `runs` times within `seconds`.
+// not measured again (--again does). A workload is embedded once to warm up, then at most `runs` times within
+// `seconds`.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';

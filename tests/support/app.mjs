@@ -26,7 +26,10 @@ export const failure = (name, message) => () => {
 /** A data set that a person picks. */
 export const tedFile = () => new File(['{}'], 'ted.json');
 
-/** An app, its workers in the order they were started, and the calls they got. @param {Record<string, Method>} [methods] */
+/**
+ * An app, its workers in the order they were started, and the calls they got.
+ * @param {Record<string, Method>} [methods]
+ */
 export function setUp(methods = {}) {
   /** @type {ReturnType<typeof fakeWorker>[]} */
   const workers = [];

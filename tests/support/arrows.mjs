@@ -14,7 +14,12 @@ const IMPORTS = [
   /\bnew Worker\(\s*'(\.[^']+)'/g,
 ];
 
-/** The arrows of a document: its one block with the info string `arrows NAME`. @param {string} text @param {string} name @returns {Arrows} */
+/**
+ * The arrows of a document: its one block with the info string `arrows NAME`.
+ * @param {string} text
+ * @param {string} name
+ * @returns {Arrows}
+ */
 export function readArrows(text, name) {
   const blocks = [...text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].filter(
     ([, info]) => info.trim() === `arrows ${name}`,
@@ -30,7 +35,11 @@ export function readArrows(text, name) {
   return arrows;
 }
 
-/** The files of a folder: path below it -> text, '' for those that import nothing. @param {string} folder @returns {Map<string, string>} */
+/**
+ * The files of a folder: path below it -> text, '' for those that import nothing.
+ * @param {string} folder
+ * @returns {Map<string, string>}
+ */
 export function readSources(folder) {
   const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

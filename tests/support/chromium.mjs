@@ -56,7 +56,10 @@ export async function launchProfile(profile) {
   };
 }
 
-/** A page with WebGPU on a profile on disk; workers of its own script are let through. @param {string} profile a folder */
+/**
+ * A page with WebGPU on a profile on disk; workers of its own script are let through.
+ * @param {string} profile a folder
+ */
 export async function launchStored(profile) {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: executable(),

@@ -1,5 +1,6 @@
-// A page of Chromium without the driver of the browser tests, for measuring memory: that one makes the browser keep the bodies
-// of a page's requests for it, up to 100 MB in the renderer. This one speaks the DevTools protocol itself, with no domain on.
+// A page of Chromium without the driver of the browser tests, for measuring memory: that one makes the browser keep the
+// bodies of a page's requests for it, up to 100 MB in the renderer. This one speaks the DevTools protocol itself, with
+// no domain on.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +10,8 @@ import { COMMON, SWIFTSHADER, executable } from './chromium.mjs';
 /**
  * @typedef {object} BarePage
  * @property {(url: string) => Promise<void>} goto resolved when the page is loaded
- * @property {<A, R>(work: (argument: A) => R, argument?: A) => Promise<Awaited<R>>} evaluate in the page; what goes there and back is JSON
+ * @property {<A, R>(work: (argument: A) => R, argument?: A) => Promise<Awaited<R>>} evaluate in the page; what goes
+ *   there and back is JSON
  * @property {(work: () => unknown, seconds?: number) => Promise<void>} until `work` gives something true in the page
  * @property {() => Promise<void>} close
  */
@@ -70,7 +72,9 @@ export async function barePage() {
 }
 
 /**
- * @param {import('node:stream').Writable} to @param {import('node:stream').Readable} from @param {Promise<unknown>} ended
+ * @param {import('node:stream').Writable} to
+ * @param {import('node:stream').Readable} from
+ * @param {Promise<unknown>} ended
  * @returns {(method: string, params?: object, sessionId?: string) => Promise<any>}
  */
 function connect(to, from, ended) {

@@ -1,4 +1,5 @@
-// The page of dist/ and a Chromium to open it in, for the tests of a file: both start before the first test and end after the last.
+// The page of dist/ and a Chromium to open it in, for the tests of a file: both start before the first test and end
+// after the last.
 import { after, before } from 'node:test';
 import { serve } from '../../serve.mjs';
 import { launch } from './chromium.mjs';

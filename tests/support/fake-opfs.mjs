@@ -1,8 +1,15 @@
-// The browser's private file system (OPFS) in memory, as far as www/storage/vault.js uses it: exclusive and shared handles, a
-// quota, and crashes: after `killAt` operations everything throws, and what was not flushed is lost, or torn, by a seed.
+// The browser's private file system (OPFS) in memory, as far as www/storage/vault.js uses it: exclusive and shared
+// handles, a quota, and crashes: after `killAt` operations everything throws, and what was not flushed is lost, or
+// torn, by a seed.
 import { random } from './random.mjs';
 
-/** @typedef {{ durable: Uint8Array, now: Uint8Array, locks: number, exclusive: boolean }} Disk durable: what a crash leaves for sure */
+/**
+ * @typedef {object} Disk
+ * @property {Uint8Array} durable what a crash leaves for sure
+ * @property {Uint8Array} now
+ * @property {number} locks
+ * @property {boolean} exclusive
+ */
 
 /** @param {Map<string, Disk>} [disks] two of them on one map are two tabs, or the same tab after a crash */
 export function fakeOpfs(disks = new Map()) {
@@ -11,7 +18,10 @@ export function fakeOpfs(disks = new Map()) {
     quota: Infinity,
     operations: 0,
     killAt: Infinity,
-    /** What the disk holds after the power went: of each file what was flushed, or a part of what came after. @param {number} seed */
+    /**
+     * What the disk holds after the power went: of each file what was flushed, or a part of what came after.
+     * @param {number} seed
+     */
     crash(seed) {
       const next = random(seed);
       const after = new Map();
@@ -91,7 +101,8 @@ export function fakeOpfs(disks = new Map()) {
       truncate(/** @type {number} */ size) {
         check();
         disk.now = resized(disk.now, size);
-        disk.durable = resized(disk.durable, Math.min(size, disk.durable.length)); // a crash may also leave the longer one: as bad, and the journal says nothing of it
+        // a crash may also leave the longer one: as bad, and the journal says nothing of it
+        disk.durable = resized(disk.durable, Math.min(size, disk.durable.length));
       },
       flush() {
         check();

@@ -1,4 +1,5 @@
-// A worker without a thread: the page's client on one end, the worker's request loop on the other, messages copied between them.
+// A worker without a thread: the page's client on one end, the worker's request loop on the other, messages copied
+// between them.
 import { answer } from '../../www/worker/requests.js';
 
 /** @import { Method } from '../../www/worker/requests.js' */

@@ -1,5 +1,6 @@
-// A host of one model file, with ranges, CORS and an ETag, that does to each request what a plan says: cut the connection,
-// stall, answer otherwise, send short, long or altered bytes, become another file. It keeps account of what it sent.
+// A host of one model file, with ranges, CORS and an ETag, that does to each request what a plan says: cut the
+// connection, stall, answer otherwise, send short, long or altered bytes, become another file. It keeps account of what
+// it sent.
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 
@@ -17,14 +18,23 @@ import { createServer } from 'node:http';
  * @property {boolean} [bare] without CORS
  * @property {string} [mirror] the name of another host of the same file, whose ETag and date differ
  *
- * @typedef {{ method: string, path: string, start: number, end: number, sent: number, fault: Fault }} Request sent: bytes of the body
+ * @typedef {object} Request
+ * @property {string} method
+ * @property {string} path
+ * @property {number} start
+ * @property {number} end
+ * @property {number} sent bytes of the body
+ * @property {Fault} fault
  */
 
 /**
  * @param {Uint8Array} file
- * @param {{ plan?: (request: Request, at: number) => Fault | void, others?: Record<string, Uint8Array | string>, pace?: number, expose?: boolean }} [options]
- *   plan: asked for each request of the file, `at` counts them; others: other files by path; pace: bytes a second, all together;
- *   expose: show Content-Range and ETag to pages of other sites
+ * @param {object} [options]
+ * @param {(request: Request, at: number) => Fault | void} [options.plan] asked for each request of the file, `at`
+ *   counts them
+ * @param {Record<string, Uint8Array | string>} [options.others] other files by path
+ * @param {number} [options.pace] bytes a second, all together
+ * @param {boolean} [options.expose] show Content-Range and ETag to pages of other sites
  */
 export async function faultServer(file, { plan = () => {}, others = {}, pace = Infinity, expose = true } = {}) {
   let current = file;
@@ -68,9 +78,11 @@ export async function faultServer(file, { plan = () => {}, others = {}, pace = I
     if (fault.alter !== undefined && bytes.length) bytes[fault.alter % bytes.length] ^= 4;
     const body = bytes.subarray(0, bytes.length - (fault.short ?? 0));
     const status = fault.status ?? (from === undefined ? 200 : start >= content.length ? 416 : 206);
+    const own = other === null || pathname.endsWith('.safetensors');
+    const tag = own ? version : createHash('sha256').update(other).digest('hex');
     response.writeHead(status, {
       ...(fault.bare ? {} : cors),
-      etag: `"${fault.mirror ?? ''}version-${other === null || pathname.endsWith('.safetensors') ? version : createHash('sha256').update(other).digest('hex')}"`,
+      etag: `"${fault.mirror ?? ''}version-${tag}"`,
       'last-modified': (fault.mirror ? new Date(0) : modified).toUTCString(),
       'accept-ranges': 'bytes',
       ...(fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter }),

@@ -2,7 +2,13 @@
 
 /** @typedef {{ name: string, shape: number[], type?: number }} Tensor slowest dimension first; type 0 is F32 */
 
-/** @param {{ architecture?: string, tokenizer?: string, counts?: [tensors: number, entries: number], change?: (tensors: Tensor[]) => Tensor[] }} [options] */
+/**
+ * @param {object} [options]
+ * @param {string} [options.architecture]
+ * @param {string} [options.tokenizer]
+ * @param {[tensors: number, entries: number]} [options.counts]
+ * @param {(tensors: Tensor[]) => Tensor[]} [options.change]
+ */
 export function ggufFile({ architecture = 'llama', tokenizer = 'gpt2', counts, change = (tensors) => tensors } = {}) {
   const entries = [
     text('general.architecture', architecture),

@@ -1,6 +1,6 @@
 // Start and speed of the page in dist/ on each device, in one browser: `./build.sh bench`. Two captions of the sample,
-// embedded once to compile the pipelines and three times more; the median counts. Long tasks are those over 50 ms on the
-// page's own thread, from its start to the first comparison.
+// embedded once to compile the pipelines and three times more; the median counts. Long tasks are those over 50 ms on
+// the page's own thread, from its start to the first comparison.
 import { readFile, stat } from 'node:fs/promises';
 import { serve } from '../../serve.mjs';
 import { freshPage, launch } from './chromium.mjs';
@@ -58,7 +58,8 @@ for (const device of /** @type {const} */ (['webgpu', 'cpu'])) {
   for (const { plain, start, load, embed } of await startTimes(site.url, 3, device)) {
     const parts = [plain, start, load, embed].map(Math.round);
     console.log(
-      `${device}, stored model: read and uploaded plainly in ${parts[0]} ms, loaded with one prompt embedded in ${parts[1]} ms (${parts[2]} and ${parts[3]} of it), ${(start / plain).toFixed(1)} times`,
+      `${device}, stored model: read and uploaded plainly in ${parts[0]} ms, loaded with one prompt embedded in ` +
+        `${parts[1]} ms (${parts[2]} and ${parts[3]} of it), ${(start / plain).toFixed(1)} times`,
     );
   }
 }

@@ -6,7 +6,12 @@ import { serve } from '../../serve.mjs';
 
 /** @import { TestContext } from 'node:test' */
 
-/** A route would do, but Chromium lets no page that came by one ask for local addresses. @param {TestContext} t @param {string} script @returns {Promise<string>} its address */
+/**
+ * A route would do, but Chromium lets no page that came by one ask for local addresses.
+ * @param {TestContext} t
+ * @param {string} script
+ * @returns {Promise<string>} its address
+ */
 export async function siteWith(t, script) {
   const root = await mkdtemp(join(tmpdir(), 'gran-ted-site-'));
   for (const name of await readdir('dist'))

@@ -1,5 +1,6 @@
-// How long the default model takes from the browser's storage to the first vector, beside a plain loop that reads the same bytes
-// and uploads as many as the model has on the device. Both in one run, on a profile on disk; the encoder is open before.
+// How long the default model takes from the browser's storage to the first vector, beside a plain loop that reads the
+// same bytes and uploads as many as the model has on the device. Both in one run, on a profile on disk; the encoder is
+// open before.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,13 @@ import { launchStored } from './chromium.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
-/** @param {string} url the page's @param {number} rounds @param {'webgpu' | 'cpu'} device @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed: parts of start, as the worker tells them */
+/**
+ * @param {string} url the page's
+ * @param {number} rounds
+ * @param {'webgpu' | 'cpu'} device
+ * @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed: parts of
+ *   start, as the worker tells them
+ */
 export async function startTimes(url, rounds, device) {
   const profile = await mkdtemp(join(tmpdir(), 'gran-ted-start-'));
   const { page, close } = await launchStored(profile);
@@ -79,7 +86,8 @@ async function readAndUpload(deviceBytes) {
   for (let at = 0, left = deviceBytes; at < handle.getSize();) {
     const read = handle.read(bytes, { at });
     const part = Math.min(read, left) & ~3;
-    if (part) device.queue.writeBuffer(device.createBuffer({ size: part, usage: 8 | 128 }), 0, bytes, 0, part); // COPY_DST, STORAGE
+    // COPY_DST, STORAGE
+    if (part) device.queue.writeBuffer(device.createBuffer({ size: part, usage: 8 | 128 }), 0, bytes, 0, part);
     left -= part;
     at += read;
   }

@@ -2,7 +2,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Bytes of all the page consists of, each file in brotli where there is one; no models, data sets and pictures. @param {string} root */
+/**
+ * Bytes of all the page consists of, each file in brotli where there is one; no models, data sets and pictures.
+ * @param {string} root
+ */
 export async function pageBytes(root) {
   let total = 0;
   for (const name of await readdir(root, { recursive: true })) {
@@ -13,7 +16,10 @@ export async function pageBytes(root) {
   return total;
 }
 
-/** Tasks of 50 ms and more from the page's start on. Called before the page is opened. @param {import('playwright-core').Page} page */
+/**
+ * Tasks of 50 ms and more from the page's start on. Called before the page is opened.
+ * @param {import('playwright-core').Page} page
+ */
 export async function watchLongTasks(page) {
   await page.addInitScript(() => {
     /** @type {{ at: number, milliseconds: number }[]} */

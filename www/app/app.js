@@ -1,5 +1,5 @@
-// The app: the state, the worker, and one task at a time. What a person can do lies in its parts; each action changes the
-// state and tells the views, and the worker does the work.
+// The app: the state, the worker, and one task at a time. What a person can do lies in its parts; each action changes
+// the state and tells the views, and the worker does the work.
 import { restore } from '../state/keep.js';
 import { whatStays } from '../state/resume.js';
 import { readDevice } from '../state/settings.js';
@@ -111,7 +111,10 @@ export class App {
    * Take up what was kept and the link's state, and choose the device.
    * @param {string} fragment
    * @param {string | null} device the query's `device`
-   * @param {{ kept: Kept, dataset: (name: string) => DatasetSource, reloaded: boolean }} [before] reloaded: the link was taken up before
+   * @param {object} [before]
+   * @param {Kept} before.kept
+   * @param {(name: string) => DatasetSource} before.dataset
+   * @param {boolean} before.reloaded the link was taken up before
    */
   async start(fragment, device, before) {
     const { state } = this;
@@ -174,7 +177,8 @@ export class App {
     const again = this.#abort.signal.aborted;
     this.#abort.abort();
     const stepwise = task in STEPWISE && !model.loading;
-    if (task === 'layers' && stepwise && !again) return; // a pause loses nothing, however long the batch takes; a second one ends the worker
+    // a pause loses nothing, however long the batch takes; a second one ends the worker
+    if (task === 'layers' && stepwise && !again) return;
     this.#impatience ??= setTimeout(
       () => this.#endWorker(stepwise ? task : null),
       this.#pace.patience(stepwise && !model.card?.streamed),
@@ -190,7 +194,13 @@ export class App {
     this.restart();
   }
 
-  /** A call whose progress comes step by step. @template {keyof Methods} M @param {M} method @param {Methods[M]['params']} params @param {{ progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }} [options] */
+  /**
+   * A call whose progress comes step by step.
+   * @template {keyof Methods} M
+   * @param {M} method
+   * @param {Methods[M]['params']} params
+   * @param {{ progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }} [options]
+   */
   #paced(method, params, options) {
     this.#pace.begin();
     return this.#engine.call(method, params, {
@@ -211,7 +221,11 @@ export class App {
     return `The device ran out of memory. ${next} Give it less at a time: see Memory and packing under Model.`;
   }
 
-  /** Run one task; a second one is refused while it runs (its buttons are off). @param {Section} section @param {(signal: AbortSignal) => Promise<void>} work */
+  /**
+   * Run one task; a second one is refused while it runs (its buttons are off).
+   * @param {Section} section
+   * @param {(signal: AbortSignal) => Promise<void>} work
+   */
   async #work(section, work) {
     const { state } = this;
     if (state.task) return;

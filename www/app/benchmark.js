@@ -1,5 +1,5 @@
-// The benchmark: the worker measures within a budget of seconds. `?bench` in the address begins it, `?bench=20` with 20 seconds,
-// `?bench=20&tokens=64,2048` with texts of these lengths.
+// The benchmark: the worker measures within a budget of seconds. `?bench` in the address begins it, `?bench=20` with 20
+// seconds, `?bench=20&tokens=64,2048` with texts of these lengths.
 import { messageOf } from '../worker/errors.js';
 
 /** @import { State } from '../state/state' */

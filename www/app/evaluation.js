@@ -141,7 +141,10 @@ export class Evaluation {
     });
   }
 
-  /** @param {AbortSignal} signal @param {(sha256: string) => void} check the data set's; throws where it is not the one wanted */
+  /**
+   * @param {AbortSignal} signal
+   * @param {(sha256: string) => void} check the data set's; throws where it is not the one wanted
+   */
   async #run(signal, check) {
     const { state, changed, ensureModel, paced } = this.#app;
     this.#pausing = false;
@@ -205,7 +208,11 @@ function withTicks(subset, dataset) {
   };
 }
 
-/** All types of the file, or those of them that the subset names. @param {Record<string, number>} types @param {string[]} named */
+/**
+ * All types of the file, or those of them that the subset names.
+ * @param {Record<string, number>} types
+ * @param {string[]} named
+ */
 function ticked(types, named) {
   const all = Object.keys(types);
   return named.length === 0 ? all : all.filter((type) => named.includes(type));

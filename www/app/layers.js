@@ -1,4 +1,5 @@
-// What a person can do with layers: load an adapter, weigh layers, study each one. Mixing anew is done in the page, by mix.js.
+// What a person can do with layers: load an adapter, weigh layers, study each one. Mixing anew is done in the page, by
+// mix.js.
 import { canMix, mixes, pausedStudy, studyParams } from '../state/layers.js';
 import { weightsOf, wholeSettings, withoutAdapter } from '../state/settings.js';
 import { isEnded, messageOf } from '../worker/errors.js';
@@ -16,7 +17,10 @@ export class Layers {
 
   // --- adapter ---
 
-  /** Read an adapter or a list of layer weights, and use it. The worker drops the one before, whatever comes of it. @param {File} file */
+  /**
+   * Read an adapter or a list of layer weights, and use it. The worker drops the one before, whatever comes of it.
+   * @param {File} file
+   */
   loadAdapter(file) {
     const { state, work, ensureModel } = this.#app;
     return work('adapter', async (signal) => {
@@ -80,7 +84,10 @@ export class Layers {
 
   // --- weights ---
 
-  /** With them open, the layers of the compared prompts are read, so that the matrix follows the sliders. @param {boolean} open */
+  /**
+   * With them open, the layers of the compared prompts are read, so that the matrix follows the sliders.
+   * @param {boolean} open
+   */
   async openWeights(open) {
     const { state, changed } = this.#app;
     if (state.weightsOpen === open) return;
@@ -142,7 +149,9 @@ export class Layers {
 
   // --- study ---
 
-  /** One pass over the subset scores every layer. Paused, it has the items done; the same study goes on where it was. */
+  /**
+   * One pass over the subset scores every layer. Paused, it has the items done; the same study goes on where it was.
+   */
   study() {
     const { state, changed, work, paced, ensureModel, ensureDataset } = this.#app;
     return work('layers', async (signal) => {

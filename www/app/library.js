@@ -1,4 +1,5 @@
-// The models that can be had: those stored in this browser, and the catalogue. Looking works on the page, without the worker.
+// The models that can be had: those stored in this browser, and the catalogue. Looking works on the page, without the
+// worker.
 import { messageOf } from '../worker/errors.js';
 import { readCatalogue } from '../sources/catalogue.js';
 import { damagedText } from '../storage/faults.js';
@@ -83,7 +84,11 @@ export class Library {
     });
   }
 
-  /** Hand each stored file to `save`, which gives it to the person: it stays where it is, nothing is copied. @param {StoredSet} model @param {(file: File, name: string) => void} save */
+  /**
+   * Hand each stored file to `save`, which gives it to the person: it stays where it is, nothing is copied.
+   * @param {StoredSet} model
+   * @param {(file: File, name: string) => void} save
+   */
   exportFiles({ files }, save) {
     return this.#app.work('stored', async () => {
       const vault = await openVault();

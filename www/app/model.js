@@ -53,7 +53,10 @@ export class Model {
     Object.assign(state.model, { source, missing: '', download: null, note: '' });
   }
 
-  /** How models are held from the next load on; the loaded one is loaded again when it is needed. @param {Omit<LoadOptions, 'out_of_memory'>} options */
+  /**
+   * How models are held from the next load on; the loaded one is loaded again when it is needed.
+   * @param {Omit<LoadOptions, 'out_of_memory'>} options
+   */
   setOptions(options) {
     this.hold({ ...options, out_of_memory: false });
     this.#app.changed();
@@ -125,7 +128,10 @@ export class Model {
     }
   }
 
-  /** Load it; where the device has too little memory for the whole of it, layer by layer in a fresh worker. @param {AbortSignal} signal */
+  /**
+   * Load it; where the device has too little memory for the whole of it, layer by layer in a fresh worker.
+   * @param {AbortSignal} signal
+   */
   async #load(signal) {
     const {
       state: { model },
@@ -174,6 +180,7 @@ export class Model {
   #showDownload(progress) {
     const { model } = this.#app.state;
     model.download = progress;
-    if (model.source.bytes === null) model.source = { ...model.source, bytes: progress.total }; // seen from here on, and so agreed to by Load
+    // seen from here on, and so agreed to by Load
+    if (model.source.bytes === null) model.source = { ...model.source, bytes: progress.total };
   }
 }

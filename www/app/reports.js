@@ -119,7 +119,11 @@ export class Reports {
     changed();
   }
 
-  /** Show one item at the head of its section. @param {ItemId} item @param {string[]} from ids of the reports that have it */
+  /**
+   * Show one item at the head of its section.
+   * @param {ItemId} item
+   * @param {string[]} from ids of the reports that have it
+   */
   async openItem({ caption_key, question_type }, from) {
     const { state, changed, work } = this.#app;
     state.item = { caption_key, question_type, item: null, from, called: true };
@@ -152,7 +156,13 @@ export class Reports {
     changed();
   }
 
-  /** The link to one item. @param {string} page its address without query and fragment @param {ItemId} item @param {boolean} sample @param {(url: string) => Promise<void>} copy */
+  /**
+   * The link to one item.
+   * @param {string} page its address without query and fragment
+   * @param {ItemId} item
+   * @param {boolean} sample
+   * @param {(url: string) => Promise<void>} copy
+   */
   async shareItem(page, { caption_key, question_type }, sample, copy) {
     const { state, changed } = this.#app;
     const { model, settings, dataset, datasetSource, count } = state;

@@ -57,7 +57,11 @@ export class Sharing {
     if (state.datasetSource && !state.errors.prompts) await work('ted', () => this.#app.ensureDataset());
   }
 
-  /** The link to this state. @param {string} page its address without query and fragment @param {(url: string) => Promise<void>} copy */
+  /**
+   * The link to this state.
+   * @param {string} page its address without query and fragment
+   * @param {(url: string) => Promise<void>} copy
+   */
   async share(page, copy) {
     const { state, changed } = this.#app;
     state.errors.share = '';

@@ -5,7 +5,11 @@
  * @typedef {{ first: number, second: number, value: number }} Pair
  */
 
-/** The two different prompts most and least alike. @param {Float32Array} similarity [B * B] @param {number} count B, at least 2 */
+/**
+ * The two different prompts most and least alike.
+ * @param {Float32Array} similarity [B * B]
+ * @param {number} count B, at least 2
+ */
 export function extremes(similarity, count) {
   /** @type {Pair[]} */
   const pairs = [];
@@ -22,7 +26,11 @@ export function scaleOf(least, most) {
   return { low: least.value, high: most.value, digits: most.value - least.value < 0.02 ? 4 : 3 };
 }
 
-/** Where `value` lies on the scale, 0 to 1; in the middle where all values are the same. @param {Scale} scale @param {number} value */
+/**
+ * Where `value` lies on the scale, 0 to 1; in the middle where all values are the same.
+ * @param {Scale} scale
+ * @param {number} value
+ */
 export function position({ low, high }, value) {
   if (high === low) return 0.5;
   return Math.min(Math.max((value - low) / (high - low), 0), 1);

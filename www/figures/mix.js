@@ -1,4 +1,5 @@
-// Layers mixed in the page, from the products of pooled, normalized layers P (www/types.d.ts: LayerProducts, LayerStudy):
+// Layers mixed in the page, from the products of pooled, normalized layers P (www/types.d.ts: LayerProducts,
+// LayerStudy):
 //   alpha = softmax(w)                                                        [L]
 //   dot(i, j) = alpha' P_ij alpha,  cosine = dot(i, j) / sqrt(dot(i, i) dot(j, j))
 // Pooling without an adapter is linear in the layers, so this is what the encoder gives for `weighted`, without a pass.
@@ -6,7 +7,12 @@ import { softmax } from './statistics.js';
 
 /** @import { LayerProducts, LayerStudy } from '../types/wasm' */
 
-/** The cosines of the prompts under `weights`. @param {LayerProducts} products @param {number[]} weights w [L] @returns {Float32Array} [B * B] */
+/**
+ * The cosines of the prompts under `weights`.
+ * @param {LayerProducts} products
+ * @param {number[]} weights w [L]
+ * @returns {Float32Array} [B * B]
+ */
 export function mixPrompts({ prompts, num_hidden_layers: layers, products }, weights) {
   const alpha = softmax(weights);
   const dots = new Float64Array(prompts * prompts);
@@ -51,7 +57,13 @@ export function mixStudy({ items, num_hidden_layers: layers, products }, weights
   return { correct, total: items.length, ties };
 }
 
-/** alpha' P alpha of the block [L, L] that begins at `start`, rows `stride` apart. @param {Float32Array} P @param {number} start @param {number} stride @param {Float64Array} alpha */
+/**
+ * alpha' P alpha of the block [L, L] that begins at `start`, rows `stride` apart.
+ * @param {Float32Array} P
+ * @param {number} start
+ * @param {number} stride
+ * @param {Float64Array} alpha
+ */
 function quadratic(P, start, stride, alpha) {
   let sum = 0;
   for (let row = 0; row < alpha.length; row++) {

@@ -2,7 +2,12 @@
 
 /** @import { Report } from '../types/wasm' */
 
-/** The value at a path of the report's provenance, as bounded text: a report may come from anybody. '' where there is none. @param {Report} report @param {...string} path */
+/**
+ * The value at a path of the report's provenance, as bounded text: a report may come from anybody. '' where there is
+ * none.
+ * @param {Report} report
+ * @param {...string} path
+ */
 export function origin({ provenance }, ...path) {
   let value = /** @type {any} */ (provenance);
   for (const key of path)

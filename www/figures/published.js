@@ -6,11 +6,19 @@ import { origin } from './provenance.js';
 
 /**
  * @typedef {'last' | 'penultimate' | 'norm_avg' | 'weighted' | 'mean_pool'} Column
- * @typedef {{ model: string, kind: string, provenance?: string } & Partial<Record<Column, number>>} Row accuracies in percent
+ * @typedef {{ model: string, kind: string, provenance?: string } & Partial<Record<Column, number>>} Row accuracies in
+ *   percent
  * @typedef {[model: string, layers: string, score: number]} Downstream
- * @typedef {{ benchmark: string, source: string, unit: string, columns: Record<Column, string>, rows: Row[],
- *   per_question_type: Record<string, Record<string, number> | string>,
- *   downstream: { metric: string, pearson_r: { T2I: number, T2V: number, note: string }, T2I: Downstream[], T2V: Downstream[] } }} Leaderboard
+ * @typedef {object} Leaderboard
+ * @property {string} benchmark
+ * @property {string} source
+ * @property {string} unit
+ * @property {Record<Column, string>} columns
+ * @property {Row[]} rows
+ * @property {Record<string, Record<string, number> | string>} per_question_type
+ * @property
+ *   {{ metric: string, pearson_r: { T2I: number, T2V: number, note: string }, T2I: Downstream[], T2V: Downstream[] }}
+ *   downstream
  */
 
 export const PUBLISHED_ITEMS = 6641;
@@ -23,7 +31,12 @@ export async function readFigures() {
   return response.json();
 }
 
-/** Why a report's accuracy cannot stand beside a column's figures; none: it can. @param {{ report: Report, sample: boolean }} named @param {Column} column @returns {string[]} */
+/**
+ * Why a report's accuracy cannot stand beside a column's figures; none: it can.
+ * @param {{ report: Report, sample: boolean }} named
+ * @param {Column} column
+ * @returns {string[]}
+ */
 export function differences({ report, sample }, column) {
   const { total } = report.summary.accuracy_statistics.overall;
   const [feature, pooling] = [origin(report, 'feature'), origin(report, 'pooling')];
@@ -41,7 +54,11 @@ export function differences({ report, sample }, column) {
   return reasons;
 }
 
-/** The downstream scores that have a published TED-6K accuracy to stand against. @param {Leaderboard} board @param {'T2I' | 'T2V'} task */
+/**
+ * The downstream scores that have a published TED-6K accuracy to stand against.
+ * @param {Leaderboard} board
+ * @param {'T2I' | 'T2V'} task
+ */
 export function downstream({ rows, downstream: scores }, task) {
   return scores[task].map(([model, layers, score]) => {
     const column = COLUMNS.find((name) => name === layers);

@@ -2,7 +2,12 @@
 
 const Z = 1.959963984540054; // the normal distribution's 97.5 % point
 
-/** Wilson's 95 % interval of an accuracy over n items; reports of this page carry their own. @param {number} accuracy @param {number} n @returns {[number, number]} */
+/**
+ * Wilson's 95 % interval of an accuracy over n items; reports of this page carry their own.
+ * @param {number} accuracy
+ * @param {number} n
+ * @returns {[number, number]}
+ */
 export function wilson(accuracy, n) {
   const middle = (accuracy + Z ** 2 / (2 * n)) / (1 + Z ** 2 / n);
   const half = (Z / (1 + Z ** 2 / n)) * Math.sqrt((accuracy * (1 - accuracy)) / n + Z ** 2 / (4 * n ** 2));

@@ -1,8 +1,16 @@
-// The share link. State in the URL fragment, which never reaches a server:
-//   #v=1&p=a+red+cube&p=a+blue+ball&feature=norm_avg&pooling=mean&device=cpu&model=https://...&sha256=... (of the model's one file)&quantize=q8&arithmetic=int8
-//    &weights=0,0.5,-1.25 (before softmax; with feature=weighted)&reference_precision=1
-//    &data=sample&caption_type=image&question_type=OCR&per_type=2&captions=5&seed=42&id=8f1b2c3d4e&item=image_0|OCR&result=21/40,norm_avg,mean
-// Read as a stranger's text: every length bounded, every value checked; what is refused is left out and said.
+// The share link: a state in the URL fragment, which never reaches a server. Its fields, in this order:
+//   v=1
+//   p=a+red+cube           a prompt; one field for each
+//   feature=norm_avg&pooling=mean
+//   weights=0,0.5,-1.25    before softmax; with feature=weighted
+//   reference_precision=1
+//   device=cpu
+//   model=https://...&sha256=...    the hash is that of the model's one file
+//   quantize=q8&arithmetic=int8
+//   data=sample&caption_type=image&question_type=OCR&per_type=2&captions=5&seed=42&id=8f1b2c3d4e
+//   item=image_0|OCR
+//   result=21/40,norm_avg,mean
+// A link is untrusted: every length is bounded and every value checked; what is refused is left out and said.
 import {
   quote,
   readArithmetic,
@@ -195,7 +203,11 @@ function readWeights(value) {
   return parts.map(Number);
 }
 
-/** Names of types are the data set's own: those it has not are refused when it is opened. @param {string[]} types @param {string} value */
+/**
+ * Names of types are the data set's own: those it has not are refused when it is opened.
+ * @param {string[]} types
+ * @param {string} value
+ */
 function readType(types, value) {
   if (!/^[\w \-]+$/.test(value) || value.length > MAX_TYPE) throw unknown('type of item', value, 'a short name');
   if (types.length === MAX_TYPES)
@@ -208,7 +220,8 @@ function writeItem({ caption_key, question_type }) {
   const text = `${caption_key}|${question_type}`;
   if (!parseItem(text))
     throw new Error(
-      `The key of this item's caption is too long for a link, or holds control characters: it has ${caption_key.length} characters, at most ${MAX_KEY} are taken.`,
+      `The key of this item's caption is too long for a link, or holds control characters: ` +
+        `it has ${caption_key.length} characters, at most ${MAX_KEY} are taken.`,
     );
   return text;
 }

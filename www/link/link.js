@@ -1,4 +1,5 @@
-// The state as a link holds it. A result goes with it only where the link's reader would run for the same: same model, settings and items.
+// The state as a link holds it. A result goes with it only where the link's reader would run for the same: same model,
+// settings and items.
 import { wholeSettings } from '../state/settings.js';
 import { origin } from '../figures/provenance.js';
 import { dataOf } from '../state/resume.js';
@@ -29,7 +30,10 @@ export function sharedState(state, subset) {
   };
 }
 
-/** Of a model in one GGUF file: so that the link's reader gets the same bytes, or is told. @param {State['model']} model */
+/**
+ * Of a model in one GGUF file: so that the link's reader gets the same bytes, or is told.
+ * @param {State['model']} model
+ */
 function sharedSha256({ source, card }) {
   const { kind, files, sha256 } = source;
   return kind !== 'url' || files.length > 1
@@ -37,7 +41,11 @@ function sharedSha256({ source, card }) {
     : (sha256 ?? (/\.gguf$/.test(new URL(source.name).pathname) && card?.sha256)) || null;
 }
 
-/** The last run's score, where it is of what the link holds; a picked model is not in it. @param {State} state @returns {SharedState['result']} */
+/**
+ * The last run's score, where it is of what the link holds; a picked model is not in it.
+ * @param {State} state
+ * @returns {SharedState['result']}
+ */
 function sharedResult(state) {
   const {
     outcome,

@@ -3,8 +3,12 @@
 /** @import { ModelFile } from '../types/storage' */
 
 /**
- * @typedef {{ kind: 'default' | 'url' | 'files', name: string, bytes: number | null, files: ModelFile[], sha256?: string }} ModelSource
- *   bytes: null where nobody has looked; sha256: that the link or the catalogue gives for its one file
+ * @typedef {object} ModelSource
+ * @property {'default' | 'url' | 'files'} kind
+ * @property {string} name
+ * @property {number | null} bytes null where nobody has looked
+ * @property {ModelFile[]} files
+ * @property {string} [sha256] that the link or the catalogue gives for its one file
  */
 
 export const MAX_URL = 2048;
@@ -56,8 +60,8 @@ export function hubFile(repository, path, revision = 'main') {
 }
 
 /**
- * What a person types: an address, or `owner/repository/path/file.gguf[@revision]` on the Hugging Face Hub, where a revision may be `refs/pr/1`. The address of the
- * Hub's page about a file stands for the file. Throws.
+ * What a person types: an address, or `owner/repository/path/file.gguf[@revision]` on the Hugging Face Hub, where a
+ * revision may be `refs/pr/1`. The address of the Hub's page about a file stands for the file. Throws.
  * @param {string} text
  */
 export function modelAddress(text) {

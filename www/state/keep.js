@@ -1,5 +1,6 @@
-// What outlives a reload of the page: each thing under its name in the browser's storage (`kept` in database.js). What is
-// there is read as a stranger's: a value that is not of its shape is left out. Of two tabs the last one to write wins.
+// What outlives a reload of the page: each thing under its name in the browser's storage (`kept` in database.js). What
+// is there is read as a stranger's: a value that is not of its shape is left out. Of two tabs the last one to write
+// wins.
 import { MAX_REPORTS, MAX_PROMPT, MAX_PROMPTS } from './limits.js';
 import { sampleDataset } from '../sources/dataset.js';
 import {
@@ -39,8 +40,13 @@ import { reason } from '../storage/database.js';
  * @property {ItemId | null} item
  * @property {string} fragment the link it was made from
  *
- * @typedef {{ page: KeptPage | null, unfinished: Unfinished | null, outcome: Outcome | null, imported: NamedReport[] | null,
- *   comparison: PromptComparison | null, study: Study | null }} Kept each under its name; the data set's file is another, `dataset`
+ * @typedef {object} Kept each under its name; the data set's file is another, `dataset`
+ * @property {KeptPage | null} page
+ * @property {Unfinished | null} unfinished
+ * @property {Outcome | null} outcome
+ * @property {NamedReport[] | null} imported
+ * @property {PromptComparison | null} comparison
+ * @property {Study | null} study
  */
 
 const VERSION = 1;
@@ -247,7 +253,10 @@ export class Keeper {
     };
   }
 
-  /** From here on the state is kept; where a link made it, from the first thing on that the person does. @param {State} state */
+  /**
+   * From here on the state is kept; where a link made it, from the first thing on that the person does.
+   * @param {State} state
+   */
   begin(state) {
     this.#state = state;
     this.#written = new Map(Object.entries(contents(state)));

@@ -8,7 +8,11 @@ export const RUN = 'run';
 export const PAGE_SIZE = 20;
 const MAX_BYTES = 256e6; // all of TED-6K has about 20 MB
 
-/** This page's last run first, where it has items, then the reports that were imported or kept. @param {Pick<State, 'outcome' | 'imported'>} state @returns {NamedReport[]} */
+/**
+ * This page's last run first, where it has items, then the reports that were imported or kept.
+ * @param {Pick<State, 'outcome' | 'imported'>} state
+ * @returns {NamedReport[]}
+ */
 export function reportsOf({ outcome, imported }) {
   if (!outcome?.report.results.length) return imported;
   const { report, model, settings, sample } = outcome;
@@ -18,7 +22,12 @@ export function reportsOf({ outcome, imported }) {
   ];
 }
 
-/** The ids of the two to compare: those chosen, where they are still there, else the first two. @param {State['pair']} pair @param {NamedReport[]} reports @returns {State['pair']} */
+/**
+ * The ids of the two to compare: those chosen, where they are still there, else the first two.
+ * @param {State['pair']} pair
+ * @param {NamedReport[]} reports
+ * @returns {State['pair']}
+ */
 export function pairOf(pair, reports) {
   const has = (/** @type {string} */ id) => reports.some((named) => named.id === id);
   const other = (/** @type {string} */ than) => reports.find(({ id }) => id !== than)?.id ?? '';
@@ -34,9 +43,10 @@ export async function reportBytes(file) {
 }
 
 /**
- * The results for an item: first the one to show, of a report in `from` or else of the first that has it; then those that
- * the other reports have for the same statements. Where the data set tells the statements, they decide.
- * @param {NonNullable<State['item']>} open @param {NamedReport[]} reports
+ * The results for an item: first the one to show, of a report in `from` or else of the first that has it; then those
+ * that the other reports have for the same statements. Where the data set tells the statements, they decide.
+ * @param {NonNullable<State['item']>} open
+ * @param {NamedReport[]} reports
  */
 export function resultsOf(open, reports) {
   const found = reports.flatMap((named) => {
@@ -53,7 +63,11 @@ export function itemName({ caption_key, question_type }) {
   return `${caption_key}|${question_type}`;
 }
 
-/** @param {Pick<Report, 'results'>} report @param {Pick<Item, 'caption_key' | 'question_type'>} item @returns {ItemResult | null} */
+/**
+ * @param {Pick<Report, 'results'>} report
+ * @param {Pick<Item, 'caption_key' | 'question_type'>} item
+ * @returns {ItemResult | null}
+ */
 export function findItem({ results }, item) {
   return (
     results.find(
@@ -62,7 +76,11 @@ export function findItem({ results }, item) {
   );
 }
 
-/** Whether both are the same item: data sets may use one name for two, and show statements in any order. @param {Pick<Item, 'statements'>} a @param {Pick<Item, 'statements'>} b */
+/**
+ * Whether both are the same item: data sets may use one name for two, and show statements in any order.
+ * @param {Pick<Item, 'statements'>} a
+ * @param {Pick<Item, 'statements'>} b
+ */
 export function isSameItem(a, b) {
   return (
     a.statements.length === b.statements.length && a.statements.every((statement) => b.statements.includes(statement))
@@ -74,7 +92,10 @@ export function optionIndex(letter) {
   return letter.charCodeAt(0) - 65;
 }
 
-/** The score of the right statement less the best wrong one: above 0 it is right, at 0 it is a tie. @param {Pick<ItemResult, 'all_scores' | 'correct_answer'>} item */
+/**
+ * The score of the right statement less the best wrong one: above 0 it is right, at 0 it is a tie.
+ * @param {Pick<ItemResult, 'all_scores' | 'correct_answer'>} item
+ */
 export function margin({ all_scores, correct_answer }) {
   const right = optionIndex(correct_answer);
   return all_scores[right] - Math.max(...all_scores.filter((_, at) => at !== right));
@@ -92,7 +113,11 @@ export function outcomeOf(item) {
   return item.is_correct ? 'right' : 'wrong';
 }
 
-/** The items that the filters let through, in the order asked for. @param {ItemResult[]} results @param {Browse} browse */
+/**
+ * The items that the filters let through, in the order asked for.
+ * @param {ItemResult[]} results
+ * @param {Browse} browse
+ */
 export function selectItems(results, { caption_type, question_type, outcome, sort }) {
   const chosen = results.filter(
     (item) =>

@@ -5,19 +5,35 @@ import { defaultSource, urlSource, modelUrl } from '../sources/model.js';
 /** @import { HeldSource, Run, State, Unfinished } from './state' */
 /** @import { ModelSource } from '../sources/model.js' */
 
-/** Where the model comes from and how it is packed and computed: what a run depends on. @param {State['model']} model @returns {HeldSource} */
+/**
+ * Where the model comes from and how it is packed and computed: what a run depends on.
+ * @param {State['model']} model
+ * @returns {HeldSource}
+ */
 export function heldSource({ source: { kind, name }, options: { quantize, arithmetic } }) {
   return { kind, name, quantize, arithmetic };
 }
 
-/** The run as it stands. The pace is that of encoding: what was restored took no time. @param {Run | null} run @param {EvaluateProgress} progress @param {number} elapsed ms @returns {Run} */
+/**
+ * The run as it stands. The pace is that of encoding: what was restored took no time.
+ * @param {Run | null} run
+ * @param {EvaluateProgress} progress
+ * @param {number} elapsed ms
+ * @returns {Run}
+ */
 export function advance(run, progress, elapsed) {
   const restoring = progress.restored !== (run?.progress.restored ?? 0);
   const from = restoring ? { done: progress.done, elapsed } : (run?.from ?? { done: 0, elapsed: 0 });
   return { progress, elapsed, from };
 }
 
-/** @param {State} state @param {Subset} subset @param {Settings} settings @param {EvaluateProgress} progress @returns {Unfinished} */
+/**
+ * @param {State} state
+ * @param {Subset} subset
+ * @param {Settings} settings
+ * @param {EvaluateProgress} progress
+ * @returns {Unfinished}
+ */
 export function unfinishedRun(state, subset, settings, { texts, total_texts, items, correct }) {
   const { source, card } = state.model;
   const { name, sample } = dataOf(state);
@@ -44,7 +60,11 @@ export function whatStays({ unfinished, unstored }) {
     : 'Its partial report is lost; finished texts are stored, and Resume goes on from them.';
 }
 
-/** What has to be picked before the run can go on; '' where nothing. @param {Unfinished} unfinished @param {State} state */
+/**
+ * What has to be picked before the run can go on; '' where nothing.
+ * @param {Unfinished} unfinished
+ * @param {State} state
+ */
 export function obstacle({ model, adapter, data }, state) {
   const { source } = state.model;
   if (model.kind === 'files' && (source.kind !== 'files' || source.name !== model.name)) {
@@ -59,7 +79,12 @@ export function obstacle({ model, adapter, data }, state) {
     : `Open \`${data.name}\` first: another data set is open.`;
 }
 
-/** The source of its model, where the page can open that by itself. @param {Unfinished['model']} model @param {string} base @returns {ModelSource | null} */
+/**
+ * The source of its model, where the page can open that by itself.
+ * @param {Unfinished['model']} model
+ * @param {string} base
+ * @returns {ModelSource | null}
+ */
 export function modelOf({ kind, name, sha256 }, base) {
   if (kind === 'files') return null;
   return kind === 'default' ? defaultSource(base) : urlSource(modelUrl(name), sha256);

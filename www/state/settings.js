@@ -1,19 +1,31 @@
-// The settings of a run and the subset of the data set: as they are read from links and fields, and as the worker takes them.
+// The settings of a run and the subset of the data set: as they are read from links and fields, and as the worker takes
+// them.
 
 /** @import { Arithmetic, DeviceKind, Feature, Pooling, Quantize, Subset } from '../types/wasm' */
 /** @import { State } from './state' */
 
-/** The weights that `weighted` has now: the sliders', else the adapter's. @param {Pick<State, 'settings' | 'adapter'>} state */
+/**
+ * The weights that `weighted` has now: the sliders', else the adapter's.
+ * @param {Pick<State, 'settings' | 'adapter'>} state
+ */
 export function weightsOf({ settings, adapter }) {
   return settings.layer_weights ?? adapter.card?.layer_weights ?? null;
 }
 
-/** The settings with the weights that they stand for, whoever has them. @param {Pick<State, 'settings' | 'adapter'>} state @returns {State['settings']} */
+/**
+ * The settings with the weights that they stand for, whoever has them.
+ * @param {Pick<State, 'settings' | 'adapter'>} state
+ * @returns {State['settings']}
+ */
 export function wholeSettings(state) {
   return { ...state.settings, layer_weights: state.settings.feature === 'weighted' ? weightsOf(state) : null };
 }
 
-/** Settings that ask for what the adapter alone has fall back to what always runs. @param {State['settings']} settings @param {State['adapter']['card']} card */
+/**
+ * Settings that ask for what the adapter alone has fall back to what always runs.
+ * @param {State['settings']} settings
+ * @param {State['adapter']['card']} card
+ */
 export function withoutAdapter(settings, card) {
   const pools = card !== null && card.kind !== 'layer_weights';
   return {
@@ -31,7 +43,11 @@ export function wholeSubset() {
   return { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 };
 }
 
-/** The subset as the worker, links and the storage take it: an empty list where every type is ticked. @param {Pick<State, 'subset' | 'dataset'>} state @returns {Subset} */
+/**
+ * The subset as the worker, links and the storage take it: an empty list where every type is ticked.
+ * @param {Pick<State, 'subset' | 'dataset'>} state
+ * @returns {Subset}
+ */
 export function subsetOf({ subset, dataset }) {
   const all = (/** @type {string[]} */ types, /** @type {object} */ of) => types.length === Object.keys(of).length;
   return {

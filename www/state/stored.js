@@ -2,7 +2,10 @@
 
 /** @import { State } from './state' */
 
-/** Bytes that the browser still grants; null where it does not tell, or keeps nothing. @param {State['stored']} stored */
+/**
+ * Bytes that the browser still grants; null where it does not tell, or keeps nothing.
+ * @param {State['stored']} stored
+ */
 export function roomOf({ quota, usage, refused }) {
   return refused || quota === null || usage === null ? null : Math.max(0, quota - usage);
 }

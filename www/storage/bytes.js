@@ -1,6 +1,10 @@
 // Pieces of bytes put together.
 
-/** One array of all parts, one behind the other. @param {Uint8Array[]} parts @param {number} size the sum of their lengths */
+/**
+ * One array of all parts, one behind the other.
+ * @param {Uint8Array[]} parts
+ * @param {number} size the sum of their lengths
+ */
 export function joined(parts, size) {
   const whole = new Uint8Array(size);
   let at = 0;

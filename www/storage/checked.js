@@ -1,5 +1,6 @@
-// A stored file as a load reads it, from front to back: each chunk is compared with what was downloaded before a byte of it is
-// given. The browser's own SHA-256 does that beside the work on the chunk before, at a tenth of the cost of hashing in wasm.
+// A stored file as a load reads it, from front to back: each chunk is compared with what was downloaded before a byte
+// of it is given. The browser's own SHA-256 does that beside the work on the chunk before, at a tenth of the cost of
+// hashing in wasm.
 import { joined } from './bytes.js';
 import { named } from '../worker/errors.js';
 import { hash } from './hasher.js';
@@ -12,10 +13,16 @@ export class CheckedReader {
   #read;
   /** @type {Map<number, Promise<Uint8Array>>} the chunk that is read and the one behind it */
   #chunks = new Map();
-  /** @type {Uint8Array[]} buffers of chunks that were read: new ones would only be freed with the next garbage collection */
+  /**
+   * @type {Uint8Array[]} buffers of chunks that were read: new ones would only be freed with the next garbage
+   *   collection
+   */
   #spare = [];
 
-  /** @param {Journal} journal of a whole file @param {(start: number, end: number, into: Uint8Array) => Promise<Uint8Array>} read */
+  /**
+   * @param {Journal} journal of a whole file
+   * @param {(start: number, end: number, into: Uint8Array) => Promise<Uint8Array>} read
+   */
   constructor(journal, read) {
     this.#journal = journal;
     this.#read = read;

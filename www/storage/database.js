@@ -1,4 +1,5 @@
-// The browser's storage: one IndexedDB database, `gran-ted`, with two object stores. Worker and page open it each for itself.
+// The browser's storage: one IndexedDB database, `gran-ted`, with two object stores. Worker and page open it each for
+// itself.
 //   vectors   [scope, key] -> Float32Array    finished texts, see store.js
 //   kept      name -> { version, value }      what outlives a reload of the page, see keep.js
 
@@ -15,7 +16,10 @@
 const NAME = 'gran-ted';
 const VERSION = 1;
 
-/** Rejects where there is no storage, or the browser refuses it (a private window, a blocked site). @returns {Promise<Database>} */
+/**
+ * Rejects where there is no storage, or the browser refuses it (a private window, a blocked site).
+ * @returns {Promise<Database>}
+ */
 export async function openDatabase() {
   const opening = indexedDB.open(NAME, VERSION); // reading `indexedDB` throws where the site may store nothing
   opening.addEventListener('upgradeneeded', () => {

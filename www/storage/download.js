@@ -1,6 +1,6 @@
-// A file that is being downloaded while it is read: in chunks, a few at a time, each hashed and put into the storage when it
-// is whole. A read takes bytes from there or from the chunk that is under way, and waits where they have not come yet.
-// Without storage only the chunks around the reader are held.
+// A file that is being downloaded while it is read: in chunks, a few at a time, each hashed and put into the storage
+// when it is whole. A read takes bytes from there or from the chunk that is under way, and waits where they have not
+// come yet. Without storage only the chunks around the reader are held.
 import { cancelled, isNamed } from '../worker/errors.js';
 import { hash } from './hasher.js';
 import { changed, fetchRange } from './http.js';
@@ -8,7 +8,12 @@ import { changed, fetchRange } from './http.js';
 /** @import { Options, Remote, Timing } from './http.js' */
 /** @import { StoredFile } from './vault.js' */
 /**
- * @typedef {{ bytes: Uint8Array, start: number, received: number, away: boolean }} Piece a chunk that is under way, or held; away: its bytes are being hashed
+ * @typedef {object} Piece a chunk that is under way, or held
+ * @property {Uint8Array} bytes
+ * @property {number} start
+ * @property {number} received
+ * @property {boolean} away its bytes are being hashed
+ *
  * @typedef {{ file: Download, index: number }} Job
  * @typedef {{ read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>, close: () => void }} Reader
  */
@@ -121,9 +126,13 @@ export class Download {
    * @param {Remote} remote
    * @param {StoredFile | null} store begun for this very file
    * @param {Pool} pool
-   * @param {{ chunk: number, storing: boolean, timing: Timing, signal: AbortSignal, full: (error: unknown) => void, vouched: () => boolean }} options
-   *   storing: false where only what is stored already is taken from there; full: told once, why the storage takes no more;
-   *   vouched: whether the SHA-256 of the whole file will tell if these are its bytes
+   * @param {object} options
+   * @param {number} options.chunk
+   * @param {boolean} options.storing false where only what is stored already is taken from there
+   * @param {Timing} options.timing
+   * @param {AbortSignal} options.signal
+   * @param {(error: unknown) => void} options.full told once, why the storage takes no more
+   * @param {() => boolean} options.vouched whether the SHA-256 of the whole file will tell if these are its bytes
    */
   constructor(remote, store, pool, { chunk, storing, timing, signal, full, vouched }) {
     this.#remote = remote;
@@ -232,7 +241,10 @@ export class Download {
     if (this.#failed) throw this.#failed;
   }
 
-  /** What is stored is whole or takes no more: from here on it is only read, and the rest asked for. @param {Reader | null} reader of what `store` has filled, which is closed */
+  /**
+   * What is stored is whole or takes no more: from here on it is only read, and the rest asked for.
+   * @param {Reader | null} reader of what `store` has filled, which is closed
+   */
   readOn(reader) {
     const journal = this.#store?.journal;
     this.#stored = !reader || !journal ? null : { has: (index) => journal.chunks.has(index), ...reader };
@@ -259,9 +271,11 @@ export class Download {
   // ---
 
   /**
-   * Mirrors and the nodes of a network call one file by several versions. Another one is asked about once more, and taken for
-   * the same file where its SHA-256 will be compared.
-   * @param {number} start @param {number} end @param {(bytes: Uint8Array, at: number) => void} take
+   * Mirrors and the nodes of a network call one file by several versions. Another one is asked about once more, and
+   * taken for the same file where its SHA-256 will be compared.
+   * @param {number} start
+   * @param {number} end
+   * @param {(bytes: Uint8Array, at: number) => void} take
    */
   async #fetch(start, end, take) {
     try {
@@ -300,7 +314,12 @@ export class Download {
     return (from >= first && to < first + HELD) || (held(from) && held(to));
   }
 
-  /** Put a part of a chunk into `into`, once it has come. @param {number} index @param {number} start @param {Uint8Array} into */
+  /**
+   * Put a part of a chunk into `into`, once it has come.
+   * @param {number} index
+   * @param {number} start
+   * @param {Uint8Array} into
+   */
   async #part(index, start, into) {
     const end = start + into.length;
     this.#wanted.add(index);

@@ -1,12 +1,18 @@
-// From what a person names to the files of a model: an index of shards stands for config.json, tokenizer.json and the shards.
-// The index is a stranger's file: its size, the number of names and each name are checked before anything is fetched.
+// From what a person names to the files of a model: an index of shards stands for config.json, tokenizer.json and the
+// shards. The index is a stranger's file: its size, the number of names and each name are checked before anything is
+// fetched.
 import { isNamed, named } from '../worker/errors.js';
 import { fetchSmall } from './http.js';
 
 /** @import { ModelFile } from '../types/storage' */
 /** @import { Options } from './http.js' */
 /** @import { SmallFiles } from './small.js' */
-/** @typedef {{ url: string, sha256: string, content: Uint8Array | null }} WebFile sha256: '' where it is not known; content: of a small file, fetched already */
+/**
+ * @typedef {object} WebFile
+ * @property {string} url
+ * @property {string} sha256 '' where it is not known
+ * @property {Uint8Array | null} content of a small file, fetched already
+ */
 
 const MAX_SHARDS = 1000;
 const MAX_INDEX = 32 << 20;
@@ -33,7 +39,12 @@ export async function expand(files, small) {
   return expanded.flat();
 }
 
-/** config.json and, where there is one, tokenizer.json. @param {string} url @param {SmallFiles} small @returns {Promise<WebFile[]>} */
+/**
+ * config.json and, where there is one, tokenizer.json.
+ * @param {string} url
+ * @param {SmallFiles} small
+ * @returns {Promise<WebFile[]>}
+ */
 async function beside(url, small) {
   const at = (/** @type {string} */ name) => new URL(name, url).href;
   const [config, tokenizer] = await Promise.all([
@@ -69,7 +80,12 @@ async function shardNames(url, small) {
   return names;
 }
 
-/** The SHA-256 that the Hugging Face Hub announces for a file, in the pointer that stands for it in git: '' where it announces none, null where it did not answer. @param {string} url @param {Options} options */
+/**
+ * The SHA-256 that the Hugging Face Hub announces for a file, in the pointer that stands for it in git: '' where it
+ * announces none, null where it did not answer.
+ * @param {string} url
+ * @param {Options} options
+ */
 export async function announcedSha256(url, options) {
   const [, repository, rest] = /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/resolve\/([^?#]+)$/.exec(url) ?? [];
   if (!rest) return '';

@@ -10,7 +10,11 @@ export function wrongHash(url, found, expected, stored) {
   );
 }
 
-/** @param {string} name @param {[number, number][]} ranges bytes @param {string} [held] why they can't be dropped now */
+/**
+ * @param {string} name
+ * @param {[number, number][]} ranges bytes
+ * @param {string} [held] why they can't be dropped now
+ */
 export function damagedText(name, ranges, held = '') {
   const [[start, end], ...rest] = ranges;
   const more = rest.length ? ` and ${rest.length} more pieces` : '';

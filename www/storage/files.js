@@ -1,5 +1,6 @@
-// The files of one model, as the wasm reads them: picked ones in place, stored ones from the browser's storage, the rest from
-// the web and into the storage on the way. Storage that is missing, locked or full never ends a load: it goes on without, and says so.
+// The files of one model, as the wasm reads them: picked ones in place, stored ones from the browser's storage, the
+// rest from the web and into the storage on the way. Storage that is missing, locked or full never ends a load: it goes
+// on without, and says so.
 import { cancelled, isNamed, messageOf, named } from '../worker/errors.js';
 import { formatBytes } from '../figures/format.js';
 import { turn } from '../worker/turn.js';
@@ -29,7 +30,8 @@ import { damagedChunks } from './vault.js';
  * @property {Promise<void> | null} announced resolved when its server was asked for that; null: there is no need
  * @property {boolean} unverified it has not told yet
  * @property {string} noted what of that is in the journal
- * @property {string} hashed the SHA-256 that the stored whole file had when it was read before; '' where that is not known
+ * @property {string} hashed the SHA-256 that the stored whole file had when it was read before; '' where that is not
+ *   known
  * @property {Remote} remote as its server describes it, or did when it was stored
  * @property {StoredFile | null} store while it is filled
  * @property {{ read: ByteSource['read'], close: () => void } | null} reader of a stored whole file
@@ -95,7 +97,10 @@ export class ModelFiles {
     );
   }
 
-  /** Find out where each file is and how large. Rejects with what is wrong with a file; `close` is still to be called. @param {ModelFile[]} files */
+  /**
+   * Find out where each file is and how large. Rejects with what is wrong with a file; `close` is still to be called.
+   * @param {ModelFile[]} files
+   */
   async open(files) {
     for (const file of await expand(files, this.#small)) {
       if (file instanceof File) this.sources.push(this.#guarded(picked(file)));
@@ -147,7 +152,10 @@ export class ModelFiles {
     this.#pool.readAhead();
   }
 
-  /** The model is loaded: compare its bytes with what they should be, and let go of what was only for the download. @param {ModelCard} card */
+  /**
+   * The model is loaded: compare its bytes with what they should be, and let go of what was only for the download.
+   * @param {ModelCard} card
+   */
   async finish(card) {
     for (const { download } of this.#places) await download?.finish();
     this.#stopTelling();
@@ -182,7 +190,8 @@ export class ModelFiles {
       const left = store?.journal;
       store?.close();
       reader?.close();
-      if (store && !left) this.#settings.vault?.remove(id).catch(() => {}); // changed on its server: nothing of it is left
+      // changed on its server: nothing of it is left
+      if (store && !left) this.#settings.vault?.remove(id).catch(() => {});
     }
     this.#places = [];
   }
@@ -260,7 +269,11 @@ export class ModelFiles {
     });
   }
 
-  /** The SHA-256 that the file should have: kept beside it, for loads that nobody tells it. @param {Place} place @param {string} sha256 '' where none is known */
+  /**
+   * The SHA-256 that the file should have: kept beside it, for loads that nobody tells it.
+   * @param {Place} place
+   * @param {string} sha256 '' where none is known
+   */
   #expect(place, sha256) {
     const { store, noted } = place;
     place.sha256 ||= sha256;
@@ -271,7 +284,12 @@ export class ModelFiles {
     });
   }
 
-  /** Whether what is stored is of the file that the server has. Where it is called otherwise, it is asked once more; and the SHA-256 outweighs names. @param {Place} place @param {Journal} journal */
+  /**
+   * Whether what is stored is of the file that the server has. Where it is called otherwise, it is asked once more; and
+   * the SHA-256 outweighs names.
+   * @param {Place} place
+   * @param {Journal} journal
+   */
   async #isOf(place, { header, expect }) {
     const isSame = () => sameVersion(place.remote, header);
     if (isSame()) return true;
@@ -323,7 +341,11 @@ export class ModelFiles {
     );
   }
 
-  /** What lies there from before is read once more, before it is built upon. @param {Place} place @param {StoredFile} store */
+  /**
+   * What lies there from before is read once more, before it is built upon.
+   * @param {Place} place
+   * @param {StoredFile} store
+   */
   async #check({ size }, store) {
     const journal = /** @type {NonNullable<StoredFile['journal']>} */ (store.journal);
     const total = storedBytes(journal);
@@ -375,7 +397,12 @@ export class ModelFiles {
     });
   }
 
-  /** A stored file is used without asking; that its server has another one by now is said. @param {string} url @param {Header} stored @param {Promise<Pick<Remote, 'size' | 'etag' | 'modified'>>} remote */
+  /**
+   * A stored file is used without asking; that its server has another one by now is said.
+   * @param {string} url
+   * @param {Header} stored
+   * @param {Promise<Pick<Remote, 'size' | 'etag' | 'modified'>>} remote
+   */
   #compare(url, stored, remote) {
     this.#comparing.push(
       remote.then(
@@ -413,7 +440,11 @@ export class ModelFiles {
     throw named('Damaged', damagedText(nameOf(url), [chunkRange(/** @type {Header} */ (remote), error.index)], held));
   }
 
-  /** A source whose reads after the load end where the call that makes them is cancelled. @param {ByteSource} source @returns {ByteSource} */
+  /**
+   * A source whose reads after the load end where the call that makes them is cancelled.
+   * @param {ByteSource} source
+   * @returns {ByteSource}
+   */
   #guarded({ read, ...source }) {
     return {
       ...source,
@@ -430,7 +461,10 @@ export class ModelFiles {
     this.#until = signal;
   }
 
-  /** Layers that stay in their file are read again for each batch: that can't be from the web. Throws where not all of it can be stored, as far as that is known before. */
+  /**
+   * Layers that stay in their file are read again for each batch: that can't be from the web. Throws where not all of
+   * it can be stored, as far as that is known before.
+   */
   refuseUnlessStored() {
     this.#reread = true;
     if (this.#short || this.#full || this.#places.some(({ reader, store }) => !reader && !store?.journal))
@@ -440,11 +474,15 @@ export class ModelFiles {
   #notStored() {
     return named(
       'NotStored',
-      `This model would be read again for each batch, layer by layer, so all of it has to be stored here, and can't be. ${this.note} Or download it, and pick the file from your disk.`,
+      `This model would be read again for each batch, layer by layer, so all of it has to be stored here, and can't be. ` +
+        `${this.note} Or download it, and pick the file from your disk.`,
     );
   }
 
-  /** Let go of a stored file, so that it can be deleted; what is read of it later comes from its server. @param {string} id */
+  /**
+   * Let go of a stored file, so that it can be deleted; what is read of it later comes from its server.
+   * @param {string} id
+   */
   release(id) {
     const places = this.#places.filter((place) => place.id === id);
     if (this.#reread && places.length)
@@ -461,7 +499,12 @@ export class ModelFiles {
 
   // --- the end ---
 
-  /** Which bytes are wrong, where that can be told. @param {Place} place @param {string} found @returns {Promise<never>} */
+  /**
+   * Which bytes are wrong, where that can be told.
+   * @param {Place} place
+   * @param {string} found
+   * @returns {Promise<never>}
+   */
   async #refuse({ url, id, sha256, store, reader }, found) {
     const { vault } = this.#settings;
     const stored = await vault?.look(id);
@@ -469,12 +512,17 @@ export class ModelFiles {
       this.close(); // the journal may still be held by the download
       const damaged = await vault.verify(id, async () => true);
       if (damaged.length) throw named('Damaged', damagedText(nameOf(url), damaged));
-      if (store || reader) await vault.note(id, [{ expect: sha256 }, { bad: found }]).catch(() => {}); // another tab writes there now: it is compared again at the next load
+      // another tab writes there now: it is compared again at the next load
+      if (store || reader) await vault.note(id, [{ expect: sha256 }, { bad: found }]).catch(() => {});
     }
     throw wrongHash(url, found, sha256, Boolean(stored));
   }
 
-  /** From filling to reading, of a part too: others may read it then, and delete it. @param {Place} place @param {string} found its SHA-256, where that is known */
+  /**
+   * From filling to reading, of a part too: others may read it then, and delete it.
+   * @param {Place} place
+   * @param {string} found its SHA-256, where that is known
+   */
   async #settle(place, found) {
     const { vault } = this.#settings;
     const { store, sha256, noted, hashed } = place;

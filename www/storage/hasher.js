@@ -1,6 +1,6 @@
-// SHA-256 of large pieces, by the browser's own implementation in a worker of its own, which is replaced after some of them: the
-// browser copies what it hashes into the heap of the worker that asks, and frees that only when that one's garbage is collected,
-// which nothing there brings about. Without workers (Node.js) it is the same, in place.
+// SHA-256 of large pieces, by the browser's own implementation in a worker of its own, which is replaced after some of
+// them: the browser copies what it hashes into the heap of the worker that asks, and frees that only when that one's
+// garbage is collected, which nothing there brings about. Without workers (Node.js) it is the same, in place.
 import { hex } from './sha256.js';
 
 const MOST = 32 << 20; // bytes that one worker hashes
@@ -39,7 +39,11 @@ class HashingWorker {
     });
   }
 
-  /** Null where it did not begin to work; the bytes are then as they were. @param {Uint8Array} bytes @returns {Promise<Hashed | null>} */
+  /**
+   * Null where it did not begin to work; the bytes are then as they were.
+   * @param {Uint8Array} bytes
+   * @returns {Promise<Hashed | null>}
+   */
   async hash(bytes) {
     this.taken += bytes.length;
     this.open++;

@@ -1,15 +1,32 @@
-// Bytes of a URL, whatever the network does: a range request that is taken up where it broke, soon at first, then more and more
-// patiently, as often as it helps; a transfer that stalls counts as broken. What no waiting mends ends at once, in its own sentence.
+// Bytes of a URL, whatever the network does: a range request that is taken up where it broke, soon at first, then more
+// and more patiently, as often as it helps; a transfer that stalls counts as broken. What no waiting mends ends at
+// once, in its own sentence.
 import { joined } from './bytes.js';
 import { cancelled, isNamed, named } from '../worker/errors.js';
 
 /**
- * @typedef {{ url: string, size: number, etag: string, modified: string }} Remote a file as its server described it; '' where it did not
- * @typedef {{ tries: number, pause: number, longest: number, stall: number, patience: number }} Timing
- *   tries: failures in a row that end it; ms: the first pause, the longest one, a transfer without a byte, a Retry-After that is waited for
- * @typedef {{ signal: AbortSignal, timing: Timing, trouble?: (sentence: string) => void }} Options trouble: what is waited for; '' when bytes come
+ * @typedef {object} Remote a file as its server described it; '' where it did not
+ * @property {string} url
+ * @property {number} size
+ * @property {string} etag
+ * @property {string} modified
+ *
+ * @typedef {object} Timing
+ * @property {number} tries failures in a row that end it; ms: the first pause, the longest one, a transfer without a
+ *   byte, a Retry-After that is waited for
+ * @property {number} pause
+ * @property {number} longest
+ * @property {number} stall
+ * @property {number} patience
+ *
+ * @typedef {object} Options
+ * @property {AbortSignal} signal
+ * @property {Timing} timing
+ * @property {(sentence: string) => void} [trouble] what is waited for; '' when bytes come
+ *
  * @typedef {{ bytes: Uint8Array, etag: string, modified: string }} Small a whole small file
- * @typedef {Error & { passing?: boolean, after?: number }} Fault passing: another try may help; after: ms that the server asks to wait
+ * @typedef {Error & { passing?: boolean, after?: number }} Fault passing: another try may help; after: ms that the
+ *   server asks to wait
  */
 
 /** @type {Timing} */
@@ -26,7 +43,12 @@ const OPENING_TRIES = 3; // a wrong address should not take a minute to be calle
 const STEP = 16 * 1024; // bytes after which failures are counted anew
 const BUFFER = 512 * 1024; // bytes of a body that are taken at once, at most
 
-/** Size and version of a file, from its first bytes: some servers answer one byte, or HEAD, otherwise. @param {string} url @param {Options} options @returns {Promise<Remote>} */
+/**
+ * Size and version of a file, from its first bytes: some servers answer one byte, or HEAD, otherwise.
+ * @param {string} url
+ * @param {Options} options
+ * @returns {Promise<Remote>}
+ */
 export async function openRemote(url, options) {
   const timing = { ...options.timing, tries: Math.min(options.timing.tries, OPENING_TRIES) };
   try {
@@ -113,13 +135,21 @@ export async function fetchSmall(url, { most, optional = false }, options) {
   }
 }
 
-/** What a small file is called now: its size is hidden where it is sent compressed. @param {string} url @param {AbortSignal} signal */
+/**
+ * What a small file is called now: its size is hidden where it is sent compressed.
+ * @param {string} url
+ * @param {AbortSignal} signal
+ */
 export async function versionOfSmall(url, signal) {
   const head = await fetch(url, { method: 'HEAD', cache: 'no-store', signal });
   return head.ok ? versionOf(head) : { etag: '', modified: '' };
 }
 
-/** Whether both describe the same bytes, as far as the servers tell. @param {Pick<Remote, 'size' | 'etag' | 'modified'>} a @param {Pick<Remote, 'size' | 'etag' | 'modified'>} b */
+/**
+ * Whether both describe the same bytes, as far as the servers tell.
+ * @param {Pick<Remote, 'size' | 'etag' | 'modified'>} a
+ * @param {Pick<Remote, 'size' | 'etag' | 'modified'>} b
+ */
 export function sameVersion(a, b) {
   if (a.size !== b.size) return false;
   if (a.etag && b.etag) return a.etag === b.etag;
@@ -137,9 +167,20 @@ export function changed(url) {
 // --- tries ---
 
 /**
+ * Gives the body of an answer to `take`, in pieces that are good until it returns.
+ * @typedef {(take: (bytes: Uint8Array) => void) => Promise<void>} ReadBody
+ */
+
+/**
+ * One request, of a range or of the whole file.
  * @template T
- * @typedef {(work: (response: Response, read: (take: (bytes: Uint8Array) => void) => Promise<void>) => Promise<T>, start?: number, end?: number) => Promise<T>} Attempt
- *   one request, of a range or of the whole; read: its body, in pieces that are good until `take` returns
+ * @typedef {(work: Work<T>, start?: number, end?: number) => Promise<T>} Attempt
+ */
+
+/**
+ * The work on its answer.
+ * @template T
+ * @typedef {(response: Response, read: ReadBody) => Promise<T>} Work
  */
 
 /**
@@ -147,7 +188,8 @@ export function changed(url) {
  * @template T
  * @param {string} url
  * @param {Options} options
- * @param {(attempt: Attempt<any>, moved: () => void) => Promise<T>} work moved: something came, failures are counted anew
+ * @param {(attempt: Attempt<any>, moved: () => void) => Promise<T>} work moved: something came, failures are counted
+ *   anew
  * @returns {Promise<T>}
  */
 async function persist(url, { signal, timing, trouble = () => {} }, work) {
@@ -200,7 +242,8 @@ async function once(url, signal, timing, work, start, end) {
   try {
     const response = await fetch(url, {
       headers: end === undefined ? {} : { range: `bytes=${start}-${end - 1}` },
-      cache: end === undefined ? 'default' : 'no-store', // what is stored here need not be a second time in the browser's cache
+      // what is stored here need not be a second time in the browser's cache
+      cache: end === undefined ? 'default' : 'no-store',
       signal: AbortSignal.any([signal, stalled.signal, over.signal]),
     });
     return await work(response, async (take) => {
@@ -229,8 +272,9 @@ async function once(url, signal, timing, work, start, end) {
 }
 
 /**
- * Gives the pieces of a body one after the other, null at its end. They come into one buffer, each in the place of the one before,
- * where the browser can do that: what it would make for each is only freed when it next collects its garbage.
+ * Gives the pieces of a body one after the other, null at its end. They come into one buffer, each in the place of the
+ * one before, where the browser can do that: what it would make for each is only freed when it next collects its
+ * garbage.
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
  * @returns {() => Promise<Uint8Array | null>}
  */
@@ -302,7 +346,13 @@ function checkVersion(remote, response) {
   if (!sameVersion(remote, { size, ...versionOf(response) })) throw changed(remote.url);
 }
 
-/** A shorter range than asked for is allowed, another one is not. @param {string} url @param {Response} response @param {number} start @param {number} end */
+/**
+ * A shorter range than asked for is allowed, another one is not.
+ * @param {string} url
+ * @param {Response} response
+ * @param {number} start
+ * @param {number} end
+ */
 function checkRange(url, response, start, end) {
   const range = contentRange(response);
   if (range && (range.start !== start || range.end > end))
@@ -313,7 +363,8 @@ function checkRange(url, response, start, end) {
 function wrongRange(url, start, end, found) {
   return named(
     'WrongRange',
-    `the server of \`${url}\` answered a range request with other bytes: expected bytes ${start} to ${end - 1}, found ${found}; download the file and open it from disk instead`,
+    `the server of \`${url}\` answered a range request with other bytes: expected bytes ${start} to ${end - 1}, ` +
+      `found ${found}; download the file and open it from disk instead`,
   );
 }
 
@@ -329,7 +380,11 @@ function versionOf({ headers }) {
   return { etag: (headers.get('etag') ?? '').replace(/^W\//, ''), modified: headers.get('last-modified') ?? '' };
 }
 
-/** Where CORS hides Content-Range, the length of the whole is still shown. @param {string} url @param {AbortSignal} signal */
+/**
+ * Where CORS hides Content-Range, the length of the whole is still shown.
+ * @param {string} url
+ * @param {AbortSignal} signal
+ */
 async function sizeByHead(url, signal) {
   const head = await fetch(url, { method: 'HEAD', cache: 'no-store', signal });
   const size = Number(head.headers.get('content-length') ?? NaN);
@@ -349,7 +404,12 @@ function retryAfter({ headers }) {
   return milliseconds > 0 ? milliseconds : 0;
 }
 
-/** A request that never arrived, or that the browser refused: which of the two it was. @param {string} url @param {unknown} error @param {AbortSignal} signal */
+/**
+ * A request that never arrived, or that the browser refused: which of the two it was.
+ * @param {string} url
+ * @param {unknown} error
+ * @param {AbortSignal} signal
+ */
 async function explained(url, error, signal) {
   const { name, passing } = /** @type {Fault} */ (error);
   if (name !== 'Read' || !passing) return error;

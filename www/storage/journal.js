@@ -1,5 +1,7 @@
-// The journal of a stored file: one line for one thing that happened, each with its own checksum, only ever appended to.
-//   3f0c9a11 {"version":1,"url":"https://…","name":"a.gguf","size":98362432,"etag":"\"x\"","modified":"","chunk":8388608,"created":0}
+// The journal of a stored file: one line for one thing that happened, each with its own checksum, only ever appended
+// to. The first line is the head.
+//   3f0c9a11 {"version":1,"url":"https://…","name":"a.gguf","size":98362432,"etag":"\"x\"","modified":"",
+//             "chunk":8388608,"created":0}
 //   90d1e2b7 {"chunk":3,"sha256":"…"}     a chunk that lies in the file, written there before this line
 //   11c04fd2 {"drop":3}                   and is damaged, as was seen later
 //   7aa0315e {"used":1764000000000}       a load
@@ -10,11 +12,27 @@
 import { isSha256 } from './sha256.js';
 
 /**
- * @typedef {{ version: 1, url: string, name: string, size: number, etag: string, modified: string, chunk: number, created: number }} Header
- *   etag, modified: as the server told; chunk: bytes of a chunk
- * @typedef {{ chunk: number, sha256: string } | { drop: number } | { used: number } | { sha256: string } | { expect: string } | { bad: string }} Line
- * @typedef {{ header: Header, chunks: Map<number, string>, used: number, sha256: string, expect: string, bad: string }} Journal
- *   chunks: index -> SHA-256; sha256, expect, bad: '' where there is no such line
+ * @typedef {object} Header
+ * @property {1} version
+ * @property {string} url
+ * @property {string} name
+ * @property {number} size
+ * @property {string} etag as the server told
+ * @property {string} modified as the server told
+ * @property {number} chunk bytes of a chunk
+ * @property {number} created
+ *
+ * @typedef {{ chunk: number, sha256: string } | { drop: number } | { used: number }} ChunkLine
+ * @typedef {{ sha256: string } | { expect: string } | { bad: string }} FileLine
+ * @typedef {ChunkLine | FileLine} Line
+ *
+ * @typedef {object} Journal
+ * @property {Header} header
+ * @property {Map<number, string>} chunks index -> SHA-256
+ * @property {number} used
+ * @property {string} sha256 '' where there is no such line
+ * @property {string} expect '' where there is no such line
+ * @property {string} bad '' where there is no such line
  */
 
 const MAX_CHUNKS = 1_000_000;

@@ -1,11 +1,12 @@
-// Stored files as the models that they make: parts of a split GGUF, or shards with their index and small files, are one.
+// Stored files as the models that they make: parts of a split GGUF, or shards with their index and small files, are
+// one.
 import { nameOf } from './names.js';
 
 /** @import { StoredModel } from '../types/storage' */
 
 /**
- * @typedef {StoredModel & { files: StoredModel[], missing: number }} StoredSet sums of its files; url is the one that the model is
- *   loaded by, '' where none is known; missing: parts of which nothing is stored
+ * @typedef {StoredModel & { files: StoredModel[], missing: number }} StoredSet sums of its files; url is the one that
+ *   the model is loaded by, '' where none is known; missing: parts of which nothing is stored
  */
 
 const PART = /-(\d{5})-of-(\d{5})\.(gguf|safetensors)$/;
@@ -31,8 +32,8 @@ function put(sets, key, model) {
 }
 
 /**
- * The address that a file's model is loaded by: its first part's, or its index's, else its own. An index is stored only once its model
- * is loaded: until then it has the name that checkpoints give it.
+ * The address that a file's model is loaded by: its first part's, or its index's, else its own. An index is stored only
+ * once its model is loaded: until then it has the name that checkpoints give it.
  * @param {string} url
  * @param {string[]} indices those that are stored
  */

@@ -1,5 +1,5 @@
-// A model's small files (config.json, tokenizer.json, an index of shards), each whole: from the browser's storage, else from the
-// web. Once the model is loaded they are stored as one chunk each, so that a stored model needs no server.
+// A model's small files (config.json, tokenizer.json, an index of shards), each whole: from the browser's storage, else
+// from the web. Once the model is loaded they are stored as one chunk each, so that a stored model needs no server.
 import { nameOf, idOf } from './names.js';
 import { fetchSmall } from './http.js';
 import { isComplete } from './journal.js';
@@ -18,14 +18,23 @@ export class SmallFiles {
   /** @type {string[]} ids of those that were stored */
   #stored = [];
 
-  /** @param {Vault | null} vault @param {Options} options @param {(url: string, stored: Header) => void} found told of each that was stored */
+  /**
+   * @param {Vault | null} vault
+   * @param {Options} options
+   * @param {(url: string, stored: Header) => void} found told of each that was stored
+   */
   constructor(vault, options, found) {
     this.#vault = vault;
     this.#options = options;
     this.#found = found;
   }
 
-  /** Null where there is none and `optional` allows that. @param {string} url @param {{ most: number, optional?: boolean }} limits @returns {Promise<Uint8Array | null>} */
+  /**
+   * Null where there is none and `optional` allows that.
+   * @param {string} url
+   * @param {{ most: number, optional?: boolean }} limits
+   * @returns {Promise<Uint8Array | null>}
+   */
   async read(url, limits) {
     const stored = await this.#read(url).catch(() => null); // whatever is wrong there: its server has it
     if (stored) return stored;
@@ -36,7 +45,8 @@ export class SmallFiles {
 
   /** The model is loaded, so they are what they should be. Rejects where they can't be stored. */
   async keep() {
-    for (const id of this.#stored) await this.#vault?.note(id, [{ used: Date.now() }]).catch(() => {}); // another tab does the same
+    // another tab does the same
+    for (const id of this.#stored) await this.#vault?.note(id, [{ used: Date.now() }]).catch(() => {});
     for (const [url, small] of this.#fetched) await this.#write(url, small);
   }
 

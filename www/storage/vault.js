@@ -1,6 +1,7 @@
-// Model files in the browser's storage (OPFS): `models/<id>.data`, and beside it `<id>.journal`, which tells what of it is whole.
-// A chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never something wrong.
-// Looking needs no lock and works on the page too; writing and reading fast take handles that only a worker has.
+// Model files in the browser's storage (OPFS): `models/<id>.data`, and beside it `<id>.journal`, which tells what of it
+// is whole. A chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never
+// something wrong. Looking needs no lock and works on the page too; writing and reading fast take handles that only a
+// worker has.
 import { cancelled, isNamed, messageOf, named } from '../worker/errors.js';
 import { hash } from './hasher.js';
 import {
@@ -20,7 +21,10 @@ import {
 const LOCK_TRIES = 6; // a worker that has just ended holds its files a moment longer
 const LOCK_PAUSE = 150; // ms
 
-/** Rejects where there is no such storage, or the browser refuses it (a private window, a blocked site). @returns {Promise<Vault>} */
+/**
+ * Rejects where there is no such storage, or the browser refuses it (a private window, a blocked site).
+ * @returns {Promise<Vault>}
+ */
 export async function openVault() {
   if (!navigator.storage?.getDirectory)
     throw new Error('it has no private file system, or the page did not come by https:');
@@ -65,7 +69,8 @@ export class Vault {
         } catch (error) {
           name = `a file that can't be read now (${messageOf(error)})`;
         }
-        const { size } = await this.#file(`${id}.data`).catch(() => ({ size: 0 })); // good for nothing but to be deleted
+        // good for nothing but to be deleted
+        const { size } = await this.#file(`${id}.data`).catch(() => ({ size: 0 }));
         return { id, name, url: '', size, stored: size, complete: false, used: 0, sha256: '' };
       }),
     );
@@ -84,9 +89,12 @@ export class Vault {
   }
 
   /**
-   * A file to read. Any number of tabs can, where the browser knows shared handles; else the second one reads slices, which is slower.
+   * A file to read. Any number of tabs can, where the browser knows shared handles; else the second one reads slices,
+   * which is slower.
    * @param {string} id
-   * @returns {Promise<{ read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>, close: () => void }>} into: where the bytes may be put
+   * @returns
+   *   {Promise<{ read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>, close: () => void }>}
+   *   into: where the bytes may be put
    */
   async read(id) {
     const handle = await this.#directory.getFileHandle(`${id}.data`);
@@ -223,7 +231,12 @@ export class StoredFile {
     return this.#known?.chunks.has(index) ?? false;
   }
 
-  /** Throws what the browser throws where its storage is full; the chunk is then not there. @param {number} index @param {Uint8Array} bytes @param {string} digest */
+  /**
+   * Throws what the browser throws where its storage is full; the chunk is then not there.
+   * @param {number} index
+   * @param {Uint8Array} bytes
+   * @param {string} digest
+   */
   put(index, bytes, digest) {
     const known = /** @type {Journal} */ (this.#known);
     const { header } = known;
@@ -237,7 +250,8 @@ export class StoredFile {
 
   /** @param {Line[]} lines */
   note(lines) {
-    for (const line of lines) if (this.#known) take(this.#known, line); // first: a damaged chunk is not read, even where the storage is full
+    // first: a damaged chunk is not read, even where the storage is full
+    for (const line of lines) if (this.#known) take(this.#known, line);
     append(this.#journal, lines);
   }
 
@@ -290,17 +304,31 @@ function describe(id, journal) {
   };
 }
 
-/** A chunk beyond the file's end was never written, whatever its line says. @param {Journal} journal @param {number} size the data file's */
+/**
+ * A chunk beyond the file's end was never written, whatever its line says.
+ * @param {Journal} journal
+ * @param {number} size the data file's
+ */
 function forgetBeyond({ header, chunks }, size) {
   for (const index of [...chunks.keys()]) if (chunkRange(header, index)[1] > size) chunks.delete(index);
 }
 
-/** Workers have it, pages don't; some browsers know no mode, and lock the file. @param {FileSystemFileHandle} file @param {{ mode: 'read-only' }} [options] @returns {Promise<SyncHandle>} */
+/**
+ * Workers have it, pages don't; some browsers know no mode, and lock the file.
+ * @param {FileSystemFileHandle} file
+ * @param {{ mode: 'read-only' }} [options]
+ * @returns {Promise<SyncHandle>}
+ */
 function syncHandle(file, options) {
   return /** @type {any} */ (file).createSyncAccessHandle(options);
 }
 
-/** @param {SyncHandle} handle @param {number} start @param {number} end @param {Uint8Array} [into] with room for that many */
+/**
+ * @param {SyncHandle} handle
+ * @param {number} start
+ * @param {number} end
+ * @param {Uint8Array} [into] with room for that many
+ */
 function readFrom(handle, start, end, into) {
   const bytes = into ? into.subarray(0, end - start) : new Uint8Array(end - start);
   const read = handle.read(bytes, { at: start });

@@ -1,5 +1,6 @@
-// Where the worker keeps the vectors of finished texts, so that a run goes on after a pause, a reload or a crash (VectorStore
-// in types.d.ts). Storage that is missing, refused or full never ends a run: it goes on without, and that is said once.
+// Where the worker keeps the vectors of finished texts, so that a run goes on after a pause, a reload or a crash
+// (VectorStore in types.d.ts). Storage that is missing, refused or full never ends a run: it goes on without, and that
+// is said once.
 import { reason } from './database.js';
 
 /** @import { VectorStore } from '../types/storage' */
@@ -55,7 +56,10 @@ export function vectorStore(open, told) {
   };
 }
 
-/** Which kernels an adapter runs fastest, as the wasm module tells it: measured once. @param {() => Promise<Database>} open */
+/**
+ * Which kernels an adapter runs fastest, as the wasm module tells it: measured once.
+ * @param {() => Promise<Database>} open
+ */
 export function tileStore(open) {
   /** @type {Promise<Database> | null} */
   let opening = null;

@@ -1,5 +1,5 @@
-// The functions of the wasm module (src/web), as the worker calls them. Each may reject with an error whose name is a code
-// and whose message is a sentence.
+// The functions of the wasm module (src/web), as the worker calls them. Each may reject with an error whose name is a
+// code and whose message is a sentence.
 import type { ByteSource, VectorStore } from './storage';
 import type {
   AdapterCard,

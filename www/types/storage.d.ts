@@ -1,4 +1,5 @@
-// The contracts of the browser's storage: with the wasm module, which reads files and keeps vectors through it, and with the page.
+// The contracts of the browser's storage: with the wasm module, which reads files and keeps vectors through it, and
+// with the page.
 
 /** Where finished vectors are kept. Keys are hexadecimal; a scope stands for one model, feature, pooling and device. */
 export interface VectorStore {
@@ -16,8 +17,8 @@ export interface ByteSource {
   /** The SHA-256 of the whole file, where every byte that is read is known to be of it. */
   sha256?: string;
   /**
-   * Reads the bytes from `start` to `end`, all of them; they are good until the next read. Rejects with an error whose name
-   * is a code and whose message is a sentence.
+   * Reads the bytes from `start` to `end`, all of them; they are good until the next read. Rejects with an error whose
+   * name is a code and whose message is a sentence.
    */
   read(start: number, end: number): Promise<Uint8Array>;
 }

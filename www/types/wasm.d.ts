@@ -1,5 +1,5 @@
-// The data that the wasm module (src/web) takes and gives, as plain declarations: a test of the Rust side reads them. Its
-// functions are in session.d.ts. Sizes are in bytes and times in milliseconds unless a field says otherwise.
+// The data that the wasm module (src/web) takes and gives, as plain declarations: a test of the Rust side reads them.
+// Its functions are in session.d.ts. Sizes are in bytes and times in milliseconds unless a field says otherwise.
 
 export type DeviceKind = 'webgpu' | 'cpu';
 export type Feature = 'last' | 'penultimate' | 'norm_avg' | 'weighted' | `layer(${number})`;
@@ -37,8 +37,8 @@ export interface LoadOptions {
   /** The type that dense weights (F32, F16, BF16) are packed to; null: they are kept as f32. */
   quantize: Quantize | null;
   /**
-   * What products with packed weights compute in. f16 rounds them and the activations to 11 bits and needs `shader-f16`,
-   * int8 rounds the activations to 8.
+   * What products with packed weights compute in. f16 rounds them and the activations to 11 bits and needs
+   * `shader-f16`, int8 rounds the activations to 8.
    */
   arithmetic: Arithmetic;
   /** Device memory that the model may take, in MB; null: as much as there is. */
@@ -370,9 +370,9 @@ export interface LayerStudy {
   layer_weights: number[] | null;
   items: StudyItem[];
   /**
-   * Products of the pooled, normalized layers, to mix them anew: for each item 1 + 2 * options blocks [L * L], row-major:
-   * caption . caption, then for each statement: statement . statement, caption . statement. null where it would take too
-   * much memory.
+   * Products of the pooled, normalized layers, to mix them anew: for each item 1 + 2 * options blocks [L * L],
+   * row-major: caption . caption, then for each statement: statement . statement, caption . statement. null where it
+   * would take too much memory.
    */
   products: Float32Array | null;
   /** Tokens that were encoded, each text once. */

@@ -7,7 +7,10 @@ import { messageOf } from '../worker/errors.js';
 /** @type {Promise<Plot> | null} */
 let loading = null;
 
-/** Plot and d3 are UMD builds: two script elements, once. After a failure the next call tries again. @returns {Promise<Plot>} */
+/**
+ * Plot and d3 are UMD builds: two script elements, once. After a failure the next call tries again.
+ * @returns {Promise<Plot>}
+ */
 export function loadPlot() {
   loading ??= script('./vendor/d3.min.js')
     .then(() => script('./vendor/plot.umd.min.js'))
@@ -31,8 +34,8 @@ function script(path) {
 }
 
 /**
- * A chart: drawn when it comes into view, anew where its width changes, and when `draw` is called. Its figures belong into
- * a table beside it: to a screen reader it is one picture with a name.
+ * A chart: drawn when it comes into view, anew where its width changes, and when `draw` is called. Its figures belong
+ * into a table beside it: to a screen reader it is one picture with a name.
  * @param {string} label that name
  * @param {(Plot: Plot, width: number) => PlotOptions} options
  */
@@ -45,7 +48,8 @@ export function chart(label, options) {
     try {
       const Plot = await loadPlot();
       const plot = Plot.plot({ className: 'plot', width, style: { background: 'none' }, ...options(Plot, width) });
-      for (const style of plot.querySelectorAll('style')) style.remove(); // refused by the page's policy; style.css has its rules
+      // refused by the page's policy; style.css has its rules
+      for (const style of plot.querySelectorAll('style')) style.remove();
       plot.setAttribute('role', 'img');
       plot.setAttribute('aria-label', label);
       node.replaceChildren(plot);

@@ -4,13 +4,20 @@ import { formatBytes } from '../figures/format.js';
 /** @import { LoadProgress } from '../types/wasm' */
 /** @import { CheckProgress } from '../types/storage' */
 
-/** Show how far the work is; without a total the bar only tells that something happens. @param {HTMLProgressElement} bar @param {{ done: number, total: number } | null | undefined} progress */
+/**
+ * Show how far the work is; without a total the bar only tells that something happens.
+ * @param {HTMLProgressElement} bar
+ * @param {{ done: number, total: number } | null | undefined} progress
+ */
 export function showProgress(bar, progress) {
   if (progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
   else bar.removeAttribute('value');
 }
 
-/** How far the load is; empty where none runs. @param {{ loading: boolean, progress: LoadProgress | CheckProgress | null }} model */
+/**
+ * How far the load is; empty where none runs.
+ * @param {{ loading: boolean, progress: LoadProgress | CheckProgress | null }} model
+ */
 export function loadStage({ loading, progress }) {
   if (!loading) return '';
   if (!progress) return 'Starting the encoder…';
@@ -23,7 +30,11 @@ export function loadStage({ loading, progress }) {
   return `Loading the model: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
 }
 
-/** Milliseconds left, if the tokens to come take as long as those done. @param {{ done: number, total: number }} progress @param {number} elapsed */
+/**
+ * Milliseconds left, if the tokens to come take as long as those done.
+ * @param {{ done: number, total: number }} progress
+ * @param {number} elapsed
+ */
 export function timeLeft({ done, total }, elapsed) {
   return done > 0 ? (elapsed * (total - done)) / done : null;
 }

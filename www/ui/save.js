@@ -15,7 +15,13 @@ export function saveJson(value, name) {
   saveBlob(new Blob([JSON.stringify(value, null, 1)], { type: 'application/json' }), name);
 }
 
-/** The name of a file of results: its kind, the model and the day. @param {string} model @param {Date} date @param {string} extension @param {string} [kind] */
+/**
+ * The name of a file of results: its kind, the model and the day.
+ * @param {string} model
+ * @param {Date} date
+ * @param {string} extension
+ * @param {string} [kind]
+ */
 export function reportName(model, date, extension, kind = 'ted-report') {
   const name = model.replace(/[^\w.-]+/g, '-').slice(0, 80) || 'model';
   return `${kind}-${name}-${date.toISOString().slice(0, 10)}.${extension}`;

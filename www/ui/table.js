@@ -15,7 +15,12 @@ export function tbody(rows, className = '') {
   return element('tbody', className ? { className } : {}, ...rows);
 }
 
-/** Columns of which those from index `from` on hold numbers. @param {string[]} texts @param {number} from @returns {Column[]} */
+/**
+ * Columns of which those from index `from` on hold numbers.
+ * @param {string[]} texts
+ * @param {number} from
+ * @returns {Column[]}
+ */
 export function numbersFrom(texts, from) {
   return texts.map((text, at) => (at >= from ? { text, className: 'number' } : text));
 }

@@ -36,12 +36,7 @@ export function catalogueView(app) {
   return (/** @type {State} */ { catalogue, stored, task, errors }) => {
     showText(error, errors.catalogue);
     const room = roomOf(stored);
-    showText(
-      source,
-      catalogue
-        ? `${catalogue.source}${room === null ? '' : ` Downloads are kept in this browser, which has room for ${formatBytes(room)}: what does not fit is streamed and not stored.`}`
-        : '',
-    );
+    showText(source, catalogue ? `${catalogue.source}${room === null ? '' : ` ${roomText(room)}`}` : '');
     if (isNew(catalogue, stored.models, room) && catalogue) area.replaceChildren(tableOf(app, catalogue, stored, copy));
     for (const button of area.querySelectorAll('button'))
       button.disabled = task !== null && button.dataset.action === 'load';
@@ -101,4 +96,10 @@ function tableOf(app, { encoders }, stored, copy) {
     );
   });
   return table('reports', ['Encoder', 'Download', { text: 'Device memory', className: 'aside' }, ''], [tbody(rows)]);
+}
+
+/** @param {number} room bytes */
+function roomText(room) {
+  const kept = `Downloads are kept in this browser, which has room for ${formatBytes(room)}`;
+  return `${kept}: what does not fit is streamed and not stored.`;
 }

@@ -119,12 +119,6 @@ function reportTable(app, reports) {
 function comparison(app, { first, second, comparison: found }) {
   const { groups, shared } = found;
   const all = groups[0];
-  const better =
-    all.first_only === all.second_only ? '' : all.first_only > all.second_only ? 'The first' : 'The second';
-  const verdict =
-    all.first_only + all.second_only === 0
-      ? 'Both are right on the same items.'
-      : `${all.first_only === all.second_only ? 'Neither is ahead' : `${better} is ahead`}: ${formatCount(all.first_only)} items are right in the first alone, ${formatCount(all.second_only)} in the second alone; McNemar's exact test gives p\u00a0${all.p < 0.0005 ? '' : '=\u00a0'}${formatP(all.p)}${all.p < 0.05 ? '.' : ', no significant difference at the 5 % level.'}`;
   const names = element(
     'dl',
     { className: 'pair' },
@@ -150,7 +144,7 @@ function comparison(app, { first, second, comparison: found }) {
   );
   return [
     names,
-    element('p', {}, verdict),
+    element('p', {}, verdictText(all)),
     ...remarks(found),
     ...(shared
       ? [
@@ -170,6 +164,18 @@ function comparison(app, { first, second, comparison: found }) {
   ];
 }
 
+/**
+ * Which report is ahead, and whether the difference is significant.
+ * @param {ComparisonGroup} all
+ */
+function verdictText({ first_only: first, second_only: second, p }) {
+  if (first + second === 0) return 'Both are right on the same items.';
+  const ahead = first === second ? 'Neither is ahead' : `${first > second ? 'The first' : 'The second'} is ahead`;
+  const counts = `${formatCount(first)} items are right in the first alone, ${formatCount(second)} in the second alone`;
+  const test = `McNemar's exact test gives p\u00a0${p < 0.0005 ? '' : '=\u00a0'}${formatP(p)}`;
+  return `${ahead}: ${counts}; ${test}${p < 0.05 ? '.' : ', no significant difference at the 5 % level.'}`;
+}
+
 /** What the two reports do not share. @param {Comparison} comparison */
 function remarks({ note, shared, only_first, only_second, differing }) {
   const parts = [
@@ -186,7 +192,12 @@ function remarks({ note, shared, only_first, only_second, differing }) {
 
 const SERIES = /** @type {const} */ (['first', 'second']);
 
-/** @param {import('../ui/plot.js').Plot} Plot @param {number} width @param {Comparison} comparison @returns {import('../ui/plot.js').PlotOptions} */
+/**
+ * @param {import('../ui/plot.js').Plot} Plot
+ * @param {number} width
+ * @param {Comparison} comparison
+ * @returns {import('../ui/plot.js').PlotOptions}
+ */
 function dots(Plot, width, { groups }) {
   const name = (/** @type {ComparisonGroup} */ { group, name }) => (group === 'all' ? 'All' : name);
   const names = groups.map(name);

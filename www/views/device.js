@@ -25,7 +25,10 @@ export function deviceView(app) {
   };
 }
 
-/** @param {NonNullable<State['device']>} device @param {boolean} tested its kernels are compared with the CPU's before a model is loaded */
+/**
+ * @param {NonNullable<State['device']>} device
+ * @param {boolean} tested its kernels are compared with the CPU's before a model is loaded
+ */
 function opened({ kind, max_buffer_bytes }, tested) {
   if (kind === 'cpu') return ''; // the CPU is what a device is compared with
   return [

@@ -8,7 +8,8 @@ export function takeDrops(app, page) {
     page.addEventListener(name, (event) => {
       const { dataTransfer, target } = /** @type {DragEvent} */ (event);
       const { type, disabled } = /** @type {HTMLInputElement} */ (target);
-      if (!dataTransfer?.types.includes('Files') || (type === 'file' && !disabled)) return; // text, and a field that takes files by itself
+      // text, and a field that takes files by itself
+      if (!dataTransfer?.types.includes('Files') || (type === 'file' && !disabled)) return;
       event.preventDefault();
       if (app.state.task) dataTransfer.dropEffect = 'none';
       else if (name === 'drop') app.model.dropFiles([...dataTransfer.files]);

@@ -1,4 +1,5 @@
-// The items of a report, one by one: filtered, sorted, a page at a time; and the one that a link or a comparison opened.
+// The items of a report, one by one: filtered, sorted, a page at a time; and the one that a link or a comparison
+// opened.
 import { watch } from '../ui/watch.js';
 import { scrolling, table, tbody } from '../ui/table.js';
 import { byId, element, showText } from '../ui/dom.js';
@@ -138,7 +139,12 @@ function reveal(opened) {
   opened.scrollIntoView({ block: 'start' });
 }
 
-/** A line of the list; what is in it is made when it is opened. @param {App} app @param {ItemResult} result @param {NamedReport} named */
+/**
+ * A line of the list; what is in it is made when it is opened.
+ * @param {App} app
+ * @param {ItemResult} result
+ * @param {NamedReport} named
+ */
 function row(app, result, named) {
   const details = element(
     'details',
@@ -162,7 +168,12 @@ function row(app, result, named) {
   return element('li', {}, details);
 }
 
-/** The item that a link or another section asked for. @param {App} app @param {State} state @param {NamedReport[]} reports */
+/**
+ * The item that a link or another section asked for.
+ * @param {App} app
+ * @param {State} state
+ * @param {NamedReport[]} reports
+ */
 function openedItem(app, state, reports) {
   const { item: open, dataset, datasetSource, task } = state;
   if (!open) return [];
@@ -190,7 +201,8 @@ function openedItem(app, state, reports) {
     element(
       'li',
       {},
-      `${named.name}: ${BADGES[outcomeOf(result)].toLowerCase()}, picked “${result.statements[optionIndex(result.predicted_answer)]}”, margin ${signed(margin(result))}`,
+      `${named.name}: ${BADGES[outcomeOf(result)].toLowerCase()}, ` +
+        `picked “${result.statements[optionIndex(result.predicted_answer)]}”, margin ${signed(margin(result))}`,
     ),
   );
   return [
@@ -246,7 +258,13 @@ function body(app, item, result, named, lacking = '') {
   ];
 }
 
-/** For a report without captions: the open data set has them. @param {App} app @param {Item} item @param {NamedReport | null} named @param {string} lacking */
+/**
+ * For a report without captions: the open data set has them.
+ * @param {App} app
+ * @param {Item} item
+ * @param {NamedReport | null} named
+ * @param {string} lacking
+ */
 function noCaption(app, item, named, lacking) {
   if (lacking) return element('p', { className: 'note' }, `This report has no captions. ${lacking}`);
   const button = element('button', { type: 'button', className: 'quiet', textContent: 'Look it up' });

@@ -1,4 +1,5 @@
-// The layer study: accuracy by layer with intervals, the mixes as lines across, the weights of the mix below; the same as a table.
+// The layer study: accuracy by layer with intervals, the mixes as lines across, the weights of the mix below; the same
+// as a table.
 import { watch } from '../ui/watch.js';
 import { scrolling, table, tbody } from '../ui/table.js';
 import { saveJson, reportName } from '../ui/save.js';
@@ -139,7 +140,11 @@ function layerOf(feature) {
   return number === undefined ? null : Number(number);
 }
 
-/** The weights below the chart: those chosen now, else the study's own. @param {State} state @returns {{ weights: number[], live: boolean } | null} */
+/**
+ * The weights below the chart: those chosen now, else the study's own.
+ * @param {State} state
+ * @returns {{ weights: number[], live: boolean } | null}
+ */
 function mixOf(state) {
   const { study } = state;
   const now = weightsOf(state);
@@ -148,7 +153,11 @@ function mixOf(state) {
   return study.result.layer_weights ? { weights: study.result.layer_weights, live: false } : null;
 }
 
-/** The study's features; `weighted` as the sliders have it now. @param {State} state @returns {LayerStudy['features']} */
+/**
+ * The study's features; `weighted` as the sliders have it now.
+ * @param {State} state
+ * @returns {LayerStudy['features']}
+ */
 function featuresOf({ study, settings }) {
   const features = study?.result.features ?? [];
   if (!study?.mixed || settings.feature !== 'weighted') return features;
@@ -205,7 +214,12 @@ function layerAxis({ result }, width) {
   return { ...margins, x: { domain: [-0.6, layers + 0.6], ticks, tickFormat: String, label: 'Layer' } };
 }
 
-/** @param {import('../ui/plot.js').Plot} Plot @param {number} width @param {State} state @returns {import('../ui/plot.js').PlotOptions} */
+/**
+ * @param {import('../ui/plot.js').Plot} Plot
+ * @param {number} width
+ * @param {State} state
+ * @returns {import('../ui/plot.js').PlotOptions}
+ */
 function accuracyPlot(Plot, width, state) {
   const study = /** @type {Study} */ (state.study);
   const features = featuresOf(state).map(({ feature, accuracy }) => ({
@@ -263,7 +277,12 @@ function accuracyPlot(Plot, width, state) {
   };
 }
 
-/** @param {import('../ui/plot.js').Plot} Plot @param {number} width @param {State} state @returns {import('../ui/plot.js').PlotOptions} */
+/**
+ * @param {import('../ui/plot.js').Plot} Plot
+ * @param {number} width
+ * @param {State} state
+ * @returns {import('../ui/plot.js').PlotOptions}
+ */
 function sharePlot(Plot, width, state) {
   const study = /** @type {Study} */ (state.study);
   const bars = [...softmax(mixOf(state)?.weights ?? [])].map((share, at) => ({ layer: at + 1, share: 100 * share }));
@@ -284,7 +303,11 @@ function sharePlot(Plot, width, state) {
   };
 }
 
-/** Labels at their lines, pushed apart to `gap`. @param {{ name: string, value: number }[]} lines @param {number} gap */
+/**
+ * Labels at their lines, pushed apart to `gap`.
+ * @param {{ name: string, value: number }[]} lines
+ * @param {number} gap
+ */
 function spread(lines, gap) {
   const placed = lines.map((line) => ({ ...line, at: line.value })).sort((a, b) => a.value - b.value);
   for (let round = 0; round < 50; round++) {

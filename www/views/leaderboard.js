@@ -14,8 +14,15 @@ import { reportsOf } from '../state/reports.js';
 /** @import { NamedReport, State } from '../state/state' */
 
 /**
- * @typedef {{ name: string, kind: string, log: boolean, own: boolean, reasons: string[], value: number | null,
- *   interval: [number, number] | null, row: Row | null }} Entry own: a report of this page; reasons: why it is not comparable
+ * @typedef {object} Entry
+ * @property {string} name
+ * @property {string} kind
+ * @property {boolean} log
+ * @property {boolean} own a report of this page
+ * @property {string[]} reasons why it is not comparable
+ * @property {number | null} value
+ * @property {[number, number] | null} interval
+ * @property {Row | null} row
  */
 
 const HEADS = {
@@ -77,7 +84,9 @@ export function leaderboardView(app) {
     plot.append(dots.node);
     showText(
       source,
-      `Published: ${figures.source}. Unit: ${figures.unit}. Their intervals are Wilson's over ${PUBLISHED_ITEMS.toLocaleString('en-US')} items. TED-6K itself is not on this page: open your copy above to measure on it.`,
+      `Published: ${figures.source}. Unit: ${figures.unit}. ` +
+        `Their intervals are Wilson's over ${PUBLISHED_ITEMS.toLocaleString('en-US')} items. ` +
+        'TED-6K itself is not on this page: open your copy above to measure on it.',
     );
     scatters.replaceChildren(...downstreamParts(figures));
   };
@@ -195,7 +204,13 @@ function boardRow({ name, kind, log, own, reasons, value, interval, row }, colum
 
 const KINDS = ['published', 'published log', 'this page, comparable', 'this page, not comparable'];
 
-/** @param {import('../ui/plot.js').Plot} Plot @param {number} width @param {Entry[]} entries @param {Column} column @returns {import('../ui/plot.js').PlotOptions} */
+/**
+ * @param {import('../ui/plot.js').Plot} Plot
+ * @param {number} width
+ * @param {Entry[]} entries
+ * @param {Column} column
+ * @returns {import('../ui/plot.js').PlotOptions}
+ */
 function dotPlot(Plot, width, entries, column) {
   const narrow = width < 560;
   const letters = narrow ? 18 : 38;
@@ -312,9 +327,16 @@ function downstreamParts(figures) {
   ];
 }
 
-/** @param {import('../ui/plot.js').Plot} Plot @param {number} width @param {ReturnType<typeof downstream>} points @param {string} label @returns {import('../ui/plot.js').PlotOptions} */
+/**
+ * @param {import('../ui/plot.js').Plot} Plot
+ * @param {number} width
+ * @param {ReturnType<typeof downstream>} points
+ * @param {string} label
+ * @returns {import('../ui/plot.js').PlotOptions}
+ */
 function scatter(Plot, width, points, label) {
-  const labels = [...points].sort((a, b) => b.score - a.score || (b.ted ?? 0) - (a.ted ?? 0)); // by turns right and left of the dot: neighbours are close
+  // by turns right and left of the dot: neighbours are close
+  const labels = [...points].sort((a, b) => b.score - a.score || (b.ted ?? 0) - (a.ted ?? 0));
   const text = {
     x: 'ted',
     y: 'score',

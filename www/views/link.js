@@ -40,5 +40,7 @@ function headline({ result, data }) {
   const { correct, total, feature, pooling } = result;
   const file = data ? 'the TED sample' : 'a TED file of their own';
   const accuracy = correct / total;
-  return `The sender reports ${correct} of ${total} right, ${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, total))}, on ${file} (${feature} + ${pooling}). Run it below to check.`;
+  const score = `${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, total))}`;
+  const run = `on ${file} (${feature} + ${pooling})`;
+  return `The sender reports ${correct} of ${total} right, ${score}, ${run}. Run it below to check.`;
 }

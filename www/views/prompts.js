@@ -1,4 +1,5 @@
-// Prompts: examples, the list that is edited by keyboard alone if need be, settings, and the matrix of the last comparison.
+// Prompts: examples, the list that is edited by keyboard alone if need be, settings, and the matrix of the last
+// comparison.
 import { watch } from '../ui/watch.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { EXAMPLES } from '../sources/examples.js';
@@ -151,7 +152,13 @@ function settingsView(app) {
   };
 }
 
-/** A choice that is there only sometimes. @param {HTMLSelectElement} select @param {string} value @param {string} text @param {boolean} offered */
+/**
+ * A choice that is there only sometimes.
+ * @param {HTMLSelectElement} select
+ * @param {string} value
+ * @param {string} text
+ * @param {boolean} offered
+ */
 function offer(select, value, text, offered) {
   const option = [...select.options].find((each) => each.value === value);
   if (!offered) option?.remove();

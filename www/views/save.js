@@ -7,7 +7,13 @@ import { reportName, saveBlob } from '../ui/save.js';
 
 const TYPES = { json: 'application/json', csv: 'text/csv', jsonl: 'application/jsonl' };
 
-/** @param {App} app @param {Section} section where an error is said @param {Report} report @param {string} model @param {keyof typeof TYPES} format */
+/**
+ * @param {App} app
+ * @param {Section} section where an error is said
+ * @param {Report} report
+ * @param {string} model
+ * @param {keyof typeof TYPES} format
+ */
 export function saveReport(app, section, report, model, format) {
   return app.reports.exportReport(section, report, format, (text) => {
     saveBlob(new Blob([text], { type: TYPES[format] }), reportName(model, new Date(), format));

@@ -47,7 +47,8 @@ export function scores({ report, settings, file, model, sample }, figures) {
   ];
   const source = figures
     ? [
-        `Published, in gray: mean pooling without an adapter on all ${formatCount(PUBLISHED_ITEMS)} items (arXiv 2512.15560v2, Table 7); by type only with a trained adapter, ${BY_TYPE}, norm_avg (Table 2).`,
+        `Published, in gray: mean pooling without an adapter on all ${formatCount(PUBLISHED_ITEMS)} items ` +
+          `(arXiv 2512.15560v2, Table 7); by type only with a trained adapter, ${BY_TYPE}, norm_avg (Table 2).`,
         reasons.length
           ? `Not comparable with this run: ${reasons.join(', ')}.`
           : 'The mean-pooled totals are comparable with this run.',
@@ -79,7 +80,11 @@ function meanPooled(figures) {
   });
 }
 
-/** @param {string} name @param {Accuracy} accuracy total: 0 where only the accuracy is known @param {number} [published] */
+/**
+ * @param {string} name
+ * @param {Accuracy} accuracy total: 0 where only the accuracy is known
+ * @param {number} [published]
+ */
 function row(name, { accuracy, correct, total, interval, chance }, published) {
   const [low, high] = interval;
   const bar = element('div', { className: 'bar whisker', ariaHidden: 'true' }, element('span', {}));

@@ -1,4 +1,5 @@
-// The models in this browser's storage: what is there of each, and what can be done with it. Also while nothing is loaded.
+// The models in this browser's storage: what is there of each, and what can be done with it. Also while nothing is
+// loaded.
 import { watch } from '../ui/watch.js';
 import { table, tbody } from '../ui/table.js';
 import { saveBlob } from '../ui/save.js';
@@ -130,5 +131,8 @@ function totalText({ models, usage, quota, persisted, refused }) {
       ? ` This page takes ${formatBytes(usage)} of the ${formatBytes(quota)} that the browser grants it.`
       : '';
   const lasting = models.length && !persisted ? ' The browser may remove them when the disk gets short.' : '';
-  return `${models.length ? 'Downloaded models are kept here, on this machine.' : 'Nothing is stored. A model from the web is kept here once it is downloaded.'}${room}${lasting}`;
+  const kept = models.length
+    ? 'Downloaded models are kept here, on this machine.'
+    : 'Nothing is stored. A model from the web is kept here once it is downloaded.';
+  return `${kept}${room}${lasting}`;
 }

@@ -134,11 +134,20 @@ function unfinishedView(app) {
   };
 }
 
-/** @param {Unfinished} unfinished @param {boolean} paused on this page; else it is one of before @param {DeviceKind} now */
+/**
+ * @param {Unfinished} unfinished
+ * @param {boolean} paused on this page; else it is one of before
+ * @param {DeviceKind} now
+ */
 function unfinishedText({ texts, total_texts, items, correct, settings, data, model, adapter, device }, paused, now) {
   const what = `${settings.feature} + ${settings.pooling}${adapter ? ` (${adapter.name})` : ''} of ${model.card || model.name} on ${data.name}`;
   const score = items ? `; ${correct} of ${plural(items, 'item')} right so far` : '';
-  return `${paused ? 'Paused' : 'An unfinished run'}: ${formatCount(texts)} of ${plural(total_texts, 'text')} are done, ${what}${score}. ${device === now ? 'Finished texts are not encoded again.' : `They were encoded on ${DEVICES[device]}; on ${DEVICES[now]} each is encoded again.`}`;
+  const done = `${formatCount(texts)} of ${plural(total_texts, 'text')} are done`;
+  const again =
+    device === now
+      ? 'Finished texts are not encoded again.'
+      : `They were encoded on ${DEVICES[device]}; on ${DEVICES[now]} each is encoded again.`;
+  return `${paused ? 'Paused' : 'An unfinished run'}: ${done}, ${what}${score}. ${again}`;
 }
 
 /** Types to tick, items per type, captions, seed. @param {App} app */

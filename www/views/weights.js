@@ -89,7 +89,10 @@ function studyText({ result, mixed }, weighted) {
   if (!weighted || !mixed)
     return result.products ? '' : 'The last layer study was too large for its score to follow the sliders.';
   const accuracy = mixed.correct / mixed.total;
-  return `Last layer study, ${result.pooling} pooling: ${mixed.correct} of ${mixed.total} right with these weights (${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, mixed.total))}${mixed.ties ? `, ${plural(mixed.ties, 'tie')}` : ''})${best}.`;
+  const score = `${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, mixed.total))}`;
+  const ties = mixed.ties ? `, ${plural(mixed.ties, 'tie')}` : '';
+  const right = `${mixed.correct} of ${mixed.total} right with these weights`;
+  return `Last layer study, ${result.pooling} pooling: ${right} (${score}${ties})${best}.`;
 }
 
 /** @param {number} layer from 1 on */

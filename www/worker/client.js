@@ -1,4 +1,5 @@
-// The page's side of the worker: requests keyed by id, typed errors, progress, cancel, and the end of it all by a panic.
+// The page's side of the worker: requests keyed by id, typed errors, progress, cancel, and the end of it all by a
+// panic.
 import { WorkerError } from './errors.js';
 
 /** @import { Methods } from '../types/worker' */
@@ -41,7 +42,9 @@ export class Client {
    * @template {keyof Methods} M
    * @param {M} method
    * @param {Methods[M]['params']} params
-   * @param {{ progress?: (value: Methods[M]['progress']) => void, signal?: AbortSignal }} [options] aborting asks the worker to stop
+   * @param {object} [options] aborting asks the worker to stop
+   * @param {(value: Methods[M]['progress']) => void} [options.progress]
+   * @param {AbortSignal} [options.signal]
    * @returns {Promise<Methods[M]['result']>}
    */
   call(method, params, { progress, signal } = {}) {
@@ -55,7 +58,11 @@ export class Client {
     return answer.finally(() => signal?.removeEventListener('abort', cancel));
   }
 
-  /** End the worker; every open request and every later call is rejected. @param {string} code @param {string} message */
+  /**
+   * End the worker; every open request and every later call is rejected.
+   * @param {string} code
+   * @param {string} message
+   */
   end(code, message) {
     this.#ended = new WorkerError(code, message);
     this.#worker.terminate();
@@ -63,7 +70,9 @@ export class Client {
     this.#open.clear();
   }
 
-  /** @param {{ id: number, result?: unknown, error?: { code: string, message: string }, progress?: unknown }} message */
+  /**
+   * @param {{ id: number, result?: unknown, error?: { code: string, message: string }, progress?: unknown }} message
+   */
   #receive({ id, result, error, progress }) {
     const request = this.#open.get(id);
     if (!request) return;

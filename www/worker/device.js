@@ -8,7 +8,8 @@
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b/i;
 
 /**
- * A real adapter runs on WebGPU. None, or one in software (slower than the CPU backend), runs on the CPU; `wanted` overrules.
+ * A real adapter runs on WebGPU. None, or one in software (slower than the CPU backend), runs on the CPU; `wanted`
+ * overrules.
  * @param {Probe} probe
  * @param {DeviceKind | null} wanted what `?device=`, the link or the list on the page asks for
  * @returns {Choice}

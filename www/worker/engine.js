@@ -35,7 +35,10 @@ export class Engine {
     this.#onNotice = onNotice;
   }
 
-  /** Start a worker, ending the one before with all its calls, and choose the device. @param {DeviceKind | null} wanted */
+  /**
+   * Start a worker, ending the one before with all its calls, and choose the device.
+   * @param {DeviceKind | null} wanted
+   */
   start(wanted) {
     this.#client?.end('Restarted', 'The encoder was started again.');
     const client = (this.#client = new Client(this.#spawn(), this.#onPanic, this.#onNotice));
@@ -46,7 +49,9 @@ export class Engine {
     return this.#choice;
   }
 
-  /** Fetch the wasm and open the device, once. A worker in which that failed is replaced, so that it can be tried again. */
+  /**
+   * Fetch the wasm and open the device, once. A worker in which that failed is replaced, so that it can be tried again.
+   */
   open() {
     return (this.#opened ??= this.#open());
   }

@@ -1,5 +1,6 @@
 // Errors on the wire between worker and page. The worker throws an `Error` whose `name` is a code; the page gets a
-// `WorkerError` whose `code` is that name. Codes come from the wasm module, from the storage and from the worker itself.
+// `WorkerError` whose `code` is that name. Codes come from the wasm module, from the storage and from the worker
+// itself.
 
 /** An error that came from the worker; `code` names what a person can act on. */
 export class WorkerError extends Error {

@@ -1,5 +1,5 @@
-// How long cancelled work may take to end by itself. Work in steps ends with its step and then has a partial result, so it may
-// take as long as its longest step so far, twice; a page that waits for more than ten seconds seems to hang.
+// How long cancelled work may take to end by itself. Work in steps ends with its step and then has a partial result, so
+// it may take as long as its longest step so far, twice; a page that waits for more than ten seconds seems to hang.
 
 const PATIENCE = 700; // ms, for work without steps, which has nothing to hand over
 const LEAST = 1000;

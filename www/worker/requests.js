@@ -4,9 +4,12 @@ import { cancelled, named } from './errors.js';
 import { turn } from './turn.js';
 
 /**
- * @typedef {(params: any, progress: (value: object) => Promise<boolean>, signal: AbortSignal) => unknown} Method signal: aborted by `cancel`
- * @typedef {{ postMessage(message: unknown, options?: StructuredSerializeOptions): void,
- *   addEventListener(type: 'message', listener: (event: MessageEvent) => void): void }} Port
+ * @typedef {(value: object) => Promise<boolean>} OnProgress tells the page how far a call is; false: it is cancelled
+ * @typedef {(params: any, progress: OnProgress, signal: AbortSignal) => unknown} Method signal: aborted by `cancel`
+ *
+ * @typedef {{ postMessage(message: unknown, options?: StructuredSerializeOptions): void }} Sender
+ * @typedef {{ addEventListener(type: 'message', listener: (event: MessageEvent) => void): void }} Listener
+ * @typedef {Sender & Listener} Port
  */
 
 /**
