@@ -1,4 +1,4 @@
-// Joins the page's parts: the app's state, the worker, the views.
+// Joins the page's parts: the app, what is kept for the next visit, the views.
 import { App } from './app/app.js';
 import { openDatabase } from './storage/database.js';
 import { takeDrops } from './views/drop.js';
@@ -22,7 +22,7 @@ import { tedView } from './views/ted.js';
 import { weightsView } from './views/weights.js';
 
 const query = new URLSearchParams(location.search);
-const kernels = query.get('kernels'); // to try those for GPUs on a software adapter, or the other way round
+const kernels = query.get('kernels'); // for trying the kernels of GPUs on a software adapter, or the other way round
 const app = new App({
   base: document.baseURI,
   spawn: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
@@ -58,7 +58,7 @@ function show() {
   keeper.save();
 }
 
-// For the console and the tests: what was computed last, at full precision.
+// The last results at full precision, for the console and the tests.
 Object.assign(globalThis, {
   granTed: {
     get last() {
@@ -73,7 +73,7 @@ Object.assign(globalThis, {
   },
 });
 
-addEventListener('hashchange', () => location.reload()); // a link pasted into an open page
+addEventListener('hashchange', () => location.reload()); // a link was pasted into the open page
 takeDrops(app, globalThis);
 addEventListener('pagehide', () => keeper.flush());
 show();

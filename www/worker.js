@@ -1,5 +1,5 @@
-// Owns the wasm module. A table of methods; the wasm is fetched by `open`, after `probe` has told which device there
-// is. After a panic the module is poisoned: the panic's text is posted and the worker ends.
+// The worker, which owns the wasm module: a table of methods. `open` fetches the wasm, after `probe` has told which
+// device there is. After a panic the module is unusable: the panic's text is posted and the worker ends.
 import { answer } from './worker/requests.js';
 import { named } from './worker/errors.js';
 import { openDatabase } from './storage/database.js';
@@ -12,13 +12,13 @@ import { tileStore, vectorStore } from './storage/vectors.js';
 /** @import { Methods } from './types/worker' */
 /** @import { Session, Wasm } from './types/session' */
 
-const ASK = 1e9; // bytes that are not downloaded before the person has seen how many they are
+const ASK = 1e9; // a download of more bytes waits until the person has seen its size
 
 /** @type {Wasm} */
 let wasm;
 /** @type {Session} */
 let session;
-/** @type {ModelFiles | null} the loaded model's: it may read on */
+/** @type {ModelFiles | null} the files of the loaded model, which may be read for each batch */
 let modelFiles = null;
 
 const store = vectorStore(openDatabase, (notice) => postMessage({ notice }));
@@ -33,7 +33,7 @@ const tiles = tileStore(openDatabase);
 const methods = {
   async probe() {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
-    // What Burn's runtime times itself with: without it, it panics.
+    // Burn's runtime times itself with this feature, and panics without it.
     const usable = adapter?.features.has('timestamp-query');
     return {
       secure: isSecureContext,
@@ -97,7 +97,7 @@ const methods = {
 };
 
 /**
- * Layers that are read from their file on the way are no longer read once it is cancelled.
+ * Runs work that may read layers from their file; once the call is cancelled, no more are read.
  * @template T
  * @param {AbortSignal} signal
  * @param {() => Promise<T>} work
@@ -107,7 +107,7 @@ function reading(signal, work) {
   return work();
 }
 
-/** The browser's storage, or why there is none. */
+/** The browser's storage, or the reason why there is none. */
 async function storage() {
   return openVault().then(
     (vault) => ({ vault, refused: '' }),
@@ -120,14 +120,15 @@ function describe({ vendor, architecture, device, description, isFallbackAdapter
   return { vendor, architecture, device, description, fallback: isFallbackAdapter };
 }
 
-/** @param {string} message */
+/** Tells the page of a panic and ends the worker. @param {string} message */
 function panic(message) {
   postMessage({ panic: message, code: /wgpu error: out of memory/i.test(message) ? 'OutOfMemory' : 'Panic' });
   close();
 }
 
 /**
- * A trap that is no panic (memory exhausted, stack overflow) poisons the module just the same.
+ * Ends the worker if the error is a trap: after exhausted memory or a stack overflow the module is as unusable as after
+ * a panic.
  * @param {unknown} error
  */
 function fatal(error) {

@@ -24,7 +24,10 @@ import { Sharing } from './sharing.js';
 /** @import { WorkerLike } from '../worker/client.js' */
 /** @import { Lending } from './lending' */
 
-/** Work that ends with a step of its own, and what is lost where it can't. @type {Partial<Record<Section, string>>} */
+/**
+ * The sections whose work goes step by step, with the message for a step that does not end: what is lost.
+ * @type {Partial<Record<Section, string>>}
+ */
 const STEPWISE = {
   ted: 'The batch did not end in time, and the encoder was ended with it. ',
   layers: 'The batch did not end in time, and the encoder was ended with it: what the study had is lost.',
@@ -49,7 +52,10 @@ export class App {
   #impatience;
   #pace = new Pace();
   #begin = () => {};
-  /** @type {Promise<void>} work that is asked for while the page still reads what was kept waits for the start */
+  /**
+   * @type {Promise<void>} resolved at the start: work that is asked for earlier, while the page still reads what was
+   *   kept, waits for it
+   */
   #begun = new Promise((resolve) => (this.#begin = resolve));
 
   /**
@@ -57,7 +63,7 @@ export class App {
    * @param {string} options.base the page's address
    * @param {() => WorkerLike} options.spawn
    * @param {() => void} options.changed shows the state
-   * @param {'gpu' | 'software' | null} [options.kernels] of another class than the adapter's
+   * @param {'gpu' | 'software' | null} [options.kernels] the class of kernels; null: the adapter's own
    */
   constructor({ base, spawn, changed, kernels = null }) {
     this.state = initialState(base);
@@ -67,7 +73,7 @@ export class App {
       spawn,
       kernels,
       (message, code) => {
-        if (code === 'OutOfMemory') return; // whoever asked for the work goes on in a fresh worker
+        if (code === 'OutOfMemory') return; // the model is then loaded layer by layer, in a fresh worker
         this.state.panic = message;
         changed();
       },
@@ -108,13 +114,13 @@ export class App {
   // --- start, device, panic ---
 
   /**
-   * Take up what was kept and the link's state, and choose the device.
+   * Takes up what was kept and the link's state, and chooses the device.
    * @param {string} fragment
    * @param {string | null} device the query's `device`
    * @param {object} [before]
    * @param {Kept} before.kept
    * @param {(name: string) => DatasetSource} before.dataset
-   * @param {boolean} before.reloaded the link was taken up before
+   * @param {boolean} before.reloaded whether this is a reload: the link was taken up before it
    */
   async start(fragment, device, before) {
     const { state } = this;
@@ -142,7 +148,7 @@ export class App {
     await this.restart();
   }
 
-  /** Start a fresh worker, after a panic for example; prompts, settings and the choice of model stay. */
+  /** Starts a fresh worker, after a panic for example. Prompts, settings and the choice of model stay. */
   async restart() {
     const { state } = this;
     state.panic = '';
@@ -170,7 +176,7 @@ export class App {
 
   // --- work ---
 
-  /** Ask the running task to stop; a worker that does not in time is ended. What is stored of its work stays. */
+  /** Asks the running task to stop; a worker that does not stop in time is ended. The work that it stored stays. */
   stop() {
     const { task, model } = this.state;
     if (!task) return;
@@ -195,7 +201,7 @@ export class App {
   }
 
   /**
-   * A call whose progress comes step by step.
+   * Calls a method that reports each of its steps, and times them.
    * @template {keyof Methods} M
    * @param {M} method
    * @param {Methods[M]['params']} params
@@ -212,7 +218,10 @@ export class App {
     });
   }
 
-  /** A fresh worker where this one's device can't go on; then the message, and what to do. @param {unknown} error */
+  /**
+   * The message for an error, and what to do about it. Where the device can't go on, a fresh worker is started first.
+   * @param {unknown} error
+   */
   async #recover(error) {
     if (!isFatal(error)) return messageOf(error);
     await this.restart();
@@ -222,7 +231,7 @@ export class App {
   }
 
   /**
-   * Run one task; a second one is refused while it runs (its buttons are off).
+   * Runs one task. A second one is refused while it runs; its buttons are off.
    * @param {Section} section
    * @param {(signal: AbortSignal) => Promise<void>} work
    */

@@ -17,7 +17,11 @@ export class Benchmark {
     this.#app = app;
   }
 
-  /** As the address asks for. @param {string} seconds '': as many as on the page @param {string} [tokens] */
+  /**
+   * Runs the benchmark that the address asks for.
+   * @param {string} seconds '': as many as on the page
+   * @param {string} [tokens]
+   */
   async begin(seconds, tokens = '') {
     if (seconds !== '') this.setSeconds(seconds);
     const { errors } = this.#app.state;
@@ -25,17 +29,17 @@ export class Benchmark {
     if (!errors.bench) await this.run();
   }
 
-  /** @param {string} text of the field */
+  /** @param {string} text the text of the field */
   setSeconds(text) {
     this.#set(() => ({ seconds: readSeconds(text) }));
   }
 
-  /** @param {string} text of the field, '': the usual lengths */
+  /** @param {string} text the text of the field; '': the usual lengths */
   setTokens(text) {
     this.#set(() => ({ tokens: readTokens(text) }));
   }
 
-  /** @param {() => Partial<State['bench']>} read throws with what is wrong */
+  /** @param {() => Partial<State['bench']>} read throws where the field is wrong */
   #set(read) {
     const { state, changed } = this.#app;
     state.errors.bench = '';
@@ -47,7 +51,7 @@ export class Benchmark {
     changed();
   }
 
-  /** Load the model, where it is not, and measure; stopped early, the figures so far are shown. */
+  /** Loads the model, unless it is loaded, and measures. After an early stop the figures so far are shown. */
   run() {
     const { state, changed, work, paced, ensureModel } = this.#app;
     return work('bench', async (signal) => {
@@ -81,7 +85,11 @@ export function readSeconds(text) {
   return seconds;
 }
 
-/** Lengths of texts: `64, 2048`; null where none is named. @param {string} text @returns {number[] | null} */
+/**
+ * Reads lengths of texts, such as `64, 2048`; null where none is named.
+ * @param {string} text
+ * @returns {number[] | null}
+ */
 export function readTokens(text) {
   if (text.trim() === '') return null;
   const lengths = text.split(',').map((part) => (/^\s*\d+\s*$/.test(part) ? Number(part) : NaN));

@@ -33,7 +33,7 @@ export class Evaluation {
     return this.#open(fileDataset(file));
   }
 
-  /** Open the data set that a link or the visit before chose. */
+  /** Opens the data set that a link or the last visit chose. */
   openDataset() {
     return this.#app.work('ted', () => this.ensureDataset());
   }
@@ -48,13 +48,13 @@ export class Evaluation {
     });
   }
 
-  /** The worker has it open no longer. */
+  /** Forgets the open data set: the worker that had it is gone, or another one is opened. */
   closeDataset() {
     const { state } = this.#app;
     Object.assign(state, { subset: subsetOf(state), dataset: null, count: null, studyPaused: null });
   }
 
-  /** Open the data set in the worker, unless it is; the types that the subset names and the file lacks are said. */
+  /** Opens the data set in the worker, unless it is open. Names the types of the subset that the file lacks. */
   async ensureDataset(source = this.#app.state.datasetSource) {
     const { state, open, call } = this.#app;
     if (state.dataset || !source) return;
@@ -73,7 +73,7 @@ export class Evaluation {
     await this.#reports.fillItem();
   }
 
-  /** Whether the link's subset, if that is the one in use, has the same items here. */
+  /** Tells where the link's subset, if it is the one in use, has other items here. */
   #checkLink() {
     const { state } = this.#app;
     const { link, count, errors, dataset } = state;
@@ -103,15 +103,15 @@ export class Evaluation {
     const { subset } = state;
     const none = subset.caption_types.length === 0 || subset.question_types.length === 0;
     const count = none ? { items: 0, texts: 0, id: '' } : await call('count', { subset: subsetOf(state) });
-    if (state.subset === subset) state.count = count; // else a later choice is being counted
+    if (state.subset === subset) state.count = count; // otherwise a later choice is being counted
   }
 
-  /** Start a run; the texts that another one finished are not encoded again. */
+  /** Starts a run. Texts that another run finished are not encoded again. */
   run() {
     return this.#app.work('ted', (signal) => this.#run(signal, () => {}));
   }
 
-  /** Go on with the run that was paused, or that a reload ended. */
+  /** Resumes the run that was paused, or that a reload ended. */
   async resume() {
     const { state, base, changed, work } = this.#app;
     const { unfinished } = state;
@@ -143,7 +143,7 @@ export class Evaluation {
 
   /**
    * @param {AbortSignal} signal
-   * @param {(sha256: string) => void} check the data set's; throws where it is not the one wanted
+   * @param {(sha256: string) => void} check given the data set's hash; throws where it is not the wanted one
    */
   async #run(signal, check) {
     const { state, changed, ensureModel, paced } = this.#app;
@@ -185,13 +185,13 @@ export class Evaluation {
     }
   }
 
-  /** Stop the run and keep what it has done, to go on later. */
+  /** Stops the run and keeps its work, so that it can be resumed. */
   pause() {
     this.#pausing = true;
     this.#app.stop();
   }
 
-  /** Give the unfinished run up: what it has so far is shown, where that is at hand. Its vectors stay. */
+  /** Gives the unfinished run up and shows its partial report, if there is one. Its vectors stay in the storage. */
   abandon() {
     const { state, changed } = this.#app;
     Object.assign(state, { outcome: state.partial ?? state.outcome, unfinished: null, partial: null });
@@ -199,7 +199,12 @@ export class Evaluation {
   }
 }
 
-/** The subset as its boxes show it. @param {Subset} subset @param {Dataset} dataset @returns {Subset} */
+/**
+ * The subset with every type ticked that its empty lists stand for.
+ * @param {Subset} subset
+ * @param {Dataset} dataset
+ * @returns {Subset}
+ */
 function withTicks(subset, dataset) {
   return {
     ...subset,
@@ -209,7 +214,7 @@ function withTicks(subset, dataset) {
 }
 
 /**
- * All types of the file, or those of them that the subset names.
+ * The types that are ticked: those of the file that the subset names, or all where it names none.
  * @param {Record<string, number>} types
  * @param {string[]} named
  */

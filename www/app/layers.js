@@ -1,5 +1,5 @@
-// What a person can do with layers: load an adapter, weigh layers, study each one. Mixing anew is done in the page, by
-// mix.js.
+// What a person can do with layers: load an adapter, weigh layers, study each one. New weights are applied in the
+// page, by figures/mix.js.
 import { canMix, mixes, pausedStudy, studyParams } from '../state/layers.js';
 import { weightsOf, wholeSettings, withoutAdapter } from '../state/settings.js';
 import { isEnded, messageOf } from '../worker/errors.js';
@@ -18,7 +18,8 @@ export class Layers {
   // --- adapter ---
 
   /**
-   * Read an adapter or a list of layer weights, and use it. The worker drops the one before, whatever comes of it.
+   * Reads an adapter or a list of layer weights, and uses it. The worker drops the last one even if this one is
+   * refused.
    * @param {File} file
    */
   loadAdapter(file) {
@@ -46,7 +47,7 @@ export class Layers {
     });
   }
 
-  /** @param {string} [why] a sentence, where it is not the person's own doing */
+  /** @param {string} [why] a sentence, unless the person asked for it */
   async dropAdapter(why = '') {
     const { work, call, state } = this.#app;
     const { card } = state.adapter;
@@ -54,7 +55,7 @@ export class Layers {
     if (card) await work('adapter', async () => call('drop_adapter', {}));
   }
 
-  /** The page's side of dropping it: settings that need it fall back. @param {string} why */
+  /** Forgets the adapter in the page: settings that need it fall back. @param {string} why */
   forget(why) {
     const { state, changed } = this.#app;
     state.adapter = { file: null, card: null, missing: '', note: why };
@@ -62,10 +63,10 @@ export class Layers {
     changed();
   }
 
-  /** After a load: read the adapter again, if it belongs to this model; weights for another number of layers go. */
+  /** Reads the adapter again after a load of its model, and drops weights for another number of layers. */
   async modelLoaded() {
     const { state, call } = this.#app;
-    state.studyPaused = null; // was of the model before
+    state.studyPaused = null; // it was a study of the last model
     const { file } = state.adapter;
     const layers = state.model.card?.num_hidden_layers;
     const { layer_weights: weights } = state.settings;
@@ -85,7 +86,8 @@ export class Layers {
   // --- weights ---
 
   /**
-   * With them open, the layers of the compared prompts are read, so that the matrix follows the sliders.
+   * Opens or closes the sliders. While they are open, the layers of the compared prompts are read, so that the matrix
+   * follows.
    * @param {boolean} open
    */
   async openWeights(open) {
@@ -104,7 +106,7 @@ export class Layers {
     });
   }
 
-  /** Within a task: the products of the compared prompts' layers. */
+  /** Reads the products of the compared prompts' layers; called within a task. */
   async readProducts() {
     const { state, call } = this.#app;
     const {
@@ -116,7 +118,10 @@ export class Layers {
     state.mixing = { texts: comparison.texts, pooling, products };
   }
 
-  /** Matrix and score of the study at once, without a pass. @param {number[] | null} weights null: the adapter's own */
+  /**
+   * Sets the weights, and mixes the matrix and the study's score anew, without a pass.
+   * @param {number[] | null} weights null: the adapter's own
+   */
   setWeights(weights) {
     const { state, changed } = this.#app;
     state.settings = { ...state.settings, feature: 'weighted', layer_weights: weights };
@@ -150,7 +155,8 @@ export class Layers {
   // --- study ---
 
   /**
-   * One pass over the subset scores every layer. Paused, it has the items done; the same study goes on where it was.
+   * Scores every layer in one pass over the subset. A paused study shows the items that are done; run again, it goes on
+   * from there.
    */
   study() {
     const { state, changed, work, paced, ensureModel, ensureDataset } = this.#app;

@@ -1,5 +1,4 @@
-// The models that can be had: those stored in this browser, and the catalogue. Looking works on the page, without the
-// worker.
+// The library of models: those stored in this browser, and the catalogue. It is read on the page, without the worker.
 import { messageOf } from '../worker/errors.js';
 import { readCatalogue } from '../sources/catalogue.js';
 import { damagedText } from '../storage/faults.js';
@@ -17,12 +16,12 @@ export class Library {
     this.#app = app;
   }
 
-  /** Look what is stored, and how much more can be. Never rejects. */
+  /** Lists what is stored and asks how much room is left. Never rejects. */
   async refresh() {
     const { state, changed } = this.#app;
     const stored = state.stored;
     try {
-      const models = await (await openVault()).list(); // first: it tells why there is no storage
+      const models = await (await openVault()).list(); // called first: its error says why there is no storage
       const { usage = null, quota = null } = await navigator.storage.estimate();
       const persisted = (await navigator.storage.persisted?.()) ?? false;
       const kept = Object.fromEntries(
@@ -35,12 +34,12 @@ export class Library {
     changed();
   }
 
-  /** Ask the browser not to remove what is stored when the disk gets short. Some ask the person. */
+  /** Asks the browser to keep what is stored even when the disk gets short. Some browsers ask the person. */
   async persist() {
     await globalThis.navigator?.storage?.persist?.().catch(() => false);
   }
 
-  /** Read a stored model again and compare it with what was downloaded. @param {StoredSet} model */
+  /** Reads a stored model again and compares it with what was downloaded. @param {StoredSet} model */
   verify({ id, files, stored: total }) {
     const { state, changed, work, ask } = this.#app;
     const { stored } = state;
@@ -72,7 +71,7 @@ export class Library {
     });
   }
 
-  /** All its files, or none where another tab reads the first. @param {StoredSet} model */
+  /** Deletes all files of a model, or none if another tab reads the first one. @param {StoredSet} model */
   remove({ files }) {
     const { work, ask } = this.#app;
     return work('stored', async () => {
@@ -85,7 +84,7 @@ export class Library {
   }
 
   /**
-   * Hand each stored file to `save`, which gives it to the person: it stays where it is, nothing is copied.
+   * Hands each stored file to `save`, which gives it to the person. Nothing is copied before that.
    * @param {StoredSet} model
    * @param {(file: File, name: string) => void} save
    */

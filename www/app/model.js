@@ -1,4 +1,4 @@
-// What a person can do with the model: choose it, say how it is held, load it. Other work loads it when it needs it.
+// What a person can do with the model: choose it, say how it is held, load it. Other tasks load it when they need it.
 import { defaultSource, fileSource, modelAddress, sameSource, urlSource } from '../sources/model.js';
 import { codeOf, isAsking, isFatal, isQuiet, messageOf } from '../worker/errors.js';
 
@@ -22,7 +22,7 @@ export class Model {
     this.#library = library;
   }
 
-  /** @param {ModelSource} [source] without: the one chosen before */
+  /** @param {ModelSource} [source] the chosen one, if it is left out */
   async load(source = this.#app.state.model.source) {
     await this.#app.work('model', async (signal) => {
       this.use(source);
@@ -31,12 +31,13 @@ export class Model {
     });
   }
 
-  /** Choose the model. Another one leaves nothing of the one before. @param {ModelSource} source */
+  /** Chooses the model. A change forgets everything about the last one. @param {ModelSource} source */
   use(source) {
     const { state } = this.#app;
     const { file, card } = state.adapter;
     if (sameSource(source, state.model.source))
-      source = { ...source, bytes: source.bytes ?? state.model.source.bytes }; // seen before, and so agreed to
+      // the person has seen the size, and so agreed to it
+      source = { ...source, bytes: source.bytes ?? state.model.source.bytes };
     else {
       const { options } = state.model;
       const { streamed, out_of_memory } = options;
@@ -54,7 +55,7 @@ export class Model {
   }
 
   /**
-   * How models are held from the next load on; the loaded one is loaded again when it is needed.
+   * Sets how models are held from the next load on. The loaded one is loaded again when it is needed.
    * @param {Omit<LoadOptions, 'out_of_memory'>} options
    */
   setOptions(options) {
@@ -62,7 +63,7 @@ export class Model {
     this.#app.changed();
   }
 
-  /** Change some of these options. @param {Partial<LoadOptions>} options */
+  /** Changes some options of loading. @param {Partial<LoadOptions>} options */
   hold(options) {
     const { model } = this.#app.state;
     Object.assign(model, { options: { ...model.options, ...options }, card: null, plan: null, note: '' });
@@ -103,7 +104,7 @@ export class Model {
     await this.load(source);
   }
 
-  /** Load the chosen model, unless it is loaded. @param {AbortSignal} signal */
+  /** Loads the chosen model, unless it is loaded. @param {AbortSignal} signal */
   async ensure(signal) {
     const { state, changed, open } = this.#app;
     const { model, errors } = state;
@@ -129,7 +130,7 @@ export class Model {
   }
 
   /**
-   * Load it; where the device has too little memory for the whole of it, layer by layer in a fresh worker.
+   * Loads the model. If the device has too little memory for all of it, it is loaded layer by layer in a fresh worker.
    * @param {AbortSignal} signal
    */
   async #load(signal) {
@@ -180,7 +181,7 @@ export class Model {
   #showDownload(progress) {
     const { model } = this.#app.state;
     model.download = progress;
-    // seen from here on, and so agreed to by Load
+    // the size is shown from here on, so a click on Load agrees to it
     if (model.source.bytes === null) model.source = { ...model.source, bytes: progress.total };
   }
 }

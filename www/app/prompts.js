@@ -25,7 +25,7 @@ export class Prompts {
     changed();
   }
 
-  /** @param {number} index where it goes */
+  /** @param {number} index the place of the new prompt */
   add(index) {
     const { state, changed } = this.#app;
     if (state.prompts.length >= MAX_PROMPTS) return;

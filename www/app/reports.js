@@ -23,7 +23,7 @@ export class Reports {
 
   // --- reports ---
 
-  /** Files that are no reports are said, the others come in. @param {File[]} files */
+  /** Imports report files. Those that can't be read are named in the error. @param {File[]} files */
   importReports(files) {
     const { state, work, open, call } = this.#app;
     return work('compare', async () => {
@@ -45,7 +45,7 @@ export class Reports {
     });
   }
 
-  /** Keep this page's run beside the next one. */
+  /** Adds this page's run to the reports, so that the next run does not replace it. */
   keepRun() {
     const { state, changed } = this.#app;
     const run = reportsOf(state)[0];
@@ -75,7 +75,7 @@ export class Reports {
     return reportsOf(this.#app.state).find((named) => named.id === id) ?? null;
   }
 
-  /** @param {State['pair']} pair ids */
+  /** @param {State['pair']} pair the ids of two reports */
   setPair(pair) {
     const { state, changed } = this.#app;
     Object.assign(state, { pair, compared: null });
@@ -97,8 +97,8 @@ export class Reports {
   }
 
   /**
-   * Make the file's text and hand it over.
-   * @param {Section} section where the button is, and where an error is said
+   * Writes a report as text and hands it to `save`.
+   * @param {Section} section the section of the button, where an error is shown
    * @param {Report} report @param {'json' | 'csv' | 'jsonl'} format @param {(text: string) => void} save
    */
   exportReport(section, report, format, save) {
@@ -112,7 +112,7 @@ export class Reports {
 
   // --- items ---
 
-  /** @param {Partial<Browse>} change a filter takes the list back to its first page */
+  /** @param {Partial<Browse>} change filters and page; a new filter returns to the first page */
   browse(change) {
     const { state, changed } = this.#app;
     state.browse = { ...state.browse, page: 0, ...change };
@@ -120,7 +120,7 @@ export class Reports {
   }
 
   /**
-   * Show one item at the head of its section.
+   * Shows one item at the head of its section.
    * @param {ItemId} item
    * @param {string[]} from ids of the reports that have it
    */
@@ -135,7 +135,7 @@ export class Reports {
     if (!described && state.dataset && !state.task) await work('items', () => this.fillItem());
   }
 
-  /** What the open data set says of the item that is shown. A failure is the item section's own. */
+  /** Fills in the shown item from the open data set. An error is shown in the item's section. */
   async fillItem() {
     const { state, open, call } = this.#app;
     const { item: shown } = state;
@@ -157,8 +157,8 @@ export class Reports {
   }
 
   /**
-   * The link to one item.
-   * @param {string} page its address without query and fragment
+   * Makes the link to one item and copies it.
+   * @param {string} page the page's address without query and fragment
    * @param {ItemId} item
    * @param {boolean} sample
    * @param {(url: string) => Promise<void>} copy
@@ -198,7 +198,7 @@ export class Reports {
 
   // --- leaderboard ---
 
-  /** Read the published figures, once. @param {() => Promise<Leaderboard>} read */
+  /** Reads the published figures, once. @param {() => Promise<Leaderboard>} read */
   async openLeaderboard(read) {
     const { state, changed } = this.#app;
     if (state.board.figures) return;
@@ -211,14 +211,14 @@ export class Reports {
     changed();
   }
 
-  /** The column that the chart shows, best first. @param {Column} column */
+  /** Chooses the column of the chart and sorts by it, best first. @param {Column} column */
   setColumn(column) {
     const { state, changed } = this.#app;
     state.board = { ...state.board, column, key: column, descending: true };
     changed();
   }
 
-  /** Sort by a column; by the same one again: the other way round. @param {Column | 'model' | 'kind'} key */
+  /** Sorts by a column; the same column again reverses the order. @param {Column | 'model' | 'kind'} key */
   sortBoard(key) {
     const { state, changed } = this.#app;
     const { board } = state;

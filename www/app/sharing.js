@@ -19,7 +19,7 @@ export class Sharing {
     this.#prompts = prompts;
   }
 
-  /** Take up the state of a link. @param {string} fragment */
+  /** Takes up the state of a link. @param {string} fragment */
   read(fragment) {
     const { state, base } = this.#app;
     const { state: shared, problems } = decodeState(fragment);
@@ -49,7 +49,7 @@ export class Sharing {
     if (shared.item) state.item = { ...shared.item, item: null, from: [], called: true };
   }
 
-  /** Do what the link is for: load its model, compare its prompts, open its data set. */
+  /** Does what the link is for: loads its model, compares its prompts, opens its data set. */
   async follow() {
     const { state, work } = this.#app;
     if (state.link) state.link.followed = true;
@@ -58,8 +58,8 @@ export class Sharing {
   }
 
   /**
-   * The link to this state.
-   * @param {string} page its address without query and fragment
+   * Makes the link to this state and copies it.
+   * @param {string} page the page's address without query and fragment
    * @param {(url: string) => Promise<void>} copy
    */
   async share(page, copy) {

@@ -41,7 +41,7 @@ export function formatDuration(milliseconds) {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-/** Tokens a second, to three figures. @param {number} tokens @param {number} milliseconds */
+/** Tokens per second, to three figures. @param {number} tokens @param {number} milliseconds */
 export function formatSpeed(tokens, milliseconds) {
   const speed = (1000 * tokens) / milliseconds;
   return `${speed >= 100 ? formatCount(speed) : speed.toPrecision(3)} tokens/s`;

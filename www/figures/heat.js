@@ -1,4 +1,5 @@
-// The scale of the heat map: stretched over the values off the diagonal, which lie close together for a text encoder.
+// The scale of the heat map. It is stretched over the values off the diagonal, which lie close together for a text
+// encoder.
 
 /**
  * @typedef {{ low: number, high: number, digits: number }} Scale
@@ -6,7 +7,7 @@
  */
 
 /**
- * The two different prompts most and least alike.
+ * The pairs of different prompts that are most and least alike.
  * @param {Float32Array} similarity [B * B]
  * @param {number} count B, at least 2
  */
@@ -21,13 +22,13 @@ export function extremes(similarity, count) {
   return { least: pairs[0], most: pairs[pairs.length - 1] };
 }
 
-/** @param {Pair} least @param {Pair} most @returns {Scale} digits: four where three would hide the differences */
+/** @param {Pair} least @param {Pair} most @returns {Scale} with four digits where three would hide the differences */
 export function scaleOf(least, most) {
   return { low: least.value, high: most.value, digits: most.value - least.value < 0.02 ? 4 : 3 };
 }
 
 /**
- * Where `value` lies on the scale, 0 to 1; in the middle where all values are the same.
+ * The place of `value` on the scale, 0 to 1; 0.5 if all values are the same.
  * @param {Scale} scale
  * @param {number} value
  */

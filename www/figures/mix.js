@@ -1,8 +1,9 @@
-// Layers mixed in the page, from the products of pooled, normalized layers P (www/types.d.ts: LayerProducts,
+// Mixes layers in the page, from the products of pooled, normalized layers P (types/wasm.d.ts: LayerProducts,
 // LayerStudy):
 //   alpha = softmax(w)                                                        [L]
 //   dot(i, j) = alpha' P_ij alpha,  cosine = dot(i, j) / sqrt(dot(i, i) dot(j, j))
-// Pooling without an adapter is linear in the layers, so this is what the encoder gives for `weighted`, without a pass.
+// Pooling without an adapter is linear in the layers, so these are the encoder's results for `weighted`, without a
+// pass.
 import { softmax } from './statistics.js';
 
 /** @import { LayerProducts, LayerStudy } from '../types/wasm' */
@@ -33,7 +34,7 @@ export function mixPrompts({ prompts, num_hidden_layers: layers, products }, wei
 }
 
 /**
- * The score of the study's items under `weights`: the first maximum wins, as in the evaluator.
+ * Scores the study's items under `weights`. The first maximum wins, as in the evaluator.
  * @param {LayerStudy} study
  * @param {number[]} weights w [L]
  * @returns {{ correct: number, total: number, ties: number } | null} null where the study has no products
@@ -74,7 +75,7 @@ function quadratic(P, start, stride, alpha) {
   return sum;
 }
 
-/** @param {number} dot @param {number} first |a|² @param {number} second |b|² */
+/** @param {number} dot @param {number} first |a|^2 @param {number} second |b|^2 */
 function cosine(dot, first, second) {
   const square = first * second;
   return square > 0 ? dot / Math.sqrt(square) : 0;

@@ -1,4 +1,4 @@
-// What a report says about where it came from.
+// Reads where a report came from.
 
 /** @import { Report } from '../types/wasm' */
 

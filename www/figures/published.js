@@ -1,4 +1,4 @@
-// The published figures (leaderboard.json), their intervals, and what keeps a report from standing beside them.
+// The published figures (data/leaderboard.json), and the reasons why a report is not comparable with them.
 import { formatCount } from './format.js';
 import { origin } from './provenance.js';
 
@@ -32,7 +32,7 @@ export async function readFigures() {
 }
 
 /**
- * Why a report's accuracy cannot stand beside a column's figures; none: it can.
+ * The reasons why a report's accuracy is not comparable with a column's figures; empty if it is.
  * @param {{ report: Report, sample: boolean }} named
  * @param {Column} column
  * @returns {string[]}
@@ -55,7 +55,7 @@ export function differences({ report, sample }, column) {
 }
 
 /**
- * The downstream scores that have a published TED-6K accuracy to stand against.
+ * The downstream scores, each with the published TED-6K accuracy of its encoder; null where there is none.
  * @param {Leaderboard} board
  * @param {'T2I' | 'T2V'} task
  */

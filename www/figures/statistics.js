@@ -14,7 +14,7 @@ export function wilson(accuracy, n) {
   return [Math.max(0, middle - half), Math.min(1, middle + half)];
 }
 
-/** Pearson's r of a list of pairs. @param {[number, number][]} pairs */
+/** Pearson's correlation r of pairs. @param {[number, number][]} pairs */
 export function pearson(pairs) {
   const mean = (/** @type {number} */ at) => pairs.reduce((sum, pair) => sum + pair[at], 0) / pairs.length;
   const [mx, my] = [mean(0), mean(1)];
@@ -23,7 +23,7 @@ export function pearson(pairs) {
   return product((dx, dy) => dx * dy) / Math.sqrt(product((dx) => dx * dx) * product((_, dy) => dy * dy));
 }
 
-/** @param {number[]} weights w [L] @returns {Float64Array} alpha [L], of sum 1 */
+/** The softmax of weights. @param {number[]} weights w [L] @returns {Float64Array} alpha [L], with the sum 1 */
 export function softmax(weights) {
   const most = Math.max(...weights);
   const exponentials = Float64Array.from(weights, (weight) => Math.exp(weight - most));

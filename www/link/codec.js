@@ -56,7 +56,7 @@ export function emptyState() {
   };
 }
 
-/** The fragment, without '#'. Throws where the state is too long for a link. @param {SharedState} state */
+/** Writes a state as a fragment, without '#'. Throws if it is too long for a link. @param {SharedState} state */
 export function encodeState(state) {
   const { subset, result } = state;
   const fields = new URLSearchParams({ v: '1' });
@@ -187,7 +187,7 @@ const READERS = new Map([
   ['result', (state, value) => void (state.result = readResult(value))],
 ]);
 
-/** Four decimals each. @param {number[]} weights */
+/** Writes weights with four decimals. @param {number[]} weights */
 function writeWeights(weights) {
   if (weights.length > MAX_WEIGHTS)
     throw new Error(`${weights.length} layer weights are too many for a link: at most ${MAX_WEIGHTS} are taken.`);
@@ -204,7 +204,7 @@ function readWeights(value) {
 }
 
 /**
- * Names of types are the data set's own: those it has not are refused when it is opened.
+ * Adds the name of a type. Data sets have their own names: those that one lacks are refused when it is opened.
  * @param {string[]} types
  * @param {string} value
  */

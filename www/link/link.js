@@ -1,5 +1,5 @@
-// The state as a link holds it. A result goes with it only where the link's reader would run for the same: same model,
-// settings and items.
+// Chooses what of the state goes into a link. A result goes with it only if the receiver would run the same: the same
+// model, settings and items.
 import { wholeSettings } from '../state/settings.js';
 import { origin } from '../figures/provenance.js';
 import { dataOf } from '../state/resume.js';
@@ -7,7 +7,7 @@ import { dataOf } from '../state/resume.js';
 /** @import { Subset } from '../types/wasm' */
 /** @import { State, SharedState } from '../state/state' */
 
-/** @param {State} state @param {Subset} subset as links take it @returns {SharedState} */
+/** @param {State} state @param {Subset} subset with empty lists where every type is ticked @returns {SharedState} */
 export function sharedState(state, subset) {
   const { feature, pooling, layer_weights, reference_precision } = wholeSettings(state);
   const { source, options } = state.model;
@@ -31,7 +31,7 @@ export function sharedState(state, subset) {
 }
 
 /**
- * Of a model in one GGUF file: so that the link's reader gets the same bytes, or is told.
+ * The SHA-256 of a model in one GGUF file, so that the receiver gets the same bytes or is told.
  * @param {State['model']} model
  */
 function sharedSha256({ source, card }) {
@@ -42,7 +42,7 @@ function sharedSha256({ source, card }) {
 }
 
 /**
- * The last run's score, where it is of what the link holds; a picked model is not in it.
+ * The last run's score, if it is a result of what the link holds. Picked models are not in links.
  * @param {State} state
  * @returns {SharedState['result']}
  */

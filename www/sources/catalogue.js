@@ -1,4 +1,4 @@
-// The catalogue (catalogue.json): public encoders worth comparing, and where their files lie.
+// The catalogue (data/catalogue.json): public encoders worth comparing, with the addresses of their files.
 import { defaultSource, hubFile, urlSource } from './model.js';
 
 /** @import { ModelSource } from './model.js' */
@@ -6,15 +6,16 @@ import { defaultSource, hubFile, urlSource } from './model.js';
 /**
  * @typedef {object} Encoder
  * @property {string} name
- * @property {string} family of this page's networks
+ * @property {string} family the network's family, as the wasm module names it
  * @property {string} quantization
- * @property {string | null} repository on the Hugging Face Hub; null: the default model, beside the page
+ * @property {string | null} repository a repository on the Hugging Face Hub; null: the default model, which comes with
+ *   the page
  * @property {string[]} files the parts of one model
  * @property {string} revision
- * @property {string} sha256 '' where it has several files
+ * @property {string} sha256 the hash of its file; '' if it has several
  * @property {number} bytes
  * @property {number} device_bytes
- * @property {string} ran where it was run with this page; '' where nobody did
+ * @property {string} ran the device on which it was run with this page; '' if it was not
  * @property {string} note
  *
  * @typedef {{ source: string, encoders: Encoder[] }} Catalogue

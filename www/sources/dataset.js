@@ -1,4 +1,4 @@
-// Where a TED-6K file comes from: the sample beside the page, or a picked file. The worker parses it.
+// Sources of a TED-6K file: the sample that comes with the page, or a picked file. The worker parses it.
 import { formatBytes } from '../figures/format.js';
 
 /**

@@ -1,5 +1,5 @@
-// Prompts that differ by one thing which a text encoder can miss. The first two differ in meaning, a later one says the
-// same as the first.
+// Example prompts, which differ by one thing that a text encoder can miss. The first two differ in meaning; a later
+// one says the same as the first.
 
 export const EXAMPLES = [
   {

@@ -1,4 +1,4 @@
-// Where the model comes from: the default beside the page, a link, or picked files.
+// Sources of a model: the default, which comes with the page, an address, or picked files.
 
 /** @import { ModelFile } from '../types/storage' */
 
@@ -6,9 +6,9 @@
  * @typedef {object} ModelSource
  * @property {'default' | 'url' | 'files'} kind
  * @property {string} name
- * @property {number | null} bytes null where nobody has looked
+ * @property {number | null} bytes null if nobody has looked
  * @property {ModelFile[]} files
- * @property {string} [sha256] that the link or the catalogue gives for its one file
+ * @property {string} [sha256] the hash that the link or the catalogue gives for its one file
  */
 
 export const MAX_URL = 2048;
@@ -23,7 +23,11 @@ export function defaultSource(base) {
   return { kind: 'default', name: DEFAULT_FILE, bytes: 98_362_432, files: [{ url, sha256: DEFAULT_SHA256 }] };
 }
 
-/** @param {string} url as checked by `modelUrl` @param {string} [sha256] of its one file @returns {ModelSource} */
+/**
+ * @param {string} url an address that `modelUrl` has checked
+ * @param {string} [sha256] the hash of its one file
+ * @returns {ModelSource}
+ */
 export function urlSource(url, sha256 = '') {
   const parts = partsOf(url);
   if (parts.length > 1 || !sha256)
@@ -31,7 +35,7 @@ export function urlSource(url, sha256 = '') {
   return { kind: 'url', name: url, bytes: null, files: [{ url, sha256 }], sha256 };
 }
 
-/** Of `…-00001-of-00003.gguf` all three, else the file itself. @param {string} url */
+/** The parts of a model: for `…-00001-of-00003.gguf` all three, otherwise the file itself. @param {string} url */
 function partsOf(url) {
   const { pathname } = new URL(url);
   const [, front, count] = /^(.*)-00001-of-(\d{5})\.gguf$/.exec(pathname) ?? [];
@@ -49,19 +53,29 @@ export function fileSource(files) {
   return { kind: 'files', name: files.map((file) => file.name).join(', '), bytes, files };
 }
 
-/** Whether both are the same model; a picked file is its own. @param {ModelSource} a @param {ModelSource} b */
+/**
+ * Whether both are the same model. A picked file is the same only as itself.
+ * @param {ModelSource} a
+ * @param {ModelSource} b
+ */
 export function sameSource(a, b) {
   return a === b || (a.kind !== 'files' && a.kind === b.kind && a.name === b.name);
 }
 
-/** A file on the Hugging Face Hub. @param {string} repository @param {string} path @param {string} [revision] */
+/**
+ * The address of a file on the Hugging Face Hub.
+ * @param {string} repository
+ * @param {string} path
+ * @param {string} [revision]
+ */
 export function hubFile(repository, path, revision = 'main') {
   return `https://huggingface.co/${repository}/resolve/${encodeURIComponent(revision)}/${path}`;
 }
 
 /**
- * What a person types: an address, or `owner/repository/path/file.gguf[@revision]` on the Hugging Face Hub, where a
- * revision may be `refs/pr/1`. The address of the Hub's page about a file stands for the file. Throws.
+ * Reads the address of a model as a person types it: a URL, or `owner/repository/path/file.gguf[@revision]` on the
+ * Hugging Face Hub, where a revision may be `refs/pr/1`. The address of the Hub's page about a file stands for the
+ * file. Throws.
  * @param {string} text
  */
 export function modelAddress(text) {
@@ -73,7 +87,10 @@ export function modelAddress(text) {
   return modelUrl(text).replace(/^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
 }
 
-/** The address of a model as a stranger wrote it: http(s) only, bounded. Throws. @param {string} text */
+/**
+ * Checks the address of a model, which may come from a link: http(s) only, of bounded length. Throws.
+ * @param {string} text
+ */
 export function modelUrl(text) {
   if (text.length > MAX_URL)
     throw new Error(`The model's address has ${text.length} characters; at most ${MAX_URL} are taken.`);

@@ -1,6 +1,5 @@
-// What outlives a reload of the page: each thing under its name in the browser's storage (`kept` in database.js). What
-// is there is read as a stranger's: a value that is not of its shape is left out. Of two tabs the last one to write
-// wins.
+// Keeps the state for the next visit: each part under its name in IndexedDB (`kept` in database.js). What is read from
+// there is validated like untrusted input: a value of another shape is left out. If two tabs write, the last one wins.
 import { MAX_REPORTS, MAX_PROMPT, MAX_PROMPTS } from './limits.js';
 import { sampleDataset } from '../sources/dataset.js';
 import {
@@ -31,16 +30,16 @@ import { reason } from '../storage/database.js';
  * @property {string[]} prompts
  * @property {string} hint
  * @property {Settings} settings
- * @property {Subset} subset empty lists where every type is ticked
+ * @property {Subset} subset with empty lists where every type is ticked
  * @property {DeviceKind | null} wanted
  * @property {{ kind: 'default' | 'url' | 'files', name: string, sha256?: string }} model
  * @property {Omit<LoadOptions, 'out_of_memory'>} options
- * @property {string | null} adapter the name of its file
+ * @property {string | null} adapter the name of the adapter's file
  * @property {{ name: string, sample: boolean } | null} data
  * @property {ItemId | null} item
- * @property {string} fragment the link it was made from
+ * @property {string} fragment the link that the page was opened by
  *
- * @typedef {object} Kept each under its name; the data set's file is another, `dataset`
+ * @typedef {object} Kept the kept parts by name; the data set's file is kept too, as `dataset`
  * @property {KeptPage | null} page
  * @property {Unfinished | null} unfinished
  * @property {Outcome | null} outcome
@@ -50,8 +49,8 @@ import { reason } from '../storage/database.js';
  */
 
 const VERSION = 1;
-const DELAY = 200; // ms in which changes gather
-const DEADLINE = 3000; // ms: storage that does not answer by then is not waited for
+const DELAY = 200; // ms during which changes gather into one write
+const DEADLINE = 3000; // ms after which a storage that does not answer is given up
 const MAX_PRODUCTS = 16e6; // floats of a study, 64 MB
 
 /** @type {Shape} */
@@ -71,7 +70,7 @@ const subset = record({
   captions: maybe(amount),
   seed: amount,
 });
-const model = record({ kind: one('default', 'url', 'files'), name: word }); // and a link's sha256
+const model = record({ kind: one('default', 'url', 'files'), name: word }); // and optionally a sha256
 const held = (/** @type {any} */ value) =>
   model(value) && maybe(readable(readQuantize))(value.quantize) && readable(readArithmetic)(value.arithmetic);
 const accuracy = record({
@@ -193,12 +192,16 @@ const SHAPES = {
     })(value) && fits(value.result),
 };
 
-/** Whether the products are as many as the items say. @param {Study['result']} study */
+/** Whether the number of products fits the items. @param {Study['result']} study */
 function fits({ items, num_hidden_layers: layers, products }) {
   return !products || products.length === layers ** 2 * items.reduce((sum, { options }) => sum + 1 + 2 * options, 0);
 }
 
-/** What was kept before products had a choice of arithmetic is of f32. @param {string} name @param {any} stored */
+/**
+ * Adds the arithmetic to values that were kept before there was a choice: f32.
+ * @param {string} name
+ * @param {any} stored
+ */
 function completed(name, stored) {
   const value = stored?.value;
   const held = { page: value?.options, unfinished: value?.model, outcome: value?.source }[name];
@@ -212,20 +215,23 @@ export class Keeper {
   #refused = false;
   /** @type {State | null} null until `begin` */
   #state = null;
-  /** @type {Map<string, unknown>} what lies in the storage, or what the page began with */
+  /** @type {Map<string, unknown>} parallel to `contents`: what the storage has, or what the page began with */
   #written = new Map();
   #held = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /** @param {() => Promise<Database>} open @param {(message: string) => void} told why nothing is kept; at most once */
+  /**
+   * @param {() => Promise<Database>} open
+   * @param {(message: string) => void} told called with the reason why nothing is kept, at most once
+   */
   constructor(open, told) {
     this.#told = told;
     this.#database = open();
     this.#database.catch((error) => this.#refuse(error));
   }
 
-  /** What was kept before. Never throws. @returns {Promise<Kept>} */
+  /** Reads what the last visit kept. Never rejects. @returns {Promise<Kept>} */
   async read() {
     /** @type {Kept} */
     const kept = { page: null, unfinished: null, outcome: null, imported: null, comparison: null, study: null };
@@ -239,7 +245,11 @@ export class Keeper {
     return kept;
   }
 
-  /** The data set's file of before, read when it is needed. @param {string} name @returns {DatasetSource} */
+  /**
+   * The data set that the last visit had open; its file is read when it is needed.
+   * @param {string} name
+   * @returns {DatasetSource}
+   */
   dataset(name) {
     return {
       name,
@@ -254,7 +264,7 @@ export class Keeper {
   }
 
   /**
-   * From here on the state is kept; where a link made it, from the first thing on that the person does.
+   * Keeps the state from now on. A state that came from a link is kept only after the person does something.
    * @param {State} state
    */
   begin(state) {
@@ -263,10 +273,10 @@ export class Keeper {
     this.#held = state.link !== null;
   }
 
-  /** Told of each change. */
+  /** Called after each change of the state: schedules a write. */
   save() {
     const task = this.#state?.task;
-    if (this.#held && task && task !== 'items') this.#release(); // the item of a link is read without being asked for
+    if (this.#held && task && task !== 'items') this.#release(); // the item of a link is read without the person asking
     if (this.#state && !this.#refused) this.#timer ??= setTimeout(() => this.flush(), DELAY);
   }
 
@@ -275,7 +285,7 @@ export class Keeper {
     this.#written.delete('page');
   }
 
-  /** Write what has changed. Never throws. */
+  /** Writes the parts that have changed. Never rejects. */
   async flush() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -293,7 +303,7 @@ export class Keeper {
     }
   }
 
-  /** @param {string} name @param {unknown} value of `contents` */
+  /** @param {string} name @param {unknown} value a value of `contents` */
   async #write(name, value) {
     const database = await this.#database;
     const stored = await storable(name, value);
@@ -301,7 +311,7 @@ export class Keeper {
     else await database.put('kept', [[name, { version: VERSION, value: stored }]]);
   }
 
-  /** Everything, vectors too. What is done from now on is kept again. */
+  /** Forgets everything, vectors too. What the person does from now on is kept again. */
   async forget() {
     try {
       const database = await this.#database;
@@ -312,7 +322,7 @@ export class Keeper {
     }
   }
 
-  /** How many vectors of texts are kept; null where that cannot be told. */
+  /** The number of kept vectors; null if it cannot be told. */
   async vectors() {
     try {
       return await (await this.#database).count('vectors');
@@ -329,7 +339,10 @@ export class Keeper {
   }
 }
 
-/** What of the state is kept, by name; a part has changed where its value is another one. @param {State} state */
+/**
+ * The parts of the state that are kept, by name. A part has changed if its value is another object.
+ * @param {State} state
+ */
 function contents(state) {
   const { datasetSource: dataset, unfinished, outcome, imported, comparison, study } = state;
   return { page: JSON.stringify(pageOf(state)), dataset, unfinished, outcome, imported, comparison, study };
@@ -363,7 +376,7 @@ function keptSource({ kind, name, sha256 }) {
   return sha256 ? { kind, name, sha256 } : { kind, name };
 }
 
-/** What goes into the storage for it; null: nothing. @param {string} name @param {any} value */
+/** The value that is stored for a part; null: none. @param {string} name @param {any} value */
 async function storable(name, value) {
   if (name === 'page') return JSON.parse(value);
   if (value === null || value.length === 0) return null;
@@ -381,8 +394,8 @@ async function storable(name, value) {
 }
 
 /**
- * Put back what was kept. With a link, which has its own, prompts, settings and model stay as they are.
- * @param {State} state as it is at first
+ * Puts back what was kept. A link brings its own prompts, settings and model: these stay as they are.
+ * @param {State} state the state that the page begins with
  * @param {Kept} kept
  * @param {{ base: string, linked: boolean, dataset: (name: string) => DatasetSource }} options
  */
@@ -415,12 +428,12 @@ export function restore(state, kept, { base, linked, dataset }) {
   if (adapter) state.adapter.missing = adapter;
 }
 
-/** A value of this version and shape, or nothing. @param {any} stored @param {Shape} shape */
+/** The stored value, if it has this version and shape; otherwise null. @param {any} stored @param {Shape} shape */
 function checked(stored, shape) {
   return stored?.version === VERSION && shape(stored.value) ? stored.value : null;
 }
 
-/** @template T @param {Promise<T>} promise @returns {Promise<T>} rejected where it takes too long */
+/** @template T @param {Promise<T>} promise @returns {Promise<T>} rejects if it takes too long */
 async function soon(promise) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;

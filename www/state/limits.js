@@ -1,4 +1,4 @@
-// Limits that the page and what it reads (links, the storage) share.
+// Limits that hold for the page and for what it reads: links and the storage.
 
 export const MAX_PROMPTS = 32;
 export const MAX_PROMPT = 4000; // characters

@@ -9,7 +9,7 @@ export const PAGE_SIZE = 20;
 const MAX_BYTES = 256e6; // all of TED-6K has about 20 MB
 
 /**
- * This page's last run first, where it has items, then the reports that were imported or kept.
+ * The reports on the page: its last run, if that has items, then those that were imported or kept.
  * @param {Pick<State, 'outcome' | 'imported'>} state
  * @returns {NamedReport[]}
  */
@@ -23,7 +23,7 @@ export function reportsOf({ outcome, imported }) {
 }
 
 /**
- * The ids of the two to compare: those chosen, where they are still there, else the first two.
+ * The ids of the two reports to compare: the chosen ones if they are still there, otherwise the first two.
  * @param {State['pair']} pair
  * @param {NamedReport[]} reports
  * @returns {State['pair']}
@@ -43,8 +43,9 @@ export async function reportBytes(file) {
 }
 
 /**
- * The results for an item: first the one to show, of a report in `from` or else of the first that has it; then those
- * that the other reports have for the same statements. Where the data set tells the statements, they decide.
+ * The results for an item. The first is the one to show: of a report in `from`, or else of the first report that has
+ * it. Then follow the other reports' results for the same statements. If the data set has the item, its statements
+ * decide.
  * @param {NonNullable<State['item']>} open
  * @param {NamedReport[]} reports
  */
@@ -58,7 +59,7 @@ export function resultsOf(open, reports) {
   return main ? [main, ...found.filter((one) => one !== main && isSameItem(one.result, main.result))] : [];
 }
 
-/** The fragment's and the page's name of an item. @param {Pick<Item, 'caption_key' | 'question_type'>} item */
+/** The name of an item, in links and on the page. @param {Pick<Item, 'caption_key' | 'question_type'>} item */
 export function itemName({ caption_key, question_type }) {
   return `${caption_key}|${question_type}`;
 }
@@ -77,7 +78,7 @@ export function findItem({ results }, item) {
 }
 
 /**
- * Whether both are the same item: data sets may use one name for two, and show statements in any order.
+ * Whether both are the same item. Data sets may use one name for two items, and may order statements differently.
  * @param {Pick<Item, 'statements'>} a
  * @param {Pick<Item, 'statements'>} b
  */
@@ -87,13 +88,13 @@ export function isSameItem(a, b) {
   );
 }
 
-/** "C" -> 2. @param {string} letter */
+/** The index of a letter: "C" -> 2. @param {string} letter */
 export function optionIndex(letter) {
   return letter.charCodeAt(0) - 65;
 }
 
 /**
- * The score of the right statement less the best wrong one: above 0 it is right, at 0 it is a tie.
+ * The score of the right statement minus that of the best wrong one. Above 0 the item is right, at 0 it is a tie.
  * @param {Pick<ItemResult, 'all_scores' | 'correct_answer'>} item
  */
 export function margin({ all_scores, correct_answer }) {
@@ -114,7 +115,7 @@ export function outcomeOf(item) {
 }
 
 /**
- * The items that the filters let through, in the order asked for.
+ * The items that pass the filters, in the chosen order.
  * @param {ItemResult[]} results
  * @param {Browse} browse
  */
@@ -133,7 +134,7 @@ export function selectItems(results, { caption_type, question_type, outcome, sor
     .map(({ item }) => item);
 }
 
-/** How many items come out each way. @param {ItemResult[]} results */
+/** The number of right, wrong and tied items. @param {ItemResult[]} results */
 export function countOutcomes(results) {
   const counts = { right: 0, wrong: 0, tie: 0 };
   for (const item of results) counts[outcomeOf(item)]++;

@@ -1,4 +1,4 @@
-// The run that can be gone on with: what it is, how far it is, and what stands in the way.
+// The interrupted run that can be resumed: what it is, how far it is, and what stands in the way.
 import { defaultSource, urlSource, modelUrl } from '../sources/model.js';
 
 /** @import { EvaluateProgress, Settings, Subset } from '../types/wasm' */
@@ -6,7 +6,7 @@ import { defaultSource, urlSource, modelUrl } from '../sources/model.js';
 /** @import { ModelSource } from '../sources/model.js' */
 
 /**
- * Where the model comes from and how it is packed and computed: what a run depends on.
+ * The facts about a model that a run depends on: its source, how it is packed and how it computes.
  * @param {State['model']} model
  * @returns {HeldSource}
  */
@@ -15,7 +15,7 @@ export function heldSource({ source: { kind, name }, options: { quantize, arithm
 }
 
 /**
- * The run as it stands. The pace is that of encoding: what was restored took no time.
+ * The run after another step. `from` moves along while texts are restored, so that the pace is that of encoding.
  * @param {Run | null} run
  * @param {EvaluateProgress} progress
  * @param {number} elapsed ms
@@ -52,7 +52,7 @@ export function unfinishedRun(state, subset, settings, { texts, total_texts, ite
   };
 }
 
-/** Of a run whose worker was ended. @param {State} state */
+/** What remains of a run whose worker was ended, in a sentence. @param {State} state */
 export function whatStays({ unfinished, unstored }) {
   if (!unfinished?.texts) return 'No text was done yet.';
   return unstored
@@ -61,7 +61,7 @@ export function whatStays({ unfinished, unstored }) {
 }
 
 /**
- * What has to be picked before the run can go on; '' where nothing.
+ * What the person has to pick before the run can be resumed, in a sentence; '' if nothing.
  * @param {Unfinished} unfinished
  * @param {State} state
  */
@@ -80,7 +80,7 @@ export function obstacle({ model, adapter, data }, state) {
 }
 
 /**
- * The source of its model, where the page can open that by itself.
+ * The source of the run's model; null if the page cannot open it by itself.
  * @param {Unfinished['model']} model
  * @param {string} base
  * @returns {ModelSource | null}
@@ -90,7 +90,7 @@ export function modelOf({ kind, name, sha256 }, base) {
   return kind === 'default' ? defaultSource(base) : urlSource(modelUrl(name), sha256);
 }
 
-/** @param {State} state */
+/** The chosen data set, or an empty name. @param {Pick<State, 'datasetSource'>} state */
 export function dataOf({ datasetSource }) {
   return datasetSource ?? { name: '', sample: false };
 }

@@ -1,11 +1,10 @@
-// The settings of a run and the subset of the data set: as they are read from links and fields, and as the worker takes
-// them.
+// The settings of a run and the subset of the data set: how they are read, and how the worker takes them.
 
 /** @import { Arithmetic, DeviceKind, Feature, Pooling, Quantize, Subset } from '../types/wasm' */
 /** @import { State } from './state' */
 
 /**
- * The weights that `weighted` has now: the sliders', else the adapter's.
+ * The weights of `weighted`: those of the sliders, otherwise the adapter's.
  * @param {Pick<State, 'settings' | 'adapter'>} state
  */
 export function weightsOf({ settings, adapter }) {
@@ -13,7 +12,7 @@ export function weightsOf({ settings, adapter }) {
 }
 
 /**
- * The settings with the weights that they stand for, whoever has them.
+ * The settings with their weights written out, wherever these come from.
  * @param {Pick<State, 'settings' | 'adapter'>} state
  * @returns {State['settings']}
  */
@@ -22,7 +21,7 @@ export function wholeSettings(state) {
 }
 
 /**
- * Settings that ask for what the adapter alone has fall back to what always runs.
+ * Settings that this adapter cannot serve fall back to ones that always run.
  * @param {State['settings']} settings
  * @param {State['adapter']['card']} card
  */
@@ -38,7 +37,7 @@ export function withoutAdapter(settings, card) {
   };
 }
 
-/** The subset that leaves nothing out. @returns {Subset} */
+/** The subset of all items. @returns {Subset} */
 export function wholeSubset() {
   return { caption_types: [], question_types: [], per_type: null, captions: null, seed: 42 };
 }
@@ -57,7 +56,7 @@ export function subsetOf({ subset, dataset }) {
   };
 }
 
-// --- reading what a link, a field or the storage says; each throws where it is not known ---
+// --- readers of what a link, a field or the storage says; each throws if the value is not known ---
 
 /** @param {string} value @returns {Feature} */
 export function readFeature(value) {

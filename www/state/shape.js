@@ -1,4 +1,4 @@
-// Whether a value has a shape: small checks that are put together, for what comes out of the browser's storage.
+// Shapes: small checks that are put together to validate what comes out of the browser's storage.
 //   record({ name: text, layers: list(number) })(value)
 
 /** @typedef {(value: any) => boolean} Shape */
@@ -23,7 +23,7 @@ export const one =
   (value) =>
     values.includes(value);
 
-/** What `read` takes without throwing. @param {(value: string) => unknown} read @returns {Shape} */
+/** A text that `read` takes without throwing. @param {(value: string) => unknown} read @returns {Shape} */
 export const readable = (read) => (value) => {
   try {
     return typeof value === 'string' && read(value) !== undefined;
@@ -38,7 +38,7 @@ export const list =
   (value) =>
     Array.isArray(value) && value.length <= most && value.every(shape);
 
-/** Fields beside these are let through. @param {Record<string, Shape>} fields @returns {Shape} */
+/** An object with these fields; others are allowed. @param {Record<string, Shape>} fields @returns {Shape} */
 export const record = (fields) => (value) =>
   isObject(value) && Object.entries(fields).every(([name, shape]) => Object.hasOwn(value, name) && shape(value[name]));
 

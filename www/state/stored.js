@@ -1,9 +1,9 @@
-// The room that the browser's storage has.
+// What the state says about the storage of models.
 
 /** @import { State } from './state' */
 
 /**
- * Bytes that the browser still grants; null where it does not tell, or keeps nothing.
+ * The bytes that the browser still grants; null if it does not tell, or keeps nothing.
  * @param {State['stored']} stored
  */
 export function roomOf({ quota, usage, refused }) {

@@ -1,7 +1,7 @@
 // Pieces of bytes put together.
 
 /**
- * One array of all parts, one behind the other.
+ * Joins parts into one array.
  * @param {Uint8Array[]} parts
  * @param {number} size the sum of their lengths
  */

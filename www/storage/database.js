@@ -1,13 +1,15 @@
-// The browser's storage: one IndexedDB database, `gran-ted`, with two object stores. Worker and page open it each for
-// itself.
-//   vectors   [scope, key] -> Float32Array    finished texts, see store.js
-//   kept      name -> { version, value }      what outlives a reload of the page, see keep.js
+// The storage in IndexedDB: one database, `gran-ted`, with two object stores. Worker and page open it separately.
+//   vectors   [scope, key] -> Float32Array    finished texts, see vectors.js
+//   kept      name -> { version, value }      what outlives a reload of the page, see state/keep.js
+// The other storage is vault.js, with the model files; files.js reads a model from there, from the disk or from the
+// web.
 
 /**
  * @typedef {'vectors' | 'kept'} Table
  * @typedef {object} Database
- * @property {(table: Table, keys: IDBValidKey[]) => Promise<unknown[]>} get undefined where there is nothing
- * @property {(table: Table, entries: [IDBValidKey, unknown][]) => Promise<void>} put all of them or none
+ * @property {(table: Table, keys: IDBValidKey[]) => Promise<unknown[]>} get the values; undefined for a key that has
+ *   none
+ * @property {(table: Table, entries: [IDBValidKey, unknown][]) => Promise<void>} put writes all entries or none
  * @property {(table: Table, keys: IDBValidKey[]) => Promise<void>} remove
  * @property {(table: Table) => Promise<number>} count
  * @property {(table: Table) => Promise<void>} clear
@@ -17,19 +19,20 @@ const NAME = 'gran-ted';
 const VERSION = 1;
 
 /**
- * Rejects where there is no storage, or the browser refuses it (a private window, a blocked site).
+ * Opens the database. Rejects if there is no storage, or the browser refuses it (a private window, a blocked site).
+ * @see https://developer.mozilla.org/docs/Web/API/IndexedDB_API
  * @returns {Promise<Database>}
  */
 export async function openDatabase() {
-  const opening = indexedDB.open(NAME, VERSION); // reading `indexedDB` throws where the site may store nothing
+  const opening = indexedDB.open(NAME, VERSION); // reading `indexedDB` throws if the site may store nothing
   opening.addEventListener('upgradeneeded', () => {
     for (const table of ['vectors', 'kept']) opening.result.createObjectStore(table);
   });
   const database = await answerOf(opening);
-  database.addEventListener('versionchange', () => database.close()); // a later version of the page, in another tab
+  database.addEventListener('versionchange', () => database.close()); // another tab has a later version of the page
 
   /**
-   * One transaction over `table`; done when it is written.
+   * Runs one transaction over `table`, and waits until it is written.
    * @template T
    * @param {Table} table
    * @param {IDBTransactionMode} mode

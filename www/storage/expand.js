@@ -1,5 +1,5 @@
-// From what a person names to the files of a model: an index of shards stands for config.json, tokenizer.json and the
-// shards. The index is a stranger's file: its size, the number of names and each name are checked before anything is
+// Finds the files of a model from what a person names: an index of shards stands for config.json, tokenizer.json and
+// the shards. The index is untrusted: its size, the number of names and each name are checked before anything is
 // fetched.
 import { isNamed, named } from '../worker/errors.js';
 import { fetchSmall } from './http.js';
@@ -10,8 +10,8 @@ import { fetchSmall } from './http.js';
 /**
  * @typedef {object} WebFile
  * @property {string} url
- * @property {string} sha256 '' where it is not known
- * @property {Uint8Array | null} content of a small file, fetched already
+ * @property {string} sha256 the hash that it should have; '' if it is not known
+ * @property {Uint8Array | null} content the content of a small file, which has been fetched already
  */
 
 const MAX_SHARDS = 1000;
@@ -40,7 +40,7 @@ export async function expand(files, small) {
 }
 
 /**
- * config.json and, where there is one, tokenizer.json.
+ * Reads config.json and, if there is one, tokenizer.json from the folder of a file.
  * @param {string} url
  * @param {SmallFiles} small
  * @returns {Promise<WebFile[]>}
@@ -81,8 +81,8 @@ async function shardNames(url, small) {
 }
 
 /**
- * The SHA-256 that the Hugging Face Hub announces for a file, in the pointer that stands for it in git: '' where it
- * announces none, null where it did not answer.
+ * Asks the Hugging Face Hub for the SHA-256 of a file, which is in the pointer that git has for it. '' if the Hub
+ * announces none, null if it did not answer.
  * @param {string} url
  * @param {Options} options
  */

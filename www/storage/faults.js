@@ -1,4 +1,4 @@
-// What can be wrong with a stored file, in sentences.
+// Sentences for what can be wrong with a stored file.
 import { named } from '../worker/errors.js';
 
 /** @param {string} url @param {string} found @param {string} expected @param {boolean} stored */
@@ -12,8 +12,8 @@ export function wrongHash(url, found, expected, stored) {
 
 /**
  * @param {string} name
- * @param {[number, number][]} ranges bytes
- * @param {string} [held] why they can't be dropped now
+ * @param {[number, number][]} ranges ranges of bytes
+ * @param {string} [held] the reason why they can't be dropped now
  */
 export function damagedText(name, ranges, held = '') {
   const [[start, end], ...rest] = ranges;

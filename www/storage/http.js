@@ -1,38 +1,37 @@
-// Bytes of a URL, whatever the network does: a range request that is taken up where it broke, soon at first, then more
-// and more patiently, as often as it helps; a transfer that stalls counts as broken. What no waiting mends ends at
-// once, in its own sentence.
+// Reads bytes of a URL, whatever the network does. A broken range request is continued where it broke, soon at first,
+// then more and more patiently, as long as that helps; a transfer that stalls counts as broken. Errors that retrying
+// cannot fix fail at once, each with its own message.
 import { joined } from './bytes.js';
 import { cancelled, isNamed, named } from '../worker/errors.js';
 
 /**
- * @typedef {object} Remote a file as its server described it; '' where it did not
+ * @typedef {object} Remote a file as its server describes it
  * @property {string} url
  * @property {number} size
- * @property {string} etag
- * @property {string} modified
+ * @property {string} etag '' if the server tells none
+ * @property {string} modified '' if the server tells none
  *
  * @typedef {object} Timing
- * @property {number} tries failures in a row that end it; ms: the first pause, the longest one, a transfer without a
- *   byte, a Retry-After that is waited for
- * @property {number} pause
- * @property {number} longest
- * @property {number} stall
- * @property {number} patience
+ * @property {number} tries the failures in a row that end a request
+ * @property {number} pause ms: the first pause
+ * @property {number} longest ms: the longest pause
+ * @property {number} stall ms without a byte that count as a stall
+ * @property {number} patience ms: the longest Retry-After that is waited for
  *
  * @typedef {object} Options
  * @property {AbortSignal} signal
  * @property {Timing} timing
- * @property {(sentence: string) => void} [trouble] what is waited for; '' when bytes come
+ * @property {(sentence: string) => void} [trouble] called with what is waited for; '' when bytes come
  *
- * @typedef {{ bytes: Uint8Array, etag: string, modified: string }} Small a whole small file
- * @typedef {Error & { passing?: boolean, after?: number }} Fault passing: another try may help; after: ms that the
- *   server asks to wait
+ * @typedef {{ bytes: Uint8Array, etag: string, modified: string }} Small a small file
+ * @typedef {Error & { passing?: boolean, after?: number }} Fault passing: whether another try may help; after: the ms
+ *   that the server asks to wait
  */
 
 /** @type {Timing} */
 export const TIMING = { tries: 6, pause: 500, longest: 60_000, stall: 20_000, patience: 120_000 };
 
-/** @type {Record<string, string>} what is waited for, by the code of the fault */
+/** @type {Record<string, string>} sentences about what is waited for, by the code of the fault */
 const TROUBLES = {
   Read: 'The connection broke.',
   Stalled: 'The transfer stalled.',
@@ -40,11 +39,11 @@ const TROUBLES = {
   Truncated: 'The server sent too little.',
 };
 const OPENING_TRIES = 3; // a wrong address should not take a minute to be called wrong
-const STEP = 16 * 1024; // bytes after which failures are counted anew
-const BUFFER = 512 * 1024; // bytes of a body that are taken at once, at most
+const STEP = 16 * 1024; // bytes after which failures are counted from 0 again
+const BUFFER = 512 * 1024; // bytes of a body that are taken at once
 
 /**
- * Size and version of a file, from its first bytes: some servers answer one byte, or HEAD, otherwise.
+ * Asks for the size and version of a file, by its first bytes: some servers answer differently to HEAD or for one byte.
  * @param {string} url
  * @param {Options} options
  * @returns {Promise<Remote>}
@@ -69,7 +68,7 @@ export async function openRemote(url, options) {
 }
 
 /**
- * Bytes `start` to `end` of a file, given to `take` in order, each once.
+ * Fetches bytes `start` to `end` of a file. They are given to `take` in order, each once.
  * @param {Remote} remote
  * @param {number} start
  * @param {number} end
@@ -80,7 +79,7 @@ export async function fetchRange(remote, start, end, take, options) {
   const { url } = remote;
   let at = start;
   await persist(url, options, async (attempt, moved) => {
-    if (at === end) return; // broken after its last byte
+    if (at === end) return; // it broke after its last byte
     const from = at;
     await attempt(
       async (response, read) => {
@@ -106,7 +105,7 @@ export async function fetchRange(remote, start, end, take, options) {
 }
 
 /**
- * A whole small file; null where there is none and `optional` allows that.
+ * Fetches a small file. null if there is none and it is `optional`.
  * @param {string} url
  * @param {{ most: number, optional?: boolean }} limits
  * @param {Options} options
@@ -136,7 +135,7 @@ export async function fetchSmall(url, { most, optional = false }, options) {
 }
 
 /**
- * What a small file is called now: its size is hidden where it is sent compressed.
+ * Asks for the version of a small file. Its size is not compared: it is hidden if the file is sent compressed.
  * @param {string} url
  * @param {AbortSignal} signal
  */
@@ -146,7 +145,7 @@ export async function versionOfSmall(url, signal) {
 }
 
 /**
- * Whether both describe the same bytes, as far as the servers tell.
+ * Whether both describe the same file, as far as the servers tell.
  * @param {Pick<Remote, 'size' | 'etag' | 'modified'>} a
  * @param {Pick<Remote, 'size' | 'etag' | 'modified'>} b
  */
@@ -167,7 +166,7 @@ export function changed(url) {
 // --- tries ---
 
 /**
- * Gives the body of an answer to `take`, in pieces that are good until it returns.
+ * Gives the body of a response to `take`, in pieces that are good until `take` returns.
  * @typedef {(take: (bytes: Uint8Array) => void) => Promise<void>} ReadBody
  */
 
@@ -178,18 +177,18 @@ export function changed(url) {
  */
 
 /**
- * The work on its answer.
+ * The work on the response to a request.
  * @template T
  * @typedef {(response: Response, read: ReadBody) => Promise<T>} Work
  */
 
 /**
- * Try until it works.
+ * Tries until it works.
  * @template T
  * @param {string} url
  * @param {Options} options
- * @param {(attempt: Attempt<any>, moved: () => void) => Promise<T>} work moved: something came, failures are counted
- *   anew
+ * @param {(attempt: Attempt<any>, moved: () => void) => Promise<T>} work calls `moved` when bytes have come, so that
+ *   failures are counted from 0 again
  * @returns {Promise<T>}
  */
 async function persist(url, { signal, timing, trouble = () => {} }, work) {
@@ -219,7 +218,7 @@ async function persist(url, { signal, timing, trouble = () => {} }, work) {
 }
 
 /**
- * One request; it is given up where no byte comes for too long.
+ * Makes one request. It is given up if no byte comes for too long.
  * @template T
  * @param {string} url
  * @param {AbortSignal} signal
@@ -237,12 +236,12 @@ async function once(url, signal, timing, work, start, end) {
     clearTimeout(timer);
     timer = setTimeout(() => stalled.abort(), timing.stall);
   };
-  const over = new AbortController(); // whatever is left of a body that nobody reads to its end
+  const over = new AbortController(); // ends the rest of a body that nobody reads to its end
   moving();
   try {
     const response = await fetch(url, {
       headers: end === undefined ? {} : { range: `bytes=${start}-${end - 1}` },
-      // what is stored here need not be a second time in the browser's cache
+      // the browser's cache need not hold what is stored here
       cache: end === undefined ? 'default' : 'no-store',
       signal: AbortSignal.any([signal, stalled.signal, over.signal]),
     });
@@ -272,9 +271,8 @@ async function once(url, signal, timing, work, start, end) {
 }
 
 /**
- * Gives the pieces of a body one after the other, null at its end. They come into one buffer, each in the place of the
- * one before, where the browser can do that: what it would make for each is only freed when it next collects its
- * garbage.
+ * Gives the pieces of a body one after the other, null at its end. If the browser can do that, they come into one
+ * buffer, each in the place of the last: a new buffer for each would stay until the next garbage collection.
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
  * @returns {() => Promise<Uint8Array | null>}
  */
@@ -311,7 +309,7 @@ function sleep(milliseconds, signal) {
 
 // --- answers ---
 
-/** Anything but 206 is a fault. @param {string} url @param {Response} response */
+/** Throws for any status but 206. @param {string} url @param {Response} response */
 function checkStatus(url, response) {
   const { status } = response;
   const said = `the server answered ${`${status} ${response.statusText}`.trim()}`;
@@ -347,7 +345,7 @@ function checkVersion(remote, response) {
 }
 
 /**
- * A shorter range than asked for is allowed, another one is not.
+ * Throws if the range is another one than asked for; it may be shorter.
  * @param {string} url
  * @param {Response} response
  * @param {number} start
@@ -368,20 +366,20 @@ function wrongRange(url, start, end, found) {
   );
 }
 
-/** `Content-Range: bytes 0-7/98362432`; null where the server does not show it. @param {Response} response */
+/** `Content-Range: bytes 0-7/98362432`; null if the server does not show it. @param {Response} response */
 function contentRange(response) {
   const [, start, last, size] =
     /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(response.headers.get('content-range') ?? '') ?? [];
   return size === undefined ? null : { start: Number(start), end: Number(last) + 1, size: Number(size) };
 }
 
-/** Weak and strong are the same to us: the bytes are hashed. @param {Response} response */
+/** The version of a file. Weak and strong tags count alike, since the bytes are hashed. @param {Response} response */
 function versionOf({ headers }) {
   return { etag: (headers.get('etag') ?? '').replace(/^W\//, ''), modified: headers.get('last-modified') ?? '' };
 }
 
 /**
- * Where CORS hides Content-Range, the length of the whole is still shown.
+ * Asks for the size by HEAD, for servers whose CORS hides Content-Range: the length of the whole file is still shown.
  * @param {string} url
  * @param {AbortSignal} signal
  */
@@ -397,7 +395,7 @@ async function sizeByHead(url, signal) {
   return size;
 }
 
-/** In seconds, or a date. @param {Response} response */
+/** The ms of Retry-After, which is in seconds or a date. @param {Response} response */
 function retryAfter({ headers }) {
   const value = headers.get('retry-after') ?? '';
   const milliseconds = /^\d{1,9}$/.test(value) ? 1000 * Number(value) : Date.parse(value) - Date.now();
@@ -405,7 +403,7 @@ function retryAfter({ headers }) {
 }
 
 /**
- * A request that never arrived, or that the browser refused: which of the two it was.
+ * Explains an error of a request: it never arrived, or the browser refused the answer.
  * @param {string} url
  * @param {unknown} error
  * @param {AbortSignal} signal

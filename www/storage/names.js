@@ -1,4 +1,4 @@
-// Names of files in the storage.
+// Names and ids of files in the storage.
 import { sha256 } from './sha256.js';
 
 /** The name of the file at an address: the last part of its path. @param {string} url */

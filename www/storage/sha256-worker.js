@@ -1,4 +1,4 @@
-// The worker of hasher.js.
+// The worker of hasher.js: it hashes what it is given and gives the bytes back.
 addEventListener('message', async ({ data: { id, bytes } }) => {
   try {
     const digest = await crypto.subtle.digest('SHA-256', bytes);

@@ -1,5 +1,6 @@
-// A model's small files (config.json, tokenizer.json, an index of shards), each whole: from the browser's storage, else
-// from the web. Once the model is loaded they are stored as one chunk each, so that a stored model needs no server.
+// The small files of a model (config.json, tokenizer.json, an index of shards), each read as a whole from the
+// browser's storage or else from the web. After the load they are stored as one chunk each, so that a stored model
+// needs no server.
 import { nameOf, idOf } from './names.js';
 import { fetchSmall } from './http.js';
 import { isComplete } from './journal.js';
@@ -13,15 +14,15 @@ export class SmallFiles {
   #vault;
   #options;
   #found;
-  /** @type {Map<string, Small>} by URL: those from the web */
+  /** @type {Map<string, Small>} the files from the web, by URL */
   #fetched = new Map();
-  /** @type {string[]} ids of those that were stored */
+  /** @type {string[]} ids of the files that were stored before */
   #stored = [];
 
   /**
    * @param {Vault | null} vault
    * @param {Options} options
-   * @param {(url: string, stored: Header) => void} found told of each that was stored
+   * @param {(url: string, stored: Header) => void} found called for each file that was stored before
    */
   constructor(vault, options, found) {
     this.#vault = vault;
@@ -30,22 +31,22 @@ export class SmallFiles {
   }
 
   /**
-   * Null where there is none and `optional` allows that.
+   * Reads a file. null if there is none and it is `optional`.
    * @param {string} url
    * @param {{ most: number, optional?: boolean }} limits
    * @returns {Promise<Uint8Array | null>}
    */
   async read(url, limits) {
-    const stored = await this.#read(url).catch(() => null); // whatever is wrong there: its server has it
+    const stored = await this.#read(url).catch(() => null); // whatever is wrong with it, the server has the file
     if (stored) return stored;
     const small = await fetchSmall(url, limits, this.#options);
     if (small?.bytes.length) this.#fetched.set(url, small);
     return small && small.bytes;
   }
 
-  /** The model is loaded, so they are what they should be. Rejects where they can't be stored. */
+  /** Stores the files after a load, which shows that they are right. Rejects if they can't be stored. */
   async keep() {
-    // another tab does the same
+    // another tab may do the same
     for (const id of this.#stored) await this.#vault?.note(id, [{ used: Date.now() }]).catch(() => {});
     for (const [url, small] of this.#fetched) await this.#write(url, small);
   }

@@ -1,6 +1,6 @@
-// Where the worker keeps the vectors of finished texts, so that a run goes on after a pause, a reload or a crash
-// (VectorStore in types.d.ts). Storage that is missing, refused or full never ends a run: it goes on without, and that
-// is said once.
+// Keeps the vectors of finished texts for the worker, so that a run goes on after a pause, a reload or a crash
+// (VectorStore in types/storage.d.ts), and the chosen kernels of adapters. A storage that is missing, refused or full
+// never ends a run: it goes on without one, and says so once.
 import { reason } from './database.js';
 
 /** @import { VectorStore } from '../types/storage' */
@@ -10,7 +10,7 @@ const BATCH = 1000; // vectors in a transaction: a few MB
 
 /**
  * @param {() => Promise<Database>} open
- * @param {(message: string) => void} told why vectors are not kept from here on; at most once
+ * @param {(message: string) => void} told called with the reason why vectors are no longer kept, at most once
  * @returns {VectorStore}
  */
 export function vectorStore(open, told) {
@@ -57,7 +57,7 @@ export function vectorStore(open, told) {
 }
 
 /**
- * Which kernels an adapter runs fastest, as the wasm module tells it: measured once.
+ * Keeps which kernels an adapter runs fastest, as the wasm module tells it, so that they are measured once.
  * @param {() => Promise<Database>} open
  */
 export function tileStore(open) {
@@ -70,7 +70,7 @@ export function tileStore(open) {
     async get(adapter) {
       const found = await database()
         .then(({ get }) => get('kept', [key(adapter)]))
-        .catch(() => []); // then it is measured again
+        .catch(() => []); // then they are measured again
       return typeof found[0] === 'string' ? found[0] : null;
     },
     /** @param {string} adapter @param {string | null} tiles null: there was nothing to choose */
@@ -83,7 +83,7 @@ export function tileStore(open) {
   };
 }
 
-/** @param {unknown} value what lies in the database @returns {Float32Array | null} */
+/** The value of the database, if it is a vector. @param {unknown} value @returns {Float32Array | null} */
 function usable(value) {
   return value instanceof Float32Array && value.length > 0 && value.every(Number.isFinite) ? value : null;
 }

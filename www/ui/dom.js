@@ -1,7 +1,7 @@
-// The few things the views do with the document. Text goes in as text, never as HTML.
+// What the views do with the document. Text is inserted as text, never as HTML.
 
 /**
- * A new element: `element('td', { className: 'number' }, '0.912')`.
+ * Makes an element: `element('td', { className: 'number' }, '0.912')`.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
  * @param {Partial<HTMLElementTagNameMap[T]>} [properties]
@@ -15,7 +15,7 @@ export function element(tag, properties = {}, ...children) {
 }
 
 /**
- * The element of that id, of that kind: `byId('embed', HTMLButtonElement)`.
+ * Finds the element with an id, and checks its kind: `byId('embed', HTMLButtonElement)`.
  * @template {HTMLElement} E
  * @param {string} id
  * @param {new () => E} kind
@@ -27,7 +27,7 @@ export function byId(id, kind) {
   return node;
 }
 
-/** Show `text`, or hide the element where there is none. @param {HTMLElement} node @param {string} text */
+/** Shows `text`, or hides the element if there is none. @param {HTMLElement} node @param {string} text */
 export function showText(node, text) {
   if (node.textContent !== text) node.textContent = text;
   node.hidden = text === '';

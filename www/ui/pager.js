@@ -1,8 +1,8 @@
-// "Back, page 2 of 9, Next" under a long list.
+// A pager under a long list: "Back, Page 2 of 9, Next".
 import { element } from './dom.js';
 import { formatCount } from '../figures/format.js';
 
-/** @param {HTMLElement} area @param {(page: number) => void} turn given a page, from 0 */
+/** @param {HTMLElement} area @param {(page: number) => void} turn called with the page to show, counted from 0 */
 export function pager(area, turn) {
   let page = 0;
   const button = (/** @type {string} */ text, /** @type {number} */ by) => {

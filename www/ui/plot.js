@@ -1,4 +1,4 @@
-// Observable Plot for the page: fetched when the first chart comes into view, drawn at the width there is.
+// Observable Plot for the page. It is fetched when the first chart comes into view.
 import { messageOf } from '../worker/errors.js';
 
 /** @typedef {typeof import('@observablehq/plot')} Plot */
@@ -8,7 +8,7 @@ import { messageOf } from '../worker/errors.js';
 let loading = null;
 
 /**
- * Plot and d3 are UMD builds: two script elements, once. After a failure the next call tries again.
+ * Loads Plot and d3, which are UMD builds, by two script elements, once. After a failure the next call tries again.
  * @returns {Promise<Plot>}
  */
 export function loadPlot() {
@@ -34,9 +34,9 @@ function script(path) {
 }
 
 /**
- * A chart: drawn when it comes into view, anew where its width changes, and when `draw` is called. Its figures belong
- * into a table beside it: to a screen reader it is one picture with a name.
- * @param {string} label that name
+ * Makes a chart. It is drawn when it comes into view, when its width changes, and when `draw` is called. For a screen
+ * reader it is one picture with a name: its figures should also be in a table.
+ * @param {string} label its name
  * @param {(Plot: Plot, width: number) => PlotOptions} options
  */
 export function chart(label, options) {
@@ -48,7 +48,7 @@ export function chart(label, options) {
     try {
       const Plot = await loadPlot();
       const plot = Plot.plot({ className: 'plot', width, style: { background: 'none' }, ...options(Plot, width) });
-      // refused by the page's policy; style.css has its rules
+      // the page's policy refuses it; page.css has its rules
       for (const style of plot.querySelectorAll('style')) style.remove();
       plot.setAttribute('role', 'img');
       plot.setAttribute('aria-label', label);

@@ -1,11 +1,11 @@
-// How far work is: the bar, the stage of a load, the time left.
+// How far work is: the bar, the stage of a load, the time that is left.
 import { formatBytes } from '../figures/format.js';
 
 /** @import { LoadProgress } from '../types/wasm' */
 /** @import { CheckProgress } from '../types/storage' */
 
 /**
- * Show how far the work is; without a total the bar only tells that something happens.
+ * Shows how far the work is. Without a total the bar only shows that something happens.
  * @param {HTMLProgressElement} bar
  * @param {{ done: number, total: number } | null | undefined} progress
  */
@@ -15,7 +15,7 @@ export function showProgress(bar, progress) {
 }
 
 /**
- * How far the load is; empty where none runs.
+ * How far the load is, in a sentence; '' if none runs.
  * @param {{ loading: boolean, progress: LoadProgress | CheckProgress | null }} model
  */
 export function loadStage({ loading, progress }) {
@@ -31,7 +31,7 @@ export function loadStage({ loading, progress }) {
 }
 
 /**
- * Milliseconds left, if the tokens to come take as long as those done.
+ * The milliseconds that are left, if the remaining tokens take as long as those that are done.
  * @param {{ done: number, total: number }} progress
  * @param {number} elapsed
  */

@@ -3,14 +3,18 @@ import { element } from './dom.js';
 
 const SOON = 60_000; // ms after which the browser has read what it was given
 
-/** @param {Blob} blob @param {string} name of the file @param {number} [kept] ms that the browser has to read it */
+/**
+ * @param {Blob} blob
+ * @param {string} name the name of the file
+ * @param {number} [kept] ms after which the browser must have read it
+ */
 export function saveBlob(blob, name, kept = SOON) {
   const url = URL.createObjectURL(blob);
   element('a', { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), kept);
 }
 
-/** @param {unknown} value @param {string} name of the file */
+/** @param {unknown} value @param {string} name the name of the file */
 export function saveJson(value, name) {
   saveBlob(new Blob([JSON.stringify(value, null, 1)], { type: 'application/json' }), name);
 }

@@ -16,7 +16,7 @@ export function tbody(rows, className = '') {
 }
 
 /**
- * Columns of which those from index `from` on hold numbers.
+ * Columns with a mark on those from index `from` on: they hold numbers.
  * @param {string[]} texts
  * @param {number} from
  * @returns {Column[]}
@@ -25,7 +25,7 @@ export function numbersFrom(texts, from) {
   return texts.map((text, at) => (at >= from ? { text, className: 'number' } : text));
 }
 
-/** A frame that scrolls, also by keyboard. @param {...HTMLElement} children */
+/** Makes a frame that scrolls, also by keyboard. @param {...HTMLElement} children */
 export function scrolling(...children) {
   return element('div', { className: 'scroll', tabIndex: 0 }, ...children);
 }

@@ -1,4 +1,4 @@
-// What a view has shown already, so that it draws again only what is new.
+// The memory of a view: what it has shown already, so that it draws only what is new.
 
 /** Makes a function that tells whether its values differ from those of the call before; the first call's always do. */
 export function watch() {

@@ -1,4 +1,4 @@
-// The adapter: its file, what it is, the weights of layers in it, and the way to be rid of it.
+// The adapter: its file, its facts, the weights of layers in it, and the button that drops it.
 import { watch } from '../ui/watch.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatParameters, formatPercent } from '../figures/format.js';
@@ -63,7 +63,7 @@ function factList({ name, kind, dimension, rope, parameters, layer_weights, sha2
   ];
 }
 
-/** The share of each layer as a bar. @param {number[]} weights before softmax */
+/** Draws the share of each layer as a bar. @param {number[]} weights weights before softmax */
 function bars(weights) {
   const shares = [...softmax(weights)];
   const most = Math.max(...shares);

@@ -1,4 +1,5 @@
-// The benchmark: the device's peak, each part's time and share, the model's speed by length; the figures as a file.
+// The benchmark: the device's peak, the time and share of each part, the model's speed by length of the text, and the
+// figures as a file.
 import { watch } from '../ui/watch.js';
 import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
 import { saveJson, reportName } from '../ui/save.js';
@@ -166,7 +167,7 @@ function line(name, cells) {
   );
 }
 
-/** Three figures: 0.0123, 1.23, 12.3, 1,234. @param {number} value */
+/** A number to three figures: 0.0123, 1.23, 12.3, 1,234. @param {number} value */
 function figure(value) {
   if (value >= 100) return formatCount(value);
   return value === 0 ? '0' : value >= 0.01 ? value.toPrecision(3) : value.toFixed(4);

@@ -1,4 +1,4 @@
-// The catalogue of public encoders: what each takes, a button that loads it, and one that copies a link to it.
+// The catalogue of public encoders: the sizes of each, a button that loads it, and one that copies a link to it.
 import { watch } from '../ui/watch.js';
 import { table, tbody } from '../ui/table.js';
 import { encoderSource } from '../sources/catalogue.js';

@@ -1,4 +1,4 @@
-// Two reports, item by item: which there are, both accuracies by type, McNemar's test, and the items that changed.
+// Two reports, item by item: the list of reports, both accuracies by type, McNemar's test, and the items that changed.
 import { watch } from '../ui/watch.js';
 import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
 import { byId, element, showText } from '../ui/dom.js';
@@ -176,7 +176,7 @@ function verdictText({ first_only: first, second_only: second, p }) {
   return `${ahead}: ${counts}; ${test}${p < 0.05 ? '.' : ', no significant difference at the 5 % level.'}`;
 }
 
-/** What the two reports do not share. @param {Comparison} comparison */
+/** Remarks on what the two reports do not share. @param {Comparison} comparison */
 function remarks({ note, shared, only_first, only_second, differing }) {
   const parts = [
     note ?? '',
@@ -268,7 +268,12 @@ function groupTable(groups) {
   return scrolling(table('groups', numbersFrom(head, 1), bodies));
 }
 
-/** @param {App} app @param {Comparison} comparison @param {string[]} from both reports' ids @returns {HTMLElement[]} */
+/**
+ * @param {App} app
+ * @param {Comparison} comparison
+ * @param {string[]} from the ids of both reports
+ * @returns {HTMLElement[]}
+ */
 function changedItems(app, { changed }, from) {
   if (changed.length === 0) return [];
   const winner = element(

@@ -1,4 +1,4 @@
-// Header: the device, why it was chosen, and the list that overrules it.
+// The header: the device, why it was chosen, and the list that overrules the choice.
 import { byId, showText } from '../ui/dom.js';
 import { formatBytes } from '../figures/format.js';
 import { readDevice } from '../state/settings.js';
@@ -27,7 +27,7 @@ export function deviceView(app) {
 
 /**
  * @param {NonNullable<State['device']>} device
- * @param {boolean} tested its kernels are compared with the CPU's before a model is loaded
+ * @param {boolean} tested whether its kernels have been compared with the CPU's, which happens before a model is loaded
  */
 function opened({ kind, max_buffer_bytes }, tested) {
   if (kind === 'cpu') return ''; // the CPU is what a device is compared with

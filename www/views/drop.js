@@ -1,4 +1,4 @@
-// Model files that are dropped anywhere on the page are loaded. The browser would leave the page and show them instead.
+// Loads model files that are dropped anywhere on the page. Without it the browser would leave the page and show them.
 
 /** @import { App } from '../app/app.js' */
 
@@ -8,7 +8,7 @@ export function takeDrops(app, page) {
     page.addEventListener(name, (event) => {
       const { dataTransfer, target } = /** @type {DragEvent} */ (event);
       const { type, disabled } = /** @type {HTMLInputElement} */ (target);
-      // text, and a field that takes files by itself
+      // it is text, or a field that takes files by itself
       if (!dataTransfer?.types.includes('Files') || (type === 'file' && !disabled)) return;
       event.preventDefault();
       if (app.state.task) dataTransfer.dropEffect = 'none';

@@ -1,5 +1,4 @@
-// The items of a report, one by one: filtered, sorted, a page at a time; and the one that a link or a comparison
-// opened.
+// The items of a report, filtered and sorted, a page at a time; and the item that a link or a comparison opened.
 import { watch } from '../ui/watch.js';
 import { scrolling, table, tbody } from '../ui/table.js';
 import { byId, element, showText } from '../ui/dom.js';
@@ -88,7 +87,7 @@ export function itemsView(app) {
   };
 }
 
-/** Report, types, outcome, order. @param {App} app */
+/** The filters: report, types, outcome, order. @param {App} app */
 function filtersView(app) {
   const report = byId('items-report', HTMLSelectElement);
   const selects = {
@@ -133,14 +132,14 @@ function filtersView(app) {
   };
 }
 
-/** Bring it into view, and to the ear. @param {HTMLElement} opened */
+/** Scrolls the opened item into view and moves the focus to it. @param {HTMLElement} opened */
 function reveal(opened) {
   opened.querySelector('h3')?.focus({ preventScroll: true });
   opened.scrollIntoView({ block: 'start' });
 }
 
 /**
- * A line of the list; what is in it is made when it is opened.
+ * Makes a line of the list. Its content is made when it is opened.
  * @param {App} app
  * @param {ItemResult} result
  * @param {NamedReport} named
@@ -169,7 +168,7 @@ function row(app, result, named) {
 }
 
 /**
- * The item that a link or another section asked for.
+ * Makes the item that a link or another section asked for.
  * @param {App} app
  * @param {State} state
  * @param {NamedReport[]} reports
@@ -228,9 +227,12 @@ function waiting(opened, known, busy) {
 }
 
 /**
- * Caption, question, statements with their scores, the link.
- * @param {App} app @param {Item} item @param {ItemResult | null} result @param {NamedReport | null} named whose result
- * @param {string} [lacking] why there is no caption, where that is known
+ * Makes the content of an item: caption, question, statements with their scores, the link.
+ * @param {App} app
+ * @param {Item} item
+ * @param {ItemResult | null} result
+ * @param {NamedReport | null} named the report of the result
+ * @param {string} [lacking] the reason why there is no caption, if it is known
  */
 function body(app, item, result, named, lacking = '') {
   const sample = named ? named.sample : (app.state.datasetSource?.sample ?? false);
@@ -259,7 +261,7 @@ function body(app, item, result, named, lacking = '') {
 }
 
 /**
- * For a report without captions: the open data set has them.
+ * Offers to look the caption up in the open data set, for a report without captions.
  * @param {App} app
  * @param {Item} item
  * @param {NamedReport | null} named
@@ -283,7 +285,7 @@ function statements(item, result) {
   const scores = result?.all_scores ?? [];
   const picked = result ? optionIndex(result.predicted_answer) : -1;
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
-  const start = low - (high - low) / 4; // so that the lowest has a bar too
+  const start = low - (high - low) / 4; // so that the lowest score has a bar too
   const head = result
     ? [
         { text: 'Score', className: 'number' },
@@ -325,7 +327,7 @@ function badge(result) {
   return element('span', { className: `badge ${outcome}` }, text);
 }
 
-/** 0.0123 -> "+0.0123". @param {number} value */
+/** A number with its sign: 0.0123 -> "+0.0123". @param {number} value */
 function signed(value) {
   return `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`;
 }

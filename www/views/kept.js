@@ -27,7 +27,7 @@ export function keptView(keeper) {
     await count();
   });
 
-  let working = true; // so that the first look counts
+  let working = true; // so that the first call counts the vectors
   return (/** @type {State} */ state) => {
     last = state;
     const ended = working && state.task === null;

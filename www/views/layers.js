@@ -1,5 +1,5 @@
-// The layer study: accuracy by layer with intervals, the mixes as lines across, the weights of the mix below; the same
-// as a table.
+// The layer study: accuracy by layer with intervals, the mixes as lines across, the weights of the mix below, and all
+// of it as a table.
 import { watch } from '../ui/watch.js';
 import { scrolling, table, tbody } from '../ui/table.js';
 import { saveJson, reportName } from '../ui/save.js';
@@ -16,8 +16,8 @@ import { chart } from '../ui/plot.js';
 /** @import { LayerStudy } from '../types/wasm' */
 
 const HEIGHT = 280;
-const NARROW = 480; // px of width, below which the labels go without figures
-const SETTLED = 150; // ms after the last move of a slider, when the chart is drawn anew
+const NARROW = 480; // px of width below which labels have no figures
+const SETTLED = 150; // ms after the last move of a slider until the charts are drawn again
 
 /** @param {App} app */
 export function layersView(app) {
@@ -134,14 +134,14 @@ function nameOf(feature) {
   return feature.replace(/^layer\((\d+)\)$/, 'layer $1');
 }
 
-/** @param {string} feature its number among the layers; null: a mix, or another name of one */
+/** The number of a layer; null for a mix, or for another name of a layer. @param {string} feature */
 function layerOf(feature) {
   const number = /^layer\((\d+)\)$/.exec(feature)?.[1];
   return number === undefined ? null : Number(number);
 }
 
 /**
- * The weights below the chart: those chosen now, else the study's own.
+ * The weights below the chart: the chosen ones, otherwise the study's own.
  * @param {State} state
  * @returns {{ weights: number[], live: boolean } | null}
  */
@@ -154,7 +154,7 @@ function mixOf(state) {
 }
 
 /**
- * The study's features; `weighted` as the sliders have it now.
+ * The study's features, with `weighted` as the sliders have it now.
  * @param {State} state
  * @returns {LayerStudy['features']}
  */
@@ -202,7 +202,7 @@ function tableRows(state, study) {
   });
 }
 
-/** Both charts have the same margins and the same x axis. @param {Study} study @param {number} width */
+/** The margins and the x axis, which both charts share. @param {Study} study @param {number} width */
 function layerAxis({ result }, width) {
   const margins = { marginLeft: 48, marginRight: width < NARROW ? 94 : 126 };
   const layers = result.num_hidden_layers;
@@ -304,7 +304,7 @@ function sharePlot(Plot, width, state) {
 }
 
 /**
- * Labels at their lines, pushed apart to `gap`.
+ * Places labels at their lines, pushed apart to `gap`.
  * @param {{ name: string, value: number }[]} lines
  * @param {number} gap
  */
@@ -321,7 +321,7 @@ function spread(lines, gap) {
   return placed;
 }
 
-/** The figures without the products. @param {Study} study */
+/** Saves the figures without the products. @param {Study} study */
 function save({ result: { products, ...figures }, model, file }) {
   saveJson({ model, file, ...figures }, reportName(model, new Date(), 'json', 'layer-study'));
 }

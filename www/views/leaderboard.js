@@ -1,5 +1,5 @@
-// The published figures as a table and a dot plot with intervals, the reports of this page among them, and what TED-6K
-// has to do with pictures: its accuracy against downstream scores.
+// The published figures as a table and a dot plot with intervals, together with the reports of this page; and how
+// TED-6K accuracy relates to downstream scores of image and video models.
 import { watch } from '../ui/watch.js';
 import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
 import { byId, element, showText } from '../ui/dom.js';
@@ -18,8 +18,8 @@ import { reportsOf } from '../state/reports.js';
  * @property {string} name
  * @property {string} kind
  * @property {boolean} log
- * @property {boolean} own a report of this page
- * @property {string[]} reasons why it is not comparable
+ * @property {boolean} own whether it is a report of this page
+ * @property {string[]} reasons the reasons why it is not comparable
  * @property {number | null} value
  * @property {[number, number] | null} interval
  * @property {Row | null} row
@@ -335,7 +335,7 @@ function downstreamParts(figures) {
  * @returns {import('../ui/plot.js').PlotOptions}
  */
 function scatter(Plot, width, points, label) {
-  // by turns right and left of the dot: neighbours are close
+  // alternately right and left of the dot, because neighbors are close
   const labels = [...points].sort((a, b) => b.score - a.score || (b.ted ?? 0) - (a.ted ?? 0));
   const text = {
     x: 'ted',

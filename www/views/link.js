@@ -1,4 +1,4 @@
-// What a shared link brought: a summary, what was refused in it, and the button that does what it is for.
+// What a shared link brought: a summary, what in it was refused, and the button that does what it is for.
 import { byId, showText } from '../ui/dom.js';
 import { formatInterval, formatPercent, plural } from '../figures/format.js';
 import { wilson } from '../figures/statistics.js';

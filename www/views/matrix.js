@@ -1,4 +1,4 @@
-// The similarity matrix as a table with colours: cosines of the prompts' embeddings, tokens of each prompt.
+// The similarity matrix as a table with colors: cosines of the prompts' embeddings, and the tokens of each prompt.
 import { scrolling, table, tbody } from '../ui/table.js';
 import { element } from '../ui/dom.js';
 import { formatCount, formatDuration, formatSpeed, plural } from '../figures/format.js';
@@ -7,7 +7,7 @@ import { extremes, position, scaleOf } from '../figures/heat.js';
 /** @import { Scale } from '../figures/heat.js' */
 /** @import { PromptComparison } from '../state/state' */
 
-const STRONG_FROM = 0.62; // position from which the text takes the other colour, see --heat in style.css
+const STRONG_FROM = 0.62; // position from which the text takes the other color, see --heat in page.css
 
 /** @param {PromptComparison} comparison @returns {HTMLElement[]} */
 export function matrix({ texts, settings, embeddings, model, mixed }) {

@@ -1,4 +1,4 @@
-// Model card: load with progress in bytes, the facts of the loaded model, and other sources.
+// The model: its load with progress in bytes, the facts of the loaded model, and other sources.
 import { watch } from '../ui/watch.js';
 import { fact } from '../ui/facts.js';
 import { loadStage, showProgress } from '../ui/progress.js';
@@ -42,7 +42,7 @@ export function modelView(app) {
   back.addEventListener('click', () => app.model.loadDefault());
   files.addEventListener('change', async () => {
     if (files.files?.length) await app.model.loadFiles([...files.files]);
-    files.value = ''; // the same file can be picked again
+    files.value = ''; // so that the same file can be picked again
   });
   byUrl.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -83,7 +83,7 @@ export function modelView(app) {
   };
 }
 
-/** How the download goes. @param {DownloadProgress} download */
+/** How the download goes, in sentences. @param {DownloadProgress} download */
 export function downloadText({ done, total, resumed, speed, trouble, note }) {
   if (resumed === total) return 'It is stored here: nothing has to be downloaded.';
   const moving = speed > 0 && !trouble;
@@ -99,7 +99,7 @@ export function downloadText({ done, total, resumed, speed, trouble, note }) {
   return parts.filter(Boolean).join(' ');
 }
 
-/** What a download will be. @param {DownloadProgress} plan */
+/** What a download will be, in sentences. @param {DownloadProgress} plan */
 function planText({ done, total, room, note }) {
   const rest =
     done > 0
@@ -109,7 +109,7 @@ function planText({ done, total, room, note }) {
   return `${rest} ${place} Load begins it.`;
 }
 
-/** What it takes, known from its header. @param {ModelPlan} plan */
+/** What a model takes, as known from its header. @param {ModelPlan} plan */
 export function planFacts(plan) {
   const { max_buffer_bytes: most, budget_bytes: budget } = plan;
   const held = plan.refused ? 'Does not fit' : plan.streamed ? 'Layer by layer, for each batch' : 'Whole';
@@ -129,7 +129,7 @@ export function planFacts(plan) {
   ];
 }
 
-/** Budget, placement, packing and arithmetic, which hold for the next load. @param {App} app */
+/** The options of the next load: budget, placement, packing and arithmetic. @param {App} app */
 function optionsView(app) {
   const budget = byId('budget', HTMLInputElement);
   const held = byId('held', HTMLSelectElement);

@@ -1,4 +1,4 @@
-// The banner of a panic, with the way out.
+// The banner of a panic, with the button that restarts the worker.
 import { byId, showText } from '../ui/dom.js';
 
 /** @import { App } from '../app/app.js' */

@@ -1,4 +1,4 @@
-// Prompts: examples, the list that is edited by keyboard alone if need be, settings, and the matrix of the last
+// The prompts: examples, the list, which can be edited by keyboard alone, the settings, and the matrix of the last
 // comparison.
 import { watch } from '../ui/watch.js';
 import { byId, element, showText } from '../ui/dom.js';
@@ -112,7 +112,7 @@ function showPrompt(item, prompt, index, { prompts, emptyPrompt }) {
   }
 }
 
-/** Layers and pooling; "one layer…" opens the field of its number. @param {App} app */
+/** The settings: layers and pooling. "one layer…" opens the field for its number. @param {App} app */
 function settingsView(app) {
   const feature = byId('feature', HTMLSelectElement);
   const layerField = byId('layer-field', HTMLLabelElement);
@@ -153,7 +153,7 @@ function settingsView(app) {
 }
 
 /**
- * A choice that is there only sometimes.
+ * Adds or removes a choice that is not always offered.
  * @param {HTMLSelectElement} select
  * @param {string} value
  * @param {string} text

@@ -1,4 +1,4 @@
-// A report as a file: JSON as it is, CSV by type, JSONL by item.
+// Saves a report as a file: JSON as it is, CSV by type, JSONL by item.
 import { reportName, saveBlob } from '../ui/save.js';
 
 /** @import { App } from '../app/app.js' */
@@ -9,7 +9,7 @@ const TYPES = { json: 'application/json', csv: 'text/csv', jsonl: 'application/j
 
 /**
  * @param {App} app
- * @param {Section} section where an error is said
+ * @param {Section} section the section that shows an error
  * @param {Report} report
  * @param {string} model
  * @param {keyof typeof TYPES} format

@@ -1,4 +1,5 @@
-// The result of a TED-6K run: accuracy by type with its interval, beside chance and, muted, what is published.
+// The result of a TED-6K run: accuracy by type with its interval, compared with chance and, muted, with published
+// figures.
 import { scrolling, table, tbody } from '../ui/table.js';
 import { element } from '../ui/dom.js';
 import { formatCount, formatInterval, formatPercent, plural } from '../figures/format.js';
@@ -10,7 +11,7 @@ import { origin } from '../figures/provenance.js';
 /** @import { Outcome } from '../state/state' */
 /** @import { Accuracy } from '../types/wasm' */
 
-const BY_TYPE = 'Qwen3-VL-8B-Instruct'; // the one untrained encoder with published figures by type
+const BY_TYPE = 'Qwen3-VL-8B-Instruct'; // the only untrained encoder with published figures by type
 
 /** @param {Outcome} outcome @param {Leaderboard | null} figures null until they are read @returns {HTMLElement[]} */
 export function scores({ report, settings, file, model, sample }, figures) {
@@ -61,7 +62,11 @@ export function scores({ report, settings, file, model, sample }, figures) {
   ];
 }
 
-/** Fractions by question type, and `All`. @param {Leaderboard | null} figures @returns {Record<string, number>} */
+/**
+ * The published accuracies by question type, and of `All`, from 0 to 1.
+ * @param {Leaderboard | null} figures
+ * @returns {Record<string, number>}
+ */
 function publishedByType(figures) {
   const types = figures?.per_question_type[BY_TYPE];
   if (!figures || typeof types !== 'object') return {};
@@ -82,7 +87,7 @@ function meanPooled(figures) {
 
 /**
  * @param {string} name
- * @param {Accuracy} accuracy total: 0 where only the accuracy is known
+ * @param {Accuracy} accuracy its total is 0 if only the accuracy is known
  * @param {number} [published]
  */
 function row(name, { accuracy, correct, total, interval, chance }, published) {

@@ -1,4 +1,4 @@
-// Share: the link in the clipboard, and in a field for where there is no clipboard.
+// Sharing: copies the link, and shows it in a field for browsers without a clipboard.
 import { byId, showText } from '../ui/dom.js';
 
 /** @import { App } from '../app/app.js' */

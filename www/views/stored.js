@@ -1,5 +1,5 @@
-// The models in this browser's storage: what is there of each, and what can be done with it. Also while nothing is
-// loaded.
+// The models in this browser's storage: how much of each is stored, and what can be done with it. It works without a
+// loaded model.
 import { watch } from '../ui/watch.js';
 import { table, tbody } from '../ui/table.js';
 import { saveBlob } from '../ui/save.js';
@@ -14,7 +14,7 @@ import { setsOf } from '../storage/sets.js';
 /** @import { StoredSet } from '../storage/sets.js' */
 /** @import { State, Stored } from '../state/state' */
 
-const LONG = 600_000; // ms that a large file may take
+const LONG = 600_000; // ms that saving a large file may take
 
 /** @param {App} app */
 export function storedView(app) {
@@ -104,7 +104,7 @@ function load(app, { url, size, sha256, missing }) {
   );
 }
 
-/** What is told beside a download that does not fit. @param {Stored} stored @param {number} bytes */
+/** The text next to a download that does not fit. @param {Stored} stored @param {number} bytes */
 export function shortageText(stored, bytes) {
   const room = roomOf(stored);
   return room === null || bytes <= room ? '' : `room here: ${formatBytes(room)}`;

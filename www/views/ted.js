@@ -1,4 +1,4 @@
-// TED-6K: the file, the subset, the run with its progress, the result and its download.
+// TED-6K: the file, the subset, the run with its progress, the result and its files.
 import { watch } from '../ui/watch.js';
 import { showProgress, timeLeft, loadStage } from '../ui/progress.js';
 import { byId, element, showText } from '../ui/dom.js';
@@ -116,7 +116,7 @@ function stageText({ progress, elapsed, from }) {
     .join(' · ');
 }
 
-/** The run that can be gone on with, while none goes on. @param {App} app */
+/** The interrupted run that can be resumed, shown while no run goes on. @param {App} app */
 function unfinishedView(app) {
   const area = byId('ted-unfinished', HTMLElement);
   const text = byId('ted-unfinished-text', HTMLParagraphElement);
@@ -136,7 +136,7 @@ function unfinishedView(app) {
 
 /**
  * @param {Unfinished} unfinished
- * @param {boolean} paused on this page; else it is one of before
+ * @param {boolean} paused whether it was paused on this page; otherwise it is from the last visit
  * @param {DeviceKind} now
  */
 function unfinishedText({ texts, total_texts, items, correct, settings, data, model, adapter, device }, paused, now) {
@@ -150,7 +150,7 @@ function unfinishedText({ texts, total_texts, items, correct, settings, data, mo
   return `${paused ? 'Paused' : 'An unfinished run'}: ${done}, ${what}${score}. ${again}`;
 }
 
-/** Types to tick, items per type, captions, seed. @param {App} app */
+/** The subset: types to tick, items per type, captions, seed. @param {App} app */
 function subsetView(app) {
   const fieldset = byId('ted-subset', HTMLFieldSetElement);
   const groups = {

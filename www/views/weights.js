@@ -1,4 +1,4 @@
-// A slider for the weight of each layer. The matrix above and the score of the last study follow it at once.
+// A slider for the weight of each layer. The matrix and the score of the last study follow the sliders at once.
 import { watch } from '../ui/watch.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { formatInterval, formatPercent, plural } from '../figures/format.js';
@@ -95,7 +95,7 @@ function studyText({ result, mixed }, weighted) {
   return `Last layer study, ${result.pooling} pooling: ${right} (${score}${ties})${best}.`;
 }
 
-/** @param {number} layer from 1 on */
+/** @param {number} layer the number of the layer, from 1 on */
 function row(layer) {
   const slider = element('input', {
     type: 'range',

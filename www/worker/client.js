@@ -1,4 +1,4 @@
-// The page's side of the worker: requests keyed by id, typed errors, progress, cancel, and the end of it all by a
+// The page's end of the wire: requests keyed by id, typed errors, progress, cancel, and the end of everything by a
 // panic.
 import { WorkerError } from './errors.js';
 
@@ -21,7 +21,7 @@ export class Client {
   /**
    * @param {WorkerLike} worker
    * @param {(message: string, code: string) => void} onPanic called once, after every open request was rejected
-   * @param {(message: string) => void} [onNotice] what the worker says beside its answers
+   * @param {(message: string) => void} [onNotice] called with what the worker says between its answers
    */
   constructor(worker, onPanic, onNotice = () => {}) {
     this.#worker = worker;
@@ -42,9 +42,9 @@ export class Client {
    * @template {keyof Methods} M
    * @param {M} method
    * @param {Methods[M]['params']} params
-   * @param {object} [options] aborting asks the worker to stop
+   * @param {object} [options]
    * @param {(value: Methods[M]['progress']) => void} [options.progress]
-   * @param {AbortSignal} [options.signal]
+   * @param {AbortSignal} [options.signal] aborting it asks the worker to stop
    * @returns {Promise<Methods[M]['result']>}
    */
   call(method, params, { progress, signal } = {}) {
@@ -59,7 +59,7 @@ export class Client {
   }
 
   /**
-   * End the worker; every open request and every later call is rejected.
+   * Ends the worker. Every open request and every later call is rejected.
    * @param {string} code
    * @param {string} message
    */

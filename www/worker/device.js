@@ -1,4 +1,5 @@
-// Which device runs, and the sentence that says why. Decided from a probe, before the wasm or a model is fetched.
+// Chooses the device, with a sentence that says why. It is decided from a probe, before the wasm or a model is
+// fetched.
 
 /** @import { DeviceKind } from '../types/wasm' */
 /** @import { Probe } from '../types/worker' */
@@ -8,10 +9,10 @@
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b/i;
 
 /**
- * A real adapter runs on WebGPU. None, or one in software (slower than the CPU backend), runs on the CPU; `wanted`
- * overrules.
+ * With a real adapter WebGPU runs; without one, or with one in software, which is slower than the CPU backend, the CPU.
+ * `wanted` overrules.
  * @param {Probe} probe
- * @param {DeviceKind | null} wanted what `?device=`, the link or the list on the page asks for
+ * @param {DeviceKind | null} wanted the device that `?device=`, the link or the list on the page asks for
  * @returns {Choice}
  */
 export function chooseDevice(probe, wanted) {

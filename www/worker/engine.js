@@ -1,4 +1,5 @@
-// The worker's life: probe, choose the device, open the session when it is first needed, start afresh after a panic.
+// The worker's life: it is probed, its device is chosen, its session is opened when it is first needed, and after a
+// panic a fresh one is started.
 import { Client } from './client.js';
 import { codeOf, WorkerError } from './errors.js';
 import { chooseDevice } from './device.js';
@@ -24,7 +25,7 @@ export class Engine {
 
   /**
    * @param {() => WorkerLike} spawn
-   * @param {'gpu' | 'software' | null} kernels of another class than the adapter's
+   * @param {'gpu' | 'software' | null} kernels the class of kernels; null: the adapter's own
    * @param {(message: string, code: string) => void} onPanic
    * @param {(message: string) => void} onNotice
    */
@@ -36,7 +37,7 @@ export class Engine {
   }
 
   /**
-   * Start a worker, ending the one before with all its calls, and choose the device.
+   * Starts a worker and chooses the device. The last worker is ended with all its calls.
    * @param {DeviceKind | null} wanted
    */
   start(wanted) {
@@ -45,12 +46,13 @@ export class Engine {
     this.#wanted = wanted;
     this.#opened = null;
     this.#choice = client.call('probe', {}).then((probe) => chooseDevice(probe, wanted));
-    this.#choice.catch(() => {}); // whoever awaits it is told; a worker that is replaced unused has nobody
+    this.#choice.catch(() => {}); // whoever awaits it is told; nobody awaits a worker that is replaced unused
     return this.#choice;
   }
 
   /**
-   * Fetch the wasm and open the device, once. A worker in which that failed is replaced, so that it can be tried again.
+   * Fetches the wasm and opens the device, once. A worker that failed to do so is replaced, so that it can be tried
+   * again.
    */
   open() {
     return (this.#opened ??= this.#open());
@@ -82,7 +84,7 @@ export class Engine {
   }
 
   /**
-   * Call what needs neither the wasm nor the device.
+   * Calls a method that needs neither the wasm nor the device.
    * @template {keyof Methods} M
    * @param {M} method
    * @param {Methods[M]['params']} params

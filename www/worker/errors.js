@@ -22,7 +22,11 @@ export function cancelled(message = 'cancelled') {
   return named('Cancelled', message);
 }
 
-/** Whether it is an error with this code, or the browser's of this name. @param {unknown} error @param {string} name */
+/**
+ * Whether it is an error with this name: a code of ours, or one of the browser's.
+ * @param {unknown} error
+ * @param {string} name
+ */
 export function isNamed(error, name) {
   return error instanceof Error && error.name === name;
 }

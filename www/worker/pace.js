@@ -1,5 +1,5 @@
-// How long cancelled work may take to end by itself. Work in steps ends with its step and then has a partial result, so
-// it may take as long as its longest step so far, twice; a page that waits for more than ten seconds seems to hang.
+// How long cancelled work may take to end by itself. Work in steps ends with its current step and then has a partial
+// result: it may take twice as long as its longest step so far. After ten seconds a page seems to hang.
 
 const PATIENCE = 700; // ms, for work without steps, which has nothing to hand over
 const LEAST = 1000;
@@ -14,14 +14,14 @@ export class Pace {
     this.#longest = 0;
   }
 
-  /** A step is done. */
+  /** Records that a step is done. */
   step() {
     const now = performance.now();
     this.#longest = Math.max(this.#longest, now - this.#at);
     this.#at = now;
   }
 
-  /** ms @param {boolean} stepwise */
+  /** The ms that cancelled work may take. @param {boolean} stepwise whether it goes in steps */
   patience(stepwise) {
     return stepwise ? Math.min(Math.max(2 * this.#longest, LEAST), MOST) : PATIENCE;
   }

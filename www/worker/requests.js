@@ -5,7 +5,8 @@ import { turn } from './turn.js';
 
 /**
  * @typedef {(value: object) => Promise<boolean>} OnProgress tells the page how far a call is; false: it is cancelled
- * @typedef {(params: any, progress: OnProgress, signal: AbortSignal) => unknown} Method signal: aborted by `cancel`
+ * @typedef {(params: any, progress: OnProgress, signal: AbortSignal) => unknown} Method its signal is aborted by
+ *   `cancel`
  *
  * @typedef {{ postMessage(message: unknown, options?: StructuredSerializeOptions): void }} Sender
  * @typedef {{ addEventListener(type: 'message', listener: (event: MessageEvent) => void): void }} Listener
@@ -13,10 +14,10 @@ import { turn } from './turn.js';
  */
 
 /**
- * Answer the requests that come in on `port` with the methods of `table`.
+ * Answers the requests that come in on `port` with the methods of `table`.
  * @param {Port} port
  * @param {Record<string, Method>} table
- * @param {(error: unknown) => boolean} fatal told of each failure; true: the worker is ending, send no answer
+ * @param {(error: unknown) => boolean} fatal called with each error; true: the worker is ending, no answer is sent
  */
 export function answer(port, table, fatal) {
   /** @type {Map<number, AbortController>} */
@@ -58,7 +59,7 @@ export function answer(port, table, fatal) {
   }
 }
 
-/** The buffers of a result's typed arrays: moved to the page, not copied. @param {unknown} result */
+/** The buffers of a result's typed arrays, which are moved to the page and not copied. @param {unknown} result */
 function buffers(result) {
   if (typeof result !== 'object' || result === null) return []; // a long string would be walked letter by letter
   return Object.values(result)

@@ -1,6 +1,6 @@
-// One turn of the event loop, for long work in the worker.
+// A turn of the event loop in the middle of long work.
 
-/** Let the event loop turn, so that a `cancel` that waits is seen. Not setTimeout: it is held back to 4 ms. */
+/** Lets the event loop turn, so that a waiting `cancel` is seen. setTimeout would take at least 4 ms. */
 export function turn() {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
