@@ -1,6 +1,5 @@
-// The lint of the page and its tests. Layout is prettier's, types are tsc's; which room of www/ may import which is
-// read
-// from docs/architecture.md.
+// The lint of the page and its tests. Layout is prettier's, types are tsc's. Which room of www/ may import which is
+// read from docs/architecture.md.
 import { readFileSync } from 'node:fs';
 import importX from 'eslint-plugin-import-x';
 // @ts-expect-error: it has no types

@@ -5,19 +5,18 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import sirv from 'sirv';
 
-/**
- * Serve `root` at `prefix` on 127.0.0.1, on the first free port from `port` on (0: any).
+/** Serves `root` at `prefix` on 127.0.0.1, on the first free port from `port` on (0: any).
  * @param {{ root: string, port?: number, prefix?: string }} options
  * @returns {Promise<{ url: string, close: () => void }>}
  */
 export async function serve({ root, port = 0, prefix = '/' }) {
   const send = sirv(root, {
-    dev: true, // read the folder at each request: a new build is seen without a restart
+    dev: true, // reads the folder at each request, so that a new build needs no restart
     etag: true,
     brotli: true,
     gzip: true,
     setHeaders(response, path) {
-      // kept, and asked for anew: a browser keeps what it compiled of a kept module
+      // cached but always revalidated: a browser keeps the compiled code of a cached module
       response.setHeader('cache-control', 'no-cache');
       if (/\.(gguf|safetensors)$/.test(path)) response.setHeader('content-type', 'application/octet-stream');
     },

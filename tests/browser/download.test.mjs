@@ -16,7 +16,7 @@ import { siteWith } from '../support/site.mjs';
 /** @import { TestContext } from 'node:test' */
 
 const CHUNK = 8 << 20;
-const PACE = 40e6; // bytes a second: a download of the model takes longer than it takes to look
+const PACE = 40e6; // bytes per second: a download of the model is slow enough to be looked at
 
 const dist = startDist({ webgpu: false });
 /** @type {Buffer} */
@@ -33,7 +33,7 @@ async function host(t, options) {
   return Object.assign(server, { model: `${server.url}model.gguf` });
 }
 
-/** @param {TestContext} t @param {string} [url] the site's */
+/** @param {TestContext} t @param {string} [url] the page's address */
 async function open(t, url = dist.url) {
   const { page, errors, close } = await freshPage(dist.browser, { acceptDownloads: true });
   t.after(close);
@@ -41,7 +41,7 @@ async function open(t, url = dist.url) {
   return { page, errors };
 }
 
-/** Give an address and do not wait. @param {Page} page @param {string} url */
+/** Submits an address and does not wait. @param {Page} page @param {string} url */
 async function ask(page, url) {
   await page.locator('#device-kind', { hasText: 'CPU' }).waitFor();
   if (!(await page.locator('#model-url').isVisible()))
@@ -68,22 +68,26 @@ async function idle(page) {
   await page
     .locator('#embed[disabled]')
     .waitFor({ timeout: 1000 })
-    .catch(() => {}); // it may be over already
+    .catch(() => {}); // it may already be over
   await page.locator('#embed:not([disabled])').waitFor();
 }
 
-/** Wait until the host has sent so many bytes of the model. @param {{ sent: number }} server @param {number} bytes */
+/** Waits until the host has sent so many bytes of the model. @param {{ sent: number }} server @param {number} bytes */
 async function sent(server, bytes) {
   while (server.sent < bytes) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-/** The panel's row of the model. @param {Page} page */
+/** The row of the model in the panel of stored models. @param {Page} page */
 async function row(page) {
   if (!(await page.locator('#stored-total').isVisible())) await page.locator('#stored summary').click();
   return page.locator('#stored-table tbody tr', { hasText: 'model.gguf' });
 }
 
-/** Flip a byte of the stored file, in a page whose worker does not hold it. @param {Page} page @param {number} at */
+/**
+ * Flips a byte of the stored file, in a page whose worker does not hold it open.
+ * @param {Page} page
+ * @param {number} at
+ */
 function flip(page, at) {
   return page.evaluate(async (at) => {
     const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('models');
@@ -99,7 +103,7 @@ function flip(page, at) {
 }
 
 /**
- * The chunks that were asked for from a request on.
+ * The chunks that were requested from a given request on.
  * @param {{ requests: { start: number, end: number }[] }} server
  * @param {number} from
  */
@@ -157,7 +161,7 @@ test('cuts in a load, cancelled within a second, gone on with after a reload, an
   );
   await (await row(page)).locator('button', { hasText: 'Delete' }).click();
   await page.locator('#stored-total', { hasText: 'Nothing is stored' }).waitFor();
-  await page.locator('#embed').click(); // the model that is loaded works on
+  await page.locator('#embed').click(); // the loaded model still works
   await page.locator('#matrix').waitFor();
   assert.deepEqual(
     errors.filter((error) => !/Failed to load resource/.test(error)),
@@ -258,7 +262,7 @@ test('without storage, from a server that hides its headers, and from one withou
       dataTransfer.items.add(new File(['GGUF'], name));
       const event = new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true });
       document.querySelector('#prompts')?.dispatchEvent(event);
-      return event.defaultPrevented; // else the browser shows the file in the page's place
+      return event.defaultPrevented; // otherwise the browser would show the file in place of the page
     }, name);
   assert.ok(await drop('notes.txt'));
   await page.locator('#model-error', { hasText: 'No model was dropped' }).waitFor();
@@ -284,7 +288,7 @@ test('on an insecure page a model is streamed, and why it is not stored is said'
 
 test('a storage that gets full is foretold and said, the load goes on, and the next one stores the rest', async (t) => {
   const server = await host(t);
-  // Chromium does not tell the true one
+  // Chromium does not tell its true quota
   const url = await siteWith(t, 'navigator.storage.estimate = async () => ({ quota: 60e6, usage: 0 });');
   const { page } = await open(t, url);
   const { origin } = new URL(url);
@@ -299,7 +303,7 @@ test('a storage that gets full is foretold and said, the load goes on, and the n
   assert.match(note, /storage for this page is full: \d+ % of the model are stored, the rest is streamed/);
   assert.match((await (await row(page)).textContent()) ?? '', /[3-6]\d % of 98\.4 MB/);
   assert.equal(server.repeated(CHUNK), 0);
-  await (await row(page)).locator('button', { hasText: 'Delete' }).click(); // in the tab that loaded it
+  await (await row(page)).locator('button', { hasText: 'Delete' }).click(); // this is the tab that loaded it
   await page.locator('#stored-total', { hasText: 'Nothing is stored' }).waitFor();
   await load(page, server.model);
 
@@ -327,5 +331,5 @@ test('two tabs load the same model: the second streams while the first downloads
   assert.deepEqual(asked(server, before), []);
   await (await row(page)).locator('button', { hasText: 'Delete' }).click();
   await page.locator('#stored-error', { hasText: 'in use by another tab' }).waitFor();
-  assert.match((await (await row(page)).textContent()) ?? '', /98\.4 MB.*Load/); // nothing of it is lost
+  assert.match((await (await row(page)).textContent()) ?? '', /98\.4 MB.*Load/); // nothing is lost
 });

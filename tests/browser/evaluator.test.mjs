@@ -11,7 +11,7 @@ import { startDist } from '../support/dist.mjs';
 
 const SHOTS = 'target/screenshots';
 const LAYERS = 30;
-const LONG = 120_000; // ms: 30 items on two busy cores
+const LONG = 120_000; // ms for 30 items on two busy cores
 const PROMPTS = [
   'a red cube to the left of a blue ball',
   'a blue ball to the left of a red cube',
@@ -27,7 +27,7 @@ before(async () => {
   address = `${dist.url}?device=cpu`;
 });
 
-/** The page's sample, cut after so many items, as a file to pick. @param {string} name @param {number} items */
+/** The page's sample, cut to so many items, as a file to pick. @param {string} name @param {number} items */
 async function sampleFile(name, items) {
   /** @type {Record<string, { statements: Record<string, unknown> }>} */
   const sample = JSON.parse(await readFile('dist/data/ted-sample.json', 'utf8'));
@@ -46,7 +46,7 @@ async function textOf(page, selector) {
   return (await page.locator(selector).textContent()) ?? '';
 }
 
-/** The page has read what was kept. @param {Page} page */
+/** Waits until the page has read what was kept. @param {Page} page */
 async function started(page) {
   await page.locator('#device-kind', { hasText: 'Running' }).waitFor();
 }
@@ -67,7 +67,7 @@ function last(page) {
 }
 
 /**
- * Run again, until the report is the new one: with nothing to encode that may be at once.
+ * Runs again and waits for the new report, which may come at once if there is nothing to encode.
  * @param {Page} page
  * @param {(report: Report) => boolean} isNew
  */
@@ -94,7 +94,7 @@ async function compare(page) {
 }
 
 /**
- * Move a slider as a person does, and measure in the page until the next frame after the matrix has changed.
+ * Moves a slider as a person does, and measures in the page the time until the next frame after the matrix changed.
  * @param {Page} page
  * @param {number} layer from 0 on
  * @param {number} value
@@ -133,7 +133,7 @@ test(
     const texts = Number(/(\d+) texts/.exec(await textOf(page, '#ted-count'))?.[1]);
     await page.locator('#ted-run').click();
     await page.locator('#ted-stage', { hasText: /right so far/ }).waitFor({ timeout: LONG });
-    await page.waitForTimeout(500); // what gathers before it is written
+    await page.waitForTimeout(500); // changes gather before they are written
 
     await page.reload();
     await page.locator('#ted-resume').waitFor();
@@ -143,7 +143,7 @@ test(
     assert.ok(Number(shown) > 0 && Number(shown) < texts, `${shown} of ${total} texts`);
     await page.screenshot({ path: `${SHOTS}/resume.png`, fullPage: true });
 
-    await page.locator('#ted-resume').click(); // loads the model and opens the file, which was kept
+    await page.locator('#ted-resume').click(); // it loads the model and opens the kept file
     await page.locator('#ted-stage', { hasText: /restored.*left/ }).waitFor({ timeout: LONG });
     await page.locator('#ted-pause').click();
     await page.locator('#ted-unfinished-text', { hasText: /^Paused/ }).waitFor({ timeout: LONG });
@@ -164,7 +164,7 @@ test(
     assert.ok(timings.restored >= paused, `${timings.restored} restored`);
     assert.ok(await page.locator('#ted-unfinished').isHidden());
 
-    // The same run again finds every text, and so does the other pooling: nothing is encoded, the scores are the same.
+    // A second run finds every text, and so does the other pooling: nothing is encoded, the scores are equal.
     const again = await rerun(page, (next) => next.provenance?.timings.restored === texts);
     assert.equal(again.provenance?.timings.texts, 0);
     assert.deepEqual(
@@ -175,8 +175,8 @@ test(
     const other = await rerun(page, (next) => next.provenance?.pooling === 'last_token');
     assert.equal(other.provenance?.timings.texts, 0);
 
-    // A reload loses none of it.
-    await page.waitForTimeout(1000); // what gathers before it is written
+    // A reload loses nothing.
+    await page.waitForTimeout(1000); // changes gather before they are written
     await page.reload();
     await page.locator('#ted-result').waitFor();
     assert.deepEqual((await last(page)).report.results, other.results);
@@ -239,7 +239,7 @@ test(
     await see(page, '#layers-result', /\d tokens of \d+ texts encoded once/);
     await page.screenshot({ path: `${SHOTS}/study.png`, fullPage: true });
 
-    // The page's own mix of the study's products gives the encoder's score.
+    // The page's mix of the study's products gives the encoder's score.
     await see(
       page,
       '#weights-study',
@@ -364,7 +364,7 @@ test('prompts and settings outlive a reload, a link does not destroy them, and t
   assert.deepEqual(await prompts(), kept);
 
   await page.goto('about:blank');
-  await page.goto(link); // now something is done with it: a reload keeps that, not the link
+  await page.goto(link); // now the person does something: a reload keeps that, not the link
   await page.locator('#link-summary').waitFor();
   await page.locator('#prompt-list textarea').first().fill('changed');
   await page.waitForTimeout(500);
@@ -400,7 +400,7 @@ test('where the browser stores nothing the page says so once and works', async (
 });
 
 /**
- * A report as the reference's script writes it: a bare list.
+ * Makes a report as the reference's script writes it, a bare list.
  * @param {string} name
  * @param {(index: number) => boolean} right
  */
@@ -437,13 +437,13 @@ test(
     const { page, errors, close } = await freshPage(dist.browser);
     await page.goto(address);
     await page.locator('#compare-files').setInputFiles([
-      await reportFile('first.json', (index) => index !== 0 && index !== 20), // wrong in 2
-      await reportFile('second.json', (index) => index < 1 || index > 9), // wrong in 9, none of them the first's
+      await reportFile('first.json', (index) => index !== 0 && index !== 20), // wrong in 2 items
+      await reportFile('second.json', (index) => index < 1 || index > 9), // wrong in 9 other items
     ]);
     await page.locator('#compare-reports', { hasText: 'second.json' }).waitFor({ timeout: LONG });
     await idle(page);
     await page.locator('#compare-run').click();
-    // 9 items right in the first alone, 2 in the second alone: p = 2 (C(11,0) + C(11,1) + C(11,2)) / 2^11 = 0.0654
+    // 9 items are right in the first alone, 2 in the second alone: p = 2 (C(11,0) + C(11,1) + C(11,2)) / 2^11 = 0.0654
     await page.locator('#compare-result', { hasText: /p\s=\s0\.065/ }).waitFor({ timeout: LONG });
     const all = await page.locator('.groups tbody tr').first().textContent();
     assert.match(all ?? '', /44.*37|95\.7.*80\.4/s);
@@ -481,7 +481,7 @@ test("an item's link opens the item, without a model; after a run it has scores"
   await close();
 });
 
-/** Attention pooling for the default model, of small reproducible weights. @param {number} dimension */
+/** Makes attention pooling for the default model, with small reproducible weights. @param {number} dimension */
 function attentionAdapter(dimension) {
   const width = 576;
   /** @type {[string, number[]][]} */
@@ -516,7 +516,7 @@ function attentionAdapter(dimension) {
   text.copy(file, 8);
   let state = 7;
   for (let at = 8 + text.length; at < file.length; at += 2) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // numerical recipes' generator
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // the generator of Numerical Recipes
     file.writeUInt16LE(((state >>> 31) << 15) | (0x3d00 + ((state >>> 20) & 0xff)), at); // +-0.03 to 0.12
   }
   return file;
@@ -567,7 +567,7 @@ test('the benchmark begins by itself, stays within its budget, and its figures c
   await see(page, '#bench-result', /GFLOP\/s.*The model by length of the text.*16 tokens.*qkv_proj.*attention.*model/s);
   const report = await page.evaluate(() => /** @type {any} */ (globalThis).granTed.last.bench);
   assert.equal(report.complete, true);
-  assert.ok(report.seconds < 60, `${report.seconds} s`); // a busy machine's single step may be long
+  assert.ok(report.seconds < 60, `${report.seconds} s`); // on a busy machine a single step may be long
   assert.ok(report.peak.gflops > 0.5, `${report.peak.gflops} GFLOP/s`);
   const first = report.rows.filter((/** @type {any} */ { tokens }) => tokens === 16);
   const shares = first.reduce((/** @type {number} */ sum, /** @type {any} */ { share }) => sum + (share ?? 0), 0);

@@ -51,14 +51,19 @@ async function loadUrl(page, url) {
   await page.locator('#model-url-form button').click();
 }
 
-/** The model's facts are there, or why they are not. @param {Page} page */
+/** Waits for the model's facts, or fails with the page's error. @param {Page} page */
 async function loaded(page) {
   await page.locator('#model-facts, #model-error:not(:empty), #panic').locator('visible=true').first().waitFor();
   assert.equal(await page.locator('#model-error').textContent(), '');
   assert.equal(await page.locator('#panic-message').textContent(), '');
 }
 
-/** The vectors of the prompts. @param {Page} page @param {string[]} prompts @returns {Promise<number[]>} */
+/**
+ * Embeds prompts and returns their vectors.
+ * @param {Page} page
+ * @param {string[]} prompts
+ * @returns {Promise<number[]>}
+ */
 async function embed(page, prompts = [PROMPT]) {
   const fields = page.locator('#prompt-list textarea');
   while ((await fields.count()) > prompts.length) await page.locator('#prompt-list button').last().click();
@@ -70,7 +75,7 @@ async function embed(page, prompts = [PROMPT]) {
   return page.evaluate(() => [.../** @type {any} */ (globalThis).granTed.last.embeddings.vectors]);
 }
 
-/** Memory of the browser's processes now, by kind; bytes. */
+/** The memory of the browser's processes now, in bytes, by kind. */
 async function memory() {
   /** @type {Record<string, number>} */
   const sums = {};
@@ -85,7 +90,7 @@ async function memory() {
   return sums;
 }
 
-/** The highest that `memory` gets while `work` goes on. @template T @param {() => Promise<T>} work */
+/** The highest `memory` while `work` runs. @template T @param {() => Promise<T>} work */
 async function peak(work) {
   /** @type {Record<string, number>} */
   const most = {};
@@ -194,14 +199,14 @@ test(
     await loaded(page);
     await embed(page);
 
-    // Streamed because a person wants it so, without a budget.
+    // It is streamed because the person wants it, without a budget.
     await hold(page, '');
     await page.locator('#held').selectOption('streamed');
     await page.locator('#model-load').click();
     await loaded(page);
     await see(page, '#model-facts', /Device memoryup to .* layer by layer/);
     await hold(page, BUDGET);
-    await page.waitForTimeout(1000); // changes are gathered before they are kept
+    await page.waitForTimeout(1000); // changes gather before they are kept
 
     // The choice outlives a reload; a picked file does not, and the page says so.
     await page.reload();
@@ -240,19 +245,19 @@ test(
     await page.screenshot({ path: 'target/screenshots/lost.png', fullPage: true });
     assert.deepEqual(await embed(page), before);
 
-    // While it computes, too.
+    // The device may also go away while it computes.
     await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(15));
     await page.locator('#embed').click();
     await page.waitForTimeout(1500);
     await page.evaluate(() => new BroadcastChannel('lose').postMessage(''));
-    // SwiftShader first finishes what is queued
+    // SwiftShader first finishes its queue
     await page.locator('#prompts-error', { hasText: /^the graphics device was lost/ }).waitFor();
     assert.deepEqual(await embed(page), before);
     assert.deepEqual(errors, []);
   },
 );
 
-/** A device with room for so many bytes of buffers that live at a time. @param {number} bytes */
+/** Makes a device with room for so many bytes of live buffers. @param {number} bytes */
 const small = (bytes) => `{
   const create = GPUDevice.prototype.createBuffer;
   const destroy = GPUBuffer.prototype.destroy;
@@ -291,7 +296,7 @@ test(
     assert.deepEqual(await embed(page), expected);
     await page.screenshot({ path: 'target/screenshots/streamed.png', fullPage: true });
 
-    // Too much for a batch: a smaller budget makes smaller batches.
+    // A batch is too large: a smaller budget makes smaller batches.
     await page.locator('#prompt-list textarea').first().fill(`${PROMPT} `.repeat(60));
     await page.locator('#embed').click();
     await page
@@ -373,13 +378,13 @@ test(
     }
     t.diagnostic(after.map(({ heap, gpu }) => `heap ${heap} MB, GPU process ${megabytes(gpu)}`).join('; '));
     assert.equal(after[3].heap, after[0].heap);
-    // Three rounds bring 360 MB of weights.
+    // Three rounds read 360 MB of weights.
     assert.ok(after[3].gpu - after[0].gpu < 120e6, 'the GPU process keeps what it was given');
     assert.deepEqual(errors, []);
   },
 );
 
-/** A safetensors file's header and where its tensors begin. @param {Buffer} file */
+/** The header of a safetensors file, and the place where its tensors begin. @param {Buffer} file */
 function tensorsOf(file) {
   const length = Number(file.readBigUInt64LE());
   /** @type {Record<string, { dtype: string, shape: number[], data_offsets: [number, number] }>} */
@@ -388,7 +393,7 @@ function tensorsOf(file) {
 }
 
 /**
- * The tensors of an F32 file in `count` files of bfloat16, with their index; as Hugging Face names them.
+ * Writes the tensors of an F32 file as `count` files of bfloat16 with their index, named as on Hugging Face.
  * @param {Buffer} file
  * @param {number} count
  */
@@ -413,7 +418,7 @@ function shards(file, count) {
       const halves = Buffer.alloc((end - start) / 2);
       for (let at = 0; at < halves.length; at += 2) {
         const bits = data.readUInt32LE(start + 2 * at);
-        halves.writeUInt16LE((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16, at); // to nearest, ties to even
+        halves.writeUInt16LE((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16, at); // rounds to nearest, ties to even
       }
       header[tensor] = { dtype: 'BF16', shape, data_offsets: [offset, offset + halves.length] };
       offset += halves.length;
@@ -440,7 +445,7 @@ test(
       (name) => new BigInt64Array(new Uint8Array(values(name)).buffer),
     );
     const expected = new Float32Array(new Uint8Array(values('embedding.softmax.mean')).buffer); // [4, 64]
-    // A tokenizer of one character for each id, so that a prompt is its ids.
+    // The tokenizer has one character for each id, so that a prompt spells its ids.
     const character = (/** @type {bigint | number} */ id) => String.fromCodePoint(0x4e00 + Number(id));
     const vocab = Object.fromEntries(Array.from({ length: 512 }, (_, id) => [character(id), id]));
     const tokenizer = {

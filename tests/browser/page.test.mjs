@@ -26,8 +26,8 @@ const PARTS = [
   'down_proj',
   'layer',
   'layer_mix',
-]; // as in tests/bench.rs
-const MOST_TASK = 100; // ms of the page's own thread; 50 where nothing else runs
+]; // the names of the Rust tests of the benchmark
+const MOST_TASK = 100; // ms of the page's own thread; 50 if nothing else runs
 const PROMPTS = ['a red cube to the left of a blue ball', 'a blue ball to the left of a red cube'];
 
 const dist = startDist({ webgpu: true });
@@ -36,7 +36,7 @@ const vectors = new Map();
 
 before(() => mkdir(SHOTS, { recursive: true }));
 
-/** Click Load and see the bytes go up. @param {Page} page */
+/** Clicks Load and waits while the bytes go up. @param {Page} page */
 async function load(page) {
   await page.locator('#model-load').click();
   await page.locator('#model-stage', { hasText: / MB of 98\.4 MB$/ }).waitFor();
@@ -51,7 +51,7 @@ async function fillPrompts(page, prompts) {
   for (const [at, prompt] of prompts.entries()) await fields.nth(at).fill(prompt);
 }
 
-/** The cells of the heat map, row by row, as shown. @param {Page} page */
+/** Compares the prompts and returns the cells of the heat map, row by row, as shown. @param {Page} page */
 async function compare(page) {
   await page.locator('#embed').click();
   await idle(page);
@@ -195,7 +195,7 @@ test('in int8 both devices give nearly the same vectors', async (t) => {
     await page.reload();
     await page.waitForFunction(
       () => /** @type {HTMLSelectElement} */ (document.getElementById('arithmetic')).value === 'int8',
-    ); // it is kept
+    ); // the choice is kept
     assert.deepEqual(errors, []);
     await close();
   }
@@ -545,7 +545,7 @@ test('a hostile link is refused in words and reaches nothing', async () => {
 
 test('a panic in wasm shows its text, and the page goes on in a fresh worker with the same prompts', async () => {
   const { page, requests, close } = await freshPage(dist.browser);
-  // The module has no way to panic on demand: this stands in for one that does so while it opens, the first time.
+  // The module cannot panic on demand: this one stands in for it and panics while it opens, the first time.
   const panicking =
     'export default async () => { globalThis.gran_ted_panic("panicked at src/x.rs:1: boom"); throw new WebAssembly.RuntimeError("unreachable"); };';
   await page

@@ -1,4 +1,4 @@
-// What the page does, without a page: www/app.js on a worker whose methods the test gives.
+// What the page does, without a page: www/app on a worker whose methods the test gives.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeState } from '../../www/link/codec.js';
@@ -319,7 +319,7 @@ const scored = (complete = true) => ({
 });
 
 /**
- * What the link claims after a run of the sample and then a change.
+ * The result that the link tells after a run of the sample and then a change.
  * @param {(page: ReturnType<typeof setUp>) => unknown} change
  * @param {boolean} [complete]
  */

@@ -1,4 +1,4 @@
-// The page's benchmark on a fake worker: what begins it, what it asks of the worker, what stays after a stop or an
+// The page's benchmark on a fake worker: how it begins, what it asks of the worker, what remains after a stop or an
 // error.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

@@ -1,4 +1,4 @@
-// The wire between page and worker: www/client.js against www/requests.js.
+// The wire between page and worker: www/worker/client.js against www/worker/requests.js.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from '../../www/worker/client.js';
@@ -8,7 +8,7 @@ import { fakeWorker } from '../support/fake-worker.mjs';
 const ignore = () => {};
 
 /**
- * The client takes the names of methods as types; the tests' methods are others.
+ * A client without the types of the worker's methods: the tests' methods have other names.
  * @param {ConstructorParameters<typeof Client>} values
  */
 function clientOf(...values) {

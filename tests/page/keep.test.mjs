@@ -1,5 +1,5 @@
-// What outlives a reload: the worker's vectors (www/store.js) and the page's state (www/keep.js), on a storage in
-// memory.
+// What outlives a reload: the worker's vectors (www/storage/vectors.js) and the page's state (www/state/keep.js), in a
+// storage in memory.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Keeper, restore } from '../../www/state/keep.js';
@@ -94,7 +94,7 @@ const COMPARISON = {
 };
 const SOURCE = /** @type {const} */ ({ kind: 'url', name: 'https://example.org/a.gguf', bytes: null, files: [] });
 
-/** A state in which everything that is kept has been changed. @returns {State} */
+/** A state in which every kept part has been changed. @returns {State} */
 function busyState() {
   const state = initialState(BASE);
   Object.assign(state, {
@@ -114,7 +114,7 @@ function busyState() {
 }
 
 /**
- * Keep all of `state`, as a page does that began with nothing.
+ * Keeps all of `state`, as a page that began with nothing does.
  * @param {ReturnType<typeof fakeDatabase>} fake
  * @param {State} state
  */
@@ -213,7 +213,7 @@ test('a link has its own prompts and settings; what was kept stays until the per
   state.prompts = ['from the link'];
   keeper.begin(state);
   keeper.save();
-  state.task = 'items'; // the link's item is opened without being asked for
+  state.task = 'items'; // the link's item is opened without the person asking
   keeper.save();
   state.task = null;
   await keeper.flush();
@@ -290,7 +290,7 @@ test("files that were picked are asked for again; an adapter's weights outlive i
   again.keeper.begin(again.state);
   again.state.prompts = ['x'];
   await again.keeper.flush();
-  assert.equal((await reload(fake)).state.model.missing, 'mine.gguf'); // still
+  assert.equal((await reload(fake)).state.model.missing, 'mine.gguf'); // it is still there
 });
 
 test('values that are old, corrupt or hostile are left out, one by one', async () => {

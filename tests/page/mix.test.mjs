@@ -1,4 +1,4 @@
-// Mixing layers from their products: the same as mixing the layers themselves, at once.
+// Mixing layers from their products gives what mixing the layers themselves gives, at once.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mixPrompts, mixStudy } from '../../www/figures/mix.js';
@@ -6,7 +6,7 @@ import { softmax } from '../../www/figures/statistics.js';
 
 /** @import { LayerStudy } from '../../www/types/wasm' */
 
-/** The same numbers at each run. @param {number} seed */
+/** Random numbers that are equal in each run. @param {number} seed */
 function noise(seed) {
   return () => {
     seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
@@ -14,14 +14,14 @@ function noise(seed) {
   };
 }
 
-/** Pooled layers of one text [L][D]. @param {() => number} next @param {number} layers @param {number} width */
+/** The pooled layers of one text [L][D]. @param {() => number} next @param {number} layers @param {number} width */
 const textOf = (next, layers, width) => Array.from({ length: layers }, () => Array.from({ length: width }, next));
 
 /** @param {number[]} a @param {number[]} b */
 const dot = (a, b) => a.reduce((sum, value, at) => sum + value * b[at], 0);
 
 /**
- * The slow twin: mix the layers, then compare.
+ * The slow twin: mixes the layers, then compares.
  * @param {number[][]} first
  * @param {number[][]} second
  * @param {number[]} weights

@@ -1,5 +1,4 @@
-// Where models come from and how large downloads are agreed to: addresses, the catalogue, and www/app.js on a worker in
-// memory.
+// Sources of models and the agreement to large downloads: addresses, the catalogue, and www/app on a worker in memory.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { afterEach, test } from 'node:test';
@@ -35,7 +34,7 @@ const { fetch } = globalThis;
 afterEach(() => void (globalThis.fetch = fetch));
 
 /**
- * A worker's `load` of a large model.
+ * The `load` of a worker with a large model.
  * @param {{ agreed: boolean }} params
  * @param {(value: object) => Promise<boolean>} progress
  */
@@ -192,7 +191,7 @@ test('verifying and deleting need no model, take all files of a set, and say wha
   const { app, state, names } = setUp({
     verify: async ({ id }, progress) => {
       await progress({ stage: 'check', done: 10, total: 40 });
-      await new Promise((resolve) => setTimeout(resolve, 20)); // the page has it
+      await new Promise((resolve) => setTimeout(resolve, 20)); // the page has received it
       seen.push(state.stored.checking?.progress);
       return id === 'y'
         ? [
@@ -211,7 +210,7 @@ test('verifying and deleting need no model, take all files of a set, and say wha
     storedFile('y', 'https://example.org/a-00002-of-00002.gguf'),
   ]);
   const verifying = app.library.verify(model);
-  await app.library.remove(model); // one thing at a time
+  await app.library.remove(model); // it is refused: one task at a time
   await verifying;
   assert.deepEqual(names(), ['probe', 'verify', 'verify']);
   assert.deepEqual(seen, [
@@ -223,7 +222,7 @@ test('verifying and deleting need no model, take all files of a set, and say wha
   assert.equal(state.errors.stored, 'The file is in use by another tab.');
 });
 
-/** @param {string} id @param {string} url @param {number} [stored] of 40 bytes */
+/** @param {string} id @param {string} url @param {number} [stored] how many of 40 bytes are stored */
 function storedFile(id, url, stored = 40) {
   return {
     id,
@@ -286,8 +285,7 @@ test('shards with their small files, and parts of a split file, are one stored m
   ]);
   assert.equal(urlSource(told(split)[0].url).files.length, 2);
 
-  // A file alone; small files that belong to none, or to either of two, which stay when one is deleted; one that can't
-  // be read.
+  // A single file; small files that belong to no model, or to two, and stay when one is deleted; one unreadable file.
   const alone = storedFile('s', at('s.safetensors'));
   assert.deepEqual(told([alone, storedFile('c', at('config.json'))]), [
     { name: 's.safetensors', url: alone.url, size: 80, stored: 80, complete: true, missing: 0, ids: 'sc' },
@@ -348,7 +346,7 @@ test('model files that are dropped on the page are loaded, others refused, and n
   assert.equal(drag('drop', ['a.pdf', 'a.json']).taken, true);
   assert.match(state.errors.model, /^No model was dropped/);
   assert.equal(drag('drop', ['config.json', 'a.safetensors', 'notes.txt']).taken, true);
-  assert.deepEqual(drag('dragover', []), { taken: true, effect: 'none' }); // one thing at a time
+  assert.deepEqual(drag('dragover', []), { taken: true, effect: 'none' }); // it is refused: one task at a time
   while (state.task) await new Promise(setImmediate);
   assert.equal(state.errors.model, '');
   assert.deepEqual(
@@ -357,7 +355,7 @@ test('model files that are dropped on the page are loaded, others refused, and n
   );
   assert.equal(drag('drop', [], 'text/plain').taken, false);
   Object.assign(page, { type: 'file', disabled: false });
-  assert.equal(drag('drop', ['a.gguf']).taken, false); // the field takes it
+  assert.equal(drag('drop', ['a.gguf']).taken, false); // the field takes the file
   Object.assign(page, { disabled: true });
   assert.equal(drag('dragover', ['a.gguf']).taken, true);
 });

@@ -1,4 +1,4 @@
-// The page's pure parts: choice of the device, scale of the heat map, figures and their formats.
+// The page's pure parts: the choice of the device, the scale of the heat map, figures and their formats.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chooseDevice } from '../../www/worker/device.js';

@@ -1,5 +1,5 @@
-// Reports and the leaderboard, the pure parts: margins, outcomes, filters, which item is which, intervals, what is
-// comparable.
+// The pure parts of reports and the leaderboard: margins, outcomes, filters, which items are the same, intervals, what
+// is comparable.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
@@ -125,7 +125,7 @@ test('all of TED-6K is filtered and sorted within a frame or three', () => {
   assert.equal(selectItems(many, { ...BROWSE, sort: 'lowest' }).length, PUBLISHED_ITEMS);
   const { right: yes, wrong: no, tie } = countOutcomes(many);
   assert.equal(yes + no + tie, PUBLISHED_ITEMS);
-  // 15 ms here; a slow machine is no failure
+  // it takes 15 ms on a fast machine; a slow one should not fail
   assert.ok(performance.now() - started < 500, `${performance.now() - started} ms`);
 });
 

@@ -1,4 +1,4 @@
-// Runs that survive: pause, resume, stop and reload; adapters and layer weights, as the app handles them.
+// Runs that survive: pause, resume, stop and reload. And adapters and layer weights, as the app handles them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pausedStudy } from '../../www/state/layers.js';
@@ -66,7 +66,7 @@ const PRODUCTS = {
   milliseconds: 1,
 };
 
-/** A worker's run over nine texts, which keeps what it has done as the store of the browser would. */
+/** A worker's run over nine texts, which keeps its finished texts as the storage of the browser would. */
 function longRun() {
   /** @type {Map<string, number>} texts done, by subset and settings */
   const stored = new Map();
@@ -102,7 +102,7 @@ function longRun() {
 }
 
 /**
- * Begin a run, do `then` once so many texts are done, and wait for the end of the run.
+ * Begins a run, calls `then` once so many texts are done, and waits for the end of the run.
  * @param {ReturnType<typeof setUp>} page
  * @param {number} texts
  * @param {() => void} then
@@ -378,7 +378,7 @@ test('an adapter is used when it is read, and dropped with the model', async () 
   await app.prompts.compare();
   assert.deepEqual(calls.at(-1)?.[1].settings.layer_weights, [1, 2]);
 
-  await app.model.load(); // the same one again
+  await app.model.load(); // the same model again
   assert.equal(names().filter((name) => name === 'load_adapter').length, 2);
   assert.equal(state.settings.pooling, 'adapter');
 
@@ -435,9 +435,9 @@ test('sliders move the matrix without the worker', async () => {
   );
   assert.equal(names().length, calls);
 
-  await app.prompts.compare(); // with the sliders open their layers are read again
+  await app.prompts.compare(); // the sliders are open, so the layers are read again
   assert.deepEqual(names().slice(-2), ['embed', 'layer_products']);
-  assert.equal(state.comparison?.mixed, false); // the encoder's own
+  assert.equal(state.comparison?.mixed, false); // it is the encoder's matrix
 });
 
 test('a link of an adapter says that its file is not in it; its weights are', async () => {
@@ -508,7 +508,7 @@ test('a paused study goes on, unless settings, data set or worker are others; it
   const { app, state, workers } = setUp({
     study: async (/** @type {unknown} */ _, /** @type {(step: object) => Promise<boolean>} */ progress) => {
       while (await progress(at(step.done)));
-      // the batch; the least patience with other work is 1000
+      // the time of the batch; the least patience with other work is 1000 ms
       await new Promise((resolve) => setTimeout(resolve, 1200));
       return {
         num_hidden_layers: 2,

@@ -1,4 +1,4 @@
-// What a person does with finished reports: www/app.js and www/review.js on a worker whose methods the test gives.
+// What a person does with finished reports: www/app/reports.js on a worker whose methods the test gives.
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { pairOf, reportsOf } from '../../www/state/reports.js';
@@ -58,7 +58,7 @@ afterEach(() => void (globalThis.fetch = fetched));
  * @param {Record<string, Method>} [methods]
  */
 function setUp(methods = {}) {
-  globalThis.fetch = async () => new Response('{}'); // the sample
+  globalThis.fetch = async () => new Response('{}'); // the page's sample
   const world = setUpApp({
     open_dataset: ({ name }) => ({ ...DATASET, file: name }),
     count: () => ({ items: 1, texts: 3, id: ID }),

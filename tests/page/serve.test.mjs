@@ -1,4 +1,4 @@
-// The static server: what the page needs of a host.
+// The static server: what the page needs of its host.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeState, emptyState, encodeState } from '../../www/link/codec.js';
 
-/** @param {string} fragment the one thing that is wrong in it */
+/** @param {string} fragment a link with one mistake */
 function problemOf(fragment) {
   const { state, problems } = decodeState(fragment);
   assert.equal(problems.length, 1, problems.join('\n'));

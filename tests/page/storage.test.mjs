@@ -25,7 +25,7 @@ function hash(bytes) {
 }
 
 /**
- * Load a model as the worker and the wasm do: headers, then from front to back.
+ * Loads a model as the worker and the wasm do: headers first, then everything from front to back.
  * @param {ModelFile[]} files
  * @param {object} [options]
  * @param {ReturnType<typeof fakeOpfs>} [options.opfs]
@@ -91,7 +91,7 @@ async function stored(opfs, url) {
 /**
  * @param {number} seed
  * @param {number} count
- * @returns {(request: Request) => Fault | void} so many cuts, anywhere in the answers
+ * @returns {(request: Request) => Fault | void} a plan with so many cuts, anywhere in the answers
  */
 function cuts(seed, count) {
   const next = random(seed);
@@ -137,7 +137,7 @@ test('a load that is cancelled, and one that fails, are taken up where they were
   assert.equal(hash(read[0].bytes), SHA256);
   assert.equal(resumed, second.stored);
   assert.ok(requests.length > 20);
-  assert.ok(repeated(CHUNK) <= 2 * 4, 'more than what was under way when it ended'); // sent, but not yet stored
+  assert.ok(repeated(CHUNK) <= 2 * 4, 'more than what was under way when it ended'); // it was sent, but not stored yet
 });
 
 test('a stored model is read without its server, by two tabs', async (t) => {

@@ -10,7 +10,7 @@ import { peakMemory } from './memory.mjs';
  * @typedef {Record<string, Text[]>} Workloads name -> texts
  * @typedef {object} Embedded
  * @property {number} milliseconds
- * @property {number[]} [tokens] of each text, where the engine tokenizes
+ * @property {number[]} [tokens] the tokens of each text, if the engine tokenizes
  * @property {number[][]} vectors
  *
  * @typedef {object} Open
@@ -47,7 +47,7 @@ export const engines = {
   wllama: { title: 'wllama, wasm', kind: 'cpu', ours: false, open: () => openPeer('wllama.html', MODEL) },
 };
 
-/** A browser of its own, so that its memory is this engine's. @param {string} root */
+/** Opens a browser for one engine alone, so that its memory is that engine's. @param {string} root */
 async function openBrowser(root) {
   const site = await serve({ root });
   const page = await barePage();
@@ -62,7 +62,7 @@ async function openBrowser(root) {
   };
 }
 
-/** The page itself, worked as a person does. @param {'webgpu' | 'cpu'} device @returns {Promise<Open>} */
+/** Opens our page and works it as a person does. @param {'webgpu' | 'cpu'} device @returns {Promise<Open>} */
 async function openOurs(device) {
   const { site, page, memory, close } = await openBrowser('dist');
   await page.goto(`${site.url}?device=${device}`);
@@ -77,7 +77,7 @@ async function openOurs(device) {
       await page.until(() => /** @type {any} */ (globalThis).granTed.last.model);
       await page.evaluate(() => {
         const feature = /** @type {HTMLSelectElement} */ (document.getElementById('feature'));
-        feature.value = 'last'; // what the peers give
+        feature.value = 'last'; // as the peers do
         feature.dispatchEvent(new Event('change', { bubbles: true }));
       });
     },
@@ -123,7 +123,11 @@ async function openOurs(device) {
   };
 }
 
-/** @param {string} html @param {string[]} parameters of its `load`, the model first @returns {Promise<Open>} */
+/**
+ * @param {string} html
+ * @param {string[]} parameters the parameters of its `load`, the model first
+ * @returns {Promise<Open>}
+ */
 async function openPeer(html, ...parameters) {
   const { site, page, memory, close } = await openBrowser(WORK);
   /** @param {string} method @param {unknown[]} args @returns {Promise<any>} */

@@ -1,13 +1,13 @@
-// Time a token by length of the text, from reports of `gran-ted bench --json`, as a chart: `./build.sh lengths`.
+// Time per token by length of the text, from reports of `gran-ted bench --json`, as a chart: `./build.sh lengths`.
 //
 //   node tests/peers/lengths.mjs OUT.svg TITLE=REPORT.json...
 //
-// One panel for each report: the whole, and the whole less attention, whose share grows with the square of the length.
+// There is a panel for each report: the whole time, and the time without attention, whose share grows with the length.
 // The band is 20 % around the middle of the latter.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 /** @import { BenchReport } from '../../www/types/wasm' */
-/** @typedef {{ tokens: number, whole: number, rest: number }} Point milliseconds a token */
+/** @typedef {{ tokens: number, whole: number, rest: number }} Point milliseconds per token */
 
 const PANEL = { width: 360, height: 240, left: 52, right: 16, top: 44, bottom: 40 };
 const FONT = 'font-family="system-ui, sans-serif" font-size="12"';
@@ -49,7 +49,7 @@ writeFileSync(out, svg(panels));
 /** @param {BenchReport} report @returns {Point[]} */
 function pointsOf({ rows }) {
   const models = rows.filter(({ name }) => name === 'model');
-  // What was skipped has no figure: a length without attention's has no rest.
+  // A skipped part has no figure: without the time of attention a length has no rest.
   return models.flatMap(({ tokens, ms_per_token: whole, ms_per_token_without_attention: rest }) =>
     whole && rest ? [{ tokens, whole, rest }] : [],
   );

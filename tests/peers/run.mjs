@@ -19,18 +19,18 @@ import { engines, WORK, workloads as allWorkloads } from './engines.mjs';
  * @typedef {{ first: number, times: number[], median: number, tokens: number }} Timing milliseconds
  * @typedef {object} Result
  * @property {string} engine
- * @property {string} key of code and options
+ * @property {string} key a hash of code and options
  * @property {string} date
- * @property {[number, number]} load the machine's load average before and after
+ * @property {[number, number]} load the machine's load average, before and after
  * @property {number} loadSeconds
  * @property {Record<string, Timing>} workloads
- * @property {Record<string, number>} loaded peak bytes by kind of process, once the model is loaded
- * @property {Record<string, number>} memory the same at the end
- * @property {number[]} vector the first text's of the first workload
+ * @property {Record<string, number>} loaded peak bytes by kind of process, after the model is loaded
+ * @property {Record<string, number>} memory peak bytes by kind of process, at the end
+ * @property {number[]} vector the vector of the first text of the first workload
  * @property {string} error
  */
 
-const SESSION = 3 * 3600e3; // ms for which a result counts as the same session's
+const SESSION = 3 * 3600e3; // ms for which results count as of one session
 const FILES = ['engines.mjs', 'ort.html', 'wllama.html', 'workload.json', 'make_onnx.py', 'package-lock.json'];
 const RESULTS = join(WORK, 'results');
 
@@ -196,7 +196,7 @@ function table(results) {
   return columns([header, ...rows]);
 }
 
-/** How many times as long as ours each peer takes, beside ours on the same kind of device. @param {Result[]} results */
+/** How many times as long as ours each peer takes, on the same kind of device. @param {Result[]} results */
 function ratios(results) {
   const done = results.filter(({ error }) => !error);
   const rows = done

@@ -23,11 +23,11 @@ export const failure = (name, message) => () => {
   throw Object.assign(new Error(message), { name });
 };
 
-/** A data set that a person picks. */
+/** A file that a person picks as data set. */
 export const tedFile = () => new File(['{}'], 'ted.json');
 
 /**
- * An app, its workers in the order they were started, and the calls they got.
+ * Makes an app; returns it with its workers in the order they were started, and the calls that they received.
  * @param {Record<string, Method>} [methods]
  */
 export function setUp(methods = {}) {
@@ -67,7 +67,7 @@ export function setUp(methods = {}) {
   return { app, state: app.state, workers, calls, names };
 }
 
-/** An app with an open data set. @param {Parameters<typeof setUp>[0]} [methods] */
+/** Makes an app with an open data set. @param {Parameters<typeof setUp>[0]} [methods] */
 export async function setUpOpened(methods) {
   const page = setUp(methods);
   await page.app.start('', null);

@@ -1,10 +1,10 @@
-// Which room of www/ may import which: the arrows of docs/architecture.md, read and compared with every import.
+// Reads which room of www/ may import which, the arrows of docs/architecture.md, and compares them with every import.
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 
-/** @typedef {Map<string, string[]>} Arrows room -> the rooms that it may import, beside itself */
+/** @typedef {Map<string, string[]>} Arrows the rooms that each room may import, apart from itself */
 
-const FOREIGN = /^(pkg|vendor)\//; // made or copied by the build
+const FOREIGN = /^(pkg|vendor)\//; // the build makes or copies these
 const SOURCES = /\.(js|d\.ts)$/;
 const IMPORTS = [
   /\bfrom\s+'(\.[^']+)'/g, // import … from, export … from, @import in JSDoc
@@ -15,7 +15,7 @@ const IMPORTS = [
 ];
 
 /**
- * The arrows of a document: its one block with the info string `arrows NAME`.
+ * Reads the arrows of a document: its one block with the info string `arrows NAME`.
  * @param {string} text
  * @param {string} name
  * @returns {Arrows}
@@ -36,7 +36,7 @@ export function readArrows(text, name) {
 }
 
 /**
- * The files of a folder: path below it -> text, '' for those that import nothing.
+ * Reads the files of a folder, by their path below it; '' for files that can't import.
  * @param {string} folder
  * @returns {Map<string, string>}
  */
@@ -48,13 +48,13 @@ export function readSources(folder) {
   return new Map(paths.map((path) => [path, SOURCES.test(path) ? readFileSync(posix.join(folder, path), 'utf8') : '']));
 }
 
-/** A file's room: its folder, or in the root the file itself. @param {string} path */
+/** The room of a file: its folder, or the file itself if it lies in the root. @param {string} path */
 export function roomOf(path) {
   return path.split('/')[0];
 }
 
 /**
- * What is wrong, in sentences: imports without an arrow, arrows without an import, circles.
+ * Finds what is wrong, in sentences: imports without an arrow, arrows without an import, circles.
  * @param {Map<string, string>} files
  * @param {Arrows} arrows
  * @returns {string[]}

@@ -1,5 +1,5 @@
-// A host of models as strangers run them: /whole.gguf answers a range with the whole file and status 200, the rest is
-// 404.
+// A host of models with a common fault: /whole.gguf answers a range request with the whole file and status 200; other
+// paths are 404.
 import { createServer } from 'node:http';
 
 /** @param {Buffer} file @returns {Promise<{ url: string, close: () => void }>} */

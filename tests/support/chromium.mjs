@@ -29,7 +29,7 @@ export function launch({ webgpu, args = [] }) {
 }
 
 /**
- * A browser on a profile of its own, which outlives it: `kill` ends it as a crash does.
+ * Starts a browser on its own profile, which outlives it. `kill` ends it as a crash does.
  * @param {string} profile a folder
  */
 export async function launchProfile(profile) {
@@ -49,7 +49,7 @@ export async function launchProfile(profile) {
   return {
     page,
     async kill() {
-      process.kill(-(child.pid ?? NaN), 'SIGKILL'); // with the processes that it started
+      process.kill(-(child.pid ?? NaN), 'SIGKILL'); // and the processes that it started
       await ended;
       rmSync(file);
     },
@@ -57,7 +57,7 @@ export async function launchProfile(profile) {
 }
 
 /**
- * A page with WebGPU on a profile on disk; workers of its own script are let through.
+ * Opens a page with WebGPU on a profile on disk. Workers made from text are allowed.
  * @param {string} profile a folder
  */
 export async function launchStored(profile) {
@@ -72,7 +72,7 @@ export async function launchStored(profile) {
 }
 
 /**
- * A page of a fresh profile, with the errors it logged and the requests it made.
+ * Opens a page of a fresh profile; returns it with the errors that it logs and the requests that it makes.
  * @param {import('playwright-core').Browser} browser
  * @param {import('playwright-core').BrowserContextOptions} [options]
  */
@@ -91,7 +91,7 @@ export async function freshPage(browser, options) {
 }
 
 /**
- * The text of an element, or the value of a field, is soon what it should be.
+ * Waits until the text of an element, or the value of a field, is what it should be.
  * @param {import('playwright-core').Page} page
  * @param {string} selector
  * @param {RegExp | string} expected a part of the text; the whole value

@@ -9,14 +9,15 @@ import { COMMON, SWIFTSHADER, executable } from './chromium.mjs';
 
 /**
  * @typedef {object} BarePage
- * @property {(url: string) => Promise<void>} goto resolved when the page is loaded
- * @property {<A, R>(work: (argument: A) => R, argument?: A) => Promise<Awaited<R>>} evaluate in the page; what goes
- *   there and back is JSON
- * @property {(work: () => unknown, seconds?: number) => Promise<void>} until `work` gives something true in the page
+ * @property {(url: string) => Promise<void>} goto resolves when the page is loaded
+ * @property {<A, R>(work: (argument: A) => R, argument?: A) => Promise<Awaited<R>>} evaluate runs work in the page; its
+ *   argument and result travel as JSON
+ * @property {(work: () => unknown, seconds?: number) => Promise<void>} until waits until `work` returns something true
+ *   in the page
  * @property {() => Promise<void>} close
  */
 
-/** A browser on a fresh profile with one page, WebGPU on SwiftShader. @returns {Promise<BarePage>} */
+/** Starts a browser on a fresh profile with one page, with WebGPU on SwiftShader. @returns {Promise<BarePage>} */
 export async function barePage() {
   const profile = mkdtempSync(join(tmpdir(), 'gran-ted-bare-'));
   const child = spawn(

@@ -1,17 +1,20 @@
 // The browser's private file system (OPFS) in memory, as far as www/storage/vault.js uses it: exclusive and shared
-// handles, a quota, and crashes: after `killAt` operations everything throws, and what was not flushed is lost, or
+// handles, a quota, and crashes. After `killAt` operations everything throws, and what was not flushed is lost or
 // torn, by a seed.
 import { random } from './random.mjs';
 
 /**
  * @typedef {object} Disk
- * @property {Uint8Array} durable what a crash leaves for sure
+ * @property {Uint8Array} durable the bytes that a crash surely leaves
  * @property {Uint8Array} now
  * @property {number} locks
  * @property {boolean} exclusive
  */
 
-/** @param {Map<string, Disk>} [disks] two of them on one map are two tabs, or the same tab after a crash */
+/**
+ * @param {Map<string, Disk>} [disks] two file systems with the same map are two tabs, or one tab before and after a
+ *   crash
+ */
 export function fakeOpfs(disks = new Map()) {
   const fake = {
     disks,
@@ -19,7 +22,7 @@ export function fakeOpfs(disks = new Map()) {
     operations: 0,
     killAt: Infinity,
     /**
-     * What the disk holds after the power went: of each file what was flushed, or a part of what came after.
+     * The disk after a power failure: of each file what was flushed, and perhaps a part of what came after.
      * @param {number} seed
      */
     crash(seed) {
@@ -101,7 +104,7 @@ export function fakeOpfs(disks = new Map()) {
       truncate(/** @type {number} */ size) {
         check();
         disk.now = resized(disk.now, size);
-        // a crash may also leave the longer one: as bad, and the journal says nothing of it
+        // a crash may also leave the longer file; that is as bad, and the journal does not mention it
         disk.durable = resized(disk.durable, Math.min(size, disk.durable.length));
       },
       flush() {

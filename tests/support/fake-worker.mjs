@@ -1,4 +1,4 @@
-// A worker without a thread: the page's client on one end, the worker's request loop on the other, messages copied
+// A worker without a thread: the page's client at one end, the worker's request loop at the other, and messages copied
 // between them.
 import { answer } from '../../www/worker/requests.js';
 

@@ -1,21 +1,21 @@
-// A host of one model file, with ranges, CORS and an ETag, that does to each request what a plan says: cut the
-// connection, stall, answer otherwise, send short, long or altered bytes, become another file. It keeps account of what
+// A host of one model file, with ranges, CORS and an ETag, that treats each request as a plan says: it cuts the
+// connection, stalls, answers something else, sends short, long or altered bytes, or has another file. It records what
 // it sent.
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 
 /**
- * @typedef {object} Fault what happens to one request; nothing of it: the bytes as asked for
- * @property {number} [cut] break the connection after so many bytes
- * @property {number} [stall] send no more after so many bytes
+ * @typedef {object} Fault what happens to one request; an empty one sends the bytes as asked for
+ * @property {number} [cut] the connection breaks after so many bytes
+ * @property {number} [stall] nothing is sent after so many bytes
  * @property {number} [status]
  * @property {string} [retryAfter]
- * @property {number} [short] leave out so many bytes at the end, without a word
- * @property {number} [long] send so many bytes more
- * @property {number} [alter] flip a bit of the byte at this place of the answer
- * @property {number} [shift] answer with bytes from so much further on
- * @property {Uint8Array} [swap] from now on the file is this one
- * @property {boolean} [bare] without CORS
+ * @property {number} [short] so many bytes at the end are silently left out
+ * @property {number} [long] so many more bytes are sent
+ * @property {number} [alter] a bit of the byte at this place of the answer is flipped
+ * @property {number} [shift] the bytes are from so much further on
+ * @property {Uint8Array} [swap] the host has this file from now on
+ * @property {boolean} [bare] the answer is without CORS
  * @property {string} [mirror] the name of another host of the same file, whose ETag and date differ
  *
  * @typedef {object} Request
@@ -23,18 +23,18 @@ import { createServer } from 'node:http';
  * @property {string} path
  * @property {number} start
  * @property {number} end
- * @property {number} sent bytes of the body
+ * @property {number} sent the bytes of the body that were sent
  * @property {Fault} fault
  */
 
 /**
  * @param {Uint8Array} file
  * @param {object} [options]
- * @param {(request: Request, at: number) => Fault | void} [options.plan] asked for each request of the file, `at`
+ * @param {(request: Request, at: number) => Fault | void} [options.plan] called for each request of the file; `at`
  *   counts them
  * @param {Record<string, Uint8Array | string>} [options.others] other files by path
- * @param {number} [options.pace] bytes a second, all together
- * @param {boolean} [options.expose] show Content-Range and ETag to pages of other sites
+ * @param {number} [options.pace] bytes per second, over all connections
+ * @param {boolean} [options.expose] whether pages of other sites see Content-Range and ETag
  */
 export async function faultServer(file, { plan = () => {}, others = {}, pace = Infinity, expose = true } = {}) {
   let current = file;
@@ -43,7 +43,7 @@ export async function faultServer(file, { plan = () => {}, others = {}, pace = I
   /** @type {Request[]} */
   const requests = [];
   const options = { plan, pace };
-  let clock = 0; // when the line is free again, ms
+  let clock = 0; // ms: the time when the line is free again
 
   const server = createServer(async (incoming, response) => {
     const { pathname } = new URL(incoming.url ?? '/', 'http://host');
@@ -104,14 +104,14 @@ export async function faultServer(file, { plan = () => {}, others = {}, pace = I
       }
       if (at === fault.stall) return;
       if (at === fault.cut) {
-        await new Promise((resolve) => setTimeout(resolve, 10)); // what was written leaves first
+        await new Promise((resolve) => setTimeout(resolve, 10)); // so that what was written leaves first
         return void incoming.socket.destroy();
       }
     }
     response.end();
   });
 
-  /** Wait until the line is free for so many bytes. @param {number} bytes */
+  /** Waits until the line is free for so many bytes. @param {number} bytes */
   async function turn(bytes) {
     if (options.pace === Infinity) return;
     const now = performance.now();
@@ -125,7 +125,7 @@ export async function faultServer(file, { plan = () => {}, others = {}, pace = I
     url: `http://127.0.0.1:${port}/`,
     requests,
     options,
-    /** How many chunks were asked for again after an answer had brought their end. @param {number} chunk */
+    /** The number of chunks that were requested again after an answer had brought their end. @param {number} chunk */
     repeated(chunk) {
       const [ended, again] = [new Set(), new Set()];
       for (const { start, end, sent, path, fault } of requests) {

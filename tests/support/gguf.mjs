@@ -1,4 +1,4 @@
-// Writes small GGUF files for tests, right ones and wrong ones: a llama of one layer, 32 wide, its weights zero.
+// Writes small GGUF files for tests, correct and faulty ones: a llama of one layer, 32 wide, its weights zero.
 
 /** @typedef {{ name: string, shape: number[], type?: number }} Tensor slowest dimension first; type 0 is F32 */
 
@@ -52,7 +52,7 @@ export function ggufFile({ architecture = 'llama', tokenizer = 'gpt2', counts, c
   return Buffer.concat([header, Buffer.alloc((32 - (header.length % 32)) % 32), ...data]);
 }
 
-/** @param {string} key @param {number} type of the value @param {Buffer} value */
+/** @param {string} key @param {number} type the type of the value @param {Buffer} value */
 function entry(key, type, value) {
   return Buffer.concat([string(key), uint32(type), value]);
 }

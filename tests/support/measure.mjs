@@ -1,6 +1,6 @@
-// Start and speed of the page in dist/ on each device, in one browser: `./build.sh bench`. Two captions of the sample,
-// embedded once to compile the pipelines and three times more; the median counts. Long tasks are those over 50 ms on
-// the page's own thread, from its start to the first comparison.
+// Measures start and speed of the page in dist/ on each device, in one browser: `./build.sh bench`. Two captions of the
+// sample, embedded once to compile the pipelines and three times more; the median counts. Long tasks are those over 50
+// ms on the page's own thread, from its start to the first comparison.
 import { readFile, stat } from 'node:fs/promises';
 import { serve } from '../../serve.mjs';
 import { freshPage, launch } from './chromium.mjs';

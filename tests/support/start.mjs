@@ -1,6 +1,6 @@
-// How long the default model takes from the browser's storage to the first vector, beside a plain loop that reads the
-// same bytes and uploads as many as the model has on the device. Both in one run, on a profile on disk; the encoder is
-// open before.
+// Measures how long the default model takes from the browser's storage to the first vector, compared with a plain loop
+// that reads the same bytes and uploads as many as the model has on the device. Both run in one session on a profile
+// on disk, with the encoder opened before.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { launchStored } from './chromium.mjs';
  * @param {string} url the page's
  * @param {number} rounds
  * @param {'webgpu' | 'cpu'} device
- * @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed: parts of
+ * @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed are parts of
  *   start, as the worker tells them
  */
 export async function startTimes(url, rounds, device) {
@@ -26,7 +26,7 @@ export async function startTimes(url, rounds, device) {
     const times = [];
     for (let round = 0; round < rounds; round++) {
       await page.reload();
-      await page.locator('#ted-sample').click(); // opens the encoder, without the model
+      await page.locator('#ted-sample').click(); // it opens the encoder, without the model
       await page.locator('#ted-count', { hasText: /items/ }).waitFor();
       times.push({ plain: await plainLoop(page, bytes), ...(await firstVector(page)) });
     }
@@ -37,7 +37,7 @@ export async function startTimes(url, rounds, device) {
   }
 }
 
-/** Load the stored model and embed one prompt. @param {Page} page */
+/** Loads the stored model and embeds one prompt. @param {Page} page */
 async function firstVector(page) {
   const remove = page.locator('#prompt-list button');
   while ((await page.locator('#prompt-list textarea').count()) > 1) await remove.last().click();

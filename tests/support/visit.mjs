@@ -1,9 +1,9 @@
-// What a visit costs: the bytes of the page as they travel, and the tasks that hold its own thread up.
+// The costs of a visit: the bytes of the page as they travel, and the tasks that block its own thread.
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Bytes of all the page consists of, each file in brotli where there is one; no models, data sets and pictures.
+ * The bytes of all files of the page, in brotli where there is such a file; without models, data sets and pictures.
  * @param {string} root
  */
 export async function pageBytes(root) {
@@ -17,7 +17,7 @@ export async function pageBytes(root) {
 }
 
 /**
- * Tasks of 50 ms and more from the page's start on. Called before the page is opened.
+ * Records tasks of 50 ms and more from the page's start on. It is called before the page is opened.
  * @param {import('playwright-core').Page} page
  */
 export async function watchLongTasks(page) {
