@@ -5,19 +5,19 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import sirv from 'sirv';
 
-/**
- * Serve `root` at `prefix` on 127.0.0.1, on the first free port from `port` on (0: any).
+/** Serves `root` at `prefix` on 127.0.0.1, on the first free port from `port` on (0: any).
  * @param {{ root: string, port?: number, prefix?: string }} options
  * @returns {Promise<{ url: string, close: () => void }>}
  */
 export async function serve({ root, port = 0, prefix = '/' }) {
   const send = sirv(root, {
-    dev: true, // read the folder at each request: a new build is seen without a restart
+    dev: true, // reads the folder at each request, so that a new build needs no restart
     etag: true,
     brotli: true,
     gzip: true,
     setHeaders(response, path) {
-      response.setHeader('cache-control', 'no-cache'); // kept, and asked for anew: a browser keeps what it compiled of a kept module
+      // cached but always revalidated: a browser keeps the compiled code of a cached module
+      response.setHeader('cache-control', 'no-cache');
       if (/\.(gguf|safetensors)$/.test(path)) response.setHeader('content-type', 'application/octet-stream');
     },
   });
@@ -27,7 +27,7 @@ export async function serve({ root, port = 0, prefix = '/' }) {
     request.url = url.slice(prefix.length - 1);
     send(request, response);
   });
-  for (;; port++) {
+  for (; ; port++) {
     const error = await new Promise((resolve) => {
       server.once('error', resolve).listen(port, '127.0.0.1', () => resolve(null));
     });
@@ -45,7 +45,9 @@ export async function serve({ root, port = 0, prefix = '/' }) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { port: { type: 'string', default: '8080' }, root: { type: 'string', default: 'dist' } } });
+  const { values } = parseArgs({
+    options: { port: { type: 'string', default: '8080' }, root: { type: 'string', default: 'dist' } },
+  });
   const { url } = await serve({ root: values.root, port: Number(values.port) });
   console.log(url);
 }

@@ -1,8 +1,8 @@
-// Joins the page's parts: the app's state, the worker, the views.
-import { App } from './app.js';
-import { openDatabase } from './database.js';
-import { takeDrops } from './drop.js';
-import { Keeper } from './keep.js';
+// Joins the page's parts: the app, what is kept for the next visit, the views.
+import { App } from './app/app.js';
+import { openDatabase } from './storage/database.js';
+import { takeDrops } from './views/drop.js';
+import { Keeper } from './state/keep.js';
 import { benchView } from './views/bench.js';
 import { compareView } from './views/compare.js';
 import { adapterView } from './views/adapter.js';
@@ -22,7 +22,7 @@ import { tedView } from './views/ted.js';
 import { weightsView } from './views/weights.js';
 
 const query = new URLSearchParams(location.search);
-const kernels = query.get('kernels'); // to try those for GPUs on a software adapter, or the other way round
+const kernels = query.get('kernels'); // for trying the kernels of GPUs on a software adapter, or the other way round
 const app = new App({
   base: document.baseURI,
   spawn: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
@@ -33,7 +33,24 @@ const keeper = new Keeper(openDatabase, (message) => {
   app.state.unkept = message;
   show();
 });
-const views = [deviceView, panicView, linkView, modelView, catalogueView, storedView, adapterView, promptsView, weightsView, tedView, layersView, itemsView, compareView, leaderboardView, benchView, shareView].map((view) => view(app));
+const views = [
+  deviceView,
+  panicView,
+  linkView,
+  modelView,
+  catalogueView,
+  storedView,
+  adapterView,
+  promptsView,
+  weightsView,
+  tedView,
+  layersView,
+  itemsView,
+  compareView,
+  leaderboardView,
+  benchView,
+  shareView,
+].map((view) => view(app));
 views.push(keptView(keeper));
 
 function show() {
@@ -41,22 +58,34 @@ function show() {
   keeper.save();
 }
 
-// For the console and the tests: what was computed last, at full precision.
+// The last results at full precision, for the console and the tests.
 Object.assign(globalThis, {
   granTed: {
     get last() {
-      return { model: app.state.model.card, embeddings: app.state.comparison?.embeddings ?? null, report: app.state.outcome?.report ?? null, compared: app.state.compared?.comparison ?? null, bench: app.state.bench.report };
+      return {
+        model: app.state.model.card,
+        embeddings: app.state.comparison?.embeddings ?? null,
+        report: app.state.outcome?.report ?? null,
+        compared: app.state.compared?.comparison ?? null,
+        bench: app.state.bench.report,
+      };
     },
   },
 });
 
-addEventListener('hashchange', () => location.reload()); // a link pasted into an open page
+addEventListener('hashchange', () => location.reload()); // a link was pasted into the open page
 takeDrops(app, globalThis);
 addEventListener('pagehide', () => keeper.flush());
 show();
-const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (performance.getEntriesByType('navigation')[0]);
-const before = { kept: await keeper.read(), dataset: keeper.dataset.bind(keeper), reloaded: navigation?.type === 'reload' };
+const navigation = /** @type {PerformanceNavigationTiming | undefined} */ (
+  performance.getEntriesByType('navigation')[0]
+);
+const before = {
+  kept: await keeper.read(),
+  dataset: keeper.dataset.bind(keeper),
+  reloaded: navigation?.type === 'reload',
+};
 app.start(location.hash, query.get('device'), before);
 if (query.has('bench')) app.benchmark.begin(query.get('bench') ?? '', query.get('tokens') ?? '');
 keeper.begin(app.state);
-app.models.refresh();
+app.library.refresh();

@@ -1,33 +1,45 @@
-// Owns the wasm module. A table of methods; the wasm is fetched by `open`, after `probe` has told which device there is.
-// After a panic the module is poisoned: the panic's text is posted and the worker ends.
-import { answer, named } from './requests.js';
-import { openDatabase } from './database.js';
-import { formatBytes } from './format.js';
+// The worker, which owns the wasm module: a table of methods. `open` fetches the wasm, after `probe` has told which
+// device there is. After a panic the module is unusable: the panic's text is posted and the worker ends.
+import { answer } from './worker/requests.js';
+import { named } from './worker/errors.js';
+import { openDatabase } from './storage/database.js';
+import { formatBytes } from './figures/format.js';
 import { ModelFiles } from './storage/files.js';
 import { openVault } from './storage/vault.js';
-import { tileStore, vectorStore } from './store.js';
+import { tileStore, vectorStore } from './storage/vectors.js';
 
-/** @import { Methods, Session, Wasm } from './types' */
+/** @import { OnProgress } from './worker/requests.js' */
+/** @import { Methods } from './types/worker' */
+/** @import { Session, Wasm } from './types/session' */
 
-const ASK = 1e9; // bytes that are not downloaded before the person has seen how many they are
+const ASK = 1e9; // a download of more bytes waits until the person has seen its size
 
 /** @type {Wasm} */
 let wasm;
 /** @type {Session} */
 let session;
-/** @type {ModelFiles | null} the loaded model's: it may read on */
+/** @type {ModelFiles | null} the files of the loaded model, which may be read for each batch */
 let modelFiles = null;
 
 const store = vectorStore(openDatabase, (notice) => postMessage({ notice }));
 const tiles = tileStore(openDatabase);
 
-/** @type {{ [M in keyof Methods]: (params: Methods[M]['params'], progress: (value: object) => Promise<boolean>, signal: AbortSignal) => unknown }} */
+/**
+ * @template {keyof Methods} M
+ * @typedef {(params: Methods[M]['params'], progress: OnProgress, signal: AbortSignal) => unknown} Answer
+ */
+
+/** @type {{ [M in keyof Methods]: Answer<M> }} */
 const methods = {
   async probe() {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
-    // What Burn's runtime times itself with: without it, it panics.
+    // Burn's runtime times itself with this feature, and panics without it.
     const usable = adapter?.features.has('timestamp-query');
-    return { secure: isSecureContext, webgpu: 'gpu' in navigator, adapter: adapter && usable ? describe(adapter.info) : null };
+    return {
+      secure: isSecureContext,
+      webgpu: 'gpu' in navigator,
+      adapter: adapter && usable ? describe(adapter.info) : null,
+    };
   },
   async open({ device, adapter, kernels }) {
     const module = './pkg/gran_ted.js';
@@ -48,7 +60,8 @@ const methods = {
       if (plan.refused) throw named(plan.refused.code, plan.refused.message);
       if (plan.streamed) modelFiles.refuseUnlessStored();
       const missing = download.total - download.done;
-      if (missing > ASK && !agreed) throw named('Agree', `This model is a download of ${formatBytes(missing)}: begin it under Model.`);
+      if (missing > ASK && !agreed)
+        throw named('Agree', `This model is a download of ${formatBytes(missing)}: begin it under Model.`);
       modelFiles.begin();
       const { adapter } = session.device();
       const card = await session.load(progress, await tiles.get(adapter));
@@ -75,20 +88,31 @@ const methods = {
   import_report: ({ name, bytes }) => wasm.import_report(name, bytes),
   compare_reports: ({ first, second }) => wasm.compare_reports(first, second),
   export_report: ({ report, format }) => wasm.export_report(report, format),
-  evaluate: ({ subset, settings }, progress, signal) => reading(signal, () => session.evaluate(subset, settings, progress, store)),
-  bench: ({ seconds, tokens }, progress, signal) => reading(signal, () => session.bench(seconds, tokens ? Uint32Array.from(tokens) : undefined, progress)),
-  study: ({ subset, pooling, layer_weights }, progress, signal) => reading(signal, () => session.study(subset, pooling, layer_weights, progress)),
+  evaluate: ({ subset, settings }, progress, signal) =>
+    reading(signal, () => session.evaluate(subset, settings, progress, store)),
+  bench: ({ seconds, tokens }, progress, signal) =>
+    reading(signal, () => session.bench(seconds, tokens ? Uint32Array.from(tokens) : undefined, progress)),
+  study: ({ subset, pooling, layer_weights }, progress, signal) =>
+    reading(signal, () => session.study(subset, pooling, layer_weights, progress)),
 };
 
-/** Layers that are read from their file on the way are no longer read once it is cancelled. @template T @param {AbortSignal} signal @param {() => Promise<T>} work */
+/**
+ * Runs work that may read layers from their file; once the call is cancelled, no more are read.
+ * @template T
+ * @param {AbortSignal} signal
+ * @param {() => Promise<T>} work
+ */
 function reading(signal, work) {
   modelFiles?.readUntil(signal);
   return work();
 }
 
-/** The browser's storage, or why there is none. */
+/** The browser's storage, or the reason why there is none. */
 async function storage() {
-  return openVault().then((vault) => ({ vault, refused: '' }), ({ message }) => ({ vault: null, refused: message.replace(/[.:]$/, '') }));
+  return openVault().then(
+    (vault) => ({ vault, refused: '' }),
+    ({ message }) => ({ vault: null, refused: message.replace(/[.:]$/, '') }),
+  );
 }
 
 /** @param {GPUAdapterInfo} info */
@@ -96,13 +120,17 @@ function describe({ vendor, architecture, device, description, isFallbackAdapter
   return { vendor, architecture, device, description, fallback: isFallbackAdapter };
 }
 
-/** @param {string} message */
+/** Tells the page of a panic and ends the worker. @param {string} message */
 function panic(message) {
   postMessage({ panic: message, code: /wgpu error: out of memory/i.test(message) ? 'OutOfMemory' : 'Panic' });
   close();
 }
 
-/** A trap that is no panic (memory exhausted, stack overflow) poisons the module just the same. @param {unknown} error */
+/**
+ * Ends the worker if the error is a trap: after exhausted memory or a stack overflow the module is as unusable as after
+ * a panic.
+ * @param {unknown} error
+ */
 function fatal(error) {
   const trapped = error instanceof WebAssembly.RuntimeError;
   if (trapped) panic(`the wasm module stopped: ${error.message}`);

@@ -102,7 +102,7 @@ pub enum Command {
     },
     /// Correlate TED scores with downstream scores (Pearson, Spearman).
     Correlate {
-        /// Published results as www/leaderboard.json, or pairs: a CSV of name,ted,downstream, or a JSON list of these.
+        /// Published results as www/data/leaderboard.json, or pairs: a CSV of name,ted,downstream, or a JSON list of these.
         file: PathBuf,
         /// Print JSON.
         #[arg(long)]

@@ -1,6 +1,6 @@
 //! The browser frontend: what the worker calls. Converts and forwards; the work is in the library.
 //!
-//! The contract with www/worker.js is www/types.d.ts. Errors arrive there as JavaScript `Error`s whose `name` is the
+//! The contract with www/worker.js is www/types/wasm.d.ts. Errors arrive there as JavaScript `Error`s whose `name` is the
 //! variant and whose `message` is the sentence; a panic calls `globalThis.gran_ted_panic` and traps.
 
 mod session;
@@ -89,7 +89,7 @@ fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
 fn from_js<T: serde::de::DeserializeOwned>(option: &'static str, value: JsValue) -> Result<T, Error> {
     serde_wasm_bindgen::from_value(value).map_err(|e| Error::UnknownOption {
         option,
-        expected: "the shape of www/types.d.ts".into(),
+        expected: "the shape of www/types/wasm.d.ts".into(),
         found: e.to_string(),
     })
 }

@@ -1,4 +1,4 @@
-// Peak resident memory of this program's Chromium, by kind of process, as Linux counts it.
+// The peak resident memory of this program's Chromium, by kind of process, as Linux counts it.
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
@@ -26,7 +26,7 @@ export function peakMemory() {
   return peaks;
 }
 
-/** A process may end while it is looked at. @param {string} path */
+/** Reads a file; '' if the process ended meanwhile. @param {string} path */
 function read(path) {
   try {
     return readFileSync(path, 'utf8');

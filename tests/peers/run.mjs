@@ -1,9 +1,11 @@
 // gran-ted's page and its peers, one after the other in one session, on the same token ids: `./build.sh peers`.
 //
-//   node tests/peers/run.mjs [ENGINE...] [--runs 3] [--seconds 40] [--workloads a16,b256,c_item] [--again] [--json FILE]
+//   node tests/peers/run.mjs [ENGINE...] [--runs 3] [--seconds 40] [--workloads a16,b256,c_item]
+//     [--again] [--json FILE]
 //
 // Each engine's result is kept in .cache/peers/results: what was measured within the last hours, with the same code, is
-// not measured again (--again does). A workload is embedded once to warm up, then at most `runs` times within `seconds`.
+// not measured again (--again does). A workload is embedded once to warm up, then at most `runs` times within
+// `seconds`.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -17,18 +19,18 @@ import { engines, WORK, workloads as allWorkloads } from './engines.mjs';
  * @typedef {{ first: number, times: number[], median: number, tokens: number }} Timing milliseconds
  * @typedef {object} Result
  * @property {string} engine
- * @property {string} key of code and options
+ * @property {string} key a hash of code and options
  * @property {string} date
- * @property {[number, number]} load the machine's load average before and after
+ * @property {[number, number]} load the machine's load average, before and after
  * @property {number} loadSeconds
  * @property {Record<string, Timing>} workloads
- * @property {Record<string, number>} loaded peak bytes by kind of process, once the model is loaded
- * @property {Record<string, number>} memory the same at the end
- * @property {number[]} vector the first text's of the first workload
+ * @property {Record<string, number>} loaded peak bytes by kind of process, after the model is loaded
+ * @property {Record<string, number>} memory peak bytes by kind of process, at the end
+ * @property {number[]} vector the vector of the first text of the first workload
  * @property {string} error
  */
 
-const SESSION = 3 * 3600e3; // ms for which a result counts as the same session's
+const SESSION = 3 * 3600e3; // ms for which results count as of one session
 const FILES = ['engines.mjs', 'ort.html', 'wllama.html', 'workload.json', 'make_onnx.py', 'package-lock.json'];
 const RESULTS = join(WORK, 'results');
 
@@ -43,7 +45,8 @@ const { values: options, positionals } = parseArgs({
   },
 });
 const [runs, seconds] = [Number(options.runs), Number(options.seconds)];
-if (!(runs >= 1) || !(seconds >= 0)) stop(`--runs ${options.runs} --seconds ${options.seconds}: expected a count from 1 and a number of seconds`);
+if (!(runs >= 1) || !(seconds >= 0))
+  stop(`--runs ${options.runs} --seconds ${options.seconds}: expected a count from 1 and a number of seconds`);
 const unknown = positionals.find((name) => !Object.hasOwn(engines, name));
 if (unknown) stop(`unknown engine \`${unknown}\`: expected ${Object.keys(engines).join(', ')}`);
 
@@ -70,7 +73,18 @@ if (results.some(({ error }) => error)) process.exitCode = 1;
 async function measure(name, engine) {
   console.log(`${engine.title} …`);
   /** @type {Result} */
-  const result = { engine: name, key: keyOf(name), date: new Date().toISOString(), load: [loadavg()[0], 0], loadSeconds: 0, workloads: {}, loaded: {}, memory: {}, vector: [], error: '' };
+  const result = {
+    engine: name,
+    key: keyOf(name),
+    date: new Date().toISOString(),
+    load: [loadavg()[0], 0],
+    loadSeconds: 0,
+    workloads: {},
+    loaded: {},
+    memory: {},
+    vector: [],
+    error: '',
+  };
   /** @type {Open | null} */
   let open = null;
   try {
@@ -83,13 +97,22 @@ async function measure(name, engine) {
       const began = performance.now();
       const { milliseconds: first, tokens, vectors } = await open.embed(texts);
       const counts = texts.map(({ ids }) => ids.length);
-      if (tokens && String(tokens) !== String(counts)) throw new Error(`${workload}: ${tokens} tokens, expected ${counts}`);
+      if (tokens && String(tokens) !== String(counts))
+        throw new Error(`${workload}: ${tokens} tokens, expected ${counts}`);
       if (texts === Object.values(workloads)[0]) result.vector = vectors[0];
       /** @type {number[]} */
       const times = [];
-      while (times.length === 0 || (times.length < runs && performance.now() - began < 1000 * seconds)) times.push((await open.embed(texts)).milliseconds);
-      const timing = (result.workloads[workload] = { first, times, median: median(times), tokens: counts.reduce((sum, count) => sum + count, 0) });
-      console.log(`  ${workload}: ${Math.round(timing.median)} ms (${times.map(Math.round).join(', ')}; first ${Math.round(first)})`);
+      while (times.length === 0 || (times.length < runs && performance.now() - began < 1000 * seconds))
+        times.push((await open.embed(texts)).milliseconds);
+      const timing = (result.workloads[workload] = {
+        first,
+        times,
+        median: median(times),
+        tokens: counts.reduce((sum, count) => sum + count, 0),
+      });
+      console.log(
+        `  ${workload}: ${Math.round(timing.median)} ms (${times.map(Math.round).join(', ')}; first ${Math.round(first)})`,
+      );
     }
     result.memory = open.memory();
   } catch (error) {
@@ -141,7 +164,18 @@ function session() {
 /** @param {Result[]} results */
 function table(results) {
   const names = Object.keys(workloads);
-  const header = ['', ...names.map((name) => `${name} ms`), 'tokens/s', 'load s', 'renderer MB', 'GPU process MB', 'both MB', 'after load MB', 'runs', 'load average'];
+  const header = [
+    '',
+    ...names.map((name) => `${name} ms`),
+    'tokens/s',
+    'load s',
+    'renderer MB',
+    'GPU process MB',
+    'both MB',
+    'after load MB',
+    'runs',
+    'load average',
+  ];
   const rows = results.map((result) => {
     if (result.error) return [engines[result.engine].title, `failed: ${result.error.slice(0, 60)}`];
     const last = result.workloads[names.at(-1) ?? ''];
@@ -150,26 +184,30 @@ function table(results) {
     return [
       engines[result.engine].title,
       ...Object.values(result.workloads).map(({ median }) => whole(median)),
-      (1000 * last.tokens / last.median).toFixed(1),
+      ((1000 * last.tokens) / last.median).toFixed(1),
       result.loadSeconds.toFixed(1),
       ...[renderer, gpu, renderer + gpu, loadedRenderer + loadedGpu].map((bytes) => whole(bytes / 1e6)),
-      Object.values(result.workloads).map(({ times }) => times.length).join('/'),
+      Object.values(result.workloads)
+        .map(({ times }) => times.length)
+        .join('/'),
       result.load.map((load) => load.toFixed(1)).join('-'),
     ];
   });
   return columns([header, ...rows]);
 }
 
-/** How many times as long as ours each peer takes, beside ours on the same kind of device. @param {Result[]} results */
+/** How many times as long as ours each peer takes, on the same kind of device. @param {Result[]} results */
 function ratios(results) {
   const done = results.filter(({ error }) => !error);
-  const rows = done.filter(({ engine }) => !engines[engine].ours).flatMap((peer) => {
-    const ours = done.filter(({ engine }) => engines[engine].ours);
-    return ours.map((own) => [
-      `${engines[peer.engine].title} / ${engines[own.engine].title}`,
-      ...Object.keys(workloads).map((name) => (peer.workloads[name].median / own.workloads[name].median).toFixed(2)),
-    ]);
-  });
+  const rows = done
+    .filter(({ engine }) => !engines[engine].ours)
+    .flatMap((peer) => {
+      const ours = done.filter(({ engine }) => engines[engine].ours);
+      return ours.map((own) => [
+        `${engines[peer.engine].title} / ${engines[own.engine].title}`,
+        ...Object.keys(workloads).map((name) => (peer.workloads[name].median / own.workloads[name].median).toFixed(2)),
+      ]);
+    });
   return columns([['time of the peer / ours', ...Object.keys(workloads)], ...rows]);
 }
 
@@ -181,11 +219,16 @@ function checks(results) {
   for (const ours of [done('ours-webgpu'), done('ours-cpu')]) {
     if (!ours || !wllama) continue;
     const [own, peer] = [ours, wllama].map((result) => memory(result.memory).reduce((sum, bytes) => sum + bytes) / 1e6);
-    lines.push(`peak memory, renderer and GPU process: ${engines[ours.engine].title} ${whole(own)} MB, wllama ${whole(peer)} MB: ${own < peer ? 'below' : 'NOT below'}`);
+    lines.push(
+      `peak memory, renderer and GPU process: ${engines[ours.engine].title} ${whole(own)} MB, wllama ${whole(peer)} MB: ${own < peer ? 'below' : 'NOT below'}`,
+    );
   }
   if (wllama) {
     for (const result of results) {
-      if (result !== wllama && !result.error) lines.push(`cosine of the first text with wllama's: ${engines[result.engine].title} ${cosine(result.vector, wllama.vector).toFixed(5)}`);
+      if (result !== wllama && !result.error)
+        lines.push(
+          `cosine of the first text with wllama's: ${engines[result.engine].title} ${cosine(result.vector, wllama.vector).toFixed(5)}`,
+        );
     }
   }
   return lines.join('\n');
@@ -198,7 +241,8 @@ function memory(peaks) {
 
 /** @param {number[]} a @param {number[]} b */
 function cosine(a, b) {
-  const dot = (/** @type {number[]} */ x, /** @type {number[]} */ y) => x.reduce((sum, value, at) => sum + value * y[at], 0);
+  const dot = (/** @type {number[]} */ x, /** @type {number[]} */ y) =>
+    x.reduce((sum, value, at) => sum + value * y[at], 0);
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
 
@@ -216,8 +260,12 @@ function whole(value) {
 
 /** @param {string[][]} rows */
 function columns(rows) {
-  const widths = rows[0].map((_, at) => Math.max(...rows.map((row) => (row.length === rows[0].length ? row[at].length : 0))));
-  return rows.map((row) => row.map((cell, at) => (at ? cell.padStart(widths[at]) : cell.padEnd(widths[at]))).join('  ') + '\n').join('');
+  const widths = rows[0].map((_, at) =>
+    Math.max(...rows.map((row) => (row.length === rows[0].length ? row[at].length : 0))),
+  );
+  return rows
+    .map((row) => row.map((cell, at) => (at ? cell.padStart(widths[at]) : cell.padEnd(widths[at]))).join('  ') + '\n')
+    .join('');
 }
 
 /** @param {string} message @returns {never} */

@@ -4,7 +4,15 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-export const COMMON = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+export const COMMON = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 export const SWIFTSHADER = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 const NO_ADAPTER = ['--disable-gpu', '--disable-software-rasterizer'];
 
@@ -21,14 +29,19 @@ export function launch({ webgpu, args = [] }) {
 }
 
 /**
- * A browser on a profile of its own, which outlives it: `kill` ends it as a crash does.
+ * Starts a browser on its own profile, which outlives it. `kill` ends it as a crash does.
  * @param {string} profile a folder
  */
 export async function launchProfile(profile) {
-  const child = spawn(executable(), [...COMMON, ...NO_ADAPTER, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'], { detached: true, stdio: 'ignore' });
+  const child = spawn(
+    executable(),
+    [...COMMON, ...NO_ADAPTER, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'],
+    { detached: true, stdio: 'ignore' },
+  );
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const file = join(profile, 'DevToolsActivePort');
-  for (let tries = 0; !existsSync(file) && tries < 300; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+  for (let tries = 0; !existsSync(file) && tries < 300; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 100));
   const [port] = readFileSync(file, 'utf8').split('\n');
   const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
   const page = await browser.contexts()[0].newPage();
@@ -36,14 +49,17 @@ export async function launchProfile(profile) {
   return {
     page,
     async kill() {
-      process.kill(-(child.pid ?? NaN), 'SIGKILL'); // with the processes that it started
+      process.kill(-(child.pid ?? NaN), 'SIGKILL'); // and the processes that it started
       await ended;
       rmSync(file);
     },
   };
 }
 
-/** A page with WebGPU on a profile on disk; workers of its own script are let through. @param {string} profile a folder */
+/**
+ * Opens a page with WebGPU on a profile on disk. Workers made from text are allowed.
+ * @param {string} profile a folder
+ */
 export async function launchStored(profile) {
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: executable(),
@@ -56,7 +72,7 @@ export async function launchStored(profile) {
 }
 
 /**
- * A page of a fresh profile, with the errors it logged and the requests it made.
+ * Opens a page of a fresh profile; returns it with the errors that it logs and the requests that it makes.
  * @param {import('playwright-core').Browser} browser
  * @param {import('playwright-core').BrowserContextOptions} [options]
  */
@@ -75,7 +91,7 @@ export async function freshPage(browser, options) {
 }
 
 /**
- * The text of an element, or the value of a field, is soon what it should be.
+ * Waits until the text of an element, or the value of a field, is what it should be.
  * @param {import('playwright-core').Page} page
  * @param {string} selector
  * @param {RegExp | string} expected a part of the text; the whole value
@@ -83,7 +99,8 @@ export async function freshPage(browser, options) {
 export async function see(page, selector, expected) {
   const element = page.locator(selector);
   const read = () => (typeof expected === 'string' ? element.inputValue() : element.textContent());
-  const fits = (/** @type {string | null} */ found) => (typeof expected === 'string' ? found === expected : expected.test(found ?? ''));
+  const fits = (/** @type {string | null} */ found) =>
+    typeof expected === 'string' ? found === expected : expected.test(found ?? '');
   for (let tries = 0; tries < 300 && !fits(await read()); tries++) await page.waitForTimeout(100);
   const found = await read();
   if (!fits(found)) throw new Error(`${selector}: expected ${expected}, found ${JSON.stringify(found)}`);

@@ -1,5 +1,6 @@
-// A page of Chromium without the driver of the browser tests, for measuring memory: that one makes the browser keep the bodies
-// of a page's requests for it, up to 100 MB in the renderer. This one speaks the DevTools protocol itself, with no domain on.
+// A page of Chromium without the driver of the browser tests, for measuring memory: that one makes the browser keep the
+// bodies of a page's requests for it, up to 100 MB in the renderer. This one speaks the DevTools protocol itself, with
+// no domain on.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,18 +9,28 @@ import { COMMON, SWIFTSHADER, executable } from './chromium.mjs';
 
 /**
  * @typedef {object} BarePage
- * @property {(url: string) => Promise<void>} goto resolved when the page is loaded
- * @property {<A, R>(work: (argument: A) => R, argument?: A) => Promise<Awaited<R>>} evaluate in the page; what goes there and back is JSON
- * @property {(work: () => unknown, seconds?: number) => Promise<void>} until `work` gives something true in the page
+ * @property {(url: string) => Promise<void>} goto resolves when the page is loaded
+ * @property {<A, R>(work: (argument: A) => R, argument?: A) => Promise<Awaited<R>>} evaluate runs work in the page; its
+ *   argument and result travel as JSON
+ * @property {(work: () => unknown, seconds?: number) => Promise<void>} until waits until `work` returns something true
+ *   in the page
  * @property {() => Promise<void>} close
  */
 
-/** A browser on a fresh profile with one page, WebGPU on SwiftShader. @returns {Promise<BarePage>} */
+/** Starts a browser on a fresh profile with one page, with WebGPU on SwiftShader. @returns {Promise<BarePage>} */
 export async function barePage() {
   const profile = mkdtempSync(join(tmpdir(), 'gran-ted-bare-'));
-  const child = spawn(executable(), [...COMMON, ...SWIFTSHADER, `--user-data-dir=${profile}`, '--remote-debugging-pipe', 'about:blank'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+  const child = spawn(
+    executable(),
+    [...COMMON, ...SWIFTSHADER, `--user-data-dir=${profile}`, '--remote-debugging-pipe', 'about:blank'],
+    { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] },
+  );
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  const send = connect(/** @type {import('node:stream').Writable} */ (child.stdio[3]), /** @type {import('node:stream').Readable} */ (child.stdio[4]), ended);
+  const send = connect(
+    /** @type {import('node:stream').Writable} */ (child.stdio[3]),
+    /** @type {import('node:stream').Readable} */ (child.stdio[4]),
+    ended,
+  );
   const { targetInfos } = await send('Target.getTargets');
   const { targetId } = targetInfos.find((/** @type {{ type: string }} */ { type }) => type === 'page');
   const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
@@ -28,13 +39,21 @@ export async function barePage() {
   /** @type {BarePage['evaluate']} */
   const evaluate = async (work, argument) => {
     const expression = `(${work})(${JSON.stringify(argument) ?? ''})`;
-    const { result, exceptionDetails } = await ask('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
+    const { result, exceptionDetails } = await ask('Runtime.evaluate', {
+      expression,
+      awaitPromise: true,
+      returnByValue: true,
+    });
     if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
     return result.value;
   };
   /** @type {BarePage['until']} */
   const until = async (work, seconds = 300) => {
-    for (const start = performance.now(); !(await evaluate(work)); await new Promise((resolve) => setTimeout(resolve, 50))) {
+    for (
+      const start = performance.now();
+      !(await evaluate(work));
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    ) {
       if (performance.now() - start > 1000 * seconds) throw new Error(`not so in ${seconds} s: ${work}`);
     }
   };
@@ -54,7 +73,9 @@ export async function barePage() {
 }
 
 /**
- * @param {import('node:stream').Writable} to @param {import('node:stream').Readable} from @param {Promise<unknown>} ended
+ * @param {import('node:stream').Writable} to
+ * @param {import('node:stream').Readable} from
+ * @param {Promise<unknown>} ended
  * @returns {(method: string, params?: object, sessionId?: string) => Promise<any>}
  */
 function connect(to, from, ended) {
@@ -74,8 +95,9 @@ function connect(to, from, ended) {
     }
   });
   ended.then(() => open.forEach(({ method, reject }) => reject(new Error(`${method}: the browser has ended`))));
-  return (method, params = {}, sessionId) => new Promise((resolve, reject) => {
-    open.set(++count, { method, resolve, reject });
-    to.write(`${JSON.stringify({ id: count, method, params, sessionId })}\0`);
-  });
+  return (method, params = {}, sessionId) =>
+    new Promise((resolve, reject) => {
+      open.set(++count, { method, resolve, reject });
+      to.write(`${JSON.stringify({ id: count, method, params, sessionId })}\0`);
+    });
 }

@@ -1,8 +1,9 @@
-// The browser's storage (www/database.js) in memory: values are copied in and out, and it can be told to fail.
+// The browser's IndexedDB (www/storage/database.js) in memory: values are copied in and out, and it can be told to
+// fail.
 
-/** @import { Database } from '../../www/database.js' */
+/** @import { Database } from '../../www/storage/database.js' */
 
-/** Two of them on one `tables` are two tabs. @param {Map<string, unknown>} [tables] */
+/** Makes a database. Two of them with the same `tables` are two tabs. @param {Map<string, unknown>} [tables] */
 export function fakeDatabase(tables = new Map()) {
   const at = (/** @type {string} */ table, /** @type {unknown} */ key) => `${table} ${JSON.stringify(key)}`;
   const own = (/** @type {string} */ table) => [...tables.keys()].filter((key) => key.startsWith(`${table} `));

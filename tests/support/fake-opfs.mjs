@@ -1,22 +1,38 @@
-// The browser's private file system (OPFS) in memory, as far as www/storage/vault.js uses it: exclusive and shared handles, a
-// quota, and crashes: after `killAt` operations everything throws, and what was not flushed is lost, or torn, by a seed.
+// The browser's private file system (OPFS) in memory, as far as www/storage/vault.js uses it: exclusive and shared
+// handles, a quota, and crashes. After `killAt` operations everything throws, and what was not flushed is lost or
+// torn, by a seed.
 import { random } from './random.mjs';
 
-/** @typedef {{ durable: Uint8Array, now: Uint8Array, locks: number, exclusive: boolean }} Disk durable: what a crash leaves for sure */
+/**
+ * @typedef {object} Disk
+ * @property {Uint8Array} durable the bytes that a crash surely leaves
+ * @property {Uint8Array} now
+ * @property {number} locks
+ * @property {boolean} exclusive
+ */
 
-/** @param {Map<string, Disk>} [disks] two of them on one map are two tabs, or the same tab after a crash */
+/**
+ * @param {Map<string, Disk>} [disks] two file systems with the same map are two tabs, or one tab before and after a
+ *   crash
+ */
 export function fakeOpfs(disks = new Map()) {
   const fake = {
     disks,
     quota: Infinity,
     operations: 0,
     killAt: Infinity,
-    /** What the disk holds after the power went: of each file what was flushed, or a part of what came after. @param {number} seed */
+    /**
+     * The disk after a power failure: of each file what was flushed, and perhaps a part of what came after.
+     * @param {number} seed
+     */
     crash(seed) {
       const next = random(seed);
       const after = new Map();
       for (const [name, { durable, now }] of disks) {
-        const size = next() < 0.5 ? durable.length : durable.length + Math.floor(next() * Math.max(0, now.length - durable.length + 1));
+        const size =
+          next() < 0.5
+            ? durable.length
+            : durable.length + Math.floor(next() * Math.max(0, now.length - durable.length + 1));
         const left = new Uint8Array(size);
         left.set(durable.subarray(0, size));
         for (let at = 0; at < size; at += 512) {
@@ -26,29 +42,31 @@ export function fakeOpfs(disks = new Map()) {
       }
       return fakeOpfs(after);
     },
-    directory: /** @type {FileSystemDirectoryHandle} */ (/** @type {unknown} */ ({
-      async getFileHandle(/** @type {string} */ name, { create = false } = {}) {
-        step();
-        if (!disks.has(name)) {
-          if (!create) throw fault('NotFoundError');
-          disks.set(name, { durable: new Uint8Array(), now: new Uint8Array(), locks: 0, exclusive: false });
-        }
-        const disk = /** @type {Disk} */ (disks.get(name));
-        return {
-          getFile: async () => new File([/** @type {any} */ (disk.now.slice())], name),
-          createSyncAccessHandle: async ({ mode = 'readwrite' } = {}) => open(disk, mode === 'read-only'),
-        };
-      },
-      async removeEntry(/** @type {string} */ name) {
-        step();
-        if (!disks.has(name)) throw fault('NotFoundError');
-        if (disks.get(name)?.locks) throw fault('NoModificationAllowedError');
-        disks.delete(name);
-      },
-      async *keys() {
-        yield* [...disks.keys()];
-      },
-    })),
+    directory: /** @type {FileSystemDirectoryHandle} */ (
+      /** @type {unknown} */ ({
+        async getFileHandle(/** @type {string} */ name, { create = false } = {}) {
+          step();
+          if (!disks.has(name)) {
+            if (!create) throw fault('NotFoundError');
+            disks.set(name, { durable: new Uint8Array(), now: new Uint8Array(), locks: 0, exclusive: false });
+          }
+          const disk = /** @type {Disk} */ (disks.get(name));
+          return {
+            getFile: async () => new File([/** @type {any} */ (disk.now.slice())], name),
+            createSyncAccessHandle: async ({ mode = 'readwrite' } = {}) => open(disk, mode === 'read-only'),
+          };
+        },
+        async removeEntry(/** @type {string} */ name) {
+          step();
+          if (!disks.has(name)) throw fault('NotFoundError');
+          if (disks.get(name)?.locks) throw fault('NoModificationAllowedError');
+          disks.delete(name);
+        },
+        async *keys() {
+          yield* [...disks.keys()];
+        },
+      })
+    ),
   };
 
   function step() {
@@ -86,7 +104,8 @@ export function fakeOpfs(disks = new Map()) {
       truncate(/** @type {number} */ size) {
         check();
         disk.now = resized(disk.now, size);
-        disk.durable = resized(disk.durable, Math.min(size, disk.durable.length)); // a crash may also leave the longer one: as bad, and the journal says nothing of it
+        // a crash may also leave the longer file; that is as bad, and the journal does not mention it
+        disk.durable = resized(disk.durable, Math.min(size, disk.durable.length));
       },
       flush() {
         check();

@@ -1,7 +1,8 @@
-// A worker without a thread: the page's client on one end, the worker's request loop on the other, messages copied between them.
-import { answer } from '../../www/requests.js';
+// A worker without a thread: the page's client at one end, the worker's request loop at the other, and messages copied
+// between them.
+import { answer } from '../../www/worker/requests.js';
 
-/** @import { Method } from '../../www/requests.js' */
+/** @import { Method } from '../../www/worker/requests.js' */
 
 /**
  * @param {Record<string, Method>} table
@@ -11,7 +12,11 @@ export function fakeWorker(table, fatal = () => false) {
   const page = new EventTarget();
   const inside = new EventTarget();
   let ended = false;
-  const send = (/** @type {EventTarget} */ to, /** @type {unknown} */ message, /** @type {StructuredSerializeOptions} */ options = {}) => {
+  const send = (
+    /** @type {EventTarget} */ to,
+    /** @type {unknown} */ message,
+    /** @type {StructuredSerializeOptions} */ options = {},
+  ) => {
     const data = structuredClone(message, options);
     setImmediate(() => ended || to.dispatchEvent(new MessageEvent('message', { data })));
   };
@@ -26,8 +31,10 @@ export function fakeWorker(table, fatal = () => false) {
     },
   };
   const port = {
-    postMessage: (/** @type {unknown} */ message, /** @type {StructuredSerializeOptions} */ options) => send(page, message, options),
-    addEventListener: (/** @type {string} */ type, /** @type {any} */ listener) => inside.addEventListener(type, listener),
+    postMessage: (/** @type {unknown} */ message, /** @type {StructuredSerializeOptions} */ options) =>
+      send(page, message, options),
+    addEventListener: (/** @type {string} */ type, /** @type {any} */ listener) =>
+      inside.addEventListener(type, listener),
   };
   answer(port, table, (error) => fatal(error, worker.panic));
   return worker;

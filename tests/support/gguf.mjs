@@ -1,30 +1,58 @@
-// Writes small GGUF files for tests, right ones and wrong ones: a llama of one layer, 32 wide, its weights zero.
+// Writes small GGUF files for tests, correct and faulty ones: a llama of one layer, 32 wide, its weights zero.
 
 /** @typedef {{ name: string, shape: number[], type?: number }} Tensor slowest dimension first; type 0 is F32 */
 
-/** @param {{ architecture?: string, tokenizer?: string, counts?: [tensors: number, entries: number], change?: (tensors: Tensor[]) => Tensor[] }} [options] */
+/**
+ * @param {object} [options]
+ * @param {string} [options.architecture]
+ * @param {string} [options.tokenizer]
+ * @param {[tensors: number, entries: number]} [options.counts]
+ * @param {(tensors: Tensor[]) => Tensor[]} [options.change]
+ */
 export function ggufFile({ architecture = 'llama', tokenizer = 'gpt2', counts, change = (tensors) => tensors } = {}) {
   const entries = [
     text('general.architecture', architecture),
-    ...Object.entries({ block_count: 1, embedding_length: 32, feed_forward_length: 32, 'attention.head_count': 1 }).map(([key, value]) => entry(`llama.${key}`, 4, uint32(value))),
+    ...Object.entries({ block_count: 1, embedding_length: 32, feed_forward_length: 32, 'attention.head_count': 1 }).map(
+      ([key, value]) => entry(`llama.${key}`, 4, uint32(value)),
+    ),
     entry('llama.attention.layer_norm_rms_epsilon', 6, Buffer.from(Float32Array.of(1e-5).buffer)),
     text('tokenizer.ggml.model', tokenizer),
     text('tokenizer.ggml.pre', 'smollm'),
     entry('tokenizer.ggml.tokens', 9, Buffer.concat([uint32(8), uint64(1), string('a')])),
   ];
-  const matrices = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down'].map((name) => ({ name: `blk.0.${name}.weight`, shape: [32, 32] }));
-  const norms = ['blk.0.attn_norm', 'blk.0.ffn_norm', 'output_norm'].map((name) => ({ name: `${name}.weight`, shape: [32] }));
+  const matrices = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down'].map((name) => ({
+    name: `blk.0.${name}.weight`,
+    shape: [32, 32],
+  }));
+  const norms = ['blk.0.attn_norm', 'blk.0.ffn_norm', 'output_norm'].map((name) => ({
+    name: `${name}.weight`,
+    shape: [32],
+  }));
   const tensors = change([{ name: 'token_embd.weight', shape: [1, 32] }, ...matrices, ...norms]);
 
   const data = tensors.map(({ shape }) => Buffer.alloc(4 * shape.reduce((product, size) => product * size, 1)));
   const infos = tensors.map(({ name, shape, type = 0 }, at) =>
-    Buffer.concat([string(name), uint32(shape.length), ...shape.toReversed().map(uint64), uint32(type), uint64(Buffer.concat(data.slice(0, at)).length)]));
+    Buffer.concat([
+      string(name),
+      uint32(shape.length),
+      ...shape.toReversed().map(uint64),
+      uint32(type),
+      uint64(Buffer.concat(data.slice(0, at)).length),
+    ]),
+  );
   const [tensorCount, entryCount] = counts ?? [tensors.length, entries.length];
-  const header = Buffer.concat([Buffer.from('GGUF'), uint32(3), uint64(tensorCount), uint64(entryCount), ...entries, ...infos]);
+  const header = Buffer.concat([
+    Buffer.from('GGUF'),
+    uint32(3),
+    uint64(tensorCount),
+    uint64(entryCount),
+    ...entries,
+    ...infos,
+  ]);
   return Buffer.concat([header, Buffer.alloc((32 - (header.length % 32)) % 32), ...data]);
 }
 
-/** @param {string} key @param {number} type of the value @param {Buffer} value */
+/** @param {string} key @param {number} type the type of the value @param {Buffer} value */
 function entry(key, type, value) {
   return Buffer.concat([string(key), uint32(type), value]);
 }

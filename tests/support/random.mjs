@@ -1,4 +1,4 @@
-// Numbers from a seed, the same on every machine (mulberry32).
+// Random numbers from a seed, equal on every machine (mulberry32).
 
 /** @param {number} seed @returns {() => number} from 0 to 1 */
 export function random(seed) {
@@ -11,7 +11,7 @@ export function random(seed) {
   };
 }
 
-/** Bytes from a seed. @param {number} seed @param {number} size */
+/** Random bytes from a seed. @param {number} seed @param {number} size */
 export function randomBytes(seed, size) {
   const next = random(seed);
   return Uint8Array.from({ length: size }, () => 256 * next());

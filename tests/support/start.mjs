@@ -1,5 +1,6 @@
-// How long the default model takes from the browser's storage to the first vector, beside a plain loop that reads the same bytes
-// and uploads as many as the model has on the device. Both in one run, on a profile on disk; the encoder is open before.
+// Measures how long the default model takes from the browser's storage to the first vector, compared with a plain loop
+// that reads the same bytes and uploads as many as the model has on the device. Both run in one session on a profile
+// on disk, with the encoder opened before.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,13 @@ import { launchStored } from './chromium.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
-/** @param {string} url the page's @param {number} rounds @param {'webgpu' | 'cpu'} device @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed: parts of start, as the worker tells them */
+/**
+ * @param {string} url the page's
+ * @param {number} rounds
+ * @param {'webgpu' | 'cpu'} device
+ * @returns {Promise<{ plain: number, start: number, load: number, embed: number }[]>} ms; load and embed are parts of
+ *   start, as the worker tells them
+ */
 export async function startTimes(url, rounds, device) {
   const profile = await mkdtemp(join(tmpdir(), 'gran-ted-start-'));
   const { page, close } = await launchStored(profile);
@@ -19,7 +26,7 @@ export async function startTimes(url, rounds, device) {
     const times = [];
     for (let round = 0; round < rounds; round++) {
       await page.reload();
-      await page.locator('#ted-sample').click(); // opens the encoder, without the model
+      await page.locator('#ted-sample').click(); // it opens the encoder, without the model
       await page.locator('#ted-count', { hasText: /items/ }).waitFor();
       times.push({ plain: await plainLoop(page, bytes), ...(await firstVector(page)) });
     }
@@ -30,7 +37,7 @@ export async function startTimes(url, rounds, device) {
   }
 }
 
-/** Load the stored model and embed one prompt. @param {Page} page */
+/** Loads the stored model and embeds one prompt. @param {Page} page */
 async function firstVector(page) {
   const remove = page.locator('#prompt-list button');
   while ((await page.locator('#prompt-list textarea').count()) > 1) await remove.last().click();
@@ -48,16 +55,22 @@ async function firstVector(page) {
 
 /** @param {Page} page @param {number} deviceBytes */
 function plainLoop(page, deviceBytes) {
-  return page.evaluate(async ({ script, deviceBytes }) => {
-    const worker = new Worker(URL.createObjectURL(new Blob([script])));
-    /** @type {Promise<number>} */
-    const answer = new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }) => (typeof data === 'number' ? resolve(data) : reject(new Error(data)));
-      worker.onerror = ({ message }) => reject(new Error(message));
-    });
-    worker.postMessage(deviceBytes);
-    return answer.finally(() => worker.terminate());
-  }, { script: `onmessage = ({ data }) => (${readAndUpload})(data).then(postMessage, (error) => postMessage(String(error)));`, deviceBytes });
+  return page.evaluate(
+    async ({ script, deviceBytes }) => {
+      const worker = new Worker(URL.createObjectURL(new Blob([script])));
+      /** @type {Promise<number>} */
+      const answer = new Promise((resolve, reject) => {
+        worker.onmessage = ({ data }) => (typeof data === 'number' ? resolve(data) : reject(new Error(data)));
+        worker.onerror = ({ message }) => reject(new Error(message));
+      });
+      worker.postMessage(deviceBytes);
+      return answer.finally(() => worker.terminate());
+    },
+    {
+      script: `onmessage = ({ data }) => (${readAndUpload})(data).then(postMessage, (error) => postMessage(String(error)));`,
+      deviceBytes,
+    },
+  );
 }
 
 /** Runs in a worker. @param {number} deviceBytes */
@@ -73,7 +86,8 @@ async function readAndUpload(deviceBytes) {
   for (let at = 0, left = deviceBytes; at < handle.getSize();) {
     const read = handle.read(bytes, { at });
     const part = Math.min(read, left) & ~3;
-    if (part) device.queue.writeBuffer(device.createBuffer({ size: part, usage: 8 | 128 }), 0, bytes, 0, part); // COPY_DST, STORAGE
+    // COPY_DST, STORAGE
+    if (part) device.queue.writeBuffer(device.createBuffer({ size: part, usage: 8 | 128 }), 0, bytes, 0, part);
     left -= part;
     at += read;
   }

@@ -1,6 +1,8 @@
-// A stored file as a load reads it, from front to back: each chunk is compared with what was downloaded before a byte of it is
-// given. The browser's own SHA-256 does that beside the work on the chunk before, at a tenth of the cost of hashing in wasm.
-import { named } from '../requests.js';
+// Reads a stored file from front to back, as a load does. Each chunk is compared with what was downloaded before a
+// byte of it is given. The browser's own SHA-256 does that during the work on the chunk before, at a tenth of the cost
+// of hashing in wasm.
+import { joined } from './bytes.js';
+import { named } from '../worker/errors.js';
 import { hash } from './hasher.js';
 import { chunkCount, chunkRange } from './journal.js';
 
@@ -9,25 +11,38 @@ import { chunkCount, chunkRange } from './journal.js';
 export class CheckedReader {
   #journal;
   #read;
-  /** @type {Map<number, Promise<Uint8Array>>} the chunk that is read and the one behind it */
+  /** @type {Map<number, Promise<Uint8Array>>} the chunk that is read, and the next one */
   #chunks = new Map();
-  /** @type {Uint8Array[]} buffers of chunks that were read: new ones would only be freed with the next garbage collection */
+  /**
+   * @type {Uint8Array[]} buffers of chunks that were read, for the next ones: new buffers would stay until the next
+   *   garbage collection
+   */
   #spare = [];
 
-  /** @param {Journal} journal of a whole file @param {(start: number, end: number, into: Uint8Array) => Promise<Uint8Array>} read */
+  /**
+   * @param {Journal} journal the journal of a complete file
+   * @param {(start: number, end: number, into: Uint8Array) => Promise<Uint8Array>} read
+   */
   constructor(journal, read) {
     this.#journal = journal;
     this.#read = read;
   }
 
-  /** Good until the next read. Rejects with `DamagedChunk`, and its index. @param {number} start @param {number} end */
+  /**
+   * Reads bytes, which are good until the next read. Rejects with `DamagedChunk` and the index of the chunk.
+   * @param {number} start
+   * @param {number} end
+   */
   async read(start, end) {
     const { header } = this.#journal;
     const [first, last] = [Math.floor(start / header.chunk), Math.floor((end - 1) / header.chunk)];
     for (const [index, chunk] of this.#chunks) {
       if (index >= first) continue;
       this.#chunks.delete(index);
-      chunk.then(({ buffer }) => this.#spare.push(new Uint8Array(buffer)), () => {});
+      chunk.then(
+        ({ buffer }) => this.#spare.push(new Uint8Array(buffer)),
+        () => {},
+      );
     }
     /** @type {Uint8Array[]} */
     const pieces = [];
@@ -45,7 +60,7 @@ export class CheckedReader {
     let chunk = this.#chunks.get(index);
     if (!chunk) {
       chunk = this.#check(index);
-      chunk.catch(() => {}); // told to whoever reads it
+      chunk.catch(() => {}); // whoever reads the chunk is told
       this.#chunks.set(index, chunk);
     }
     return chunk;
@@ -62,15 +77,4 @@ export class CheckedReader {
     }
     return bytes;
   }
-}
-
-/** @param {Uint8Array[]} pieces @param {number} length */
-function joined(pieces, length) {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }

@@ -1,45 +1,53 @@
-// A file that is being downloaded while it is read: in chunks, a few at a time, each hashed and put into the storage when it
-// is whole. A read takes bytes from there or from the chunk that is under way, and waits where they have not come yet.
-// Without storage only the chunks around the reader are held.
-import { named } from '../requests.js';
+// Downloads a file while it is read: in chunks, a few at a time, each hashed and stored when it is complete. A read
+// takes bytes from the storage or from a chunk in transit, and waits for those that have not come yet. Without storage
+// only the chunks around the reader are held.
+import { cancelled, isNamed } from '../worker/errors.js';
 import { hash } from './hasher.js';
 import { changed, fetchRange } from './http.js';
 
 /** @import { Options, Remote, Timing } from './http.js' */
 /** @import { StoredFile } from './vault.js' */
 /**
- * @typedef {{ bytes: Uint8Array, start: number, received: number, away: boolean }} Piece a chunk that is under way, or held; away: its bytes are being hashed
+ * @typedef {object} Piece a chunk in transit, or one that is held in memory
+ * @property {Uint8Array} bytes
+ * @property {number} start
+ * @property {number} received
+ * @property {boolean} away whether its bytes are away, in the hashing worker
+ *
  * @typedef {{ file: Download, index: number }} Job
  * @typedef {{ read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>, close: () => void }} Reader
  */
 
 export const CHUNK = 8 << 20;
 const PARALLEL = 4;
-const HELD = 4; // chunks from the reader's place on, without storage
-const SMALL = 1 << 20; // a read elsewhere of at most this is asked for by itself, without storage
+const HELD = 4; // chunks that are held from the reader's place on, without storage
+const SMALL = 1 << 20; // bytes: without storage, a read elsewhere of at most this is a request of its own
 
-/** What shares the connections: the chunk that is waited for first, then those behind it. */
+/** The files that share the connections. The chunk that a read waits for comes first, then those behind it. */
 export class Pool {
   /** @type {Download[]} */
   #files = [];
-  /** @type {Download | null} the one that is read now */
+  /** @type {Download | null} the file that is read now */
   #current = null;
   #running = 0;
   #ahead = false;
-  /** Bytes that came over the network, any of them. */
+  /** Bytes that came over the network, for whatever purpose. */
   received = 0;
-  /** What is waited for, in a sentence; '' while bytes come. */
+  /** What the download waits for, in a sentence; '' while bytes come. */
   trouble = '';
-  /** @type {Uint8Array[]} of chunks that are stored: new ones would only be freed with the next garbage collection */
+  /**
+   * @type {Uint8Array[]} buffers of stored chunks, for the next ones: new buffers would stay until the next garbage
+   *   collection
+   */
   #spare = [];
 
-  /** A buffer. @param {number} length */
+  /** Takes a buffer. @param {number} length */
   buffer(length) {
     const at = this.#spare.findIndex(({ buffer }) => buffer.byteLength >= length);
     return at < 0 ? new Uint8Array(length) : new Uint8Array(this.#spare.splice(at, 1)[0].buffer, 0, length);
   }
 
-  /** Nobody reads this buffer any more. @param {Uint8Array} bytes */
+  /** Gives a buffer back that nobody reads any more. @param {Uint8Array} bytes */
   giveBack(bytes) {
     if (this.#spare.length < PARALLEL) this.#spare.push(bytes);
   }
@@ -49,7 +57,7 @@ export class Pool {
     this.#files.push(file);
   }
 
-  /** From now on what has not been asked for is fetched too, in the order of the files. */
+  /** Fetches from now on also what no read has asked for, in the order of the files. */
   readAhead() {
     this.#ahead = true;
     this.wake();
@@ -68,7 +76,7 @@ export class Pool {
     }
   }
 
-  /** Nothing is fetched now: at once, where the browser can do that. */
+  /** Frees the buffers, since nothing is fetched now; at once, if the browser can do that. */
   #free() {
     for (const { buffer } of this.#spare.splice(0)) /** @type {any} */ (buffer).transfer?.(0);
   }
@@ -92,9 +100,9 @@ export class Pool {
 
 export class Download {
   #remote;
-  /** @type {StoredFile | null} where chunks are put */
+  /** @type {StoredFile | null} the stored file that chunks are put into */
   #store;
-  /** @type {(Reader & { has: (index: number) => boolean }) | null} where they are read */
+  /** @type {(Reader & { has: (index: number) => boolean }) | null} the stored file that chunks are read from */
   #stored;
   #pool;
   #chunk;
@@ -107,23 +115,27 @@ export class Download {
   /** @type {Set<number>} chunks that a read waits for */
   #wanted = new Set();
   #position = 0;
-  /** What the last read gave: the next one takes its place. */
+  /** The bytes of the last read; the next read overwrites them. */
   #read = new Uint8Array(0);
   /** @type {Error | null} */
   #failed = null;
   #wake = () => {};
-  /** @type {Promise<void>} resolved when something has come */
+  /** @type {Promise<void>} resolved when bytes have come */
   #news = Promise.resolve();
-  /** Whether chunks that come are put into the storage. */
+  /** Whether new chunks are put into the storage. */
   storing;
 
   /**
    * @param {Remote} remote
-   * @param {StoredFile | null} store begun for this very file
+   * @param {StoredFile | null} store the stored file, begun for this very remote file
    * @param {Pool} pool
-   * @param {{ chunk: number, storing: boolean, timing: Timing, signal: AbortSignal, full: (error: unknown) => void, vouched: () => boolean }} options
-   *   storing: false where only what is stored already is taken from there; full: told once, why the storage takes no more;
-   *   vouched: whether the SHA-256 of the whole file will tell if these are its bytes
+   * @param {object} options
+   * @param {number} options.chunk
+   * @param {boolean} options.storing whether new chunks are stored; false: only stored ones are read
+   * @param {Timing} options.timing
+   * @param {AbortSignal} options.signal
+   * @param {(error: unknown) => void} options.full called once, with the error of a storage that takes no more
+   * @param {() => boolean} options.vouched whether the SHA-256 of the whole file will be checked
    */
   constructor(remote, store, pool, { chunk, storing, timing, signal, full, vouched }) {
     this.#remote = remote;
@@ -134,7 +146,11 @@ export class Download {
     this.#vouched = vouched;
     this.storing = storing && store !== null;
     /** @type {Options} */
-    this.#options = { signal: AbortSignal.any([signal, this.#ended.signal]), timing, trouble: (sentence) => (pool.trouble = sentence) };
+    this.#options = {
+      signal: AbortSignal.any([signal, this.#ended.signal]),
+      timing,
+      trouble: (sentence) => (pool.trouble = sentence),
+    };
     this.#renew();
     pool.add(this);
   }
@@ -147,7 +163,7 @@ export class Download {
     return this.#remote.size;
   }
 
-  /** Bytes that are here: stored, held or under way. */
+  /** The bytes that are here: stored, held or in transit. */
   get here() {
     let bytes = 0;
     for (let index = 0; index < this.#count; index++) {
@@ -157,7 +173,7 @@ export class Download {
     return bytes;
   }
 
-  /** Good until the next read. @param {number} start @param {number} end */
+  /** Reads bytes, which are good until the next read. @param {number} start @param {number} end */
   async read(start, end) {
     const bytes = this.#room(end - start);
     if (!this.storing && end - start <= SMALL && !this.#isNear(start, end)) {
@@ -181,13 +197,13 @@ export class Download {
     return this.#read.subarray(0, length);
   }
 
-  /** The first chunk that a read waits for and nobody fetches. */
+  /** The first chunk that a read waits for and that is not in transit. */
   wanted() {
     if (this.#failed) return null;
     return [...this.#wanted].sort((a, b) => a - b).find((index) => this.#isOpen(index)) ?? null;
   }
 
-  /** The next chunk from the reader's place on, then from the front. */
+  /** The next chunk to fetch: from the reader's place on, then from the front. */
   following() {
     if (this.#failed) return null;
     const first = this.#position === this.size ? this.#count : Math.floor(this.#position / this.#chunk);
@@ -199,7 +215,7 @@ export class Download {
     return null;
   }
 
-  /** Never rejects: readers are told. @param {number} index */
+  /** Fetches a chunk. Never rejects: an error is given to the readers. @param {number} index */
   async fetch(index) {
     const [start, end] = this.#range(index);
     const piece = { bytes: this.#pool.buffer(end - start), start, received: 0, away: false };
@@ -219,7 +235,7 @@ export class Download {
     this.#renew();
   }
 
-  /** Everything that has been asked for, and with storage the rest too. */
+  /** Waits for what has been asked for, and with storage for the rest too. */
   async finish() {
     while (this.storing && !this.#failed && this.#missing()) {
       this.#pool.wake(this);
@@ -228,7 +244,11 @@ export class Download {
     if (this.#failed) throw this.#failed;
   }
 
-  /** What is stored is whole or takes no more: from here on it is only read, and the rest asked for. @param {Reader | null} reader of what `store` has filled, which is closed */
+  /**
+   * Ends the storing: the stored file is complete or takes no more. From now on it is only read, and the rest is
+   * fetched.
+   * @param {Reader | null} reader a reader of the stored file, which is closed as `store`
+   */
   readOn(reader) {
     const journal = this.#store?.journal;
     this.#stored = !reader || !journal ? null : { has: (index) => journal.chunks.has(index), ...reader };
@@ -236,17 +256,17 @@ export class Download {
     this.storing = false;
   }
 
-  /** What is stored is no longer read. */
+  /** Stops reading the stored file. */
   letGo() {
-    if (this.#store) return; // being filled
+    if (this.#store) return; // it is being filled
     this.#stored?.close();
     this.#stored = null;
   }
 
-  /** Stop. What is stored stays. */
+  /** Stops. Stored chunks stay. */
   close() {
     this.letGo();
-    this.#failed ??= named('Cancelled', 'cancelled');
+    this.#failed ??= cancelled();
     this.#ended.abort();
     this.#pieces.clear();
     this.#renew();
@@ -255,15 +275,17 @@ export class Download {
   // ---
 
   /**
-   * Mirrors and the nodes of a network call one file by several versions. Another one is asked about once more, and taken for
-   * the same file where its SHA-256 will be compared.
-   * @param {number} start @param {number} end @param {(bytes: Uint8Array, at: number) => void} take
+   * Fetches bytes. Mirrors and the nodes of a network give one file several versions: after a change of version it is
+   * tried once more, and if the SHA-256 will be checked, any version is accepted.
+   * @param {number} start
+   * @param {number} end
+   * @param {(bytes: Uint8Array, at: number) => void} take
    */
   async #fetch(start, end, take) {
     try {
       await fetchRange(this.#remote, start, end, take, this.#options);
     } catch (error) {
-      if (/** @type {Error} */ (error).name !== 'Changed') throw error;
+      if (!isNamed(error, 'Changed')) throw error;
       const any = this.#vouched() ? { etag: '', modified: '' } : {};
       await fetchRange({ ...this.#remote, ...any }, start, end, take, this.#options);
     }
@@ -296,7 +318,12 @@ export class Download {
     return (from >= first && to < first + HELD) || (held(from) && held(to));
   }
 
-  /** Put a part of a chunk into `into`, once it has come. @param {number} index @param {number} start @param {Uint8Array} into */
+  /**
+   * Puts a part of a chunk into `into`, once it has come.
+   * @param {number} index
+   * @param {number} start
+   * @param {Uint8Array} into
+   */
   async #part(index, start, into) {
     const end = start + into.length;
     this.#wanted.add(index);
@@ -308,7 +335,8 @@ export class Download {
           return;
         }
         const piece = this.#pieces.get(index);
-        if (piece && !piece.away && piece.start + piece.received >= end) return into.set(piece.bytes.subarray(start - piece.start, end - piece.start));
+        if (piece && !piece.away && piece.start + piece.received >= end)
+          return into.set(piece.bytes.subarray(start - piece.start, end - piece.start));
         if (this.#failed) throw this.#failed;
         this.#pool.wake(this);
         await this.#news;
@@ -318,12 +346,13 @@ export class Download {
     }
   }
 
-  /** What the reader has passed is no longer held. @param {number} position */
+  /** Moves the reader, and drops what it has passed. @param {number} position */
   #moveTo(position) {
     this.#position = position;
     if (!this.storing) {
       for (const [index, { start, received, bytes }] of this.#pieces) {
-        if (start + bytes.length <= position && received === bytes.length && !this.#wanted.has(index)) this.#drop(index, bytes);
+        if (start + bytes.length <= position && received === bytes.length && !this.#wanted.has(index))
+          this.#drop(index, bytes);
       }
     }
     this.#pool.wake(this);
@@ -345,7 +374,7 @@ export class Download {
     }
   }
 
-  /** A piece is no longer held. @param {number} index @param {Uint8Array} bytes */
+  /** Drops a piece. @param {number} index @param {Uint8Array} bytes */
   #drop(index, bytes) {
     this.#pieces.delete(index);
     this.#pool.giveBack(bytes);
@@ -362,7 +391,7 @@ export class Download {
     }
     if (error.passing && this.storing) error.message += ' What has come is stored: load it again to go on from there.';
     this.#failed = error.name === 'Changed' ? changed(this.#remote.url) : error;
-    this.#ended.abort(); // the other chunks of this file
+    this.#ended.abort(); // ends the other chunks of this file
   }
 
   #renew() {

@@ -1,12 +1,18 @@
-// From what a person names to the files of a model: an index of shards stands for config.json, tokenizer.json and the shards.
-// The index is a stranger's file: its size, the number of names and each name are checked before anything is fetched.
-import { named } from '../requests.js';
+// Finds the files of a model from what a person names: an index of shards stands for config.json, tokenizer.json and
+// the shards. The index is untrusted: its size, the number of names and each name are checked before anything is
+// fetched.
+import { isNamed, named } from '../worker/errors.js';
 import { fetchSmall } from './http.js';
 
-/** @import { ModelFile } from '../types' */
+/** @import { ModelFile } from '../types/storage' */
 /** @import { Options } from './http.js' */
 /** @import { SmallFiles } from './small.js' */
-/** @typedef {{ url: string, sha256: string, content: Uint8Array | null }} WebFile sha256: '' where it is not known; content: of a small file, fetched already */
+/**
+ * @typedef {object} WebFile
+ * @property {string} url
+ * @property {string} sha256 the hash that it should have; '' if it is not known
+ * @property {Uint8Array | null} content the content of a small file, which has been fetched already
+ */
 
 const MAX_SHARDS = 1000;
 const MAX_INDEX = 32 << 20;
@@ -14,34 +20,51 @@ const MAX_JSON = 64 << 20; // config.json, tokenizer.json
 
 /** @param {ModelFile[]} files @param {SmallFiles} small @returns {Promise<(File | WebFile)[]>} */
 export async function expand(files, small) {
-  const expanded = await Promise.all(files.map(async (file) => {
-    if (file instanceof File) return [file];
-    const { url, sha256 = '' } = file;
-    const { pathname } = new URL(url);
-    if (pathname.endsWith('.safetensors.index.json')) {
-      const shards = await shardNames(url, small);
-      return [...(await beside(url, small)), ...shards.map((name) => ({ url: new URL(name, url).href, sha256: '', content: null }))];
-    }
-    const own = { url, sha256, content: null };
-    return pathname.endsWith('.safetensors') ? [...(await beside(url, small)), own] : [own];
-  }));
+  const expanded = await Promise.all(
+    files.map(async (file) => {
+      if (file instanceof File) return [file];
+      const { url, sha256 = '' } = file;
+      const { pathname } = new URL(url);
+      if (pathname.endsWith('.safetensors.index.json')) {
+        const shards = await shardNames(url, small);
+        return [
+          ...(await beside(url, small)),
+          ...shards.map((name) => ({ url: new URL(name, url).href, sha256: '', content: null })),
+        ];
+      }
+      const own = { url, sha256, content: null };
+      return pathname.endsWith('.safetensors') ? [...(await beside(url, small)), own] : [own];
+    }),
+  );
   return expanded.flat();
 }
 
-/** config.json and, where there is one, tokenizer.json. @param {string} url @param {SmallFiles} small @returns {Promise<WebFile[]>} */
+/**
+ * Reads config.json and, if there is one, tokenizer.json from the folder of a file.
+ * @param {string} url
+ * @param {SmallFiles} small
+ * @returns {Promise<WebFile[]>}
+ */
 async function beside(url, small) {
   const at = (/** @type {string} */ name) => new URL(name, url).href;
   const [config, tokenizer] = await Promise.all([
     small.read(at('config.json'), { most: MAX_JSON }),
     small.read(at('tokenizer.json'), { most: MAX_JSON, optional: true }),
   ]);
-  return [{ url: at('config.json'), sha256: '', content: config }, ...(tokenizer ? [{ url: at('tokenizer.json'), sha256: '', content: tokenizer }] : [])];
+  return [
+    { url: at('config.json'), sha256: '', content: config },
+    ...(tokenizer ? [{ url: at('tokenizer.json'), sha256: '', content: tokenizer }] : []),
+  ];
 }
 
 /** @param {string} url @param {SmallFiles} small */
 async function shardNames(url, small) {
   const bytes = await small.read(url, { most: MAX_INDEX });
-  const malformed = (/** @type {string} */ found) => named('Malformed', `\`${url}\`: weight_map is malformed: expected the names of .safetensors files in the same folder, found ${found}`);
+  const malformed = (/** @type {string} */ found) =>
+    named(
+      'Malformed',
+      `\`${url}\`: weight_map is malformed: expected the names of .safetensors files in the same folder, found ${found}`,
+    );
   let map;
   try {
     map = JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array())).weight_map;
@@ -50,20 +73,30 @@ async function shardNames(url, small) {
   }
   if (typeof map !== 'object' || map === null || Array.isArray(map)) throw malformed('none');
   const names = [...new Set(Object.values(map))].sort();
-  if (names.length === 0 || names.length > MAX_SHARDS) throw malformed(`${names.length} files, at most ${MAX_SHARDS} are taken`);
+  if (names.length === 0 || names.length > MAX_SHARDS)
+    throw malformed(`${names.length} files, at most ${MAX_SHARDS} are taken`);
   const odd = names.find((name) => typeof name !== 'string' || !/^\w[\w.-]{0,200}\.safetensors$/.test(name));
   if (odd !== undefined) throw malformed(JSON.stringify(odd).slice(0, 60));
   return names;
 }
 
-/** The SHA-256 that the Hugging Face Hub announces for a file, in the pointer that stands for it in git: '' where it announces none, null where it did not answer. @param {string} url @param {Options} options */
+/**
+ * Asks the Hugging Face Hub for the SHA-256 of a file, which is in the pointer that git has for it. '' if the Hub
+ * announces none, null if it did not answer.
+ * @param {string} url
+ * @param {Options} options
+ */
 export async function announcedSha256(url, options) {
   const [, repository, rest] = /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/resolve\/([^?#]+)$/.exec(url) ?? [];
   if (!rest) return '';
   try {
-    const pointer = await fetchSmall(`https://huggingface.co/${repository}/raw/${rest}`, { most: 1024 }, { ...options, timing: { ...options.timing, tries: 1 } });
+    const pointer = await fetchSmall(
+      `https://huggingface.co/${repository}/raw/${rest}`,
+      { most: 1024 },
+      { ...options, timing: { ...options.timing, tries: 1 } },
+    );
     return /^oid sha256:([0-9a-f]{64})$/m.exec(new TextDecoder().decode(pointer?.bytes))?.[1] ?? '';
   } catch (error) {
-    return ['NotFound', 'TooLarge'].includes(/** @type {Error} */ (error).name) ? '' : null;
+    return isNamed(error, 'NotFound') || isNamed(error, 'TooLarge') ? '' : null;
   }
 }

@@ -1,43 +1,50 @@
-// The files of one model, as the wasm reads them: picked ones in place, stored ones from the browser's storage, the rest from
-// the web and into the storage on the way. Storage that is missing, locked or full never ends a load: it goes on without, and says so.
-import { formatBytes } from '../format.js';
-import { named, turn } from '../requests.js';
+// The files of one model, as the wasm reads them: picked ones in place, stored ones from the browser's storage, the
+// rest from the web and into the storage on the way. A storage that is missing, locked or full never ends a load: it
+// goes on without one, and says so.
+import { cancelled, isNamed, messageOf, named } from '../worker/errors.js';
+import { formatBytes } from '../figures/format.js';
+import { turn } from '../worker/turn.js';
 import { CheckedReader } from './checked.js';
 import { CHUNK, Download, Pool } from './download.js';
 import { announcedSha256, expand } from './expand.js';
-import { damagedText, nameOf, wrongHash } from './faults.js';
+import { damagedText, wrongHash } from './faults.js';
+import { nameOf, idOf } from './names.js';
 import { openRemote, sameVersion, TIMING, versionOfSmall } from './http.js';
 import { chunkRange, isComplete, storedBytes } from './journal.js';
 import { SmallFiles } from './small.js';
-import { damagedChunks, idOf } from './vault.js';
+import { damagedChunks } from './vault.js';
 
-/** @import { ByteSource, DownloadProgress, LoadProgress, ModelCard, ModelFile } from '../types' */
+/** @import { ByteSource, CheckProgress, DownloadProgress, ModelFile } from '../types/storage' */
+/** @import { ModelCard } from '../types/wasm' */
 /** @import { WebFile } from './expand.js' */
 /** @import { Header, Journal } from './journal.js' */
 /** @import { Remote, Timing } from './http.js' */
 /** @import { StoredFile, Vault } from './vault.js' */
 
 /**
- * @typedef {object} Place of a file from the web
+ * @typedef {object} Place the place of a file from the web
  * @property {string} url
  * @property {number} size
- * @property {string} id its name in the vault; '' without one
- * @property {string} sha256 that it should have; '' where that is not known
- * @property {Promise<void> | null} announced resolved when its server was asked for that; null: there is no need
- * @property {boolean} unverified it has not told yet
- * @property {string} noted what of that is in the journal
- * @property {string} hashed the SHA-256 that the stored whole file had when it was read before; '' where that is not known
- * @property {Remote} remote as its server describes it, or did when it was stored
- * @property {StoredFile | null} store while it is filled
- * @property {{ read: ByteSource['read'], close: () => void } | null} reader of a stored whole file
- * @property {CheckedReader | null} checked the reader as the load reads
- * @property {Download | null} download without a reader
+ * @property {string} id its id in the vault; '' without a vault
+ * @property {string} sha256 the hash that it should have; '' if that is not known
+ * @property {Promise<void> | null} announced resolved when its server has been asked for that hash; null: there is no
+ *   need
+ * @property {boolean} unverified whether its server has not told the hash yet
+ * @property {string} noted the expected hash that is in the journal
+ * @property {string} hashed the SHA-256 that the complete stored file had when it was last read; '' if that is not
+ *   known
+ * @property {Remote} remote the file as its server describes it, or did when it was stored
+ * @property {StoredFile | null} store the stored file while it is filled
+ * @property {{ read: ByteSource['read'], close: () => void } | null} reader the reader of a complete stored file
+ * @property {CheckedReader | null} checked the reader of a load, which checks each chunk
+ * @property {Download | null} download the download, if there is no reader
  *
  * @typedef {object} Settings
  * @property {Vault | null} vault null: there is no storage
- * @property {string} refused why there is none
+ * @property {string} refused the reason why there is none
  * @property {AbortSignal} signal
- * @property {(value: LoadProgress | DownloadProgress) => Promise<boolean>} progress false: it is cancelled
+ * @property {(value: CheckProgress | DownloadProgress) => Promise<boolean>} progress called with how far the load is;
+ *   false: it is cancelled
  * @property {number} [chunk]
  * @property {Timing} [timing]
  */
@@ -50,9 +57,9 @@ const PACE = 8; // seconds over which the speed is taken
 export class ModelFiles {
   /** @type {ByteSource[]} */
   sources = [];
-  /** What is stored and what is not, in sentences; '' where all is as it should be. */
+  /** Sentences about what is not as it should be; '' if everything is. */
   note = '';
-  /** Bytes that were here before. */
+  /** The bytes that were here before. */
   resumed = 0;
   /** @type {Place[]} */
   #places = [];
@@ -67,11 +74,11 @@ export class ModelFiles {
   #pace = [];
   #full = false;
   #loaded = false;
-  /** Whether what is to be stored is more than there is room for, as the browser guesses. */
+  /** Whether there is too little room for what is to be stored, as the browser estimates. */
   #short = false;
   /** Whether the model's layers stay in their files, and are read again for each batch. */
   #reread = false;
-  /** @type {AbortSignal | null} of the call that reads on after the load */
+  /** @type {AbortSignal | null} the signal of the call that reads after the load */
   #until = null;
   /** @type {number | null} */
   #room = null;
@@ -83,10 +90,20 @@ export class ModelFiles {
     this.#settings = { chunk: CHUNK, timing: TIMING, ...settings };
     this.#options = { signal: AbortSignal.any([settings.signal, this.#ended.signal]), timing: this.#settings.timing };
     const { signal } = this.#options;
-    this.#small = new SmallFiles(settings.vault, this.#options, (url, header) => this.#compare(url, header, versionOfSmall(url, signal).then((version) => ({ ...header, ...version }))));
+    this.#small = new SmallFiles(settings.vault, this.#options, (url, header) =>
+      this.#compare(
+        url,
+        header,
+        versionOfSmall(url, signal).then((version) => ({ ...header, ...version })),
+      ),
+    );
   }
 
-  /** Find out where each file is and how large. Rejects with what is wrong with a file; `close` is still to be called. @param {ModelFile[]} files */
+  /**
+   * Finds out where each file is and how large it is. Rejects with what is wrong with a file; `close` must still be
+   * called.
+   * @param {ModelFile[]} files
+   */
   async open(files) {
     for (const file of await expand(files, this.#small)) {
       if (file instanceof File) this.sources.push(this.#guarded(picked(file)));
@@ -98,30 +115,39 @@ export class ModelFiles {
     this.resumed = this.here;
   }
 
-  /** How it stands. @param {DownloadProgress['stage']} stage @returns {DownloadProgress} */
+  /** The progress of the download. @param {DownloadProgress['stage']} stage @returns {DownloadProgress} */
   state(stage) {
     return {
-      stage, done: this.here, total: this.bytes, resumed: this.resumed, speed: this.#speed(), room: this.#room, note: this.note || this.#keeping(),
-      storing: this.#places.every(({ download }) => download?.storing !== false), trouble: this.#pool.trouble,
+      stage,
+      done: this.here,
+      total: this.bytes,
+      resumed: this.resumed,
+      speed: this.#speed(),
+      room: this.#room,
+      note: this.note || this.#keeping(),
+      storing: this.#places.every(({ download }) => download?.storing !== false),
+      trouble: this.#pool.trouble,
     };
   }
 
-  /** Where what is missing will be. */
+  /** A sentence about where the missing bytes will be kept. */
   #keeping() {
-    return this.#room === null || this.resumed === this.bytes ? '' : `It is kept in this browser, which has room for ${formatBytes(this.#room)}.`;
+    return this.#room === null || this.resumed === this.bytes
+      ? ''
+      : `It is kept in this browser, which has room for ${formatBytes(this.#room)}.`;
   }
 
-  /** Bytes of the files from the web. */
+  /** The bytes of the files from the web. */
   get bytes() {
     return this.#places.reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** Those of them that are here. */
+  /** The bytes of these files that are here. */
   get here() {
     return this.#places.reduce((sum, { size, download }) => sum + (download?.here ?? size), 0);
   }
 
-  /** Fetch what is missing, ahead of the reader, and tell how far it is. */
+  /** Begins to fetch what is missing, ahead of the reader, and to report the progress. */
   begin() {
     if (!this.#places.some(({ download }) => download)) return;
     this.#tell();
@@ -129,26 +155,37 @@ export class ModelFiles {
     this.#pool.readAhead();
   }
 
-  /** The model is loaded: compare its bytes with what they should be, and let go of what was only for the download. @param {ModelCard} card */
+  /**
+   * Finishes a load: compares the hash of its bytes with the expected one, and lets go of what was only for the
+   * download.
+   * @param {ModelCard} card
+   */
   async finish(card) {
     for (const { download } of this.#places) await download?.finish();
     this.#stopTelling();
     this.#loaded = true;
     await within(PATIENCE, this.#comparing);
-    await within(ANNOUNCED, this.#places.map(({ announced }) => announced));
+    await within(
+      ANNOUNCED,
+      this.#places.map(({ announced }) => announced),
+    );
     for (const place of this.#places) {
       const found = sha256Of(card, place.url, this.#places.length);
       if (found && place.sha256 && found !== place.sha256) await this.#refuse(place, found);
-      if (place.unverified) this.#say(`\`${nameOf(place.url)}\` is not verified: the Hugging Face Hub did not tell the SHA-256 that it should have.`);
-      await this.#settle(place, place.unverified ? '' : found); // '': it is asked for again at the next load
+      if (place.unverified)
+        this.#say(
+          `\`${nameOf(place.url)}\` is not verified: the Hugging Face Hub did not tell the SHA-256 that it should have.`,
+        );
+      await this.#settle(place, place.unverified ? '' : found); // '': the hash is asked for again at the next load
     }
     if (this.#reread && this.#places.some(({ reader }) => !reader)) throw this.#notStored();
     await this.#small.keep().catch(({ name, message }) => {
-      if (name !== 'InUse') this.#say(`The model's small files can't be stored (${message}): it does not load without its server.`);
+      if (name !== 'InUse')
+        this.#say(`The model's small files can't be stored (${message}): it does not load without its server.`);
     });
   }
 
-  /** Let go of everything. What is stored stays. */
+  /** Lets go of everything. Stored files stay. */
   close() {
     this.#ended.abort();
     this.#stopTelling();
@@ -157,7 +194,8 @@ export class ModelFiles {
       const left = store?.journal;
       store?.close();
       reader?.close();
-      if (store && !left) this.#settings.vault?.remove(id).catch(() => {}); // changed on its server: nothing of it is left
+      // it had changed on its server and was dropped
+      if (store && !left) this.#settings.vault?.remove(id).catch(() => {});
     }
     this.#places = [];
   }
@@ -167,8 +205,8 @@ export class ModelFiles {
   /** @param {WebFile} file @returns {Promise<Place>} */
   async #place({ url, sha256 }) {
     const { vault, refused } = this.#settings;
-    const id = vault ? await idOf(url) : ''; // an insecure page has no storage, and nothing to make ids with either
-    const journal = await vault?.look(id).catch(() => null); // what is wrong with it is said when it is written to
+    const id = vault ? await idOf(url) : ''; // an insecure page has no storage, and can't make ids
+    const journal = await vault?.look(id).catch(() => null); // an error is reported when it is written to
     const noted = journal?.expect ?? '';
     const expected = sha256 || noted;
     if (journal?.bad && journal.bad !== expected) throw wrongHash(url, journal.bad, expected, true);
@@ -178,7 +216,21 @@ export class ModelFiles {
       const reader = await vault.read(id);
       const checked = new CheckedReader(journal, reader.read);
       /** @type {Place} */
-      const place = { url, id, size: remote.size, sha256: expected || hashed, announced: null, unverified: false, noted, hashed, remote, store: null, reader, checked, download: null };
+      const place = {
+        url,
+        id,
+        size: remote.size,
+        sha256: expected || hashed,
+        announced: null,
+        unverified: false,
+        noted,
+        hashed,
+        remote,
+        store: null,
+        reader,
+        checked,
+        download: null,
+      };
       this.#places.push(place);
       if (!place.sha256) this.#ask(place);
       this.#compare(url, remote, openRemote(url, { ...this.#options, timing: { ...this.#options.timing, tries: 1 } }));
@@ -186,16 +238,33 @@ export class ModelFiles {
     }
     const remote = await openRemote(url, this.#options);
     /** @type {Place} */
-    const place = { url, id, size: remote.size, sha256: expected, announced: null, unverified: false, noted, hashed: '', remote, store: null, reader: null, checked: null, download: null };
+    const place = {
+      url,
+      id,
+      size: remote.size,
+      sha256: expected,
+      announced: null,
+      unverified: false,
+      noted,
+      hashed: '',
+      remote,
+      store: null,
+      reader: null,
+      checked: null,
+      download: null,
+    };
     this.#places.push(place);
     if (vault) await this.#store(place, vault);
-    else this.#say(`This browser keeps no files for this page (${refused}): the model is streamed and not stored, and a reload downloads it again.`);
+    else
+      this.#say(
+        `This browser keeps no files for this page (${refused}): the model is streamed and not stored, and a reload downloads it again.`,
+      );
     if (expected) this.#expect(place, expected);
     else this.#ask(place);
     return place;
   }
 
-  /** Nobody has said which SHA-256 the file should have: perhaps its server does. @param {Place} place */
+  /** Asks the server for the SHA-256 that the file should have, since nobody else has told it. @param {Place} place */
   #ask(place) {
     place.unverified = true;
     place.announced = announcedSha256(place.url, this.#options).then((sha256) => {
@@ -204,7 +273,11 @@ export class ModelFiles {
     });
   }
 
-  /** The SHA-256 that the file should have: kept beside it, for loads that nobody tells it. @param {Place} place @param {string} sha256 '' where none is known */
+  /**
+   * Notes the SHA-256 that the file should have in its journal, for loads without it.
+   * @param {Place} place
+   * @param {string} sha256 '' if none is known
+   */
   #expect(place, sha256) {
     const { store, noted } = place;
     place.sha256 ||= sha256;
@@ -215,7 +288,12 @@ export class ModelFiles {
     });
   }
 
-  /** Whether what is stored is of the file that the server has. Where it is called otherwise, it is asked once more; and the SHA-256 outweighs names. @param {Place} place @param {Journal} journal */
+  /**
+   * Whether the stored chunks are of the file that the server has. After a change of its version the server is asked
+   * once more; an equal SHA-256 outweighs versions.
+   * @param {Place} place
+   * @param {Journal} journal
+   */
   async #isOf(place, { header, expect }) {
     const isSame = () => sameVersion(place.remote, header);
     if (isSame()) return true;
@@ -223,18 +301,22 @@ export class ModelFiles {
     place.size = place.remote.size;
     if (isSame()) return true;
     const announced = await announcedSha256(place.url, this.#options);
-    return place.size === header.size && expect !== '' && expect === place.sha256 && (!announced || announced === expect);
+    return (
+      place.size === header.size && expect !== '' && expect === place.sha256 && (!announced || announced === expect)
+    );
   }
 
-  /** Take up what was stored of it, or begin. @param {Place} place @param {Vault} vault */
+  /** Continues the stored file, or begins one. @param {Place} place @param {Vault} vault */
   async #store(place, vault) {
     let store;
     try {
       store = await vault.write(place.id);
     } catch (error) {
-      this.#say(/** @type {Error} */ (error).name === 'InUse'
-        ? 'Another tab is downloading this model: here it is streamed and not stored.'
-        : `The model can't be stored (${/** @type {Error} */ (error).message}): it is streamed, and a reload downloads it again.`);
+      this.#say(
+        isNamed(error, 'InUse')
+          ? 'Another tab is downloading this model: here it is streamed and not stored.'
+          : `The model can't be stored (${messageOf(error)}): it is streamed, and a reload downloads it again.`,
+      );
       return;
     }
     place.store = store;
@@ -242,33 +324,61 @@ export class ModelFiles {
     if (journal?.chunks.size && !(await this.#isOf(place, journal))) {
       const part = percent(storedBytes(journal), journal.header.size);
       store.discard();
-      throw named('Changed', `The file at \`${place.url}\` has changed on its server since ${part} of it were stored here. That part is dropped: load it again to get the new one.`);
+      throw named(
+        'Changed',
+        `The file at \`${place.url}\` has changed on its server since ${part} of it were stored here. That part is dropped: load it again to get the new one.`,
+      );
     }
     if (journal?.chunks.size) return this.#check(place, store);
     const { url, size, etag, modified } = place.remote;
-    this.#try(() => store.begin({ version: 1, url, name: nameOf(url), size, etag, modified, chunk: this.#settings.chunk, created: Date.now() }));
+    this.#try(() =>
+      store.begin({
+        version: 1,
+        url,
+        name: nameOf(url),
+        size,
+        etag,
+        modified,
+        chunk: this.#settings.chunk,
+        created: Date.now(),
+      }),
+    );
   }
 
-  /** What lies there from before is read once more, before it is built upon. @param {Place} place @param {StoredFile} store */
+  /**
+   * Reads the stored chunks once more before others are added to them.
+   * @param {Place} place
+   * @param {StoredFile} store
+   */
   async #check({ size }, store) {
     const journal = /** @type {NonNullable<StoredFile['journal']>} */ (store.journal);
     const total = storedBytes(journal);
-    const damaged = await damagedChunks(journal, (start, end, into) => store.read(start, end, into), (done) => this.#settings.progress({ stage: 'check', done, total }));
-    if (damaged.length) this.#say(`${damaged.length} of the stored pieces of ${formatBytes(size)} had changed: they are fetched again.`);
+    const damaged = await damagedChunks(
+      journal,
+      (start, end, into) => store.read(start, end, into),
+      (done) => this.#settings.progress({ stage: 'check', done, total }),
+    );
+    if (damaged.length)
+      this.#say(`${damaged.length} of the stored pieces of ${formatBytes(size)} had changed: they are fetched again.`);
     this.#try(() => store.note([...damaged.map((drop) => ({ drop })), { used: Date.now() }]));
   }
 
-  /** Whether there is room for all that is to be stored. What the browser says is a guess: it is tried anyway. */
+  /** Compares the room with what is to be stored. The browser's figure is an estimate: storing is tried anyway. */
   async #fit() {
     const storing = this.#places.filter(({ store }) => store?.journal);
     if (!storing.length) return;
-    const needed = storing.reduce((sum, { size, store }) => sum + size - storedBytes(/** @type {any} */ (store).journal), 0);
+    const needed = storing.reduce(
+      (sum, { size, store }) => sum + size - storedBytes(/** @type {any} */ (store).journal),
+      0,
+    );
     const { quota, usage = 0 } = await estimate();
     if (quota === undefined) return;
     this.#room = Math.max(0, quota - usage);
     this.#short = needed > this.#room;
     if (this.#short) {
-      this.#say(`The browser has room for ${formatBytes(this.#room)} more here, and ${formatBytes(needed)} are missing: what does not fit is streamed and not stored.`);
+      this.#say(
+        `The browser has room for ${formatBytes(this.#room)} more here, and ${formatBytes(needed)} are missing: what does not fit is streamed and not stored.`,
+      );
     }
   }
 
@@ -276,73 +386,122 @@ export class ModelFiles {
   #download(place) {
     const { chunk, timing } = this.#settings;
     return new Download(place.remote, place.store, this.#pool, {
-      chunk, timing, signal: this.#options.signal,
+      chunk,
+      timing,
+      signal: this.#options.signal,
       storing: !this.#full && Boolean(place.store?.journal),
       vouched: () => !this.#loaded && place.sha256 !== '',
       full: (error) => {
         const part = percent(place.store?.journal ? storedBytes(place.store.journal) : 0, place.size);
-        const why = /** @type {Error} */ (error).name === 'QuotaExceededError' ? 'is full' : `refuses more (${/** @type {Error} */ (error).message})`;
-        this.#say(`The browser's storage for this page ${why}: ${part} of the model are stored, the rest is streamed. Delete models under Stored models to make room.`);
+        const why = isNamed(error, 'QuotaExceededError') ? 'is full' : `refuses more (${messageOf(error)})`;
+        this.#say(
+          `The browser's storage for this page ${why}: ${part} of the model are stored, the rest is streamed. Delete models under Stored models to make room.`,
+        );
       },
     });
   }
 
-  /** A stored file is used without asking; that its server has another one by now is said. @param {string} url @param {Header} stored @param {Promise<Pick<Remote, 'size' | 'etag' | 'modified'>>} remote */
+  /**
+   * Says so if the server has another version of a stored file by now. The stored one is used anyway.
+   * @param {string} url
+   * @param {Header} stored
+   * @param {Promise<Pick<Remote, 'size' | 'etag' | 'modified'>>} remote
+   */
   #compare(url, stored, remote) {
-    this.#comparing.push(remote.then((now) => {
-      if (!sameVersion(now, stored)) this.#say(`The file at ${url} has changed since it was stored here. Delete it under Stored models to get the new one.`);
-    }, () => {}));
+    this.#comparing.push(
+      remote.then(
+        (now) => {
+          if (!sameVersion(now, stored))
+            this.#say(
+              `The file at ${url} has changed since it was stored here. Delete it under Stored models to get the new one.`,
+            );
+        },
+        () => {},
+      ),
+    );
   }
 
   /** @param {Place} place @returns {ByteSource} */
   #source(place) {
-    const plain = (/** @type {number} */ start, /** @type {number} */ end) => (place.reader ?? (place.download ??= this.#download(place))).read(start, end);
+    const plain = (/** @type {number} */ start, /** @type {number} */ end) =>
+      (place.reader ?? (place.download ??= this.#download(place))).read(start, end);
     return this.#guarded({
       name: place.url,
       size: place.size,
       ...(place.hashed ? { sha256: place.hashed } : {}),
-      read: (start, end) => place.checked?.read(start, end).catch((error) => this.#drop(place, error)) ?? plain(start, end),
+      read: (start, end) =>
+        place.checked?.read(start, end).catch((error) => this.#drop(place, error)) ?? plain(start, end),
     });
   }
 
-  /** What a chunk that is damaged ends in. @param {Place} place @param {any} error @returns {Promise<never>} */
+  /**
+   * Drops a damaged chunk and rejects with a sentence about it.
+   * @param {Place} place
+   * @param {any} error
+   * @returns {Promise<never>}
+   */
   async #drop({ url, id, remote }, error) {
     if (error.name !== 'DamagedChunk') throw error;
-    const held = await this.#settings.vault?.note(id, [{ drop: error.index }]).then(() => '', ({ message }) => message);
+    const held = await this.#settings.vault?.note(id, [{ drop: error.index }]).then(
+      () => '',
+      ({ message }) => message,
+    );
     throw named('Damaged', damagedText(nameOf(url), [chunkRange(/** @type {Header} */ (remote), error.index)], held));
   }
 
-  /** A source whose reads after the load end where the call that makes them is cancelled. @param {ByteSource} source @returns {ByteSource} */
+  /**
+   * Makes a source whose reads after the load end when the call that makes them is cancelled.
+   * @param {ByteSource} source
+   * @returns {ByteSource}
+   */
   #guarded({ read, ...source }) {
     return {
       ...source,
       read: async (start, end) => {
         if (this.#until) await turn();
-        if (this.#until?.aborted) throw named('Cancelled', `the reading of \`${source.name}\` was cancelled`);
+        if (this.#until?.aborted) throw cancelled(`the reading of \`${source.name}\` was cancelled`);
         return read(start, end);
       },
     };
   }
 
-  /** The model is loaded; a call reads on of it, where its layers stay in their file. @param {AbortSignal} signal */
+  /**
+   * Sets the signal of a call that reads after the load, from layers that stay in their file.
+   * @param {AbortSignal} signal
+   */
   readUntil(signal) {
     this.#until = signal;
   }
 
-  /** Layers that stay in their file are read again for each batch: that can't be from the web. Throws where not all of it can be stored, as far as that is known before. */
+  /**
+   * Throws if not all of the model can be stored, as far as that is known before. It is called for a model whose layers
+   * are read again for each batch, which can't be from the web.
+   */
   refuseUnlessStored() {
     this.#reread = true;
-    if (this.#short || this.#full || this.#places.some(({ reader, store }) => !reader && !store?.journal)) throw this.#notStored();
+    if (this.#short || this.#full || this.#places.some(({ reader, store }) => !reader && !store?.journal))
+      throw this.#notStored();
   }
 
   #notStored() {
-    return named('NotStored', `This model would be read again for each batch, layer by layer, so all of it has to be stored here, and can't be. ${this.note} Or download it, and pick the file from your disk.`);
+    return named(
+      'NotStored',
+      `This model would be read again for each batch, layer by layer, so all of it has to be stored here, and can't be. ` +
+        `${this.note} Or download it, and pick the file from your disk.`,
+    );
   }
 
-  /** Let go of a stored file, so that it can be deleted; what is read of it later comes from its server. @param {string} id */
+  /**
+   * Lets go of a stored file so that it can be deleted. What is read of it later comes from its server.
+   * @param {string} id
+   */
   release(id) {
     const places = this.#places.filter((place) => place.id === id);
-    if (this.#reread && places.length) throw named('InUse', 'The loaded model is read from this file, layer by layer, for each batch: load another one first.');
+    if (this.#reread && places.length)
+      throw named(
+        'InUse',
+        'The loaded model is read from this file, layer by layer, for each batch: load another one first.',
+      );
     for (const place of places) {
       place.reader?.close();
       place.reader = place.checked = null;
@@ -352,33 +511,43 @@ export class ModelFiles {
 
   // --- the end ---
 
-  /** Which bytes are wrong, where that can be told. @param {Place} place @param {string} found @returns {Promise<never>} */
+  /**
+   * Refuses a file whose hash is not the expected one, and tells which bytes are damaged if it can.
+   * @param {Place} place
+   * @param {string} found
+   * @returns {Promise<never>}
+   */
   async #refuse({ url, id, sha256, store, reader }, found) {
     const { vault } = this.#settings;
     const stored = await vault?.look(id);
     if (vault && stored) {
-      this.close(); // the journal may still be held by the download
+      this.close(); // the download may still hold the journal
       const damaged = await vault.verify(id, async () => true);
       if (damaged.length) throw named('Damaged', damagedText(nameOf(url), damaged));
-      if (store || reader) await vault.note(id, [{ expect: sha256 }, { bad: found }]).catch(() => {}); // another tab writes there now: it is compared again at the next load
+      // another tab writes there now; the hash is compared again at the next load
+      if (store || reader) await vault.note(id, [{ expect: sha256 }, { bad: found }]).catch(() => {});
     }
     throw wrongHash(url, found, sha256, Boolean(stored));
   }
 
-  /** From filling to reading, of a part too: others may read it then, and delete it. @param {Place} place @param {string} found its SHA-256, where that is known */
+  /**
+   * Turns a stored file from filling to reading, even an incomplete one: other tabs may then read and delete it.
+   * @param {Place} place
+   * @param {string} found its SHA-256; '' if that is not known
+   */
   async #settle(place, found) {
     const { vault } = this.#settings;
     const { store, sha256, noted, hashed } = place;
     const isNew = sha256 !== noted && (noted !== '' || sha256 !== hashed);
     const lines = [...(isNew ? [{ expect: sha256 }] : []), ...(found ? [{ sha256: found }] : []), { used: Date.now() }];
-    place.checked = null; // what is read from here on are layers, again and again
+    place.checked = null; // from now on layers are read, again and again
     if (store && vault) {
       const { journal } = store;
       const whole = journal !== null && isComplete(journal);
       if (journal) this.#try(() => store.note(whole ? lines : [{ used: Date.now() }]));
       store.close();
       place.store = null;
-      if (!journal) await vault.remove(place.id).catch(() => {}); // nothing of it could be stored
+      if (!journal) await vault.remove(place.id).catch(() => {}); // none of it could be stored
       const reader = journal && (await vault.read(place.id));
       if (whole) [place.reader, place.download] = [reader, null];
       else place.download?.readOn(reader);
@@ -410,18 +579,18 @@ export class ModelFiles {
     if (!this.note.includes(sentence)) this.note = `${this.note} ${sentence}`.trim();
   }
 
-  /** A full storage is no reason to stop. @param {() => void} work */
+  /** Does work with the storage; a full storage is no reason to stop. @param {() => void} work */
   #try(work) {
     try {
       work();
     } catch (error) {
       this.#full = true;
-      this.#say(`The browser's storage refuses more (${/** @type {Error} */ (error).message}): the model is streamed and not stored.`);
+      this.#say(`The browser's storage refuses more (${messageOf(error)}): the model is streamed and not stored.`);
     }
   }
 }
 
-/** A file that the person picked, read in place. @param {File} file @returns {ByteSource} */
+/** The source of a file that the person picked, which is read in place. @param {File} file @returns {ByteSource} */
 function picked(file) {
   let into = new Uint8Array(0);
   return {
@@ -435,7 +604,7 @@ function picked(file) {
         for (let part; !(part = await reader.read()).done; at += part.value.length) into.set(part.value, at);
         return into.subarray(0, at);
       } catch (error) {
-        throw named('Read', `cannot read \`${file.name}\`: ${/** @type {Error} */ (error).message}`);
+        throw named('Read', `cannot read \`${file.name}\`: ${messageOf(error)}`);
       }
     },
   };
@@ -446,7 +615,7 @@ function inMemory(name, content) {
   return { name, size: content.length, read: async (start, end) => content.slice(start, end) };
 }
 
-/** @param {ModelCard} card @param {string} url @param {number} count files from the web */
+/** @param {ModelCard} card @param {string} url @param {number} count the number of files from the web */
 function sha256Of({ sha256, files }, url, count) {
   const [name] = new URL(url).pathname.split('/').slice(-1);
   return files.find(({ file }) => file === name)?.sha256 ?? (count === 1 ? sha256 : '');
@@ -457,7 +626,11 @@ async function estimate() {
   return globalThis.navigator?.storage?.estimate?.().catch(() => ({})) ?? {};
 }
 
-/** Wait for all of them, so long at most. @param {number} milliseconds @param {(Promise<void> | null)[]} promises */
+/**
+ * Waits for all promises, for so many milliseconds at most.
+ * @param {number} milliseconds
+ * @param {(Promise<void> | null)[]} promises
+ */
 async function within(milliseconds, promises) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;

@@ -1,26 +1,29 @@
-// SHA-256 of large pieces, by the browser's own implementation in a worker of its own, which is replaced after some of them: the
-// browser copies what it hashes into the heap of the worker that asks, and frees that only when that one's garbage is collected,
-// which nothing there brings about. Without workers (Node.js) it is the same, in place.
-import { hex } from './vault.js';
+// Hashes large pieces with the browser's own SHA-256, in a worker of its own that is replaced now and then. Chromium
+// frees the buffers that it copies for `digest` only when that worker's heap is collected, and an idle heap never is.
+// Without workers (Node.js) pieces are hashed in place.
+import { hex } from './sha256.js';
 
 const MOST = 32 << 20; // bytes that one worker hashes
-const IDLE = 1000; // ms after which it ends
+const IDLE = 1000; // ms after which an idle worker ends
 
 /**
- * @typedef {{ digest: string, bytes: Uint8Array }} Hashed bytes: the ones given, which are no longer to be used
+ * @typedef {object} Hashed
+ * @property {string} digest
+ * @property {Uint8Array} bytes the hashed bytes, which replace the ones that were given
+ *
  * @typedef {{ resolve: (hashed: Hashed) => void, reject: (error: Error) => void }} Call
  */
 
 class HashingWorker {
-  /** Bytes that it was given. */
+  /** The bytes that it was given. */
   taken = 0;
-  /** Pieces that it has not answered yet. */
+  /** The pieces that it has not answered yet. */
   open = 0;
-  #worker = new Worker(new URL('./hashing.js', import.meta.url));
+  #worker = new Worker(new URL('./sha256-worker.js', import.meta.url));
   /** @type {Map<number, Call>} */
   #calls = new Map();
   #count = 0;
-  /** @type {Promise<boolean>} whether it began to work: a browser may refuse workers of workers */
+  /** @type {Promise<boolean>} whether it started: a browser may refuse workers of workers */
   #started;
 
   constructor() {
@@ -39,7 +42,11 @@ class HashingWorker {
     });
   }
 
-  /** Null where it did not begin to work; the bytes are then as they were. @param {Uint8Array} bytes @returns {Promise<Hashed | null>} */
+  /**
+   * Hashes bytes. null if the worker did not start; the bytes are then unchanged.
+   * @param {Uint8Array} bytes
+   * @returns {Promise<Hashed | null>}
+   */
   async hash(bytes) {
     this.taken += bytes.length;
     this.open++;
@@ -59,23 +66,28 @@ class HashingWorker {
   }
 }
 
-/** @type {HashingWorker | null} the one that takes more */
+/** @type {HashingWorker | null} the worker that takes more pieces */
 let current = null;
 let refused = !('Worker' in globalThis);
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let idle;
 
-/** The SHA-256 of a piece that has its buffer for itself. @param {Uint8Array} bytes @returns {Promise<Hashed>} */
+/** Hashes a piece that has its buffer for itself. @param {Uint8Array} bytes @returns {Promise<Hashed>} */
 export async function hash(bytes) {
   const hashed = refused ? null : await hashElsewhere(bytes);
-  return hashed ?? { digest: hex(await crypto.subtle.digest('SHA-256', /** @type {Uint8Array<ArrayBuffer>} */ (bytes))), bytes };
+  return (
+    hashed ?? {
+      digest: hex(await crypto.subtle.digest('SHA-256', /** @type {Uint8Array<ArrayBuffer>} */ (bytes))),
+      bytes,
+    }
+  );
 }
 
 /** @param {Uint8Array} bytes */
 async function hashElsewhere(bytes) {
   clearTimeout(idle);
   if (current && current.taken + bytes.length > MOST) {
-    if (!current.open) current.end(); // else when it has answered
+    if (!current.open) current.end(); // otherwise it ends when it has answered
     current = null;
   }
   const worker = (current ??= new HashingWorker());

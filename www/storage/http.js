@@ -1,41 +1,74 @@
-// Bytes of a URL, whatever the network does: a range request that is taken up where it broke, soon at first, then more and more
-// patiently, as often as it helps; a transfer that stalls counts as broken. What no waiting mends ends at once, in its own sentence.
-import { named } from '../requests.js';
+// Reads bytes of a URL, whatever the network does. A broken range request is continued where it broke, soon at first,
+// then more and more patiently, as long as that helps; a transfer that stalls counts as broken. Errors that retrying
+// cannot fix fail at once, each with its own message.
+import { joined } from './bytes.js';
+import { cancelled, isNamed, named } from '../worker/errors.js';
 
 /**
- * @typedef {{ url: string, size: number, etag: string, modified: string }} Remote a file as its server described it; '' where it did not
- * @typedef {{ tries: number, pause: number, longest: number, stall: number, patience: number }} Timing
- *   tries: failures in a row that end it; ms: the first pause, the longest one, a transfer without a byte, a Retry-After that is waited for
- * @typedef {{ signal: AbortSignal, timing: Timing, trouble?: (sentence: string) => void }} Options trouble: what is waited for; '' when bytes come
- * @typedef {{ bytes: Uint8Array, etag: string, modified: string }} Small a whole small file
- * @typedef {Error & { passing?: boolean, after?: number }} Fault passing: another try may help; after: ms that the server asks to wait
+ * @typedef {object} Remote a file as its server describes it
+ * @property {string} url
+ * @property {number} size
+ * @property {string} etag '' if the server tells none
+ * @property {string} modified '' if the server tells none
+ *
+ * @typedef {object} Timing
+ * @property {number} tries the failures in a row that end a request
+ * @property {number} pause ms: the first pause
+ * @property {number} longest ms: the longest pause
+ * @property {number} stall ms without a byte that count as a stall
+ * @property {number} patience ms: the longest Retry-After that is waited for
+ *
+ * @typedef {object} Options
+ * @property {AbortSignal} signal
+ * @property {Timing} timing
+ * @property {(sentence: string) => void} [trouble] called with what is waited for; '' when bytes come
+ *
+ * @typedef {{ bytes: Uint8Array, etag: string, modified: string }} Small a small file
+ * @typedef {Error & { passing?: boolean, after?: number }} Fault passing: whether another try may help; after: the ms
+ *   that the server asks to wait
  */
 
 /** @type {Timing} */
 export const TIMING = { tries: 6, pause: 500, longest: 60_000, stall: 20_000, patience: 120_000 };
 
-/** @type {Record<string, string>} what is waited for, by the code of the fault */
-const TROUBLES = { Read: 'The connection broke.', Stalled: 'The transfer stalled.', Busy: 'The server is busy.', Truncated: 'The server sent too little.' };
+/** @type {Record<string, string>} sentences about what is waited for, by the code of the fault */
+const TROUBLES = {
+  Read: 'The connection broke.',
+  Stalled: 'The transfer stalled.',
+  Busy: 'The server is busy.',
+  Truncated: 'The server sent too little.',
+};
 const OPENING_TRIES = 3; // a wrong address should not take a minute to be called wrong
-const STEP = 16 * 1024; // bytes after which failures are counted anew
-const BUFFER = 512 * 1024; // bytes of a body that are taken at once, at most
+const STEP = 16 * 1024; // bytes after which failures are counted from 0 again
+const BUFFER = 512 * 1024; // bytes of a body that are taken at once
 
-/** Size and version of a file, from its first bytes: some servers answer one byte, or HEAD, otherwise. @param {string} url @param {Options} options @returns {Promise<Remote>} */
+/**
+ * Asks for the size and version of a file, by its first bytes: some servers answer differently to HEAD or for one byte.
+ * @param {string} url
+ * @param {Options} options
+ * @returns {Promise<Remote>}
+ */
 export async function openRemote(url, options) {
   const timing = { ...options.timing, tries: Math.min(options.timing.tries, OPENING_TRIES) };
   try {
-    return await persist(url, { ...options, timing }, (attempt) => attempt(async (response) => {
-      checkStatus(url, response);
-      const { size } = contentRange(response) ?? {};
-      return { url, size: size ?? (await sizeByHead(url, options.signal)), ...versionOf(response) };
-    }, 0, 8));
+    return await persist(url, { ...options, timing }, (attempt) =>
+      attempt(
+        async (response) => {
+          checkStatus(url, response);
+          const { size } = contentRange(response) ?? {};
+          return { url, size: size ?? (await sizeByHead(url, options.signal)), ...versionOf(response) };
+        },
+        0,
+        8,
+      ),
+    );
   } catch (error) {
     throw await explained(url, error, options.signal);
   }
 }
 
 /**
- * Bytes `start` to `end` of a file, given to `take` in order, each once.
+ * Fetches bytes `start` to `end` of a file. They are given to `take` in order, each once.
  * @param {Remote} remote
  * @param {number} start
  * @param {number} end
@@ -46,25 +79,33 @@ export async function fetchRange(remote, start, end, take, options) {
   const { url } = remote;
   let at = start;
   await persist(url, options, async (attempt, moved) => {
-    if (at === end) return; // broken after its last byte
+    if (at === end) return; // it broke after its last byte
     const from = at;
-    await attempt(async (response, read) => {
-      checkStatus(url, response);
-      checkVersion(remote, response);
-      checkRange(url, response, at, end);
-      await read((bytes) => {
-        if (at + bytes.length > end) throw wrongRange(url, at, end, 'more bytes than that');
-        take(bytes, at);
-        at += bytes.length;
-        if (at - from >= STEP || at === end) moved();
-      });
-    }, at, end);
-    if (at < end) throw passing('Truncated', `\`${url}\` is truncated: the server's answer from byte ${from} ends at byte ${at}, expected byte ${end}.`);
+    await attempt(
+      async (response, read) => {
+        checkStatus(url, response);
+        checkVersion(remote, response);
+        checkRange(url, response, at, end);
+        await read((bytes) => {
+          if (at + bytes.length > end) throw wrongRange(url, at, end, 'more bytes than that');
+          take(bytes, at);
+          at += bytes.length;
+          if (at - from >= STEP || at === end) moved();
+        });
+      },
+      at,
+      end,
+    );
+    if (at < end)
+      throw passing(
+        'Truncated',
+        `\`${url}\` is truncated: the server's answer from byte ${from} ends at byte ${at}, expected byte ${end}.`,
+      );
   });
 }
 
 /**
- * A whole small file; null where there is none and `optional` allows that.
+ * Fetches a small file. null if there is none and it is `optional`.
  * @param {string} url
  * @param {{ most: number, optional?: boolean }} limits
  * @param {Options} options
@@ -73,31 +114,41 @@ export async function fetchRange(remote, start, end, take, options) {
 export async function fetchSmall(url, { most, optional = false }, options) {
   const timing = { ...options.timing, tries: Math.min(options.timing.tries, OPENING_TRIES) };
   try {
-    return await persist(url, { ...options, timing }, (attempt) => attempt(async (response, read) => {
-      if (response.status !== 200) checkStatus(url, response);
-      /** @type {Uint8Array[]} */
-      const parts = [];
-      let size = 0;
-      await read((bytes) => {
-        size += bytes.length;
-        if (size > most) throw named('TooLarge', `\`${url}\` has more than ${most} bytes, which no such file has.`);
-        parts.push(bytes.slice());
-      });
-      return { bytes: joined(parts, size), ...versionOf(response) };
-    }));
+    return await persist(url, { ...options, timing }, (attempt) =>
+      attempt(async (response, read) => {
+        if (response.status !== 200) checkStatus(url, response);
+        /** @type {Uint8Array[]} */
+        const parts = [];
+        let size = 0;
+        await read((bytes) => {
+          size += bytes.length;
+          if (size > most) throw named('TooLarge', `\`${url}\` has more than ${most} bytes, which no such file has.`);
+          parts.push(bytes.slice());
+        });
+        return { bytes: joined(parts, size), ...versionOf(response) };
+      }),
+    );
   } catch (error) {
-    if (optional && /** @type {Error} */ (error).name === 'NotFound') return null;
+    if (optional && isNamed(error, 'NotFound')) return null;
     throw await explained(url, error, options.signal);
   }
 }
 
-/** What a small file is called now: its size is hidden where it is sent compressed. @param {string} url @param {AbortSignal} signal */
+/**
+ * Asks for the version of a small file. Its size is not compared: it is hidden if the file is sent compressed.
+ * @param {string} url
+ * @param {AbortSignal} signal
+ */
 export async function versionOfSmall(url, signal) {
   const head = await fetch(url, { method: 'HEAD', cache: 'no-store', signal });
   return head.ok ? versionOf(head) : { etag: '', modified: '' };
 }
 
-/** Whether both describe the same bytes, as far as the servers tell. @param {Pick<Remote, 'size' | 'etag' | 'modified'>} a @param {Pick<Remote, 'size' | 'etag' | 'modified'>} b */
+/**
+ * Whether both describe the same file, as far as the servers tell.
+ * @param {Pick<Remote, 'size' | 'etag' | 'modified'>} a
+ * @param {Pick<Remote, 'size' | 'etag' | 'modified'>} b
+ */
 export function sameVersion(a, b) {
   if (a.size !== b.size) return false;
   if (a.etag && b.etag) return a.etag === b.etag;
@@ -106,36 +157,50 @@ export function sameVersion(a, b) {
 
 /** @param {string} url */
 export function changed(url) {
-  return named('Changed', `The file at \`${url}\` has changed on its server while it was being downloaded. What was stored of it is dropped: load it again to get the new one.`);
-}
-
-export function cancelled() {
-  return named('Cancelled', 'cancelled');
+  return named(
+    'Changed',
+    `The file at \`${url}\` has changed on its server while it was being downloaded. What was stored of it is dropped: load it again to get the new one.`,
+  );
 }
 
 // --- tries ---
 
 /**
- * @template T
- * @typedef {(work: (response: Response, read: (take: (bytes: Uint8Array) => void) => Promise<void>) => Promise<T>, start?: number, end?: number) => Promise<T>} Attempt
- *   one request, of a range or of the whole; read: its body, in pieces that are good until `take` returns
+ * Gives the body of a response to `take`, in pieces that are good until `take` returns.
+ * @typedef {(take: (bytes: Uint8Array) => void) => Promise<void>} ReadBody
  */
 
 /**
- * Try until it works.
+ * One request, of a range or of the whole file.
+ * @template T
+ * @typedef {(work: Work<T>, start?: number, end?: number) => Promise<T>} Attempt
+ */
+
+/**
+ * The work on the response to a request.
+ * @template T
+ * @typedef {(response: Response, read: ReadBody) => Promise<T>} Work
+ */
+
+/**
+ * Tries until it works.
  * @template T
  * @param {string} url
  * @param {Options} options
- * @param {(attempt: Attempt<any>, moved: () => void) => Promise<T>} work moved: something came, failures are counted anew
+ * @param {(attempt: Attempt<any>, moved: () => void) => Promise<T>} work calls `moved` when bytes have come, so that
+ *   failures are counted from 0 again
  * @returns {Promise<T>}
  */
 async function persist(url, { signal, timing, trouble = () => {} }, work) {
   for (let failures = 0; ;) {
     try {
-      return await work((...request) => once(url, signal, timing, ...request), () => {
-        failures = 0;
-        trouble('');
-      });
+      return await work(
+        (...request) => once(url, signal, timing, ...request),
+        () => {
+          failures = 0;
+          trouble('');
+        },
+      );
     } catch (error) {
       if (signal.aborted) throw cancelled();
       const fault = /** @type {Fault} */ (error);
@@ -153,7 +218,7 @@ async function persist(url, { signal, timing, trouble = () => {} }, work) {
 }
 
 /**
- * One request; it is given up where no byte comes for too long.
+ * Makes one request. It is given up if no byte comes for too long.
  * @template T
  * @param {string} url
  * @param {AbortSignal} signal
@@ -171,12 +236,13 @@ async function once(url, signal, timing, work, start, end) {
     clearTimeout(timer);
     timer = setTimeout(() => stalled.abort(), timing.stall);
   };
-  const over = new AbortController(); // whatever is left of a body that nobody reads to its end
+  const over = new AbortController(); // ends the rest of a body that nobody reads to its end
   moving();
   try {
     const response = await fetch(url, {
       headers: end === undefined ? {} : { range: `bytes=${start}-${end - 1}` },
-      cache: end === undefined ? 'default' : 'no-store', // what is stored here need not be a second time in the browser's cache
+      // the browser's cache need not hold what is stored here
+      cache: end === undefined ? 'default' : 'no-store',
       signal: AbortSignal.any([signal, stalled.signal, over.signal]),
     });
     return await work(response, async (take) => {
@@ -190,9 +256,13 @@ async function once(url, signal, timing, work, start, end) {
     });
   } catch (error) {
     if (stalled.signal.aborted && !signal.aborted) {
-      throw passing('Stalled', `The transfer of \`${url}\` stalled: no byte came for ${Math.round(timing.stall / 1000)} s.`);
+      throw passing(
+        'Stalled',
+        `The transfer of \`${url}\` stalled: no byte came for ${Math.round(timing.stall / 1000)} s.`,
+      );
     }
-    if (error instanceof TypeError) throw passing('Read', `cannot read \`${url}\`: the connection broke (${error.message}).`);
+    if (error instanceof TypeError)
+      throw passing('Read', `cannot read \`${url}\`: the connection broke (${error.message}).`);
     throw error;
   } finally {
     clearTimeout(timer);
@@ -201,8 +271,8 @@ async function once(url, signal, timing, work, start, end) {
 }
 
 /**
- * Gives the pieces of a body one after the other, null at its end. They come into one buffer, each in the place of the one before,
- * where the browser can do that: what it would make for each is only freed when it next collects its garbage.
+ * Gives the pieces of a body one after the other, null at its end. If the browser can do that, they come into one
+ * buffer, each in the place of the last: a new buffer for each would stay until the next garbage collection.
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
  * @returns {() => Promise<Uint8Array | null>}
  */
@@ -239,21 +309,31 @@ function sleep(milliseconds, signal) {
 
 // --- answers ---
 
-/** Anything but 206 is a fault. @param {string} url @param {Response} response */
+/** Throws for any status but 206. @param {string} url @param {Response} response */
 function checkStatus(url, response) {
   const { status } = response;
   const said = `the server answered ${`${status} ${response.statusText}`.trim()}`;
   if (status === 206) return;
   if (status === 200) {
-    throw named('NoRange', `the server of \`${url}\` does not support range requests: expected status 206, found 200; download the file and open it from disk instead`);
+    throw named(
+      'NoRange',
+      `the server of \`${url}\` does not support range requests: expected status 206, found 200; download the file and open it from disk instead`,
+    );
   }
   if (status === 404 || status === 410) throw named('NotFound', `cannot read \`${url}\`: ${said}. Check the address.`);
-  if (status === 401 || status === 403) throw named('Denied', `cannot read \`${url}\`: ${said}. The file is not open to everyone: download it with your account and open it from disk.`);
-  if (status === 416) throw named('Changed', `cannot read \`${url}\`: ${said}. The file is shorter than it was, or empty.`);
+  if (status === 401 || status === 403)
+    throw named(
+      'Denied',
+      `cannot read \`${url}\`: ${said}. The file is not open to everyone: download it with your account and open it from disk.`,
+    );
+  if (status === 416)
+    throw named('Changed', `cannot read \`${url}\`: ${said}. The file is shorter than it was, or empty.`);
   if ([408, 425, 429, 500, 502, 503, 504].includes(status)) {
     const after = retryAfter(response);
     const wait = after ? ` It asks to wait ${Math.ceil(after / 1000)} s.` : '';
-    throw Object.assign(passing('Busy', `cannot read \`${url}\`: ${said}. The server is busy or broken.${wait}`), { after });
+    throw Object.assign(passing('Busy', `cannot read \`${url}\`: ${said}. The server is busy or broken.${wait}`), {
+      after,
+    });
   }
   throw named('Read', `cannot read \`${url}\`: ${said}.`);
 }
@@ -264,46 +344,70 @@ function checkVersion(remote, response) {
   if (!sameVersion(remote, { size, ...versionOf(response) })) throw changed(remote.url);
 }
 
-/** A shorter range than asked for is allowed, another one is not. @param {string} url @param {Response} response @param {number} start @param {number} end */
+/**
+ * Throws if the range is another one than asked for; it may be shorter.
+ * @param {string} url
+ * @param {Response} response
+ * @param {number} start
+ * @param {number} end
+ */
 function checkRange(url, response, start, end) {
   const range = contentRange(response);
-  if (range && (range.start !== start || range.end > end)) throw wrongRange(url, start, end, `bytes ${range.start} to ${range.end - 1}`);
+  if (range && (range.start !== start || range.end > end))
+    throw wrongRange(url, start, end, `bytes ${range.start} to ${range.end - 1}`);
 }
 
 /** @param {string} url @param {number} start @param {number} end @param {string} found */
 function wrongRange(url, start, end, found) {
-  return named('WrongRange', `the server of \`${url}\` answered a range request with other bytes: expected bytes ${start} to ${end - 1}, found ${found}; download the file and open it from disk instead`);
+  return named(
+    'WrongRange',
+    `the server of \`${url}\` answered a range request with other bytes: expected bytes ${start} to ${end - 1}, ` +
+      `found ${found}; download the file and open it from disk instead`,
+  );
 }
 
-/** `Content-Range: bytes 0-7/98362432`; null where the server does not show it. @param {Response} response */
+/** `Content-Range: bytes 0-7/98362432`; null if the server does not show it. @param {Response} response */
 function contentRange(response) {
-  const [, start, last, size] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(response.headers.get('content-range') ?? '') ?? [];
+  const [, start, last, size] =
+    /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(response.headers.get('content-range') ?? '') ?? [];
   return size === undefined ? null : { start: Number(start), end: Number(last) + 1, size: Number(size) };
 }
 
-/** Weak and strong are the same to us: the bytes are hashed. @param {Response} response */
+/** The version of a file. Weak and strong tags count alike, since the bytes are hashed. @param {Response} response */
 function versionOf({ headers }) {
   return { etag: (headers.get('etag') ?? '').replace(/^W\//, ''), modified: headers.get('last-modified') ?? '' };
 }
 
-/** Where CORS hides Content-Range, the length of the whole is still shown. @param {string} url @param {AbortSignal} signal */
+/**
+ * Asks for the size by HEAD, for servers whose CORS hides Content-Range: the length of the whole file is still shown.
+ * @param {string} url
+ * @param {AbortSignal} signal
+ */
 async function sizeByHead(url, signal) {
   const head = await fetch(url, { method: 'HEAD', cache: 'no-store', signal });
   const size = Number(head.headers.get('content-length') ?? NaN);
   if (!head.ok || !Number.isSafeInteger(size) || head.headers.has('content-encoding')) {
-    throw named('NoSize', `cannot read \`${url}\`: the server does not tell the file's size; download the file and open it from disk instead`);
+    throw named(
+      'NoSize',
+      `cannot read \`${url}\`: the server does not tell the file's size; download the file and open it from disk instead`,
+    );
   }
   return size;
 }
 
-/** In seconds, or a date. @param {Response} response */
+/** The ms of Retry-After, which is in seconds or a date. @param {Response} response */
 function retryAfter({ headers }) {
   const value = headers.get('retry-after') ?? '';
   const milliseconds = /^\d{1,9}$/.test(value) ? 1000 * Number(value) : Date.parse(value) - Date.now();
   return milliseconds > 0 ? milliseconds : 0;
 }
 
-/** A request that never arrived, or that the browser refused: which of the two it was. @param {string} url @param {unknown} error @param {AbortSignal} signal */
+/**
+ * Explains an error of a request: it never arrived, or the browser refused the answer.
+ * @param {string} url
+ * @param {unknown} error
+ * @param {AbortSignal} signal
+ */
 async function explained(url, error, signal) {
   const { name, passing } = /** @type {Fault} */ (error);
   if (name !== 'Read' || !passing) return error;
@@ -317,21 +421,13 @@ async function explained(url, error, signal) {
   } catch {
     return error;
   }
-  return named('NoCors', `cannot read \`${url}\`: its server is there, but does not let pages of other sites read the file (CORS); download the file and open it from disk instead`);
+  return named(
+    'NoCors',
+    `cannot read \`${url}\`: its server is there, but does not let pages of other sites read the file (CORS); download the file and open it from disk instead`,
+  );
 }
 
 /** @param {string} code @param {string} message @returns {Fault} */
 function passing(code, message) {
   return Object.assign(named(code, message), { passing: true });
-}
-
-/** @param {Uint8Array[]} parts @param {number} size */
-function joined(parts, size) {
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,19 +1,39 @@
-// The journal of a stored file: one line for one thing that happened, each with its own checksum, only ever appended to.
-//   3f0c9a11 {"version":1,"url":"https://…","name":"a.gguf","size":98362432,"etag":"\"x\"","modified":"","chunk":8388608,"created":0}
-//   90d1e2b7 {"chunk":3,"sha256":"…"}     a chunk that lies in the file, written there before this line
-//   11c04fd2 {"drop":3}                   and is damaged, as was seen later
-//   7aa0315e {"used":1764000000000}       a load
-//   02b9d3c8 {"sha256":"…"}               of the whole file, once it was read from front to back
-//   5be1c07d {"expect":"…"}               the SHA-256 that a link, the catalogue or the server announced for it
-//   c3d902aa {"bad":"…"}                  the one it has instead: it is refused until it is deleted
-// A line that was torn by a crash, or flipped, does not match its checksum and is left out: its chunk is fetched again.
+// The journal of a stored file: one line for one thing that happened, each with its own checksum, only ever appended
+// to. The first line is the head.
+//   3f0c9a11 {"version":1,"url":"https://…","name":"a.gguf","size":98362432,"etag":"\"x\"","modified":"",
+//             "chunk":8388608,"created":0}
+//   90d1e2b7 {"chunk":3,"sha256":"…"}     a chunk is in the file; it was written before this line
+//   11c04fd2 {"drop":3}                   a chunk was found damaged
+//   7aa0315e {"used":1764000000000}       a load, in ms since 1970
+//   02b9d3c8 {"sha256":"…"}               the hash of the complete file, after a load
+//   5be1c07d {"expect":"…"}               the hash that a link, the catalogue or the server announced
+//   c3d902aa {"bad":"…"}                  the hash that it has instead: it is refused until it is deleted
+// A line that a crash tore, or that has flipped bits, does not match its checksum and is skipped: its chunk is fetched
+// again.
+import { isSha256 } from './sha256.js';
 
 /**
- * @typedef {{ version: 1, url: string, name: string, size: number, etag: string, modified: string, chunk: number, created: number }} Header
- *   etag, modified: as the server told; chunk: bytes of a chunk
- * @typedef {{ chunk: number, sha256: string } | { drop: number } | { used: number } | { sha256: string } | { expect: string } | { bad: string }} Line
- * @typedef {{ header: Header, chunks: Map<number, string>, used: number, sha256: string, expect: string, bad: string }} Journal
- *   chunks: index -> SHA-256; sha256, expect, bad: '' where there is no such line
+ * @typedef {object} Header
+ * @property {1} version
+ * @property {string} url
+ * @property {string} name
+ * @property {number} size
+ * @property {string} etag of the server; '' if it told none
+ * @property {string} modified of the server; '' if it told none
+ * @property {number} chunk the bytes of a chunk
+ * @property {number} created
+ *
+ * @typedef {{ chunk: number, sha256: string } | { drop: number } | { used: number }} ChunkLine
+ * @typedef {{ sha256: string } | { expect: string } | { bad: string }} FileLine
+ * @typedef {ChunkLine | FileLine} Line
+ *
+ * @typedef {object} Journal
+ * @property {Header} header
+ * @property {Map<number, string>} chunks the SHA-256 of each stored chunk, by index
+ * @property {number} used
+ * @property {string} sha256 '' if there is no such line
+ * @property {string} expect '' if there is no such line
+ * @property {string} bad '' if there is no such line
  */
 
 const MAX_CHUNKS = 1_000_000;
@@ -24,9 +44,12 @@ export function writeLine(line) {
   return `${checksum(text)} ${text}\n`;
 }
 
-/** What a journal says, or null where it has no head. @param {string} text @returns {Journal | null} */
+/** Reads a journal; null if it has no head. @param {string} text @returns {Journal | null} */
 export function readJournal(text) {
-  const [header, ...lines] = text.split('\n').map(readLine).filter((line) => line !== null);
+  const [header, ...lines] = text
+    .split('\n')
+    .map(readLine)
+    .filter((line) => line !== null);
   if (!isHeader(header)) return null;
   const journal = freshJournal(header);
   for (const line of lines) take(journal, line);
@@ -38,11 +61,16 @@ export function freshJournal(header) {
   return { header, chunks: new Map(), used: header.created, sha256: '', expect: '', bad: '' };
 }
 
-/** What a line adds; one that makes no sense adds nothing. @param {Journal} journal @param {any} line */
+/**
+ * Adds what a line says to a journal. A line that makes no sense adds nothing.
+ * @param {Journal} journal
+ * @param {any} line
+ */
 export function take(journal, line) {
   const { header, chunks } = journal;
   if (isChunk(line.chunk, header) && isSha256(line.sha256)) chunks.set(line.chunk, line.sha256);
-  else if (isSha256(line.sha256)) Object.assign(journal, { sha256: line.sha256, bad: '' }); // somebody expected just this one
+  else if (isSha256(line.sha256))
+    Object.assign(journal, { sha256: line.sha256, bad: '' }); // then somebody expected this hash
   else if (Number.isFinite(line.used)) journal.used = line.used;
   else if (isChunk(line.drop, header)) chunks.delete(line.drop);
   else if (isSha256(line.expect)) journal.expect = line.expect;
@@ -54,24 +82,22 @@ export function chunkCount({ size, chunk }) {
   return Math.ceil(size / chunk);
 }
 
-/** Where a chunk lies: [start, end]. @param {Header} header @param {number} index @returns {[number, number]} */
+/** The place of a chunk: [start, end]. @param {Header} header @param {number} index @returns {[number, number]} */
 export function chunkRange({ size, chunk }, index) {
   return [index * chunk, Math.min((index + 1) * chunk, size)];
 }
 
-/** Bytes of the chunks that are there. @param {Journal} journal */
+/** The bytes of the stored chunks. @param {Journal} journal */
 export function storedBytes({ header, chunks }) {
-  return [...chunks.keys()].reduce((sum, index) => sum + chunkRange(header, index)[1] - chunkRange(header, index)[0], 0);
+  return [...chunks.keys()].reduce(
+    (sum, index) => sum + chunkRange(header, index)[1] - chunkRange(header, index)[0],
+    0,
+  );
 }
 
 /** @param {Journal} journal */
 export function isComplete({ header, chunks }) {
   return chunks.size === chunkCount(header);
-}
-
-/** @param {unknown} value @returns {value is string} */
-export function isSha256(value) {
-  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
 }
 
 /** @param {string} text @returns {any} */

@@ -1,26 +1,27 @@
-// Stored files as the models that they make: parts of a split GGUF, or shards with their index and small files, are one.
-import { nameOf } from './faults.js';
+// Groups stored files into the models that they make: the parts of a split GGUF, or shards with their index and small
+// files, are one model.
+import { nameOf } from './names.js';
 
-/** @import { StoredModel } from '../types' */
+/** @import { StoredModel } from '../types/storage' */
 
 /**
- * @typedef {StoredModel & { files: StoredModel[], missing: number }} StoredSet sums of its files; url is the one that the model is
- *   loaded by, '' where none is known; missing: parts of which nothing is stored
+ * @typedef {StoredModel & { files: StoredModel[], missing: number }} StoredSet the sums of its files; url: the address
+ *   that the model is loaded by, '' if none is known; missing: the number of parts of which nothing is stored
  */
 
 const PART = /-(\d{5})-of-(\d{5})\.(gguf|safetensors)$/;
 const SMALL = /^(config|tokenizer)\.json$/;
 const INDEX = '.safetensors.index.json';
 
-/** In the order of the files. @param {StoredModel[]} models @returns {StoredSet[]} */
+/** Groups stored files, in their order. @param {StoredModel[]} models @returns {StoredSet[]} */
 export function setsOf(models) {
-  /** @type {Map<string, StoredModel[]>} by the address that the model is loaded by */
+  /** @type {Map<string, StoredModel[]>} the files of each model, by the address that it is loaded by */
   const sets = new Map();
   const indices = models.map(({ url }) => url).filter((url) => url.endsWith(INDEX));
   for (const model of models) if (!isSmall(model)) put(sets, addressOf(model.url, indices) || model.id, model);
   for (const model of models.filter(isSmall)) {
     const owners = [...sets.keys()].filter((url) => isShardsOf(url) && folderOf(url) === folderOf(model.url));
-    put(sets, owners.length === 1 ? owners[0] : model.id, model); // of several models in a folder none owns them
+    put(sets, owners.length === 1 ? owners[0] : model.id, model); // they could be of any of several models in a folder
   }
   return [...sets].map(([url, files]) => setOf(url, files));
 }
@@ -31,10 +32,10 @@ function put(sets, key, model) {
 }
 
 /**
- * The address that a file's model is loaded by: its first part's, or its index's, else its own. An index is stored only once its model
- * is loaded: until then it has the name that checkpoints give it.
+ * The address that a file's model is loaded by: that of its first part or its index, otherwise its own. An index is
+ * stored only after its model is loaded; until then the name that checkpoints give it is assumed.
  * @param {string} url
- * @param {string[]} indices those that are stored
+ * @param {string[]} indices the addresses of stored indices
  */
 function addressOf(url, indices) {
   if (!url) return '';
@@ -51,7 +52,7 @@ function isSmall({ url }) {
   return url !== '' && SMALL.test(nameOf(url));
 }
 
-/** Whether config.json and tokenizer.json beside it are its own. @param {string} url */
+/** Whether the config.json and tokenizer.json in the folder of a file belong to it. @param {string} url */
 function isShardsOf(url) {
   return URL.canParse(url) && /\.safetensors(\.index\.json)?$/.test(new URL(url).pathname);
 }
@@ -71,7 +72,13 @@ function setOf(key, files) {
   const sum = (/** @type {'size' | 'stored'} */ of) => files.reduce((total, file) => total + file[of], 0);
   const name = parts.length ? nameOf(url) : (own ?? first).name;
   return {
-    id: first.id, name, url, size: sum('size'), stored: sum('stored'), files, missing,
+    id: first.id,
+    name,
+    url,
+    size: sum('size'),
+    stored: sum('stored'),
+    files,
+    missing,
     complete: missing === 0 && files.every(({ complete }) => complete),
     used: Math.max(...files.map(({ used }) => used)),
     sha256: parts.length || url.endsWith(INDEX) ? '' : (own ?? first).sha256,

@@ -1,9 +1,10 @@
-// A model's small files (config.json, tokenizer.json, an index of shards), each whole: from the browser's storage, else from the
-// web. Once the model is loaded they are stored as one chunk each, so that a stored model needs no server.
-import { nameOf } from './faults.js';
+// The small files of a model (config.json, tokenizer.json, an index of shards), each read as a whole from the
+// browser's storage or else from the web. After the load they are stored as one chunk each, so that a stored model
+// needs no server.
+import { nameOf, idOf } from './names.js';
 import { fetchSmall } from './http.js';
 import { isComplete } from './journal.js';
-import { idOf, sha256 } from './vault.js';
+import { sha256 } from './sha256.js';
 
 /** @import { Options, Small } from './http.js' */
 /** @import { Header } from './journal.js' */
@@ -13,30 +14,40 @@ export class SmallFiles {
   #vault;
   #options;
   #found;
-  /** @type {Map<string, Small>} by URL: those from the web */
+  /** @type {Map<string, Small>} the files from the web, by URL */
   #fetched = new Map();
-  /** @type {string[]} ids of those that were stored */
+  /** @type {string[]} ids of the files that were stored before */
   #stored = [];
 
-  /** @param {Vault | null} vault @param {Options} options @param {(url: string, stored: Header) => void} found told of each that was stored */
+  /**
+   * @param {Vault | null} vault
+   * @param {Options} options
+   * @param {(url: string, stored: Header) => void} found called for each file that was stored before
+   */
   constructor(vault, options, found) {
     this.#vault = vault;
     this.#options = options;
     this.#found = found;
   }
 
-  /** Null where there is none and `optional` allows that. @param {string} url @param {{ most: number, optional?: boolean }} limits @returns {Promise<Uint8Array | null>} */
+  /**
+   * Reads a file. null if there is none and it is `optional`.
+   * @param {string} url
+   * @param {{ most: number, optional?: boolean }} limits
+   * @returns {Promise<Uint8Array | null>}
+   */
   async read(url, limits) {
-    const stored = await this.#read(url).catch(() => null); // whatever is wrong there: its server has it
+    const stored = await this.#read(url).catch(() => null); // whatever is wrong with it, the server has the file
     if (stored) return stored;
     const small = await fetchSmall(url, limits, this.#options);
     if (small?.bytes.length) this.#fetched.set(url, small);
     return small && small.bytes;
   }
 
-  /** The model is loaded, so they are what they should be. Rejects where they can't be stored. */
+  /** Stores the files after a load, which shows that they are right. Rejects if they can't be stored. */
   async keep() {
-    for (const id of this.#stored) await this.#vault?.note(id, [{ used: Date.now() }]).catch(() => {}); // another tab does the same
+    // another tab may do the same
+    for (const id of this.#stored) await this.#vault?.note(id, [{ used: Date.now() }]).catch(() => {});
     for (const [url, small] of this.#fetched) await this.#write(url, small);
   }
 
@@ -59,7 +70,16 @@ export class SmallFiles {
     const id = await idOf(url);
     const store = await this.#vault.write(id);
     try {
-      store.begin({ version: 1, url, name: nameOf(url), size: bytes.length, etag, modified, chunk: bytes.length, created: Date.now() });
+      store.begin({
+        version: 1,
+        url,
+        name: nameOf(url),
+        size: bytes.length,
+        etag,
+        modified,
+        chunk: bytes.length,
+        created: Date.now(),
+      });
       store.put(0, bytes, await sha256(bytes));
     } finally {
       const whole = store.has(0);

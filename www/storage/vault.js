@@ -1,36 +1,36 @@
-// Model files in the browser's storage (OPFS): `models/<id>.data`, and beside it `<id>.journal`, which tells what of it is whole.
-// A chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never something wrong.
-// Looking needs no lock and works on the page too; writing and reading fast take handles that only a worker has.
-import { named } from '../requests.js';
+// The storage of model files in OPFS: `models/<id>.data`, and `<id>.journal`, which tells which chunks are complete. A
+// chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never something
+// wrong. Looking needs no lock and works on the page too. Writing, and fast reading, take handles that only a worker
+// has.
+import { cancelled, isNamed, messageOf, named } from '../worker/errors.js';
 import { hash } from './hasher.js';
-import { chunkCount, chunkRange, freshJournal, isComplete, readJournal, storedBytes, take, writeLine } from './journal.js';
+import {
+  chunkCount,
+  chunkRange,
+  freshJournal,
+  isComplete,
+  readJournal,
+  storedBytes,
+  take,
+  writeLine,
+} from './journal.js';
 
 /** @import { Header, Journal, Line } from './journal.js' */
-/** @import { StoredModel, SyncHandle } from '../types' */
+/** @import { CheckProgress, StoredModel, SyncHandle } from '../types/storage' */
 
-const LOCK_TRIES = 6; // a worker that has just ended holds its files a moment longer
+const LOCK_TRIES = 6; // a worker that has just ended holds its files for a moment
 const LOCK_PAUSE = 150; // ms
 
-/** Rejects where there is no such storage, or the browser refuses it (a private window, a blocked site). @returns {Promise<Vault>} */
+/**
+ * Opens the vault. Rejects if there is no such storage, or the browser refuses it (a private window, a blocked site).
+ * @see https://developer.mozilla.org/docs/Web/API/File_System_API/Origin_private_file_system
+ * @returns {Promise<Vault>}
+ */
 export async function openVault() {
-  if (!navigator.storage?.getDirectory) throw new Error('it has no private file system, or the page did not come by https:');
+  if (!navigator.storage?.getDirectory)
+    throw new Error('it has no private file system, or the page did not come by https:');
   const root = await navigator.storage.getDirectory();
   return new Vault(await root.getDirectoryHandle('models', { create: true }));
-}
-
-/** The name under which a URL's file lies. @param {string} url */
-export async function idOf(url) {
-  return (await sha256(new TextEncoder().encode(url))).slice(0, 24);
-}
-
-/** Of something small; a large one: hasher.js. @param {Uint8Array} bytes */
-export async function sha256(bytes) {
-  return hex(await crypto.subtle.digest('SHA-256', /** @type {Uint8Array<ArrayBuffer>} */ (bytes)));
-}
-
-/** @param {ArrayBuffer} bytes */
-export function hex(bytes) {
-  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 export class Vault {
@@ -41,7 +41,7 @@ export class Vault {
     this.#directory = directory;
   }
 
-  /** What is known of a file; null where nothing is. @param {string} id @returns {Promise<Journal | null>} */
+  /** Reads the journal of a file; null if there is none. @param {string} id @returns {Promise<Journal | null>} */
   async look(id) {
     for (let tries = 1; ; tries++) {
       try {
@@ -51,31 +51,35 @@ export class Vault {
         return journal;
       } catch (error) {
         if (isNamed(error, 'NotFoundError')) return null;
-        if (!isNamed(error, 'NotReadableError') || tries === LOCK_TRIES) throw error; // written to while it was read
+        // it is written to while it is read
+        if (!isNamed(error, 'NotReadableError') || tries === LOCK_TRIES) throw error;
       }
     }
   }
 
-  /** All files, the last used first. @returns {Promise<StoredModel[]>} */
+  /** Lists all files, the last used first. @returns {Promise<StoredModel[]>} */
   async list() {
     /** @type {Set<string>} */
     const ids = new Set();
     for await (const name of this.#directory.keys()) ids.add(name.replace(/\.(data|journal)$/, ''));
-    const models = await Promise.all([...ids].map(async (id) => {
-      let name = 'a file without its journal';
-      try {
-        const journal = await this.look(id);
-        if (journal) return describe(id, journal);
-      } catch (error) {
-        name = `a file that can't be read now (${/** @type {Error} */ (error).message})`;
-      }
-      const { size } = await this.#file(`${id}.data`).catch(() => ({ size: 0 })); // good for nothing but to be deleted
-      return { id, name, url: '', size, stored: size, complete: false, used: 0, sha256: '' };
-    }));
+    const models = await Promise.all(
+      [...ids].map(async (id) => {
+        let name = 'a file without its journal';
+        try {
+          const journal = await this.look(id);
+          if (journal) return describe(id, journal);
+        } catch (error) {
+          name = `a file that can't be read now (${messageOf(error)})`;
+        }
+        // it can only be deleted
+        const { size } = await this.#file(`${id}.data`).catch(() => ({ size: 0 }));
+        return { id, name, url: '', size, stored: size, complete: false, used: 0, sha256: '' };
+      }),
+    );
     return models.sort((a, b) => b.used - a.used);
   }
 
-  /** A file to add to. Throws `InUse` where another tab, or this one, has it open. @param {string} id */
+  /** Opens a file to add to. Throws `InUse` if another tab, or this one, has it open. @param {string} id */
   async write(id) {
     const journal = await this.#lock(`${id}.journal`);
     try {
@@ -87,9 +91,12 @@ export class Vault {
   }
 
   /**
-   * A file to read. Any number of tabs can, where the browser knows shared handles; else the second one reads slices, which is slower.
+   * Opens a file to read. If the browser has shared handles, any number of tabs can; otherwise the second one reads
+   * slices, which is slower.
    * @param {string} id
-   * @returns {Promise<{ read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>, close: () => void }>} into: where the bytes may be put
+   * @returns
+   *   {Promise<{ read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>, close: () => void }>}
+   *   `into`: where the bytes may be put
    */
   async read(id) {
     const handle = await this.#directory.getFileHandle(`${id}.data`);
@@ -99,11 +106,14 @@ export class Vault {
     } catch (error) {
       if (!isNamed(error, 'NoModificationAllowedError')) throw error;
       const file = await handle.getFile();
-      return { read: async (start, end) => new Uint8Array(await file.slice(start, end).arrayBuffer()), close: () => {} };
+      return {
+        read: async (start, end) => new Uint8Array(await file.slice(start, end).arrayBuffer()),
+        close: () => {},
+      };
     }
   }
 
-  /** Add to the journal of a file that lies there whole. @param {string} id @param {Line[]} lines */
+  /** Adds lines to the journal of a complete file. @param {string} id @param {Line[]} lines */
   async note(id, lines) {
     const journal = await this.#lock(`${id}.journal`);
     try {
@@ -114,9 +124,9 @@ export class Vault {
   }
 
   /**
-   * Drop the pieces whose bytes are no longer what was written, and tell where they lie.
+   * Finds the chunks whose bytes are no longer what was written, drops them, and tells their places.
    * @param {string} id
-   * @param {(value: { stage: 'check', done: number, total: number }) => Promise<boolean>} progress false ends it
+   * @param {(value: CheckProgress) => Promise<boolean>} progress called with how far it is; false ends it
    * @returns {Promise<[number, number][]>}
    */
   async verify(id, progress) {
@@ -124,19 +134,25 @@ export class Vault {
     if (!journal) throw named('NotStored', 'The file is not stored any more.');
     const total = storedBytes(journal);
     const file = await this.read(id);
-    const damaged = await damagedChunks(journal, file.read, (done) => progress({ stage: 'check', done, total })).finally(() => file.close());
-    if (damaged.length) await this.note(id, damaged.map((drop) => ({ drop })));
+    const damaged = await damagedChunks(journal, file.read, (done) =>
+      progress({ stage: 'check', done, total }),
+    ).finally(() => file.close());
+    if (damaged.length)
+      await this.note(
+        id,
+        damaged.map((drop) => ({ drop })),
+      );
     return damaged.map((index) => chunkRange(journal.header, index));
   }
 
-  /** The file itself, to be saved elsewhere. @param {string} id */
+  /** The file itself, for saving it elsewhere. @param {string} id */
   file(id) {
     return this.#file(`${id}.data`);
   }
 
-  /** Throws `InUse` where a tab has it open. @param {string} id */
+  /** Deletes a file. Throws `InUse` if a tab has it open. @param {string} id */
   async remove(id) {
-    const data = await this.#lock(`${id}.data`); // first: nothing of it is gone where another tab reads it
+    const data = await this.#lock(`${id}.data`); // locked first: if another tab reads it, nothing is deleted
     try {
       await this.#removeEntry(`${id}.journal`);
     } finally {
@@ -175,7 +191,7 @@ export class Vault {
   }
 }
 
-/** A file that is being filled: nobody else has it open. */
+/** A file that is being filled; nobody else has it open. */
 export class StoredFile {
   #data;
   #journal;
@@ -190,21 +206,21 @@ export class StoredFile {
     if (this.#known) forgetBeyond(this.#known, data.getSize());
   }
 
-  /** What is there; null before `begin`. */
+  /** The journal; null before `begin`. */
   get journal() {
     return this.#known;
   }
 
-  /** Begin anew, whatever was there. @param {Header} header */
+  /** Begins the file, and drops what was there. @param {Header} header */
   begin(header) {
-    this.#journal.truncate(0); // first: data without a journal is no file
+    this.#journal.truncate(0); // the journal goes first: data without a journal is no file
     this.#journal.flush();
     this.#data.truncate(0);
     append(this.#journal, [header]);
     this.#known = freshJournal(header);
   }
 
-  /** Leave nothing. */
+  /** Drops everything. */
   discard() {
     this.#journal.truncate(0);
     this.#journal.flush();
@@ -217,7 +233,12 @@ export class StoredFile {
     return this.#known?.chunks.has(index) ?? false;
   }
 
-  /** Throws what the browser throws where its storage is full; the chunk is then not there. @param {number} index @param {Uint8Array} bytes @param {string} digest */
+  /**
+   * Adds a chunk. Throws the browser's error if its storage is full; the chunk is then not stored.
+   * @param {number} index
+   * @param {Uint8Array} bytes
+   * @param {string} digest
+   */
   put(index, bytes, digest) {
     const known = /** @type {Journal} */ (this.#known);
     const { header } = known;
@@ -231,7 +252,8 @@ export class StoredFile {
 
   /** @param {Line[]} lines */
   note(lines) {
-    for (const line of lines) if (this.#known) take(this.#known, line); // first: a damaged chunk is not read, even where the storage is full
+    // before the write: a damaged chunk is not read even if the storage is full
+    for (const line of lines) if (this.#known) take(this.#known, line);
     append(this.#journal, lines);
   }
 
@@ -247,10 +269,10 @@ export class StoredFile {
 }
 
 /**
- * The chunks whose bytes are no longer those that were written.
+ * Finds the chunks whose bytes are no longer what was written.
  * @param {Journal} journal
  * @param {(start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>} read
- * @param {(done: number) => Promise<boolean>} progress bytes; false ends it
+ * @param {(done: number) => Promise<boolean>} progress called with the bytes that are done; false ends it
  */
 export async function damagedChunks({ header, chunks }, read, progress) {
   const damaged = [];
@@ -264,7 +286,7 @@ export async function damagedChunks({ header, chunks }, read, progress) {
     const hashed = await hash(await read(start, end, into));
     if (hashed.bytes.length !== end - start || hashed.digest !== digest) damaged.push(index);
     into = new Uint8Array(hashed.bytes.buffer);
-    if (!(await progress((done += end - start)))) throw named('Cancelled', 'cancelled');
+    if (!(await progress((done += end - start)))) throw cancelled();
   }
   return damaged;
 }
@@ -272,40 +294,64 @@ export async function damagedChunks({ header, chunks }, read, progress) {
 /** @param {string} id @param {Journal} journal @returns {StoredModel} */
 function describe(id, journal) {
   const { url, name, size } = journal.header;
-  return { id, url, name, size, stored: storedBytes(journal), complete: isComplete(journal), used: journal.used, sha256: journal.expect || journal.sha256 };
+  return {
+    id,
+    url,
+    name,
+    size,
+    stored: storedBytes(journal),
+    complete: isComplete(journal),
+    used: journal.used,
+    sha256: journal.expect || journal.sha256,
+  };
 }
 
-/** A chunk beyond the file's end was never written, whatever its line says. @param {Journal} journal @param {number} size the data file's */
+/**
+ * Forgets chunks beyond the file's end: they were never written, whatever their lines say.
+ * @param {Journal} journal
+ * @param {number} size the size of the data file
+ */
 function forgetBeyond({ header, chunks }, size) {
   for (const index of [...chunks.keys()]) if (chunkRange(header, index)[1] > size) chunks.delete(index);
 }
 
-/** Workers have it, pages don't; some browsers know no mode, and lock the file. @param {FileSystemFileHandle} file @param {{ mode: 'read-only' }} [options] @returns {Promise<SyncHandle>} */
+/**
+ * Opens a handle, which only workers can. Some browsers know no mode, and lock the file.
+ * @see https://developer.mozilla.org/docs/Web/API/FileSystemFileHandle/createSyncAccessHandle
+ * @param {FileSystemFileHandle} file
+ * @param {{ mode: 'read-only' }} [options]
+ * @returns {Promise<SyncHandle>}
+ */
 function syncHandle(file, options) {
   return /** @type {any} */ (file).createSyncAccessHandle(options);
 }
 
-/** @param {SyncHandle} handle @param {number} start @param {number} end @param {Uint8Array} [into] with room for that many */
+/**
+ * @param {SyncHandle} handle
+ * @param {number} start
+ * @param {number} end
+ * @param {Uint8Array} [into] a buffer with room for that many bytes
+ */
 function readFrom(handle, start, end, into) {
   const bytes = into ? into.subarray(0, end - start) : new Uint8Array(end - start);
   const read = handle.read(bytes, { at: start });
   return read === bytes.length ? bytes : bytes.subarray(0, read);
 }
 
-/** A line that a crash tore is ended first. @param {SyncHandle} journal @param {(Header | Line)[]} lines */
+/**
+ * Appends lines to a journal. A line that a crash tore is ended first.
+ * @param {SyncHandle} journal
+ * @param {(Header | Line)[]} lines
+ */
 function append(journal, lines) {
   const at = journal.getSize();
   const torn = at > 0 && readFrom(journal, at - 1, at)[0] !== 10;
   const text = new TextEncoder().encode((torn ? '\n' : '') + lines.map(writeLine).join(''));
-  if (journal.write(text, { at }) !== text.length) throw named('QuotaExceededError', 'the journal could not be written to its end');
+  if (journal.write(text, { at }) !== text.length)
+    throw named('QuotaExceededError', 'the journal could not be written to its end');
   journal.flush();
 }
 
 function inUse() {
   return named('InUse', 'The file is in use by another tab.');
-}
-
-/** @param {unknown} error @param {string} name */
-function isNamed(error, name) {
-  return error instanceof Error && error.name === name;
 }

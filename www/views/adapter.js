@@ -1,12 +1,13 @@
-// The adapter: its file, what it is, the weights of layers in it, and the way to be rid of it.
-import { byId, element, showText } from '../dom.js';
-import { formatCount, formatParameters, formatPercent } from '../format.js';
-import { softmax } from '../mix.js';
-import { fact } from './model.js';
+// The adapter: its file, its facts, the weights of layers in it, and the button that drops it.
+import { watch } from '../ui/watch.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatCount, formatParameters, formatPercent } from '../figures/format.js';
+import { softmax } from '../figures/statistics.js';
+import { fact } from '../ui/facts.js';
 
-/** @import { App } from '../app.js' */
-/** @import { AdapterCard } from '../types' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { AdapterCard } from '../types/wasm' */
+/** @import { State } from '../state/state' */
 
 const KINDS = { attention: 'attention pooling', mean_mlp: 'mean + MLP', layer_weights: 'layer weights alone' };
 
@@ -26,20 +27,23 @@ export function adapterView(app) {
   });
   remove.addEventListener('click', () => app.layers.dropAdapter());
 
-  /** @type {AdapterCard | null} */
-  let shown = null;
+  const isNew = watch();
   return (/** @type {State} */ { adapter, task, errors }) => {
     const { card, missing } = adapter;
     file.disabled = remove.disabled = task !== null;
     facts.hidden = remove.hidden = card === null;
     weights.hidden = !card?.layer_weights;
-    if (card && card !== shown) {
+    if (isNew(card) && card) {
       facts.replaceChildren(...factList(card));
       weights.replaceChildren(...(card.layer_weights ? [bars(card.layer_weights)] : []));
       area.open = true;
     }
-    shown = card;
-    showText(note, missing && !card ? `You had the adapter \`${missing}\`. The page cannot keep a picked file: pick it again to use it.` : adapter.note);
+    showText(
+      note,
+      missing && !card
+        ? `You had the adapter \`${missing}\`. The page cannot keep a picked file: pick it again to use it.`
+        : adapter.note,
+    );
     showText(error, errors.adapter);
   };
 }
@@ -51,13 +55,15 @@ function factList({ name, kind, dimension, rope, parameters, layer_weights, sha2
     fact('Kind', KINDS[kind]),
     ...(dimension === null ? [] : [fact('Dimension', formatCount(dimension))]),
     ...(rope === null ? [] : [fact('Rotary positions', rope ? 'yes' : 'no')]),
-    ...(kind === 'layer_weights' ? [] : [fact('Parameters', parameters < 1e6 ? formatCount(parameters) : formatParameters(parameters))]),
+    ...(kind === 'layer_weights'
+      ? []
+      : [fact('Parameters', parameters < 1e6 ? formatCount(parameters) : formatParameters(parameters))]),
     fact('Layer weights', layer_weights ? `${layer_weights.length} layers` : 'none'),
     ...(sha256 ? [fact('SHA-256', `${sha256.slice(0, 12)}…`, sha256)] : []),
   ];
 }
 
-/** The share of each layer as a bar. @param {number[]} weights before softmax */
+/** Draws the share of each layer as a bar. @param {number[]} weights weights before softmax */
 function bars(weights) {
   const shares = [...softmax(weights)];
   const most = Math.max(...shares);
@@ -68,5 +74,10 @@ function bars(weights) {
     return bar;
   });
   const picture = element('div', { className: 'shares', role: 'img', ariaLabel: label }, ...columns);
-  return element('figure', {}, picture, element('figcaption', { className: 'note' }, `Layers 1 to ${weights.length}. ${label}`));
+  return element(
+    'figure',
+    {},
+    picture,
+    element('figcaption', { className: 'note' }, `Layers 1 to ${weights.length}. ${label}`),
+  );
 }

@@ -1,12 +1,16 @@
-// The benchmark: the device's peak, each part's time and share, the model's speed by length; the figures as a file.
-import { byId, element, showText } from '../dom.js';
-import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../format.js';
-import { reportName } from '../ted.js';
-import { fact, loadStage } from './model.js';
+// The benchmark: the device's peak, the time and share of each part, the model's speed by length of the text, and the
+// figures as a file.
+import { watch } from '../ui/watch.js';
+import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
+import { saveJson, reportName } from '../ui/save.js';
+import { showProgress, loadStage } from '../ui/progress.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../figures/format.js';
+import { fact } from '../ui/facts.js';
 
-/** @import { App } from '../app.js' */
-/** @import { State } from '../state.js' */
-/** @import { BenchReport, BenchRow } from '../types' */
+/** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state' */
+/** @import { BenchReport, BenchRow } from '../types/wasm' */
 
 const PARTS = ['Part', 'Calls', 'ms a call', 'Clock', 'GFLOP/s', 'GB/s', 'Of peak', 'Share'];
 const MODELS = ['Tokens', 'Tokens/s', 'ms a token', 'Less attention', 'Moved a token'];
@@ -30,8 +34,7 @@ export function benchView(app) {
   stop.addEventListener('click', () => app.stop());
   download.addEventListener('click', () => app.state.bench.report && save(app.state.bench.report));
 
-  /** @type {BenchReport | null} */
-  let shown = null;
+  const isNew = watch();
   return (/** @type {State} */ { bench, task, errors, model }) => {
     const { progress, report } = bench;
     if (document.activeElement !== seconds) seconds.value = String(bench.seconds);
@@ -40,12 +43,10 @@ export function benchView(app) {
     run.ariaBusy = String(task === 'bench');
     showText(error, errors.bench);
     progressArea.hidden = task !== 'bench';
-    if (progress) Object.assign(bar, { max: progress.total, value: progress.done });
-    else bar.removeAttribute('value');
+    showProgress(bar, progress);
     showText(stage, progress ? stageText(progress) : loadStage(model) || 'Preparing…');
     result.hidden = download.hidden = report === null;
-    if (report && report !== shown) result.replaceChildren(...resultParts(report));
-    shown = report;
+    if (isNew(report) && report) result.replaceChildren(...resultParts(report));
   };
 }
 
@@ -63,45 +64,91 @@ function resultParts(report) {
   const facts = [
     fact('Device', device.adapter),
     fact('Model', model.name),
-    fact('Multiply-adds', peak.gflops === null ? '–' : `${figure(peak.gflops)} GFLOP/s`, 'the peak that the parts are measured against'),
-    fact('Copy', peak.copy_gb_per_second === null ? '–' : `${figure(peak.copy_gb_per_second)} GB/s`, 'read and written'),
-    fact('Clock', report.clock === 'device' ? 'the device’s' : 'the wall’s', report.clock === 'device' ? 'its timestamps, for all but the model' : report.clock_reason),
+    fact(
+      'Multiply-adds',
+      peak.gflops === null ? '–' : `${figure(peak.gflops)} GFLOP/s`,
+      'the peak that the parts are measured against',
+    ),
+    fact(
+      'Copy',
+      peak.copy_gb_per_second === null ? '–' : `${figure(peak.copy_gb_per_second)} GB/s`,
+      'read and written',
+    ),
+    fact(
+      'Clock',
+      report.clock === 'device' ? 'the device’s' : 'the wall’s',
+      report.clock === 'device' ? 'its timestamps, for all but the model' : report.clock_reason,
+    ),
     fact('Read-back', `${report.read_back_ms.toFixed(2)} ms`, 'taken off the wall clock’s'),
-    fact('Warm-up', report.warm_up_ms === null ? '–' : formatDuration(report.warm_up_ms), 'what the first pass takes more than a later one'),
+    fact(
+      'Warm-up',
+      report.warm_up_ms === null ? '–' : formatDuration(report.warm_up_ms),
+      'what the first pass takes more than a later one',
+    ),
     fact('Kernels a layer', String(report.dispatches_per_layer ?? '–')),
     fact('Measured in', formatDuration(1000 * report.seconds)),
   ];
-  const notes = [complete ? '' : 'Stopped before the end.', ...skipped.map(({ name, tokens, reason }) => `Left out: ${name} on ${plural(tokens, 'token')}, which ${reason}.`)].filter(Boolean);
+  const notes = [
+    complete ? '' : 'Stopped before the end.',
+    ...skipped.map(({ name, tokens, reason }) => `Left out: ${name} on ${plural(tokens, 'token')}, which ${reason}.`),
+  ].filter(Boolean);
   return [
     element('dl', { className: 'facts' }, ...facts),
-    ...(models.length ? [table('The model by length of the text', MODELS, [element('tbody', {}, ...models.map(modelLine))])] : []),
-    ...(rows.length ? [table('Each part of a pass through the model', PARTS, groups.map((tokens) => partLines(tokens, rows.filter((row) => row.tokens === tokens))))] : []),
+    ...(models.length ? [figures('The model by length of the text', MODELS, [tbody(models.map(modelLine))])] : []),
+    ...(rows.length
+      ? [
+          figures(
+            'Each part of a pass through the model',
+            PARTS,
+            groups.map((tokens) =>
+              partLines(
+                tokens,
+                rows.filter((row) => row.tokens === tokens),
+              ),
+            ),
+          ),
+        ]
+      : []),
     ...notes.map((text) => element('p', { className: 'note' }, text)),
   ];
 }
 
 /** @param {string} caption @param {string[]} columns @param {HTMLElement[]} bodies */
-function table(caption, columns, bodies) {
-  const head = columns.map((text, at) => element('th', { scope: 'col', className: at ? 'number' : '' }, text));
-  return element('div', { className: 'scroll', tabIndex: 0 }, element('table', { className: 'bench' }, element('caption', {}, caption), element('thead', {}, element('tr', {}, ...head)), ...bodies));
+function figures(caption, columns, bodies) {
+  return scrolling(table('bench', numbersFrom(columns, 1), bodies, caption));
 }
 
 /** @param {number} tokens @param {BenchRow[]} rows */
 function partLines(tokens, rows) {
   const title = element('tr', {}, element('th', { scope: 'rowgroup', colSpan: PARTS.length }, plural(tokens, 'token')));
-  return element('tbody', {}, title, ...rows.map(({ name, kernel, shape, calls, milliseconds, gflops, gb_per_second, percent_of_peak, bound, share }) => {
-    const { median, min, max, samples, runs, clock } = milliseconds;
-    const spread = samples > 1 ? ` (${figure(min)} to ${figure(max)})` : '';
-    return line(element('span', { title: [kernel, shape].filter(Boolean).join(' ') }, name), [
-      String(calls),
-      element('span', { title: samples ? `${plural(samples, 'sample')} of ${plural(runs, 'run')}` : 'what no part accounts for' }, `${figure(median)}${spread}`),
-      samples ? clock : '',
-      samples ? figure(gflops) : '',
-      samples ? figure(gb_per_second) : '',
-      percent_of_peak === null ? '' : element('span', { title: `of the ${bound === 'compute' ? 'multiply-add' : 'copy'} peak` }, formatPercent(percent_of_peak / 100)),
-      share === null ? '' : formatPercent(share),
-    ]);
-  }));
+  return tbody([
+    title,
+    ...rows.map(
+      ({ name, kernel, shape, calls, milliseconds, gflops, gb_per_second, percent_of_peak, bound, share }) => {
+        const { median, min, max, samples, runs, clock } = milliseconds;
+        const spread = samples > 1 ? ` (${figure(min)} to ${figure(max)})` : '';
+        return line(element('span', { title: [kernel, shape].filter(Boolean).join(' ') }, name), [
+          String(calls),
+          element(
+            'span',
+            { title: samples ? `${plural(samples, 'sample')} of ${plural(runs, 'run')}` : 'what no part accounts for' },
+            `${figure(median)}${spread}`,
+          ),
+          samples ? clock : '',
+          samples ? figure(gflops) : '',
+          samples ? figure(gb_per_second) : '',
+          percent_of_peak === null
+            ? ''
+            : element(
+                'span',
+                { title: `of the ${bound === 'compute' ? 'multiply-add' : 'copy'} peak` },
+                formatPercent(percent_of_peak / 100),
+              ),
+          share === null ? '' : formatPercent(share),
+        ]);
+      },
+    ),
+  ]);
 }
 
 /** @param {BenchRow} row */
@@ -112,10 +159,15 @@ function modelLine({ tokens, tokens_per_second, ms_per_token, ms_per_token_witho
 
 /** @param {Node | string} name @param {(Node | string)[]} cells */
 function line(name, cells) {
-  return element('tr', {}, element('th', { scope: 'row' }, name), ...cells.map((cell) => element('td', { className: 'number' }, cell)));
+  return element(
+    'tr',
+    {},
+    element('th', { scope: 'row' }, name),
+    ...cells.map((cell) => element('td', { className: 'number' }, cell)),
+  );
 }
 
-/** Three figures: 0.0123, 1.23, 12.3, 1,234. @param {number} value */
+/** A number to three figures: 0.0123, 1.23, 12.3, 1,234. @param {number} value */
 function figure(value) {
   if (value >= 100) return formatCount(value);
   return value === 0 ? '0' : value >= 0.01 ? value.toPrecision(3) : value.toFixed(4);
@@ -123,7 +175,5 @@ function figure(value) {
 
 /** @param {BenchReport} report */
 function save(report) {
-  const url = URL.createObjectURL(new Blob([JSON.stringify(report, null, 1)], { type: 'application/json' }));
-  element('a', { href: url, download: reportName(report.provenance.model.name, new Date(), 'json').replace(/^ted-report/, 'bench') }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  saveJson(report, reportName(report.provenance.model.name, new Date(), 'json', 'bench'));
 }

@@ -1,42 +1,45 @@
-// The catalogue of public encoders: what each takes, a button that loads it, and one that copies a link to it.
-import { encoderSource } from '../catalogue.js';
-import { byId, element, showText } from '../dom.js';
-import { formatBytes } from '../format.js';
-import { roomOf } from '../models.js';
-import { emptyState, encodeState } from '../share.js';
+// The catalogue of public encoders: the sizes of each, a button that loads it, and one that copies a link to it.
+import { watch } from '../ui/watch.js';
+import { table, tbody } from '../ui/table.js';
+import { encoderSource } from '../sources/catalogue.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatBytes } from '../figures/format.js';
+import { roomOf } from '../state/stored.js';
+import { emptyState, encodeState } from '../link/codec.js';
 import { shortage } from './stored.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Catalogue, Encoder } from '../catalogue.js' */
-/** @import { ModelSource } from '../source.js' */
-/** @import { State, Stored } from '../state.js' */
-/** @import { StoredModel } from '../types' */
+/** @import { App } from '../app/app.js' */
+/** @import { Catalogue, Encoder } from '../sources/catalogue.js' */
+/** @import { ModelSource } from '../sources/model.js' */
+/** @import { State, Stored } from '../state/state' */
+/** @import { StoredModel } from '../types/storage' */
 
 /** @param {App} app */
 export function catalogueView(app) {
   const panel = byId('catalogue', HTMLDetailsElement);
   const error = byId('catalogue-error', HTMLParagraphElement);
-  const table = byId('catalogue-table', HTMLElement);
+  const area = byId('catalogue-table', HTMLElement);
   const status = byId('catalogue-status', HTMLSpanElement);
   const source = byId('catalogue-source', HTMLParagraphElement);
-  panel.addEventListener('toggle', () => panel.open && app.models.openCatalogue());
+  panel.addEventListener('toggle', () => panel.open && app.library.openCatalogue());
 
   /** @param {Encoder} encoder */
   const copy = async (encoder) => {
     const link = linkTo(app, encoder);
-    await navigator.clipboard.writeText(link).then(() => showText(status, `The link to ${encoder.name} is copied.`), () => showText(status, link));
+    await navigator.clipboard.writeText(link).then(
+      () => showText(status, `The link to ${encoder.name} is copied.`),
+      () => showText(status, link),
+    );
   };
 
-  /** @type {unknown[]} */
-  let shown = [];
+  const isNew = watch();
   return (/** @type {State} */ { catalogue, stored, task, errors }) => {
     showText(error, errors.catalogue);
     const room = roomOf(stored);
-    showText(source, catalogue ? `${catalogue.source}${room === null ? '' : ` Downloads are kept in this browser, which has room for ${formatBytes(room)}: what does not fit is streamed and not stored.`}` : '');
-    const now = [catalogue, stored.models, room];
-    if (catalogue && now.some((value, at) => value !== shown[at])) table.replaceChildren(tableOf(app, catalogue, stored, copy));
-    shown = now;
-    for (const button of table.querySelectorAll('button')) button.disabled = task !== null && button.dataset.action === 'load';
+    showText(source, catalogue ? `${catalogue.source}${room === null ? '' : ` ${roomText(room)}`}` : '');
+    if (isNew(catalogue, stored.models, room) && catalogue) area.replaceChildren(tableOf(app, catalogue, stored, copy));
+    for (const button of area.querySelectorAll('button'))
+      button.disabled = task !== null && button.dataset.action === 'load';
   };
 }
 
@@ -54,25 +57,49 @@ function isStored({ files }, models) {
 
 /** @param {App} app @param {Catalogue} catalogue @param {Stored} stored @param {(encoder: Encoder) => void} copy */
 function tableOf(app, { encoders }, stored, copy) {
-  const head = ['Encoder', 'Download', 'Device memory', ''].map((text) => element('th', { scope: 'col', className: text === 'Device memory' ? 'aside' : '' }, text));
   const rows = encoders.map((encoder) => {
     const { name, quantization, repository, revision, note, ran, bytes, device_bytes } = encoder;
     const button = (/** @type {string} */ label, /** @type {() => void} */ click, /** @type {string} */ action) => {
-      const node = element('button', { type: 'button', className: 'quiet', ariaLabel: `${label}: ${name} ${quantization}` }, label);
+      const node = element(
+        'button',
+        { type: 'button', className: 'quiet', ariaLabel: `${label}: ${name} ${quantization}` },
+        label,
+      );
       node.dataset.action = action;
       node.addEventListener('click', click);
       return node;
     };
     const source = encoderSource(encoder, app.base);
     const place = repository ? `${repository}${revision ? `@${revision.slice(0, 7)}` : ''}` : 'beside this page';
-    return element('tr', {},
-      element('th', { scope: 'row', title: place }, `${name} ${quantization}`, element('small', {}, `${note}. ${ran ? `Ran ${ran}.` : 'Not run here yet.'}`)),
-      element('td', {}, formatBytes(bytes), ...(isStored(source, stored.models) ? [element('small', {}, 'stored')] : shortage(stored, bytes))),
+    return element(
+      'tr',
+      {},
+      element(
+        'th',
+        { scope: 'row', title: place },
+        `${name} ${quantization}`,
+        element('small', {}, `${note}. ${ran ? `Ran ${ran}.` : 'Not run here yet.'}`),
+      ),
+      element(
+        'td',
+        {},
+        formatBytes(bytes),
+        ...(isStored(source, stored.models) ? [element('small', {}, 'stored')] : shortage(stored, bytes)),
+      ),
       element('td', { className: 'aside' }, formatBytes(device_bytes)),
-      element('td', { className: 'saves' },
-        button('Load', () => app.loadModel(source), 'load'),
-        button('Copy link', () => copy(encoder), 'copy')),
+      element(
+        'td',
+        { className: 'saves' },
+        button('Load', () => app.model.load(source), 'load'),
+        button('Copy link', () => copy(encoder), 'copy'),
+      ),
     );
   });
-  return element('table', { className: 'reports' }, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...rows));
+  return table('reports', ['Encoder', 'Download', { text: 'Device memory', className: 'aside' }, ''], [tbody(rows)]);
+}
+
+/** @param {number} room bytes */
+function roomText(room) {
+  const kept = `Downloads are kept in this browser, which has room for ${formatBytes(room)}`;
+  return `${kept}: what does not fit is streamed and not stored.`;
 }

@@ -1,22 +1,25 @@
-// Two reports, item by item: which there are, both accuracies by type, McNemar's test, and the items that changed.
-import { byId, element, showText } from '../dom.js';
-import { formatCount, formatInterval, formatP, formatPercent, plural } from '../format.js';
-import { chart } from '../plot.js';
-import { origin, PAGE_SIZE, pairOf, reportsOf, RUN } from '../reports.js';
+// Two reports, item by item: the list of reports, both accuracies by type, McNemar's test, and the items that changed.
+import { watch } from '../ui/watch.js';
+import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatCount, formatInterval, formatP, formatPercent, plural } from '../figures/format.js';
+import { chart } from '../ui/plot.js';
+import { origin } from '../figures/provenance.js';
+import { PAGE_SIZE, pairOf, reportsOf, RUN } from '../state/reports.js';
 import { saveReport } from './save.js';
-import { pager } from './pager.js';
+import { pager } from '../ui/pager.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Comparison, ComparisonGroup } from '../types' */
-/** @import { NamedReport, State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { Comparison, ComparisonGroup } from '../types/wasm' */
+/** @import { NamedReport, State } from '../state/state' */
 
 /** @param {App} app */
 export function compareView(app) {
-  const { review } = app;
+  const { reports } = app;
   const files = byId('compare-files', HTMLInputElement);
   const keep = byId('compare-keep', HTMLButtonElement);
   const error = byId('compare-error', HTMLParagraphElement);
-  const table = byId('compare-reports', HTMLElement);
+  const list = byId('compare-reports', HTMLElement);
   const fields = byId('compare-fields', HTMLElement);
   const first = byId('compare-first', HTMLSelectElement);
   const second = byId('compare-second', HTMLSelectElement);
@@ -24,17 +27,16 @@ export function compareView(app) {
   const result = byId('compare-result', HTMLElement);
 
   files.addEventListener('change', async () => {
-    if (files.files?.length) await review.importReports([...files.files]);
+    if (files.files?.length) await reports.importReports([...files.files]);
     files.value = '';
   });
-  keep.addEventListener('click', () => review.keepRun());
-  for (const select of [first, second]) select.addEventListener('change', () => review.setPair({ first: first.value, second: second.value }));
-  run.addEventListener('click', () => review.compareReports());
+  keep.addEventListener('click', () => reports.keepRun());
+  for (const select of [first, second])
+    select.addEventListener('change', () => reports.setPair({ first: first.value, second: second.value }));
+  run.addEventListener('click', () => reports.compareReports());
 
-  /** @type {unknown[]} */
-  let listed = [];
-  /** @type {State['compared']} */
-  let shown = null;
+  const isOtherList = watch();
+  const isNew = watch();
   return (/** @type {State} */ state) => {
     const { task, pair, compared, imported, outcome } = state;
     const reports = reportsOf(state);
@@ -42,92 +44,180 @@ export function compareView(app) {
     keep.hidden = reports[0]?.id !== RUN || imported.some(({ report }) => report === outcome?.report);
     showText(error, state.errors.compare);
 
-    const now = [imported, outcome?.report];
-    if (now.some((value, at) => value !== listed[at])) {
-      table.replaceChildren(...(reports.length ? [reportTable(app, reports)] : []));
-      for (const select of [first, second]) select.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
+    if (isOtherList(imported, outcome?.report)) {
+      list.replaceChildren(...(reports.length ? [reportTable(app, reports)] : []));
+      for (const select of [first, second])
+        select.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
     }
-    listed = now;
     fields.hidden = run.hidden = reports.length < 2;
     const chosen = pairOf(pair, reports);
     first.value = chosen.first;
     second.value = chosen.second;
 
     result.hidden = compared === null;
-    if (compared && compared !== shown) result.replaceChildren(...comparison(app, compared));
-    shown = compared;
+    if (isNew(compared) && compared) result.replaceChildren(...comparison(app, compared));
   };
 }
 
 /** @param {App} app @param {NamedReport[]} reports */
 function reportTable(app, reports) {
-  const head = ['Report', 'Model', 'Settings', 'Right', 'Accuracy, 95 % interval', ''];
-  return element('div', { className: 'scroll', tabIndex: 0 }, element('table', { className: 'reports' },
-    element('thead', {}, element('tr', {}, ...head.map((text) => element('th', { scope: 'col', ...(text ? {} : { ariaLabel: 'Save, remove' }) }, text)))),
-    element('tbody', {}, ...reports.map((named) => {
-      const { report, id, name } = named;
-      const { overall } = report.summary.accuracy_statistics;
-      const settings = [origin(report, 'feature'), origin(report, 'pooling')].filter(Boolean).join(' + ');
-      const remove = element('button', { type: 'button', className: 'quiet', textContent: 'Remove', ariaLabel: `Remove ${name}` });
-      remove.addEventListener('click', () => app.review.removeReport(id));
-      const saves = /** @type {const} */ (['json', 'csv', 'jsonl']).map((format) => {
-        const button = element('button', { type: 'button', className: 'quiet', textContent: format.toUpperCase(), ariaLabel: `Save ${name} as ${format.toUpperCase()}` });
-        button.addEventListener('click', () => saveReport(app, 'compare', report, origin(report, 'model', 'name') || name, format));
-        return button;
-      });
-      return element('tr', {}, element('th', { scope: 'row' }, name),
-        element('td', {}, origin(report, 'model', 'name') || 'not stated'), element('td', {}, settings || 'not stated'),
-        element('td', { className: 'number' }, `${formatCount(overall.correct)} / ${formatCount(overall.total)}`),
-        element('td', { className: 'number' }, `${formatPercent(overall.accuracy)} ${formatInterval(overall.interval)}`),
-        element('td', { className: 'saves' }, ...saves, ...(id === RUN ? [] : [remove])));
-    }))));
+  const columns = [
+    'Report',
+    'Model',
+    'Settings',
+    'Right',
+    'Accuracy, 95 % interval',
+    { text: '', ariaLabel: 'Save, remove' },
+  ];
+  return scrolling(
+    table('reports', columns, [
+      tbody(
+        reports.map((named) => {
+          const { report, id, name } = named;
+          const { overall } = report.summary.accuracy_statistics;
+          const settings = [origin(report, 'feature'), origin(report, 'pooling')].filter(Boolean).join(' + ');
+          const remove = element('button', {
+            type: 'button',
+            className: 'quiet',
+            textContent: 'Remove',
+            ariaLabel: `Remove ${name}`,
+          });
+          remove.addEventListener('click', () => app.reports.removeReport(id));
+          const saves = /** @type {const} */ (['json', 'csv', 'jsonl']).map((format) => {
+            const button = element('button', {
+              type: 'button',
+              className: 'quiet',
+              textContent: format.toUpperCase(),
+              ariaLabel: `Save ${name} as ${format.toUpperCase()}`,
+            });
+            button.addEventListener('click', () =>
+              saveReport(app, 'compare', report, origin(report, 'model', 'name') || name, format),
+            );
+            return button;
+          });
+          return element(
+            'tr',
+            {},
+            element('th', { scope: 'row' }, name),
+            element('td', {}, origin(report, 'model', 'name') || 'not stated'),
+            element('td', {}, settings || 'not stated'),
+            element('td', { className: 'number' }, `${formatCount(overall.correct)} / ${formatCount(overall.total)}`),
+            element(
+              'td',
+              { className: 'number' },
+              `${formatPercent(overall.accuracy)} ${formatInterval(overall.interval)}`,
+            ),
+            element('td', { className: 'saves' }, ...saves, ...(id === RUN ? [] : [remove])),
+          );
+        }),
+      ),
+    ]),
+  );
 }
 
 /** @param {App} app @param {NonNullable<State['compared']>} compared */
 function comparison(app, { first, second, comparison: found }) {
   const { groups, shared } = found;
   const all = groups[0];
-  const better = all.first_only === all.second_only ? '' : all.first_only > all.second_only ? 'The first' : 'The second';
-  const verdict = all.first_only + all.second_only === 0 ? 'Both are right on the same items.'
-    : `${all.first_only === all.second_only ? 'Neither is ahead' : `${better} is ahead`}: ${formatCount(all.first_only)} items are right in the first alone, ${formatCount(all.second_only)} in the second alone; McNemar's exact test gives p\u00a0${all.p < 0.0005 ? '' : '=\u00a0'}${formatP(all.p)}${all.p < 0.05 ? '.' : ', no significant difference at the 5 % level.'}`;
-  const names = element('dl', { className: 'pair' },
-    ...[['first', 'First', first], ['second', 'Second', second]].map(([key, label, named]) => {
+  const names = element(
+    'dl',
+    { className: 'pair' },
+    ...[
+      ['first', 'First', first],
+      ['second', 'Second', second],
+    ].map(([key, label, named]) => {
       const accuracy = key === 'first' ? all.first : all.second;
-      return element('div', { className: String(key) }, element('dt', {}, String(label)),
-        element('dd', {}, /** @type {NamedReport} */ (named).name, ': ', element('strong', {}, formatPercent(accuracy.accuracy)), ` ${formatInterval(accuracy.interval)}`));
-    }));
+      return element(
+        'div',
+        { className: String(key) },
+        element('dt', {}, String(label)),
+        element(
+          'dd',
+          {},
+          /** @type {NamedReport} */ (named).name,
+          ': ',
+          element('strong', {}, formatPercent(accuracy.accuracy)),
+          ` ${formatInterval(accuracy.interval)}`,
+        ),
+      );
+    }),
+  );
   return [
     names,
-    element('p', {}, verdict),
+    element('p', {}, verdictText(all)),
     ...remarks(found),
-    ...(shared ? [chart(`Accuracy of both reports by type, with 95 % intervals, on ${plural(shared, 'shared item')}`, (Plot, width) => dots(Plot, width, found)).node, groupTable(groups)] : []),
-    element('p', { className: 'note' }, 'p: two-sided, on the items that one report alone has right. By type it is not corrected for the number of types.'),
+    ...(shared
+      ? [
+          chart(
+            `Accuracy of both reports by type, with 95 % intervals, on ${plural(shared, 'shared item')}`,
+            (Plot, width) => dots(Plot, width, found),
+          ).node,
+          groupTable(groups),
+        ]
+      : []),
+    element(
+      'p',
+      { className: 'note' },
+      'p: two-sided, on the items that one report alone has right. By type it is not corrected for the number of types.',
+    ),
     ...changedItems(app, found, [first.id, second.id]),
   ];
 }
 
-/** What the two reports do not share. @param {Comparison} comparison */
+/**
+ * Which report is ahead, and whether the difference is significant.
+ * @param {ComparisonGroup} all
+ */
+function verdictText({ first_only: first, second_only: second, p }) {
+  if (first + second === 0) return 'Both are right on the same items.';
+  const ahead = first === second ? 'Neither is ahead' : `${first > second ? 'The first' : 'The second'} is ahead`;
+  const counts = `${formatCount(first)} items are right in the first alone, ${formatCount(second)} in the second alone`;
+  const test = `McNemar's exact test gives p\u00a0${p < 0.0005 ? '' : '=\u00a0'}${formatP(p)}`;
+  return `${ahead}: ${counts}; ${test}${p < 0.05 ? '.' : ', no significant difference at the 5 % level.'}`;
+}
+
+/** Remarks on what the two reports do not share. @param {Comparison} comparison */
 function remarks({ note, shared, only_first, only_second, differing }) {
   const parts = [
     note ?? '',
     `${plural(shared, 'shared item')}.`,
     only_first ? `${plural(only_first, 'item')} only in the first.` : '',
     only_second ? `${plural(only_second, 'item')} only in the second.` : '',
-    differing ? `${plural(differing, 'shared item')} with other statements in the one than in the other: the same key, another question. Compare with care.` : '',
+    differing
+      ? `${plural(differing, 'shared item')} with other statements in the one than in the other: the same key, another question. Compare with care.`
+      : '',
   ];
   return [element('p', { className: differing ? 'error' : 'note' }, parts.filter(Boolean).join(' '))];
 }
 
 const SERIES = /** @type {const} */ (['first', 'second']);
 
-/** @param {import('../plot.js').Plot} Plot @param {number} width @param {Comparison} comparison @returns {import('../plot.js').PlotOptions} */
+/**
+ * @param {import('../ui/plot.js').Plot} Plot
+ * @param {number} width
+ * @param {Comparison} comparison
+ * @returns {import('../ui/plot.js').PlotOptions}
+ */
 function dots(Plot, width, { groups }) {
   const name = (/** @type {ComparisonGroup} */ { group, name }) => (group === 'all' ? 'All' : name);
   const names = groups.map(name);
-  const points = groups.flatMap((group) => SERIES.map((series) => {
-    const { accuracy, interval: [low, high], chance } = group[series];
-    return { name: name(group), series, accuracy: 100 * accuracy, low: 100 * low, high: 100 * high, chance: 100 * chance };
-  }));
+  const points = groups.flatMap((group) =>
+    SERIES.map((series) => {
+      const {
+        accuracy,
+        interval: [low, high],
+        chance,
+      } = group[series];
+      return {
+        name: name(group),
+        series,
+        accuracy: 100 * accuracy,
+        low: 100 * low,
+        high: 100 * high,
+        chance: 100 * chance,
+      };
+    }),
+  );
   const place = { fy: 'name', y: 'series', stroke: 'series' };
   return {
     marginLeft: width < 500 ? 132 : 150,
@@ -142,7 +232,10 @@ function dots(Plot, width, { groups }) {
     marks: [
       Plot.ruleY(points, { ...place, x1: 'low', x2: 'high', strokeWidth: 1.5 }),
       Plot.dot(points, { ...place, x: 'accuracy', fill: 'series', r: 4, symbol: 'series' }),
-      Plot.tickX(points.filter(({ series }) => series === 'first'), { fy: 'name', x: 'chance', stroke: 'currentColor', strokeOpacity: 0.5, strokeDasharray: '2 2' }),
+      Plot.tickX(
+        points.filter(({ series }) => series === 'first'),
+        { fy: 'name', x: 'chance', stroke: 'currentColor', strokeOpacity: 0.5, strokeDasharray: '2 2' },
+      ),
     ],
   };
 }
@@ -150,32 +243,69 @@ function dots(Plot, width, { groups }) {
 /** @param {ComparisonGroup[]} groups */
 function groupTable(groups) {
   const accuracy = (/** @type {ComparisonGroup['first']} */ { accuracy, interval }) =>
-    element('td', { className: 'number' }, formatPercent(accuracy), element('small', {}, ` ${formatInterval(interval)}`));
-  const row = (/** @type {ComparisonGroup} */ group) => element('tr', {},
-    element('th', { scope: 'row' }, group.group === 'all' ? 'All' : group.name),
-    element('td', { className: 'number' }, formatCount(group.total)),
-    accuracy(group.first), accuracy(group.second),
-    ...[formatCount(group.first_only), formatCount(group.second_only), formatP(group.p)].map((text) => element('td', { className: 'number' }, text)));
-  const bodies = /** @type {const} */ (['all', 'caption_type', 'question_type']).map((kind) => element('tbody', {}, ...groups.filter(({ group }) => group === kind).map(row)));
+    element(
+      'td',
+      { className: 'number' },
+      formatPercent(accuracy),
+      element('small', {}, ` ${formatInterval(interval)}`),
+    );
+  const row = (/** @type {ComparisonGroup} */ group) =>
+    element(
+      'tr',
+      {},
+      element('th', { scope: 'row' }, group.group === 'all' ? 'All' : group.name),
+      element('td', { className: 'number' }, formatCount(group.total)),
+      accuracy(group.first),
+      accuracy(group.second),
+      ...[formatCount(group.first_only), formatCount(group.second_only), formatP(group.p)].map((text) =>
+        element('td', { className: 'number' }, text),
+      ),
+    );
+  const bodies = /** @type {const} */ (['all', 'caption_type', 'question_type']).map((kind) =>
+    tbody(groups.filter(({ group }) => group === kind).map(row)),
+  );
   const head = ['Type', 'Items', 'First', 'Second', 'First alone', 'Second alone', 'p'];
-  return element('div', { className: 'scroll', tabIndex: 0 }, element('table', { className: 'groups' },
-    element('thead', {}, element('tr', {}, ...head.map((text, at) => element('th', { scope: 'col', className: at ? 'number' : '' }, text)))), ...bodies));
+  return scrolling(table('groups', numbersFrom(head, 1), bodies));
 }
 
-/** @param {App} app @param {Comparison} comparison @param {string[]} from both reports' ids @returns {HTMLElement[]} */
+/**
+ * @param {App} app
+ * @param {Comparison} comparison
+ * @param {string[]} from the ids of both reports
+ * @returns {HTMLElement[]}
+ */
 function changedItems(app, { changed }, from) {
   if (changed.length === 0) return [];
-  const winner = element('select', {}, new Option(`either (${formatCount(changed.length)})`, ''), ...SERIES.map((series) =>
-    new Option(`the ${series} (${formatCount(changed.filter((item) => item.winner === series).length)})`, series)));
+  const winner = element(
+    'select',
+    {},
+    new Option(`either (${formatCount(changed.length)})`, ''),
+    ...SERIES.map(
+      (series) =>
+        new Option(`the ${series} (${formatCount(changed.filter((item) => item.winner === series).length)})`, series),
+    ),
+  );
   const list = element('ul', { className: 'changed' });
   const area = element('p', { className: 'actions' });
   const turn = (/** @type {number} */ page) => {
     const chosen = changed.filter((item) => !winner.value || item.winner === winner.value);
-    list.replaceChildren(...chosen.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE).map((item) => {
-      const button = element('button', { type: 'button', className: 'quiet', textContent: `${item.question_type}, ${item.caption_key}` });
-      button.addEventListener('click', () => app.review.openItem(item, from));
-      return element('li', { className: item.winner }, element('span', {}, item.winner === 'first' ? 'First' : 'Second'), button, element('span', { className: 'question' }, item.caption));
-    }));
+    list.replaceChildren(
+      ...chosen.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE).map((item) => {
+        const button = element('button', {
+          type: 'button',
+          className: 'quiet',
+          textContent: `${item.question_type}, ${item.caption_key}`,
+        });
+        button.addEventListener('click', () => app.reports.openItem(item, from));
+        return element(
+          'li',
+          { className: item.winner },
+          element('span', {}, item.winner === 'first' ? 'First' : 'Second'),
+          button,
+          element('span', { className: 'question' }, item.caption),
+        );
+      }),
+    );
     showPager(page, Math.max(1, Math.ceil(chosen.length / PAGE_SIZE)));
   };
   const showPager = pager(area, turn);

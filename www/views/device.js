@@ -1,10 +1,10 @@
-// Header: the device, why it was chosen, and the list that overrules it.
-import { byId, showText } from '../dom.js';
-import { formatBytes } from '../format.js';
-import { readDevice } from '../share.js';
+// The header: the device, why it was chosen, and the list that overrules the choice.
+import { byId, showText } from '../ui/dom.js';
+import { formatBytes } from '../figures/format.js';
+import { readDevice } from '../state/settings.js';
 
-/** @import { App } from '../app.js' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state' */
 
 const RUNS = { webgpu: 'Running on WebGPU.', cpu: 'Running on the CPU.' };
 
@@ -25,8 +25,16 @@ export function deviceView(app) {
   };
 }
 
-/** @param {NonNullable<State['device']>} device @param {boolean} tested its kernels are compared with the CPU's before a model is loaded */
+/**
+ * @param {NonNullable<State['device']>} device
+ * @param {boolean} tested whether its kernels have been compared with the CPU's, which happens before a model is loaded
+ */
 function opened({ kind, max_buffer_bytes }, tested) {
   if (kind === 'cpu') return ''; // the CPU is what a device is compared with
-  return [tested ? 'Its kernels compute what the CPU does.' : '', max_buffer_bytes ? `Buffers up to ${formatBytes(max_buffer_bytes)}.` : ''].filter(Boolean).join(' ');
+  return [
+    tested ? 'Its kernels compute what the CPU does.' : '',
+    max_buffer_bytes ? `Buffers up to ${formatBytes(max_buffer_bytes)}.` : '',
+  ]
+    .filter(Boolean)
+    .join(' ');
 }

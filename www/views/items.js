@@ -1,12 +1,25 @@
-// The items of a report, one by one: filtered, sorted, a page at a time; and the one that a link or a comparison opened.
-import { byId, element, showText } from '../dom.js';
-import { formatCount, plural } from '../format.js';
-import { countOutcomes, isSameItem, itemName, margin, optionIndex, outcomeOf, PAGE_SIZE, reportsOf, resultsOf, selectItems } from '../reports.js';
-import { pager } from './pager.js';
+// The items of a report, filtered and sorted, a page at a time; and the item that a link or a comparison opened.
+import { watch } from '../ui/watch.js';
+import { scrolling, table, tbody } from '../ui/table.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatCount, plural } from '../figures/format.js';
+import {
+  countOutcomes,
+  isSameItem,
+  itemName,
+  margin,
+  optionIndex,
+  outcomeOf,
+  PAGE_SIZE,
+  reportsOf,
+  resultsOf,
+  selectItems,
+} from '../state/reports.js';
+import { pager } from '../ui/pager.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Item, ItemResult } from '../types' */
-/** @import { Browse, NamedReport, State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { Item, ItemResult } from '../types/wasm' */
+/** @import { Browse, NamedReport, State } from '../state/state' */
 
 const BADGES = { right: 'Right', wrong: 'Wrong', tie: 'Tie' };
 
@@ -19,7 +32,7 @@ export function itemsView(app) {
   const area = byId('items-browse', HTMLElement);
   const count = byId('items-count', HTMLSpanElement);
   const showPager = pager(byId('items-pager', HTMLElement), (page) => {
-    app.review.browse({ page });
+    app.reports.browse({ page });
     area.scrollIntoView({ block: 'start' });
   });
   const expand = byId('items-expand', HTMLButtonElement);
@@ -30,13 +43,7 @@ export function itemsView(app) {
     for (const item of closed.length ? closed : list.querySelectorAll('details')) item.open = closed.length > 0;
   });
 
-  /** What was shown last: the parts that a view is made of. @type {Record<string, unknown[]>} */
-  const shown = {};
-  const changed = (/** @type {string} */ part, /** @type {unknown[]} */ ...parts) => {
-    const same = shown[part]?.length === parts.length && parts.every((value, at) => value === shown[part][at]);
-    shown[part] = parts;
-    return !same;
-  };
+  const [isOtherItem, isOtherCall, isFiltered, isTurned] = [watch(), watch(), watch(), watch()];
   /** @type {ItemResult[]} */
   let selected = [];
 
@@ -48,36 +55,39 @@ export function itemsView(app) {
     showText(error, state.errors.items);
 
     const unknown = item?.item === null;
-    if (changed('item', item, imported, outcome, ...(unknown ? [dataset, datasetSource, task !== null] : []))) {
+    if (isOtherItem(item, imported, outcome, ...(unknown ? [dataset, datasetSource, task !== null] : []))) {
       opened.hidden = item === null;
       const focused = opened.contains(document.activeElement);
       opened.replaceChildren(...(item ? openedItem(app, state, reports) : []));
       if (focused) opened.querySelector('h3')?.focus({ preventScroll: true });
     }
-    if (changed('called', item?.from) && item?.called) reveal(opened);
+    if (isOtherCall(item?.from) && item?.called) reveal(opened);
 
     area.hidden = !named;
     if (!named) return;
     const { results } = named.report;
     showFilters(state, reports, named);
-    const filtered = changed('filters', results, browse.caption_type, browse.question_type, browse.outcome, browse.sort);
+    const filtered = isFiltered(results, browse.caption_type, browse.question_type, browse.outcome, browse.sort);
     if (filtered) selected = selectItems(results, browse);
     const pages = Math.max(1, Math.ceil(selected.length / PAGE_SIZE));
     const page = Math.min(browse.page, pages - 1);
-    const turned = changed('page', page, named.id);
+    const turned = isTurned(page, named.id);
     if (filtered || turned) {
       const from = page * PAGE_SIZE;
       const rows = selected.slice(from, from + PAGE_SIZE);
       list.start = from + 1;
       list.replaceChildren(...rows.map((result) => row(app, result, named)));
-      showText(count, `${selected.length === results.length ? plural(results.length, 'item') : `${formatCount(selected.length)} of ${plural(results.length, 'item')}`}.`);
+      showText(
+        count,
+        `${selected.length === results.length ? plural(results.length, 'item') : `${formatCount(selected.length)} of ${plural(results.length, 'item')}`}.`,
+      );
     }
     expand.hidden = selected.length === 0;
     showPager(page, pages);
   };
 }
 
-/** Report, types, outcome, order. @param {App} app */
+/** The filters: report, types, outcome, order. @param {App} app */
 function filtersView(app) {
   const report = byId('items-report', HTMLSelectElement);
   const selects = {
@@ -86,70 +96,124 @@ function filtersView(app) {
     outcome: byId('items-outcome', HTMLSelectElement),
     sort: byId('items-sort', HTMLSelectElement),
   };
-  report.addEventListener('change', () => app.review.browse({ report: report.value, caption_type: '', question_type: '' }));
-  for (const [key, select] of Object.entries(selects)) select.addEventListener('change', () => app.review.browse(/** @type {Partial<Browse>} */ ({ [key]: select.value })));
+  report.addEventListener('change', () =>
+    app.reports.browse({ report: report.value, caption_type: '', question_type: '' }),
+  );
+  for (const [key, select] of Object.entries(selects))
+    select.addEventListener('change', () =>
+      app.reports.browse(/** @type {Partial<Browse>} */ ({ [key]: select.value })),
+    );
 
-  /** @type {NamedReport['report'] | null} */
-  let shown = null;
-  let names = '';
+  const [isOtherList, isNew] = [watch(), watch()];
   return (/** @type {State} */ { browse }, /** @type {NamedReport[]} */ reports, /** @type {NamedReport} */ named) => {
-    const now = JSON.stringify(reports.map(({ id, name }) => [id, name]));
-    if (now !== names) report.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
-    names = now;
+    if (isOtherList(...reports.flatMap(({ id, name }) => [id, name])))
+      report.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
     /** @type {HTMLLabelElement} */ (report.parentElement).hidden = reports.length < 2;
     report.value = named.id;
-    if (named.report !== shown) {
+    if (isNew(named.report)) {
       const { caption_type_accuracy, question_type_accuracy } = named.report.summary.accuracy_statistics;
-      const types = (/** @type {Record<string, { total: number }>} */ of) =>
-        [new Option('all', ''), ...Object.entries(of).map(([type, { total }]) => new Option(`${type} (${formatCount(total)})`, type))];
+      const types = (/** @type {Record<string, { total: number }>} */ of) => [
+        new Option('all', ''),
+        ...Object.entries(of).map(([type, { total }]) => new Option(`${type} (${formatCount(total)})`, type)),
+      ];
       const counts = countOutcomes(named.report.results);
       selects.caption_type.replaceChildren(...types(caption_type_accuracy));
       selects.question_type.replaceChildren(...types(question_type_accuracy));
-      selects.outcome.replaceChildren(new Option('all', ''), ...Object.entries(BADGES).map(([key, name]) =>
-        new Option(`${name.toLowerCase()} (${formatCount(counts[/** @type {keyof typeof BADGES} */ (key)])})`, key)));
+      selects.outcome.replaceChildren(
+        new Option('all', ''),
+        ...Object.entries(BADGES).map(
+          ([key, name]) =>
+            new Option(`${name.toLowerCase()} (${formatCount(counts[/** @type {keyof typeof BADGES} */ (key)])})`, key),
+        ),
+      );
     }
-    shown = named.report;
-    for (const [key, select] of Object.entries(selects)) select.value = browse[/** @type {keyof typeof selects} */ (key)];
+    for (const [key, select] of Object.entries(selects))
+      select.value = browse[/** @type {keyof typeof selects} */ (key)];
   };
 }
 
-/** Bring it into view, and to the ear. @param {HTMLElement} opened */
+/** Scrolls the opened item into view and moves the focus to it. @param {HTMLElement} opened */
 function reveal(opened) {
   opened.querySelector('h3')?.focus({ preventScroll: true });
   opened.scrollIntoView({ block: 'start' });
 }
 
-/** A line of the list; what is in it is made when it is opened. @param {App} app @param {ItemResult} result @param {NamedReport} named */
+/**
+ * Makes a line of the list. Its content is made when it is opened.
+ * @param {App} app
+ * @param {ItemResult} result
+ * @param {NamedReport} named
+ */
 function row(app, result, named) {
-  const details = element('details', {}, element('summary', {}, badge(result),
-    element('span', { className: 'number' }, signed(margin(result))),
-    element('span', {}, `${result.question_type}, ${result.caption_key}`),
-    element('span', { className: 'question' }, result.question || result.statements[optionIndex(result.correct_answer)] || '')));
+  const details = element(
+    'details',
+    {},
+    element(
+      'summary',
+      {},
+      badge(result),
+      element('span', { className: 'number' }, signed(margin(result))),
+      element('span', {}, `${result.question_type}, ${result.caption_key}`),
+      element(
+        'span',
+        { className: 'question' },
+        result.question || result.statements[optionIndex(result.correct_answer)] || '',
+      ),
+    ),
+  );
   details.addEventListener('toggle', () => {
     if (details.open && details.children.length === 1) details.append(...body(app, result, result, named));
   });
   return element('li', {}, details);
 }
 
-/** The item that a link or another section asked for. @param {App} app @param {State} state @param {NamedReport[]} reports */
+/**
+ * Makes the item that a link or another section asked for.
+ * @param {App} app
+ * @param {State} state
+ * @param {NamedReport[]} reports
+ */
 function openedItem(app, state, reports) {
   const { item: open, dataset, datasetSource, task } = state;
   if (!open) return [];
   const [main, ...rest] = resultsOf(open, reports);
   const close = element('button', { type: 'button', className: 'quiet', textContent: 'Close' });
-  close.addEventListener('click', () => app.review.closeItem());
-  const head = element('div', { className: 'actions' },
-    element('h3', { tabIndex: -1 }, `${open.question_type}, ${open.caption_key}`), ...(main ? [badge(main.result)] : []), close);
+  close.addEventListener('click', () => app.reports.closeItem());
+  const head = element(
+    'div',
+    { className: 'actions' },
+    element('h3', { tabIndex: -1 }, `${open.question_type}, ${open.caption_key}`),
+    ...(main ? [badge(main.result)] : []),
+    close,
+  );
 
   const known = open.item && (!main || isSameItem(open.item, main.result)) ? open.item : null;
-  const item = main ? { ...main.result, caption: main.result.caption || known?.caption || '', question: main.result.question || known?.question || '' } : known;
+  const item = main
+    ? {
+        ...main.result,
+        caption: main.result.caption || known?.caption || '',
+        question: main.result.question || known?.question || '',
+      }
+    : known;
   if (!item) return [head, element('p', {}, waiting(dataset !== null, datasetSource !== null, task !== null))];
   const others = rest.map(({ named, result }) =>
-    element('li', {}, `${named.name}: ${BADGES[outcomeOf(result)].toLowerCase()}, picked “${result.statements[optionIndex(result.predicted_answer)]}”, margin ${signed(margin(result))}`));
+    element(
+      'li',
+      {},
+      `${named.name}: ${BADGES[outcomeOf(result)].toLowerCase()}, ` +
+        `picked “${result.statements[optionIndex(result.predicted_answer)]}”, margin ${signed(margin(result))}`,
+    ),
+  );
   return [
     head,
     ...(main ? [element('p', { className: 'note' }, `Scores of ${main.named.name}.`)] : []),
-    ...body(app, item, main?.result ?? null, main?.named ?? null, known !== null || open.item === null ? '' : 'The open data set has another item of this name.'),
+    ...body(
+      app,
+      item,
+      main?.result ?? null,
+      main?.named ?? null,
+      known !== null || open.item === null ? '' : 'The open data set has another item of this name.',
+    ),
     ...(others.length ? [element('p', {}, 'In the other reports:'), element('ul', {}, ...others)] : []),
   ];
 }
@@ -157,39 +221,62 @@ function openedItem(app, state, reports) {
 /** @param {boolean} opened @param {boolean} known @param {boolean} busy */
 function waiting(opened, known, busy) {
   if (opened) return busy ? 'Looking it up…' : 'The open data set has no such item.';
-  return known ? 'It is shown when the data set is open.' : 'It is an item of a file that the link cannot hold: pick that file under TED-6K above.';
+  return known
+    ? 'It is shown when the data set is open.'
+    : 'It is an item of a file that the link cannot hold: pick that file under TED-6K above.';
 }
 
 /**
- * Caption, question, statements with their scores, the link.
- * @param {App} app @param {Item} item @param {ItemResult | null} result @param {NamedReport | null} named whose result
- * @param {string} [lacking] why there is no caption, where that is known
+ * Makes the content of an item: caption, question, statements with their scores, the link.
+ * @param {App} app
+ * @param {Item} item
+ * @param {ItemResult | null} result
+ * @param {NamedReport | null} named the report of the result
+ * @param {string} [lacking] the reason why there is no caption, if it is known
  */
 function body(app, item, result, named, lacking = '') {
-  const sample = named ? named.sample : app.state.datasetSource?.sample ?? false;
+  const sample = named ? named.sample : (app.state.datasetSource?.sample ?? false);
   const copy = element('button', { type: 'button', className: 'quiet', textContent: 'Copy link' });
   const status = element('span', { role: 'status' });
   copy.addEventListener('click', async () => {
-    await app.review.shareItem(location.origin + location.pathname, item, sample, async (url) => navigator.clipboard.writeText(url));
+    await app.reports.shareItem(location.origin + location.pathname, item, sample, async (url) =>
+      navigator.clipboard.writeText(url),
+    );
     const link = app.state.itemLink;
     if (link?.name !== itemName(item)) return;
-    status.replaceChildren(link.note, ...(link.note.startsWith('Copied') ? [] : [' ', element('a', { href: link.url }, 'The link')]));
+    status.replaceChildren(
+      link.note,
+      ...(link.note.startsWith('Copied') ? [] : [' ', element('a', { href: link.url }, 'The link')]),
+    );
   });
   return [
     ...(item.question ? [element('p', {}, element('strong', {}, item.question))] : []),
-    ...(item.caption ? [element('p', { className: 'item-caption' }, item.caption)] : [noCaption(app, item, named, lacking)]),
-    element('div', { className: 'scroll', tabIndex: 0 }, statements(item, result)),
+    ...(item.caption
+      ? [element('p', { className: 'item-caption' }, item.caption)]
+      : [noCaption(app, item, named, lacking)]),
+    scrolling(statements(item, result)),
     ...(result ? [] : [element('p', { className: 'note' }, 'Not scored yet: run the data set above.')]),
     element('p', { className: 'actions' }, copy, status),
   ];
 }
 
-/** For a report without captions: the open data set has them. @param {App} app @param {Item} item @param {NamedReport | null} named @param {string} lacking */
+/**
+ * Offers to look the caption up in the open data set, for a report without captions.
+ * @param {App} app
+ * @param {Item} item
+ * @param {NamedReport | null} named
+ * @param {string} lacking
+ */
 function noCaption(app, item, named, lacking) {
   if (lacking) return element('p', { className: 'note' }, `This report has no captions. ${lacking}`);
   const button = element('button', { type: 'button', className: 'quiet', textContent: 'Look it up' });
-  button.addEventListener('click', () => app.review.openItem(item, named ? [named.id] : []));
-  return element('p', { className: 'actions note' }, 'This report has no captions; the data set has, when it is open above.', button);
+  button.addEventListener('click', () => app.reports.openItem(item, named ? [named.id] : []));
+  return element(
+    'p',
+    { className: 'actions note' },
+    'This report has no captions; the data set has, when it is open above.',
+    button,
+  );
 }
 
 /** @param {Item} item @param {ItemResult | null} result */
@@ -198,22 +285,39 @@ function statements(item, result) {
   const scores = result?.all_scores ?? [];
   const picked = result ? optionIndex(result.predicted_answer) : -1;
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
-  const start = low - (high - low) / 4; // so that the lowest has a bar too
+  const start = low - (high - low) / 4; // so that the lowest score has a bar too
   const head = result
-    ? [element('th', { scope: 'col', className: 'number' }, 'Score'), element('th', { scope: 'col', ariaLabel: 'Bar' }, element('span', { className: 'note' }, `bars from ${start.toFixed(3)}`))]
+    ? [
+        { text: 'Score', className: 'number' },
+        { text: element('span', { className: 'note' }, `bars from ${start.toFixed(3)}`), ariaLabel: 'Bar' },
+      ]
     : [];
-  return element('table', { className: 'statements' },
-    element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, 'Statement'), ...head)),
-    element('tbody', {}, ...item.statements.map((statement, at) => {
-      const marks = [at === right ? 'true' : '', at === picked ? 'picked' : ''].filter(Boolean);
-      const tr = element('tr', { className: marks.map((mark) => `is-${mark}`).join(' ') },
-        element('th', { scope: 'row' }, statement, ...marks.map((mark) => element('span', { className: `mark ${mark}` }, mark))));
-      if (!result) return tr;
-      const bar = element('div', { className: 'bar', ariaHidden: 'true' });
-      bar.style.setProperty('--accuracy', `${high > start ? (100 * (scores[at] - start)) / (high - start) : 100}%`);
-      tr.append(element('td', { className: 'number' }, scores[at].toFixed(4)), element('td', {}, bar));
-      return tr;
-    })));
+  return table(
+    'statements',
+    ['Statement', ...head],
+    [
+      tbody(
+        item.statements.map((statement, at) => {
+          const marks = [at === right ? 'true' : '', at === picked ? 'picked' : ''].filter(Boolean);
+          const tr = element(
+            'tr',
+            { className: marks.map((mark) => `is-${mark}`).join(' ') },
+            element(
+              'th',
+              { scope: 'row' },
+              statement,
+              ...marks.map((mark) => element('span', { className: `mark ${mark}` }, mark)),
+            ),
+          );
+          if (!result) return tr;
+          const bar = element('div', { className: 'bar', ariaHidden: 'true' });
+          bar.style.setProperty('--accuracy', `${high > start ? (100 * (scores[at] - start)) / (high - start) : 100}%`);
+          tr.append(element('td', { className: 'number' }, scores[at].toFixed(4)), element('td', {}, bar));
+          return tr;
+        }),
+      ),
+    ],
+  );
 }
 
 /** @param {ItemResult} result */
@@ -223,7 +327,7 @@ function badge(result) {
   return element('span', { className: `badge ${outcome}` }, text);
 }
 
-/** 0.0123 -> "+0.0123". @param {number} value */
+/** A number with its sign: 0.0123 -> "+0.0123". @param {number} value */
 function signed(value) {
   return `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(4)}`;
 }

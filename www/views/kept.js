@@ -1,9 +1,9 @@
 // What is kept in this browser for the next visit, and the button that forgets it.
-import { byId, showText } from '../dom.js';
-import { formatCount, plural } from '../format.js';
+import { byId, showText } from '../ui/dom.js';
+import { formatCount, plural } from '../figures/format.js';
 
-/** @import { Keeper } from '../keep.js' */
-/** @import { State } from '../state.js' */
+/** @import { Keeper } from '../state/keep.js' */
+/** @import { State } from '../state/state' */
 
 /** @param {Keeper} keeper */
 export function keptView(keeper) {
@@ -27,7 +27,7 @@ export function keptView(keeper) {
     await count();
   });
 
-  let working = true; // so that the first look counts
+  let working = true; // so that the first call counts the vectors
   return (/** @type {State} */ state) => {
     last = state;
     const ended = working && state.task === null;

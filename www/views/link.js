@@ -1,11 +1,10 @@
-// What a shared link brought: a summary, what was refused in it, and the button that does what it is for.
-import { byId, showText } from '../dom.js';
-import { formatInterval, formatPercent, plural } from '../format.js';
-import { wilson } from '../leaderboard.js';
+// What a shared link brought: a summary, what in it was refused, and the button that does what it is for.
+import { byId, showText } from '../ui/dom.js';
+import { formatInterval, formatPercent, plural } from '../figures/format.js';
+import { wilson } from '../figures/statistics.js';
 
-/** @import { App } from '../app.js' */
-/** @import { SharedState } from '../share.js' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { SharedState, State } from '../state/state' */
 
 /** @param {App} app */
 export function linkView(app) {
@@ -14,7 +13,7 @@ export function linkView(app) {
   const result = byId('link-result', HTMLParagraphElement);
   const problems = byId('link-problems', HTMLParagraphElement);
   const load = byId('link-load', HTMLButtonElement);
-  load.addEventListener('click', () => app.followLink());
+  load.addEventListener('click', () => app.sharing.follow());
 
   return (/** @type {State} */ { link, task, settings, model }) => {
     card.hidden = link === null;
@@ -41,5 +40,7 @@ function headline({ result, data }) {
   const { correct, total, feature, pooling } = result;
   const file = data ? 'the TED sample' : 'a TED file of their own';
   const accuracy = correct / total;
-  return `The sender reports ${correct} of ${total} right, ${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, total))}, on ${file} (${feature} + ${pooling}). Run it below to check.`;
+  const score = `${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, total))}`;
+  const run = `on ${file} (${feature} + ${pooling})`;
+  return `The sender reports ${correct} of ${total} right, ${score}, ${run}. Run it below to check.`;
 }

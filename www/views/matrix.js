@@ -1,45 +1,60 @@
-// The similarity matrix as a table with colours: cosines of the prompts' embeddings, tokens of each prompt.
-import { element } from '../dom.js';
-import { formatCount, formatDuration, formatSpeed, plural } from '../format.js';
-import { extremes, position, scaleOf } from '../heat.js';
+// The similarity matrix as a table with colors: cosines of the prompts' embeddings, and the tokens of each prompt.
+import { scrolling, table, tbody } from '../ui/table.js';
+import { element } from '../ui/dom.js';
+import { formatCount, formatDuration, formatSpeed, plural } from '../figures/format.js';
+import { extremes, position, scaleOf } from '../figures/heat.js';
 
-/** @import { Scale } from '../heat.js' */
-/** @import { Comparison } from '../state.js' */
+/** @import { Scale } from '../figures/heat.js' */
+/** @import { PromptComparison } from '../state/state' */
 
-const STRONG_FROM = 0.62; // position from which the text takes the other colour, see --heat in style.css
+const STRONG_FROM = 0.62; // position from which the text takes the other color, see --heat in page.css
 
-/** @param {Comparison} comparison @returns {HTMLElement[]} */
+/** @param {PromptComparison} comparison @returns {HTMLElement[]} */
 export function matrix({ texts, settings, embeddings, model, mixed }) {
   const { similarity, tokens, truncated, milliseconds, dimension } = embeddings;
   const total = tokens.reduce((sum, count) => sum + count, 0);
-  const figures = element('p', { className: 'note' }, [
-    plural(total, 'token'), ...(mixed ? ['mixed from the layers, without a pass'] : [formatDuration(milliseconds), formatSpeed(total, milliseconds)]),
-    `${settings.feature} + ${settings.pooling}`, `${formatCount(dimension)} dimensions`, model,
-  ].filter(Boolean).join(' · '));
+  const figures = element(
+    'p',
+    { className: 'note' },
+    [
+      plural(total, 'token'),
+      ...(mixed
+        ? ['mixed from the layers, without a pass']
+        : [formatDuration(milliseconds), formatSpeed(total, milliseconds)]),
+      `${settings.feature} + ${settings.pooling}`,
+      `${formatCount(dimension)} dimensions`,
+      model,
+    ]
+      .filter(Boolean)
+      .join(' · '),
+  );
   if (texts.length === 1) return [element('p', {}, 'One prompt alone: add a second to compare.'), figures];
 
   const { least, most } = extremes(similarity, texts.length);
   const scale = scaleOf(least, most);
-  const pair = (/** @type {typeof most} */ { first, second, value }) => `${first + 1} and ${second + 1} (${value.toFixed(scale.digits)})`;
-  const table = element('table', { className: 'heat' },
-    element('caption', {}, 'Cosine similarity'),
-    element('thead', {}, element('tr', {}, element('th', { scope: 'col' }, element('span', {}, 'Prompt')), ...texts.map((_, at) => header(String(at + 1), 'col')), header('Tokens', 'col'))),
-    element('tbody', {}, ...texts.map((text, row) => element('tr', {},
+  const pair = (/** @type {typeof most} */ { first, second, value }) =>
+    `${first + 1} and ${second + 1} (${value.toFixed(scale.digits)})`;
+  const columns = [{ text: element('span', {}, 'Prompt') }, ...texts.map((_, at) => String(at + 1)), 'Tokens'];
+  const rows = texts.map((text, row) =>
+    element(
+      'tr',
+      {},
       element('th', { scope: 'row', title: text }, element('b', {}, String(row + 1)), element('span', {}, ` ${text}`)),
       ...texts.map((_, column) => cell(similarity[row * texts.length + column], scale, row === column)),
-      element('td', { className: 'number' }, formatCount(tokens[row]), ...(truncated[row] ? [element('small', {}, ' truncated')] : [])),
-    ))));
+      element(
+        'td',
+        { className: 'number' },
+        formatCount(tokens[row]),
+        ...(truncated[row] ? [element('small', {}, ' truncated')] : []),
+      ),
+    ),
+  );
   return [
     element('p', {}, `Most alike: ${pair(most)}. `, ...(texts.length > 2 ? [`Least alike: ${pair(least)}.`] : [])),
-    element('div', { className: 'scroll', tabIndex: 0 }, table),
+    scrolling(table('heat', columns, [tbody(rows)], 'Cosine similarity')),
     ...(least.value < most.value ? [legend(scale)] : []),
     figures,
   ];
-}
-
-/** @param {string} text @param {string} scope */
-function header(text, scope) {
-  return element('th', { scope }, text);
 }
 
 /** @param {number} value @param {Scale} scale @param {boolean} diagonal */
@@ -54,6 +69,11 @@ function cell(value, scale, diagonal) {
 
 /** @param {Scale} scale */
 function legend({ low, high, digits }) {
-  return element('p', { className: 'legend' },
-    element('span', {}, low.toFixed(digits)), element('span', { className: 'ramp', ariaHidden: 'true' }), element('span', {}, high.toFixed(digits)));
+  return element(
+    'p',
+    { className: 'legend' },
+    element('span', {}, low.toFixed(digits)),
+    element('span', { className: 'ramp', ariaHidden: 'true' }),
+    element('span', {}, high.toFixed(digits)),
+  );
 }

@@ -1,11 +1,22 @@
-// Model card: load with progress in bytes, the facts of the loaded model, and other sources.
-import { byId, element, showText } from '../dom.js';
-import { readArithmetic, readQuantize } from '../share.js';
-import { formatBytes, formatCount, formatDuration, formatParameters, formatPercent, plural } from '../format.js';
+// The model: its load with progress in bytes, the facts of the loaded model, and other sources.
+import { watch } from '../ui/watch.js';
+import { fact } from '../ui/facts.js';
+import { loadStage, showProgress } from '../ui/progress.js';
+import { byId, showText } from '../ui/dom.js';
+import { readArithmetic, readQuantize } from '../state/settings.js';
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatParameters,
+  formatPercent,
+  plural,
+} from '../figures/format.js';
 
-/** @import { App } from '../app.js' */
-/** @import { DownloadProgress, LoadOptions, ModelCard, ModelPlan } from '../types' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { DownloadProgress } from '../types/storage' */
+/** @import { LoadOptions, ModelCard, ModelPlan } from '../types/wasm' */
+/** @import { State } from '../state/state' */
 
 /** @param {App} app */
 export function modelView(app) {
@@ -26,28 +37,30 @@ export function modelView(app) {
   const byUrl = byId('model-url-form', HTMLFormElement);
   const back = byId('model-default', HTMLButtonElement);
 
-  load.addEventListener('click', () => app.loadModel());
+  load.addEventListener('click', () => app.model.load());
   cancel.addEventListener('click', () => app.stop());
-  back.addEventListener('click', () => app.loadDefault());
+  back.addEventListener('click', () => app.model.loadDefault());
   files.addEventListener('change', async () => {
-    if (files.files?.length) await app.loadFiles([...files.files]);
-    files.value = ''; // the same file can be picked again
+    if (files.files?.length) await app.model.loadFiles([...files.files]);
+    files.value = ''; // so that the same file can be picked again
   });
   byUrl.addEventListener('submit', (event) => {
     event.preventDefault();
-    app.loadUrl(url.value);
+    app.model.loadUrl(url.value);
   });
 
   const showOptions = optionsView(app);
-  /** @type {ModelCard | null} */
-  let shown = null;
-  /** @type {ModelPlan | null} */
-  let planned = null;
+  const [isOtherCard, isOtherPlan] = [watch(), watch()];
   return (/** @type {State} */ { model, task, errors }) => {
     const { source, card, progress } = model;
     showText(name, card?.name ?? source.name);
     const size = source.bytes ? ` (${formatBytes(source.bytes)})` : '';
-    showText(note, card ? 'is loaded.' : `is not loaded yet.${model.missing ? ` You had \`${model.missing}\`: the page cannot keep a picked model, pick it again below.` : ''}`);
+    showText(
+      note,
+      card
+        ? 'is loaded.'
+        : `is not loaded yet.${model.missing ? ` You had \`${model.missing}\`: the page cannot keep a picked model, pick it again below.` : ''}`,
+    );
     showText(load, card ? '' : `Load ${source.kind === 'default' ? 'the default' : 'this'} model${size}`);
     load.disabled = back.disabled = files.disabled = task !== null;
     back.hidden = source.kind === 'default';
@@ -56,41 +69,29 @@ export function modelView(app) {
     load.hidden ||= model.loading;
     note.hidden ||= model.loading;
     progressArea.hidden = !model.loading;
-    if (progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
-    else bar.removeAttribute('value');
+    showProgress(bar, progress);
     showText(stage, loadStage(model));
     showText(download, model.download ? (model.loading ? downloadText(model.download) : planText(model.download)) : '');
     plan.hidden = !model.plan || card !== null;
-    if (model.plan && model.plan !== planned) plan.replaceChildren(...planFacts(model.plan));
-    planned = model.plan;
+    if (isOtherPlan(model.plan) && model.plan) plan.replaceChildren(...planFacts(model.plan));
     showText(storage, model.note);
     showOptions(model.options, task !== null);
 
     showText(error, errors.model);
     facts.hidden = card === null;
-    if (card && card !== shown) facts.replaceChildren(...factList(card, model));
-    shown = card;
+    if (isOtherCard(card) && card) facts.replaceChildren(...factList(card, model));
   };
 }
 
-/** How far the load is; empty where none runs. @param {State['model']} model */
-export function loadStage({ loading, progress }) {
-  if (!loading) return '';
-  if (!progress) return 'Starting the encoder…';
-  if (progress.stage === 'header') return 'Reading the header of the model…';
-  if (progress.stage === 'check') return `Checking what is stored of it: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
-  if (progress.stage === 'self_test') return `Making the kernels, and comparing them with the CPU's: ${progress.done} of ${progress.total}`;
-  if (progress.stage === 'tuning') return `Checking, and once measuring, which kernels this adapter runs fastest: ${progress.done} of ${progress.total}`;
-  return `Loading the model: ${formatBytes(progress.done)} of ${formatBytes(progress.total)}`;
-}
-
-/** How the download goes. @param {DownloadProgress} download */
+/** How the download goes, in sentences. @param {DownloadProgress} download */
 export function downloadText({ done, total, resumed, speed, trouble, note }) {
   if (resumed === total) return 'It is stored here: nothing has to be downloaded.';
   const moving = speed > 0 && !trouble;
   const left = moving && done < total ? `, ${formatDuration((1000 * (total - done)) / speed)} left` : '';
   const parts = [
-    done < total ? `Downloading: ${formatBytes(done)} of ${formatBytes(total)}${moving ? `, ${formatBytes(speed)}/s` : ''}${left}.` : 'Everything is downloaded.',
+    done < total
+      ? `Downloading: ${formatBytes(done)} of ${formatBytes(total)}${moving ? `, ${formatBytes(speed)}/s` : ''}${left}.`
+      : 'Everything is downloaded.',
     resumed > 0 ? `${formatPercent(resumed / total)} was here before.` : '',
     trouble,
     note,
@@ -98,14 +99,17 @@ export function downloadText({ done, total, resumed, speed, trouble, note }) {
   return parts.filter(Boolean).join(' ');
 }
 
-/** What a download will be. @param {DownloadProgress} plan */
+/** What a download will be, in sentences. @param {DownloadProgress} plan */
 function planText({ done, total, room, note }) {
-  const rest = done > 0 ? `${formatBytes(total - done)} of its ${formatBytes(total)} are to be downloaded.` : `It is a download of ${formatBytes(total)}.`;
+  const rest =
+    done > 0
+      ? `${formatBytes(total - done)} of its ${formatBytes(total)} are to be downloaded.`
+      : `It is a download of ${formatBytes(total)}.`;
   const place = note || (room === null ? '' : `It is kept in this browser, which has room for ${formatBytes(room)}.`);
   return `${rest} ${place} Load begins it.`;
 }
 
-/** What it takes, known from its header. @param {ModelPlan} plan */
+/** What a model takes, as known from its header. @param {ModelPlan} plan */
 export function planFacts(plan) {
   const { max_buffer_bytes: most, budget_bytes: budget } = plan;
   const held = plan.refused ? 'Does not fit' : plan.streamed ? 'Layer by layer, for each batch' : 'Whole';
@@ -118,11 +122,14 @@ export function planFacts(plan) {
     fact('Device, layer by layer', formatBytes(plan.streamed_bytes), 'device memory, two layers at a time'),
     ...(budget === null ? [] : [fact('Budget', formatBytes(budget))]),
     fact('Page memory', formatBytes(plan.host_bytes)),
-    fact('Largest buffer', `${formatBytes(plan.largest_buffer_bytes)}${most === null ? '' : ` of ${formatBytes(most)} allowed`}`),
+    fact(
+      'Largest buffer',
+      `${formatBytes(plan.largest_buffer_bytes)}${most === null ? '' : ` of ${formatBytes(most)} allowed`}`,
+    ),
   ];
 }
 
-/** Budget, placement, packing and arithmetic, which hold for the next load. @param {App} app */
+/** The options of the next load: budget, placement, packing and arithmetic. @param {App} app */
 function optionsView(app) {
   const budget = byId('budget', HTMLInputElement);
   const held = byId('held', HTMLSelectElement);
@@ -130,9 +137,11 @@ function optionsView(app) {
   const arithmetic = byId('arithmetic', HTMLSelectElement);
   const read = () => {
     if (!budget.checkValidity()) return void budget.reportValidity();
-    app.setLoadOptions({
-      budget_mb: budget.value ? Number(budget.value) : null, streamed: held.value === 'streamed',
-      quantize: quantize.value ? readQuantize(quantize.value) : null, arithmetic: readArithmetic(arithmetic.value),
+    app.model.setOptions({
+      budget_mb: budget.value ? Number(budget.value) : null,
+      streamed: held.value === 'streamed',
+      quantize: quantize.value ? readQuantize(quantize.value) : null,
+      arithmetic: readArithmetic(arithmetic.value),
     });
   };
   for (const control of [budget, held, quantize, arithmetic]) control.addEventListener('change', read);
@@ -155,21 +164,34 @@ function factList(card, { heap, plan }) {
     fact('Parameters', formatParameters(card.parameters)),
     fact('Layers', String(card.num_hidden_layers)),
     fact('Hidden size', formatCount(card.hidden_size)),
-    fact('Heads', `${card.num_attention_heads} × ${card.head_dim}${groups > 1 ? `, ${card.num_key_value_heads} key/value` : ''}`),
+    fact(
+      'Heads',
+      `${card.num_attention_heads} × ${card.head_dim}${groups > 1 ? `, ${card.num_key_value_heads} key/value` : ''}`,
+    ),
     fact('Longest text', `${formatCount(card.max_length)} tokens`),
     fact('Tensors', types.join(', ')),
     ...(card.quantize ? [fact('Packed to', card.quantize === 'q8' ? '8 bits' : '4 bits')] : []),
-    ...(card.arithmetic === 'f32' ? [] : [fact('Products', card.arithmetic === 'f16' ? 'in 16-bit floats' : 'in 8-bit integers')]),
+    ...(card.arithmetic === 'f32'
+      ? []
+      : [fact('Products', card.arithmetic === 'f16' ? 'in 16-bit floats' : 'in 8-bit integers')]),
     fact('File', formatBytes(card.file_bytes)),
-    fact('Device memory', card.streamed && plan ? `up to ${formatBytes(plan.streamed_bytes)}, layer by layer` : formatBytes(card.device_bytes)),
-    ...(card.device_memory ? [fact('Counted after the load', formatBytes(card.device_memory.in_use), `${formatBytes(card.device_memory.reserved)} with the pages kept for what comes next`)] : []),
+    fact(
+      'Device memory',
+      card.streamed && plan
+        ? `up to ${formatBytes(plan.streamed_bytes)}, layer by layer`
+        : formatBytes(card.device_bytes),
+    ),
+    ...(card.device_memory
+      ? [
+          fact(
+            'Counted after the load',
+            formatBytes(card.device_memory.in_use),
+            `${formatBytes(card.device_memory.reserved)} with the pages kept for what comes next`,
+          ),
+        ]
+      : []),
     fact('Page memory', formatBytes(heap)),
     fact('Loaded in', formatDuration(card.load_ms)),
     ...(card.sha256 ? [fact('SHA-256', `${card.sha256.slice(0, 12)}…`, card.sha256)] : []),
   ];
-}
-
-/** @param {string} name @param {string} value @param {string} [title] */
-export function fact(name, value, title = '') {
-  return element('div', {}, element('dt', {}, name), element('dd', { title }, value));
 }

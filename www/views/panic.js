@@ -1,8 +1,8 @@
-// The banner of a panic, with the way out.
-import { byId, showText } from '../dom.js';
+// The banner of a panic, with the button that restarts the worker.
+import { byId, showText } from '../ui/dom.js';
 
-/** @import { App } from '../app.js' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state' */
 
 /** @param {App} app */
 export function panicView(app) {

@@ -1,14 +1,16 @@
-// Prompts: examples, the list that is edited by keyboard alone if need be, settings, and the matrix of the last comparison.
-import { byId, element, showText } from '../dom.js';
-import { EXAMPLES } from '../examples.js';
-import { formatBytes } from '../format.js';
-import { weightsOf } from '../layers.js';
-import { MAX_PROMPT, MAX_PROMPTS, readFeature, readPooling } from '../share.js';
+// The prompts: examples, the list, which can be edited by keyboard alone, the settings, and the matrix of the last
+// comparison.
+import { watch } from '../ui/watch.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { EXAMPLES } from '../sources/examples.js';
+import { formatBytes } from '../figures/format.js';
+import { weightsOf, readFeature, readPooling } from '../state/settings.js';
+import { MAX_PROMPT, MAX_PROMPTS } from '../state/limits.js';
 import { matrix } from './matrix.js';
-import { loadStage } from './model.js';
+import { loadStage } from '../ui/progress.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Comparison, State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state' */
 
 /** @param {App} app */
 export function promptsView(app) {
@@ -22,16 +24,18 @@ export function promptsView(app) {
   const result = byId('matrix', HTMLElement);
   const showSettings = settingsView(app);
 
-  byId('examples', HTMLElement).append(...EXAMPLES.map((example) => {
-    const chip = element('button', { type: 'button' }, example.name);
-    chip.addEventListener('click', () => app.useExample(example));
-    return chip;
-  }));
+  byId('examples', HTMLElement).append(
+    ...EXAMPLES.map((example) => {
+      const chip = element('button', { type: 'button' }, example.name);
+      chip.addEventListener('click', () => app.prompts.useExample(example));
+      return chip;
+    }),
+  );
   add.addEventListener('click', () => {
-    app.addPrompt(list.children.length);
+    app.prompts.add(list.children.length);
     focusPrompt(list.children.length - 1);
   });
-  embed.addEventListener('click', () => app.compare());
+  embed.addEventListener('click', () => app.prompts.compare());
   cancel.addEventListener('click', () => app.stop());
 
   /** @param {number} index */
@@ -44,14 +48,14 @@ export function promptsView(app) {
     const index = () => [...list.children].indexOf(item);
     const drop = () => {
       const at = index();
-      app.removePrompt(at);
+      app.prompts.remove(at);
       focusPrompt(Math.min(Math.max(at - 1, 0), list.children.length - 1));
     };
-    text.addEventListener('input', () => app.setPrompt(index(), text.value));
+    text.addEventListener('input', () => app.prompts.set(index(), text.value));
     text.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) app.compare();
+      if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) app.prompts.compare();
       else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
-        app.addPrompt(index() + 1);
+        app.prompts.add(index() + 1);
         focusPrompt(index() + 1);
       } else if (event.key === 'Backspace' && text.value === '' && list.children.length > 1) drop();
       else return;
@@ -61,8 +65,7 @@ export function promptsView(app) {
     return item;
   };
 
-  /** @type {Comparison | null} */
-  let shown = null;
+  const isNew = watch();
   return (/** @type {State} */ state) => {
     const { prompts, task, model, comparison } = state;
     showText(hint, state.hint);
@@ -78,12 +81,11 @@ export function promptsView(app) {
     showText(note, model.card ? '' : loadStage(model) || beforehand(model.source.bytes));
     showText(error, state.errors.prompts);
     result.hidden = comparison === null;
-    if (comparison && comparison !== shown) {
+    if (isNew(comparison) && comparison) {
       const left = result.querySelector('.scroll')?.scrollLeft ?? 0;
       result.replaceChildren(...matrix(comparison));
       result.querySelector('.scroll')?.scrollTo({ left });
     }
-    shown = comparison;
   };
 }
 
@@ -94,7 +96,9 @@ function beforehand(bytes) {
 
 /** @param {Element} item @param {string} prompt @param {number} index @param {State} state */
 function showPrompt(item, prompt, index, { prompts, emptyPrompt }) {
-  const [text, remove] = /** @type {[HTMLTextAreaElement, HTMLButtonElement]} */ (/** @type {unknown} */ ([...item.children]));
+  const [text, remove] = /** @type {[HTMLTextAreaElement, HTMLButtonElement]} */ (
+    /** @type {unknown} */ ([...item.children])
+  );
   if (text.value !== prompt) text.value = prompt;
   text.ariaLabel = `Prompt ${index + 1}`;
   remove.ariaLabel = `Remove prompt ${index + 1}`;
@@ -108,7 +112,7 @@ function showPrompt(item, prompt, index, { prompts, emptyPrompt }) {
   }
 }
 
-/** Layers and pooling; "one layer…" opens the field of its number. @param {App} app */
+/** The settings: layers and pooling. "one layer…" opens the field for its number. @param {App} app */
 function settingsView(app) {
   const feature = byId('feature', HTMLSelectElement);
   const layerField = byId('layer-field', HTMLLabelElement);
@@ -120,13 +124,23 @@ function settingsView(app) {
     if (feature.value === 'layer' && !layer.checkValidity()) return void layer.reportValidity();
     const value = feature.value === 'layer' ? `layer(${layer.value || 1})` : feature.value;
     const { layer_weights } = app.state.settings;
-    app.setSettings({ feature: readFeature(value), pooling: readPooling(pooling.value), layer_weights, reference_precision: precision.checked });
+    app.prompts.setSettings({
+      feature: readFeature(value),
+      pooling: readPooling(pooling.value),
+      layer_weights,
+      reference_precision: precision.checked,
+    });
   };
   for (const control of [feature, layer, pooling, precision]) control.addEventListener('change', read);
 
   return (/** @type {State} */ { settings, model, adapter, task }) => {
     offer(feature, 'weighted', 'weighted: by the layer weights', weightsOf({ settings, adapter }) !== null);
-    offer(pooling, 'adapter', `adapter: ${adapter.card?.name}`, adapter.card !== null && adapter.card.kind !== 'layer_weights');
+    offer(
+      pooling,
+      'adapter',
+      `adapter: ${adapter.card?.name}`,
+      adapter.card !== null && adapter.card.kind !== 'layer_weights',
+    );
     precision.checked = settings.reference_precision;
     const number = /^layer\((\d+)\)$/.exec(settings.feature)?.[1];
     feature.value = number ? 'layer' : settings.feature;
@@ -138,7 +152,13 @@ function settingsView(app) {
   };
 }
 
-/** A choice that is there only sometimes. @param {HTMLSelectElement} select @param {string} value @param {string} text @param {boolean} offered */
+/**
+ * Adds or removes a choice that is not always offered.
+ * @param {HTMLSelectElement} select
+ * @param {string} value
+ * @param {string} text
+ * @param {boolean} offered
+ */
 function offer(select, value, text, offered) {
   const option = [...select.options].find((each) => each.value === value);
   if (!offered) option?.remove();

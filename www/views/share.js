@@ -1,8 +1,8 @@
-// Share: the link in the clipboard, and in a field for where there is no clipboard.
-import { byId, showText } from '../dom.js';
+// Sharing: copies the link, and shows it in a field for browsers without a clipboard.
+import { byId, showText } from '../ui/dom.js';
 
-/** @import { App } from '../app.js' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state' */
 
 /** @param {App} app */
 export function shareView(app) {
@@ -11,7 +11,7 @@ export function shareView(app) {
   const link = byId('share-link', HTMLInputElement);
   const error = byId('share-error', HTMLParagraphElement);
   copy.addEventListener('click', async () => {
-    await app.share(location.origin + location.pathname, async (url) => navigator.clipboard.writeText(url));
+    await app.sharing.share(location.origin + location.pathname, async (url) => navigator.clipboard.writeText(url));
   });
   link.addEventListener('focus', () => link.select());
 

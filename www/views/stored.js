@@ -1,46 +1,56 @@
-// The models in this browser's storage: what is there of each, and what can be done with it. Also while nothing is loaded.
-import { byId, element, showText } from '../dom.js';
-import { formatBytes, plural } from '../format.js';
-import { roomOf } from '../models.js';
-import { urlSource } from '../source.js';
+// The models in this browser's storage: how much of each is stored, and what can be done with it. It works without a
+// loaded model.
+import { watch } from '../ui/watch.js';
+import { table, tbody } from '../ui/table.js';
+import { saveBlob } from '../ui/save.js';
+import { showProgress } from '../ui/progress.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatBytes, plural } from '../figures/format.js';
+import { roomOf } from '../state/stored.js';
+import { urlSource } from '../sources/model.js';
 import { setsOf } from '../storage/sets.js';
 
-/** @import { App } from '../app.js' */
+/** @import { App } from '../app/app.js' */
 /** @import { StoredSet } from '../storage/sets.js' */
-/** @import { State, Stored } from '../state.js' */
+/** @import { State, Stored } from '../state/state' */
+
+const LONG = 600_000; // ms that saving a large file may take
 
 /** @param {App} app */
 export function storedView(app) {
   const panel = byId('stored', HTMLDetailsElement);
   const count = byId('stored-count', HTMLSpanElement);
   const error = byId('stored-error', HTMLParagraphElement);
-  const table = byId('stored-table', HTMLElement);
+  const area = byId('stored-table', HTMLElement);
   const progressArea = byId('stored-progress', HTMLElement);
   const bar = byId('stored-bar', HTMLProgressElement);
   const stage = byId('stored-stage', HTMLSpanElement);
   const total = byId('stored-total', HTMLParagraphElement);
 
   byId('stored-cancel', HTMLButtonElement).addEventListener('click', () => app.stop());
-  panel.addEventListener('toggle', () => panel.open && app.models.refresh());
+  panel.addEventListener('toggle', () => panel.open && app.library.refresh());
 
-  /** @type {unknown[]} */
-  let shown = [];
+  const isNew = watch();
   return (/** @type {State} */ { stored, task, errors }) => {
     const { models, checking } = stored;
-    showText(count, models.length ? `(${setsOf(models).length}, ${formatBytes(models.reduce((sum, model) => sum + model.stored, 0))})` : '');
+    showText(
+      count,
+      models.length
+        ? `(${setsOf(models).length}, ${formatBytes(models.reduce((sum, model) => sum + model.stored, 0))})`
+        : '',
+    );
     showText(error, errors.stored);
-    table.hidden = models.length === 0;
-    const now = [models, roomOf(stored), task !== null, Object.values(stored.verdicts).join()];
-    if (now.some((value, at) => value !== shown[at])) {
-      const focused = /** @type {HTMLElement | null} */ (document.activeElement?.closest('#stored-table button'))?.dataset.action;
-      table.replaceChildren(tableOf(app, stored, task !== null));
-      if (focused) table.querySelector(/** @type {'button'} */ (`[data-action="${focused}"]`))?.focus();
+    area.hidden = models.length === 0;
+    if (isNew(models, roomOf(stored), task !== null, Object.values(stored.verdicts).join())) {
+      const focused = /** @type {HTMLElement | null} */ (document.activeElement?.closest('#stored-table button'))
+        ?.dataset.action;
+      area.replaceChildren(tableOf(app, stored, task !== null));
+      if (focused) area.querySelector(/** @type {'button'} */ (`[data-action="${focused}"]`))?.focus();
     }
-    shown = now;
     progressArea.hidden = task !== 'stored' || checking === null;
     if (checking) {
       const { done, total: bytes } = checking.progress;
-      Object.assign(bar, { max: bytes, value: done });
+      showProgress(bar, checking.progress);
       showText(stage, `Verifying: ${formatBytes(done)} of ${formatBytes(bytes)}`);
     }
     showText(total, totalText(stored));
@@ -50,49 +60,51 @@ export function storedView(app) {
 /** @param {App} app @param {Stored} stored @param {boolean} busy */
 function tableOf(app, stored, busy) {
   const { models, verdicts } = stored;
-  const head = ['Model', 'Size', 'Last used', ''].map((text) => element('th', { scope: 'col', className: text === 'Last used' ? 'aside' : '' }, text));
   const rows = setsOf(models).map((model) => {
     const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, verdicts[model.id])] : [];
-    return element('tr', {},
+    return element(
+      'tr',
+      {},
       element('th', { scope: 'row', title: model.url || model.files[0].url }, model.name, ...verdict),
       element('td', {}, sizeText(model), ...shortage(stored, model.complete ? 0 : model.size - model.stored)),
       element('td', { className: 'aside' }, model.used ? new Date(model.used).toLocaleDateString() : ''),
       element('td', { className: 'saves' }, ...buttons(app, model, busy)),
     );
   });
-  return element('table', { className: 'reports' }, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...rows));
+  return table('reports', ['Model', 'Size', { text: 'Last used', className: 'aside' }, ''], [tbody(rows)]);
 }
 
 /** @param {App} app @param {StoredSet} model @param {boolean} busy */
 function buttons(app, model, busy) {
   const button = (/** @type {string} */ label, /** @type {() => void} */ click) => {
-    const node = element('button', { type: 'button', className: 'quiet', disabled: busy, ariaLabel: `${label} ${model.name}` }, label);
+    const node = element(
+      'button',
+      { type: 'button', className: 'quiet', disabled: busy, ariaLabel: `${label} ${model.name}` },
+      label,
+    );
     node.dataset.action = `${label} ${model.id}`;
     node.addEventListener('click', click);
     return node;
   };
   return [
     ...(model.url ? [button(model.complete ? 'Load' : 'Go on', () => load(app, model))] : []),
-    ...(model.stored && model.files[0].url ? [button('Verify', () => app.models.verify(model))] : []),
-    ...(model.complete ? [button('Export', () => app.models.exportFiles(model, save))] : []),
-    button('Delete', () => app.models.remove(model)),
+    ...(model.stored && model.files[0].url ? [button('Verify', () => app.library.verify(model))] : []),
+    ...(model.complete
+      ? [button('Export', () => app.library.exportFiles(model, (file, name) => saveBlob(file, name, LONG)))]
+      : []),
+    button('Delete', () => app.library.remove(model)),
   ];
 }
 
 /** @param {App} app @param {StoredSet} model */
 function load(app, { url, size, sha256, missing }) {
-  const isDefault = app.defaultModel.files.some((file) => 'url' in file && file.url === url);
-  return app.loadModel(isDefault ? app.defaultModel : { ...urlSource(url, sha256), bytes: missing ? null : size });
+  const isDefault = app.model.defaultSource.files.some((file) => 'url' in file && file.url === url);
+  return app.model.load(
+    isDefault ? app.model.defaultSource : { ...urlSource(url, sha256), bytes: missing ? null : size },
+  );
 }
 
-/** @param {File} file @param {string} name */
-function save(file, name) {
-  const url = URL.createObjectURL(file);
-  element('a', { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 600_000); // a large file takes its time
-}
-
-/** What is told beside a download that does not fit. @param {Stored} stored @param {number} bytes */
+/** The text next to a download that does not fit. @param {Stored} stored @param {number} bytes */
 export function shortageText(stored, bytes) {
   const room = roomOf(stored);
   return room === null || bytes <= room ? '' : `room here: ${formatBytes(room)}`;
@@ -112,8 +124,15 @@ function sizeText({ size, stored, complete, missing }) {
 
 /** @param {Stored} stored */
 function totalText({ models, usage, quota, persisted, refused }) {
-  if (refused) return `This browser keeps no files for this page (${refused}): models are streamed, and downloaded again at each visit.`;
-  const room = quota !== null && usage !== null ? ` This page takes ${formatBytes(usage)} of the ${formatBytes(quota)} that the browser grants it.` : '';
+  if (refused)
+    return `This browser keeps no files for this page (${refused}): models are streamed, and downloaded again at each visit.`;
+  const room =
+    quota !== null && usage !== null
+      ? ` This page takes ${formatBytes(usage)} of the ${formatBytes(quota)} that the browser grants it.`
+      : '';
   const lasting = models.length && !persisted ? ' The browser may remove them when the disk gets short.' : '';
-  return `${models.length ? 'Downloaded models are kept here, on this machine.' : 'Nothing is stored. A model from the web is kept here once it is downloaded.'}${room}${lasting}`;
+  const kept = models.length
+    ? 'Downloaded models are kept here, on this machine.'
+    : 'Nothing is stored. A model from the web is kept here once it is downloaded.';
+  return `${kept}${room}${lasting}`;
 }

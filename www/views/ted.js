@@ -1,15 +1,16 @@
-// TED-6K: the file, the subset, the run with its progress, the result and its download.
-import { byId, element, showText } from '../dom.js';
-import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../format.js';
-import { readFigures, wilson } from '../leaderboard.js';
-import { timeLeft } from '../ted.js';
-import { loadStage } from './model.js';
+// TED-6K: the file, the subset, the run with its progress, the result and its files.
+import { watch } from '../ui/watch.js';
+import { showProgress, timeLeft, loadStage } from '../ui/progress.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
+import { readFigures } from '../figures/published.js';
+import { wilson } from '../figures/statistics.js';
 import { saveReport } from './save.js';
 import { scores } from './scores.js';
 
-/** @import { App } from '../app.js' */
-/** @import { Count, Dataset, DeviceKind, Subset } from '../types' */
-/** @import { Run, State, Unfinished } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { Count, Dataset, DeviceKind, Subset } from '../types/wasm' */
+/** @import { Run, State, Unfinished } from '../state/state' */
 
 const DEVICES = { webgpu: 'WebGPU', cpu: 'the CPU' };
 
@@ -34,24 +35,27 @@ export function tedView(app) {
   const downloads = byId('ted-downloads', HTMLElement);
   const showSubset = subsetView(app);
 
-  sample.addEventListener('click', () => app.openSample());
+  sample.addEventListener('click', () => app.evaluation.openSample());
   file.addEventListener('change', async () => {
-    if (file.files?.[0]) await app.openFile(file.files[0]);
+    if (file.files?.[0]) await app.evaluation.openFile(file.files[0]);
     file.value = '';
   });
-  run.addEventListener('click', () => app.evaluate());
-  pause.addEventListener('click', () => app.pause());
+  run.addEventListener('click', () => app.evaluation.run());
+  pause.addEventListener('click', () => app.evaluation.pause());
   stop.addEventListener('click', () => app.stop());
-  open.addEventListener('click', () => app.openDataset());
-  for (const [id, format] of /** @type {const} */ ([['ted-download', 'json'], ['ted-download-csv', 'csv'], ['ted-download-jsonl', 'jsonl']])) {
+  open.addEventListener('click', () => app.evaluation.openDataset());
+  for (const [id, format] of /** @type {const} */ ([
+    ['ted-download', 'json'],
+    ['ted-download-csv', 'csv'],
+    ['ted-download-jsonl', 'jsonl'],
+  ])) {
     byId(id, HTMLButtonElement).addEventListener('click', () => {
       const { outcome } = app.state;
       if (outcome) saveReport(app, 'ted', outcome.report, outcome.model, format);
     });
   }
 
-  /** @type {unknown[]} */
-  let shown = [];
+  const [isNew, isOtherOutcome] = [watch(), watch()];
   return (/** @type {State} */ state) => {
     const { dataset, datasetSource, model, task, run: running, outcome } = state;
     sample.disabled = file.disabled = task !== null;
@@ -69,23 +73,22 @@ export function tedView(app) {
     progressArea.hidden = task !== 'ted' || dataset === null;
     pause.disabled = !running;
     showText(unstored, state.unstored);
-    if (running?.progress.total) Object.assign(bar, { max: running.progress.total, value: running.progress.done });
-    else bar.removeAttribute('value');
+    showProgress(bar, running?.progress);
     showText(stage, running ? stageText(running) : loadStage(model) || 'Preparing…');
 
     result.hidden = downloads.hidden = outcome === null;
     for (const button of downloads.querySelectorAll('button')) button.disabled = task !== null;
-    const now = [outcome, state.board.figures];
-    if (!outcome || now.every((value, at) => value === shown[at])) return;
-    if (outcome !== shown[0]) app.review.openLeaderboard(readFigures);
-    shown = now;
+    if (!outcome || !isNew(outcome, state.board.figures)) return;
+    if (isOtherOutcome(outcome)) app.reports.openLeaderboard(readFigures);
     result.replaceChildren(...scores(outcome, state.board.figures));
   };
 }
 
 /** @param {Dataset} dataset */
 function summaryText({ file, captions, items, skipped, sha256 }) {
-  const left = skipped ? `, ${plural(skipped, 'entry').replace('entrys', 'entries')} without a usable answer left out` : '';
+  const left = skipped
+    ? `, ${plural(skipped, 'entry').replace('entrys', 'entries')} without a usable answer left out`
+    : '';
   return `${file}: ${plural(captions, 'caption')}, ${plural(items, 'item')}${left}. SHA-256 ${sha256.slice(0, 12)}…`;
 }
 
@@ -101,20 +104,26 @@ function stageText({ progress, elapsed, from }) {
   const left = timeLeft({ done: encoded, total: total - from.done }, time);
   return [
     `${formatCount(done)} of ${plural(total, 'token')}`,
-    restored ? `${formatCount(texts)} of ${plural(total_texts, 'text')}, ${formatCount(restored)} of them restored` : '',
+    restored
+      ? `${formatCount(texts)} of ${plural(total_texts, 'text')}, ${formatCount(restored)} of them restored`
+      : '',
     left === null ? '' : `${formatSpeed(encoded, time)}, ${formatDuration(left)} left`,
-    items ? `${correct} of ${items} right so far, ${formatPercent(correct / items)} ${formatInterval(wilson(correct / items, items))}` : '',
-  ].filter(Boolean).join(' · ');
+    items
+      ? `${correct} of ${items} right so far, ${formatPercent(correct / items)} ${formatInterval(wilson(correct / items, items))}`
+      : '',
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }
 
-/** The run that can be gone on with, while none goes on. @param {App} app */
+/** The interrupted run that can be resumed, shown while no run goes on. @param {App} app */
 function unfinishedView(app) {
   const area = byId('ted-unfinished', HTMLElement);
   const text = byId('ted-unfinished-text', HTMLParagraphElement);
   const resume = byId('ted-resume', HTMLButtonElement);
   const abandon = byId('ted-abandon', HTMLButtonElement);
-  resume.addEventListener('click', () => app.resume());
-  abandon.addEventListener('click', () => app.abandon());
+  resume.addEventListener('click', () => app.evaluation.resume());
+  abandon.addEventListener('click', () => app.evaluation.abandon());
 
   return (/** @type {State} */ { unfinished, partial, run, task, choice }) => {
     area.hidden = unfinished === null || run !== null;
@@ -125,14 +134,23 @@ function unfinishedView(app) {
   };
 }
 
-/** @param {Unfinished} unfinished @param {boolean} paused on this page; else it is one of before @param {DeviceKind} now */
+/**
+ * @param {Unfinished} unfinished
+ * @param {boolean} paused whether it was paused on this page; otherwise it is from the last visit
+ * @param {DeviceKind} now
+ */
 function unfinishedText({ texts, total_texts, items, correct, settings, data, model, adapter, device }, paused, now) {
   const what = `${settings.feature} + ${settings.pooling}${adapter ? ` (${adapter.name})` : ''} of ${model.card || model.name} on ${data.name}`;
   const score = items ? `; ${correct} of ${plural(items, 'item')} right so far` : '';
-  return `${paused ? 'Paused' : 'An unfinished run'}: ${formatCount(texts)} of ${plural(total_texts, 'text')} are done, ${what}${score}. ${device === now ? 'Finished texts are not encoded again.' : `They were encoded on ${DEVICES[device]}; on ${DEVICES[now]} each is encoded again.`}`;
+  const done = `${formatCount(texts)} of ${plural(total_texts, 'text')} are done`;
+  const again =
+    device === now
+      ? 'Finished texts are not encoded again.'
+      : `They were encoded on ${DEVICES[device]}; on ${DEVICES[now]} each is encoded again.`;
+  return `${paused ? 'Paused' : 'An unfinished run'}: ${done}, ${what}${score}. ${again}`;
 }
 
-/** Types to tick, items per type, captions, seed. @param {App} app */
+/** The subset: types to tick, items per type, captions, seed. @param {App} app */
 function subsetView(app) {
   const fieldset = byId('ted-subset', HTMLFieldSetElement);
   const groups = {
@@ -146,7 +164,7 @@ function subsetView(app) {
 
   const read = () => {
     if (![perType, captions, seed].every((field) => field.reportValidity())) return;
-    app.setSubset({
+    app.evaluation.setSubset({
       ...app.state.subset,
       caption_types: ticked(groups.caption_types),
       question_types: ticked(groups.question_types),
@@ -157,16 +175,14 @@ function subsetView(app) {
   };
   fieldset.addEventListener('change', read);
 
-  /** @type {Dataset | null} */
-  let shown = null;
+  const isNew = watch();
   return (/** @type {State} */ { dataset, subset, task }) => {
     fieldset.hidden = dataset === null;
     fieldset.disabled = task !== null;
-    if (dataset && dataset !== shown) {
+    if (isNew(dataset) && dataset) {
       groups.caption_types.replaceChildren(...boxes(dataset.caption_types));
       groups.question_types.replaceChildren(...boxes(dataset.question_types));
     }
-    shown = dataset;
     tick(groups.caption_types, subset.caption_types);
     tick(groups.question_types, subset.question_types);
     if (document.activeElement !== perType) perType.value = String(subset.per_type ?? '');
@@ -178,7 +194,14 @@ function subsetView(app) {
 /** @param {Record<string, number>} types */
 function boxes(types) {
   return Object.entries(types).map(([type, count]) =>
-    element('label', {}, element('input', { type: 'checkbox', value: type }), ` ${type} `, element('span', { className: 'note' }, formatCount(count))));
+    element(
+      'label',
+      {},
+      element('input', { type: 'checkbox', value: type }),
+      ` ${type} `,
+      element('span', { className: 'note' }, formatCount(count)),
+    ),
+  );
 }
 
 /** @param {HTMLElement} group */

@@ -1,12 +1,13 @@
-// A slider for the weight of each layer. The matrix above and the score of the last study follow it at once.
-import { byId, element, showText } from '../dom.js';
-import { formatInterval, formatPercent, plural } from '../format.js';
-import { wilson } from '../leaderboard.js';
-import { canMix, mixes, weightsOf } from '../layers.js';
-import { softmax } from '../mix.js';
+// A slider for the weight of each layer. The matrix and the score of the last study follow the sliders at once.
+import { watch } from '../ui/watch.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { formatInterval, formatPercent, plural } from '../figures/format.js';
+import { wilson, softmax } from '../figures/statistics.js';
+import { canMix, mixes } from '../state/layers.js';
+import { weightsOf } from '../state/settings.js';
 
-/** @import { App } from '../app.js' */
-/** @import { State } from '../state.js' */
+/** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state' */
 
 /** @param {App} app */
 export function weightsView(app) {
@@ -29,7 +30,10 @@ export function weightsView(app) {
   adapter.addEventListener('click', () => app.layers.setWeights(null));
   copy.addEventListener('click', async () => {
     const json = JSON.stringify(current(app.state));
-    const said = await navigator.clipboard.writeText(json).then(() => 'Copied.', () => json);
+    const said = await navigator.clipboard.writeText(json).then(
+      () => 'Copied.',
+      () => json,
+    );
     showText(status, said);
   });
   list.addEventListener('input', ({ target }) => {
@@ -39,8 +43,7 @@ export function weightsView(app) {
     showText(status, '');
   });
 
-  /** @type {unknown[]} */
-  let shown = [];
+  const isNew = watch();
   return (/** @type {State} */ state) => {
     const layers = layersOf(state);
     const { settings, task, study } = state;
@@ -53,9 +56,7 @@ export function weightsView(app) {
     showText(score, study ? studyText(study, settings.feature === 'weighted') : '');
 
     const weights = current(state);
-    const now = [settings.layer_weights, state.adapter.card, settings.feature, layers, task === null];
-    if (now.every((value, at) => value === shown[at])) return;
-    shown = now;
+    if (!isNew(settings.layer_weights, state.adapter.card, settings.feature, layers, task === null)) return;
     if (list.children.length !== layers) list.replaceChildren(...weights.map((_, at) => row(at + 1)));
     list.classList.toggle('unused', settings.feature !== 'weighted');
     const shares = softmax(weights);
@@ -82,21 +83,42 @@ function noteText(state) {
 /** @param {NonNullable<State['study']>} study @param {boolean} weighted */
 function studyText({ result, mixed }, weighted) {
   const average = result.features.find(({ feature }) => feature === 'norm_avg')?.accuracy;
-  const best = average ? `; norm_avg has ${average.correct}, ${formatPercent(average.accuracy)} ${formatInterval(average.interval)}` : '';
-  if (!weighted || !mixed) return result.products ? '' : 'The last layer study was too large for its score to follow the sliders.';
+  const best = average
+    ? `; norm_avg has ${average.correct}, ${formatPercent(average.accuracy)} ${formatInterval(average.interval)}`
+    : '';
+  if (!weighted || !mixed)
+    return result.products ? '' : 'The last layer study was too large for its score to follow the sliders.';
   const accuracy = mixed.correct / mixed.total;
-  return `Last layer study, ${result.pooling} pooling: ${mixed.correct} of ${mixed.total} right with these weights (${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, mixed.total))}${mixed.ties ? `, ${plural(mixed.ties, 'tie')}` : ''})${best}.`;
+  const score = `${formatPercent(accuracy)} ${formatInterval(wilson(accuracy, mixed.total))}`;
+  const ties = mixed.ties ? `, ${plural(mixed.ties, 'tie')}` : '';
+  const right = `${mixed.correct} of ${mixed.total} right with these weights`;
+  return `Last layer study, ${result.pooling} pooling: ${right} (${score}${ties})${best}.`;
 }
 
-/** @param {number} layer from 1 on */
+/** @param {number} layer the number of the layer, from 1 on */
 function row(layer) {
-  const slider = element('input', { type: 'range', min: '-4', max: '4', step: '0.1', ariaLabel: `Weight of layer ${layer}` });
-  return element('li', {}, element('span', { className: 'number' }, String(layer)), slider, element('output', { className: 'number' }), element('span', { className: 'share', ariaHidden: 'true' }));
+  const slider = element('input', {
+    type: 'range',
+    min: '-4',
+    max: '4',
+    step: '0.1',
+    ariaLabel: `Weight of layer ${layer}`,
+  });
+  return element(
+    'li',
+    {},
+    element('span', { className: 'number' }, String(layer)),
+    slider,
+    element('output', { className: 'number' }),
+    element('span', { className: 'share', ariaHidden: 'true' }),
+  );
 }
 
 /** @param {Element} item @param {number} weight @param {number} share @param {number} most @param {boolean} disabled */
 function showRow(item, weight, share, most, disabled) {
-  const [, slider, output, bar] = /** @type {[HTMLElement, HTMLInputElement, HTMLOutputElement, HTMLElement]} */ (/** @type {unknown} */ ([...item.children]));
+  const [, slider, output, bar] = /** @type {[HTMLElement, HTMLInputElement, HTMLOutputElement, HTMLElement]} */ (
+    /** @type {unknown} */ ([...item.children])
+  );
   if (document.activeElement !== slider || Number(slider.value) !== weight) slider.value = String(weight);
   slider.disabled = disabled;
   output.textContent = weight.toFixed(2);

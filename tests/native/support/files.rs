@@ -18,14 +18,14 @@ pub fn fixture(name: &str) -> Vec<u8> {
 }
 
 /// The sample of TED-6K's shape that the page ships.
-pub const SAMPLE: &[u8] = include_bytes!("../../../www/ted-sample.json");
+pub const SAMPLE: &[u8] = include_bytes!("../../../www/data/ted-sample.json");
 
 /// The published scores that the page ships.
-pub const LEADERBOARD: &[u8] = include_bytes!("../../../www/leaderboard.json");
+pub const LEADERBOARD: &[u8] = include_bytes!("../../../www/data/leaderboard.json");
 
 /// The path of the same sample.
 pub fn sample() -> PathBuf {
-    at("www/ted-sample.json")
+    at("www/data/ted-sample.json")
 }
 
 /// The default model, which `./build.sh test` fetches.

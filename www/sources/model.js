@@ -1,0 +1,105 @@
+// Sources of a model: the default, which comes with the page, an address, or picked files.
+
+/** @import { ModelFile } from '../types/storage' */
+
+/**
+ * @typedef {object} ModelSource
+ * @property {'default' | 'url' | 'files'} kind
+ * @property {string} name
+ * @property {number | null} bytes null if nobody has looked
+ * @property {ModelFile[]} files
+ * @property {string} [sha256] the hash that the link or the catalogue gives for its one file
+ */
+
+export const MAX_URL = 2048;
+
+const DEFAULT_FILE = 'SmolLM2-135M-Instruct.Q4_1.gguf';
+const DEFAULT_SHA256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53';
+const MAX_PARTS = 1000;
+
+/** @param {string} base the page's address @returns {ModelSource} */
+export function defaultSource(base) {
+  const url = new URL(`models/${DEFAULT_FILE}`, base).href;
+  return { kind: 'default', name: DEFAULT_FILE, bytes: 98_362_432, files: [{ url, sha256: DEFAULT_SHA256 }] };
+}
+
+/**
+ * @param {string} url an address that `modelUrl` has checked
+ * @param {string} [sha256] the hash of its one file
+ * @returns {ModelSource}
+ */
+export function urlSource(url, sha256 = '') {
+  const parts = partsOf(url);
+  if (parts.length > 1 || !sha256)
+    return { kind: 'url', name: url, bytes: null, files: parts.map((part) => ({ url: part })) };
+  return { kind: 'url', name: url, bytes: null, files: [{ url, sha256 }], sha256 };
+}
+
+/** The parts of a model: for `…-00001-of-00003.gguf` all three, otherwise the file itself. @param {string} url */
+function partsOf(url) {
+  const { pathname } = new URL(url);
+  const [, front, count] = /^(.*)-00001-of-(\d{5})\.gguf$/.exec(pathname) ?? [];
+  if (!front || Number(count) < 1 || Number(count) > MAX_PARTS) return [url];
+  return Array.from({ length: Number(count) }, (_, at) => {
+    const part = new URL(url);
+    part.pathname = `${front}-${String(at + 1).padStart(5, '0')}-of-${count}.gguf`;
+    return part.href;
+  });
+}
+
+/** @param {File[]} files @returns {ModelSource} */
+export function fileSource(files) {
+  const bytes = files.reduce((sum, file) => sum + file.size, 0);
+  return { kind: 'files', name: files.map((file) => file.name).join(', '), bytes, files };
+}
+
+/**
+ * Whether both are the same model. A picked file is the same only as itself.
+ * @param {ModelSource} a
+ * @param {ModelSource} b
+ */
+export function sameSource(a, b) {
+  return a === b || (a.kind !== 'files' && a.kind === b.kind && a.name === b.name);
+}
+
+/**
+ * The address of a file on the Hugging Face Hub.
+ * @param {string} repository
+ * @param {string} path
+ * @param {string} [revision]
+ */
+export function hubFile(repository, path, revision = 'main') {
+  return `https://huggingface.co/${repository}/resolve/${encodeURIComponent(revision)}/${path}`;
+}
+
+/**
+ * Reads the address of a model as a person types it: a URL, or `owner/repository/path/file.gguf[@revision]` on the
+ * Hugging Face Hub, where a revision may be `refs/pr/1`. The address of the Hub's page about a file stands for the
+ * file. Throws.
+ * @param {string} text
+ */
+export function modelAddress(text) {
+  const [, repository, path, revision] =
+    /^([\w-][\w.-]*\/[\w-][\w.-]*)\/((?:[\w-][\w.-]*\/)*[\w-][\w.-]*\.(?:gguf|safetensors|json))(?:@((?:[\w-][\w.-]*\/)*[\w-][\w.-]*))?$/.exec(
+      text,
+    ) ?? [];
+  if (repository) return modelUrl(hubFile(repository, path, revision));
+  return modelUrl(text).replace(/^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
+}
+
+/**
+ * Checks the address of a model, which may come from a link: http(s) only, of bounded length. Throws.
+ * @param {string} text
+ */
+export function modelUrl(text) {
+  if (text.length > MAX_URL)
+    throw new Error(`The model's address has ${text.length} characters; at most ${MAX_URL} are taken.`);
+  if (!URL.canParse(text))
+    throw new Error("The model's address is not a whole URL: it should begin with https:// or http://.");
+  const { protocol, username, password, href } = new URL(text);
+  if (protocol !== 'https:' && protocol !== 'http:')
+    throw new Error(`The model's address begins with ${protocol.slice(0, 20)}, only https: and http: are taken.`);
+  if (username || password)
+    throw new Error("The model's address holds a user name or password: such links are not taken.");
+  return href;
+}
