@@ -9,28 +9,28 @@ import { readArrows, readSources, roomOf } from './tests/support/arrows.mjs';
 const arrows = readArrows(readFileSync('docs/architecture.md', 'utf8'), 'www');
 const rooms = new Set([...readSources('www').keys()].map(roomOf));
 const zones = [...rooms].map((room) => ({
-  target: `./www/${room}`,
-  from: './www',
-  except: [room, ...(arrows.get(room) ?? [])].map((allowed) => `./${allowed}`),
-  message: 'There is no arrow for it in docs/architecture.md.',
+    target: `./www/${room}`,
+    from: './www',
+    except: [room, ...(arrows.get(room) ?? [])].map((allowed) => `./${allowed}`),
+    message: 'There is no arrow for it in docs/architecture.md.',
 }));
 
 export default [
-  { ignores: ['www/vendor/', 'www/pkg/', 'dist/', 'target/', '.cache/'] },
-  {
-    files: ['**/*.js', '**/*.mjs'],
-    plugins: { 'import-x': importX, 'no-unsanitized': noUnsanitized },
-    rules: {
-      eqeqeq: 'error',
-      'max-len': ['error', { code: 160, comments: 120, ignoreRegExpLiterals: true }],
-      'no-unused-vars': ['error', { ignoreRestSiblings: true }],
-      'import-x/no-cycle': 'error',
-      'no-unsanitized/method': 'error',
-      'no-unsanitized/property': 'error',
+    { ignores: ['www/vendor/', 'www/pkg/', 'dist/', 'target/', '.cache/'] },
+    {
+        files: ['**/*.js', '**/*.mjs'],
+        plugins: { 'import-x': importX, 'no-unsanitized': noUnsanitized },
+        rules: {
+            eqeqeq: 'error',
+            'max-len': ['error', { code: 160, comments: 120, ignoreRegExpLiterals: true }],
+            'no-unused-vars': ['error', { ignoreRestSiblings: true }],
+            'import-x/no-cycle': 'error',
+            'no-unsanitized/method': 'error',
+            'no-unsanitized/property': 'error',
+        },
     },
-  },
-  {
-    files: ['www/**/*.js'],
-    rules: { 'import-x/no-restricted-paths': ['error', { zones }], 'no-console': 'error' },
-  },
+    {
+        files: ['www/**/*.js'],
+        rules: { 'import-x/no-restricted-paths': ['error', { zones }], 'no-console': 'error' },
+    },
 ];

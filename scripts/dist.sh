@@ -14,7 +14,9 @@ assemble_dist() {
     if done_with dist "$key" && [ -f dist/models/"${model##*/}" ]; then return; fi
     rm -rf dist
     cp -R --preserve=timestamps www dist
-    rm -rf dist/pkg dist/types # types/ is for the checker alone
+    rm -rf dist/pkg
+    find dist -name '*.d.ts' -delete # declarations are for the checker alone
+    find dist -type d -empty -delete
     cp -R --preserve=timestamps target/pkg dist/pkg
     mkdir dist/models
     ln "$model" dist/models/ 2>/dev/null || cp "$model" dist/models/
