@@ -2,9 +2,32 @@
 
 mod twin;
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::launch::{self, Values, Wgsl, declare, dense};
+use burn::backend::Dispatch;
+use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 pub use twin::twin;
+
+/// Grouped-query attention of each query over its own range of keys, with scale `head_dim^-0.5`: -> `[Q, H * head_dim]`.
+///
+/// q is the first `H * head_dim` columns of `q [Q, ...]`. k is the first `KV * head_dim` columns of `k [T, ...]`, or, without
+/// one, those after q in the same tensor. v is the last `KV * head_dim` columns of `v [T, ...]`. `spans [Q, 2]` u32 holds each
+/// query's first key and the end of its keys, which are not none: attention is causal inside a text if the end is the
+/// query's own place plus one.
+pub fn attention(
+    q: Tensor<2>,
+    k: Option<Tensor<2>>,
+    v: Tensor<2>,
+    spans: Tensor<2, Int>,
+    heads: Heads,
+) -> Tensor<2> {
+    let (q, v, spans) = (q.into_dispatch(), v.into_dispatch(), spans.into_dispatch());
+    Tensor::from_dispatch(match k {
+        Some(k) => Dispatch::attention(q, k.into_dispatch(), v, spans, heads),
+        None => Dispatch::attention_joined(q, v, spans, heads),
+    })
+}
 
 const LANES: u32 = 32;
 /// Keys a block: so many scores are held beside the output's registers. On a software adapter four are as fast as eight, and

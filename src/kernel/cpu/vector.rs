@@ -4,6 +4,8 @@
 //! body whether fused multiply-add is an instruction or a slow library call. (AVX-512 gained 15 % at best.) Each stays a
 //! function of its own: several inlined into one caller keep their sums in memory (1.4 times as long in wasm).
 
+use crate::quant::rounding::WHOLE;
+
 /// Defines `fn name(args) -> R` that runs `body::<FMA>(args)` with the best instructions at hand.
 macro_rules! simd {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
@@ -96,14 +98,13 @@ pub fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: 
     }
 }
 
-/// `e^x` within two units in the last place, for x from -87.3 to 88, past which it stays: the library's is a call for each element, and loops with
-/// calls stay scalar. Cody and Waite's reduction to |r| <= ln 2 / 2, then the series to r^7.
+/// `e^x` to within two units in the last place; x is clamped to [-87.3, 88]. It is written out because the library's `exp` is
+/// a call, and loops with calls are not vectorized. Cody and Waite's reduction to |r| <= ln 2 / 2, then the series to r^7.
 #[inline(always)]
 pub fn exp<const FMA: bool>(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves the nearest integer in the lowest bits
     let x = x.clamp(-87.3, 88.0);
-    let shifted = madd::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
+    let shifted = madd::<FMA>(x, std::f32::consts::LOG2_E, WHOLE);
+    let n = shifted - WHOLE;
     let r = madd::<FMA>(n, 2.121_944_4e-4, madd::<FMA>(n, -0.693_359_4, x)); // ln 2 in two parts
     let mut p = 1.0 / 5040.0;
     for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {

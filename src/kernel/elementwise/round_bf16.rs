@@ -1,11 +1,19 @@
 //! Rounding to bfloat16, for results as the reference's; contract in [`super::round_bf16`] and round_bf16.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 use half::bf16;
 
 const LANES: u32 = 64;
+
+/// Rounds every element, which is finite, to the nearest bfloat16, ties to even, kept as f32: `[T, D]` -> `[T, D]`.
+pub fn round_bf16(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::round_bf16(x.into_dispatch()))
+}
 
 pub fn launch(x: CubeTensor) -> CubeTensor {
     let x = dense(x);

@@ -1,12 +1,21 @@
 //! One term of the layer-weighted sum; contract in [`super::layer_mix`] and layer_mix.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{for_rows, madd, simd};
 use crate::kernel::launch::rows::over_rows;
 use crate::kernel::launch::{dense, from_host, host, rows_columns};
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
 const EPSILON: f32 = 1e-5;
+
+/// One term of the layer-weighted sum (GRAN-TED, section 3.2): `mix + alpha * LayerNorm(hidden)`, the LayerNorm over each row
+/// without parameters, with epsilon 1e-5: `[T, D]` -> `[T, D]`.
+pub fn layer_mix(mix: Tensor<2>, hidden: Tensor<2>, alpha: f32) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::layer_mix(mix.into_dispatch(), hidden.into_dispatch(), alpha))
+}
 
 pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
     let (mix, hidden) = (dense(mix), dense(hidden));

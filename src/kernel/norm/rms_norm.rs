@@ -1,10 +1,18 @@
 //! RMS norm over rows; contract in [`super::rms_norm`] and rms_norm.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{dot, for_rows, simd};
 use crate::kernel::launch::rows::over_rows;
 use crate::kernel::launch::{dense, from_host, host, rows_columns};
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
+
+/// `x / sqrt(mean(x²) + epsilon) * weight` over each row: `x [T, D]`, `weight [D]` -> `[T, D]`.
+pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::rms_norm(x.into_dispatch(), weight.into_dispatch(), epsilon))
+}
 
 pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
     let (x, weight) = (dense(x), dense(weight));

@@ -1,11 +1,20 @@
 //! A copy, for the device's bandwidth; contract in [`super::copy`] and copy.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
 use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
 const LANES: u32 = 64;
+
+/// Copies `x` into new memory, `times` times one after the other, to measure the device's bandwidth: `[T, D]` with D a
+/// multiple of 4 -> `[T, D]`. Several times, because new memory is slow when it is first touched.
+pub fn copy(x: Tensor<2>, times: usize) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::copy(x.into_dispatch(), times))
+}
 
 pub fn launch(x: CubeTensor, times: usize) -> CubeTensor {
     let x = dense(x);

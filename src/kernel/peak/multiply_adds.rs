@@ -1,16 +1,27 @@
 //! Arithmetic at its peak, to measure kernels against; contract in [`super::multiply_adds`] and multiply_adds.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{for_rows, madd, simd};
 use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
 const LANES: u32 = 64;
 /// Independent sums of an element.
-pub const CHAINS: usize = 16;
+const CHAINS: usize = 16;
+/// Operations of [`multiply_adds`] on an element, per round.
+pub const MULTIPLY_ADD_FLOP: usize = 2 * CHAINS;
 
 /// Rounds that are written out.
 const UNROLLED: usize = 8;
+
+/// Multiply-adds alone, to measure the device's peak: `[T, D]` -> `[T, D]`. Sixteen values start as `a = x + j / 16` for each
+/// element, become `a x + x` in each of `rounds` rounds, and are summed: `MULTIPLY_ADD_FLOP * rounds` operations per element.
+pub fn multiply_adds(x: Tensor<2>, rounds: usize) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::multiply_adds(x.into_dispatch(), rounds))
+}
 
 pub fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
     let x = dense(x);

@@ -1,11 +1,19 @@
 //! Pooling over packed texts; contract in [`super::segment_mean`] and segment_mean.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
 use crate::kernel::launch::{Wgsl, dense, from_host, host, rows_columns};
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 
 const LANES: u32 = 64;
+
+/// The mean of `x`'s rows over each segment: `x [T, D]`, `segments [B, 2]` u32 (first row, end row; not empty) -> `[B, D]`.
+pub fn segment_mean(x: Tensor<2>, segments: Tensor<2, Int>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::segment_mean(x.into_dispatch(), segments.into_dispatch()))
+}
 
 pub fn launch(x: CubeTensor, segments: CubeTensor) -> CubeTensor {
     let (x, segments) = (dense(x), dense(segments));

@@ -1,4 +1,5 @@
-//! The quantized matrix product; contract in [`super::quant_matmul`], [`super::quant::Packed`] and the four `.wgsl`.
+//! The product with a packed weight: its contracts and its launch. Formula and bindings are in registers.wgsl, the
+//! weight's layout in [`crate::quant::Packed`].
 
 pub mod arithmetic;
 mod f16;
@@ -7,13 +8,50 @@ mod registers;
 mod shared;
 pub mod tile;
 mod twin;
+mod weight;
 
+use super::backend::EncoderBackend;
 use crate::kernel::launch::{self, Wgsl, dense};
 use crate::quant::Layout;
 pub use arithmetic::Arithmetic;
+use burn::backend::{Dispatch, DispatchTensor};
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 use tile::Kind;
-pub use twin::twin;
+pub(crate) use twin::twin;
+pub use weight::PackedWeight;
+
+/// `y = x Wᵀ`: `x [T, in]` -> `[T, out]`, in the weight's arithmetic.
+pub fn quant_matmul(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
+    dispatch(x, weight, None, false)
+}
+
+/// `y = x Wᵀ + bias`: `x [T, in]`, `bias [out]` -> `[T, out]`, in the weight's arithmetic.
+pub fn quant_matmul_bias(x: Tensor<2>, weight: &PackedWeight, bias: Tensor<1>) -> Tensor<2> {
+    dispatch(x, weight, Some(bias.into_dispatch()), false)
+}
+
+/// `y = x Wᵀ + residual`: `x [T, in]`, `residual [T, out]` -> `[T, out]`, in the weight's arithmetic.
+pub fn quant_matmul_add(x: Tensor<2>, weight: &PackedWeight, residual: Tensor<2>) -> Tensor<2> {
+    dispatch(x, weight, Some(residual.into_dispatch()), false)
+}
+
+/// `y = silu(x Gᵀ) * (x Uᵀ)`, where the weight's first `out / 2` rows are G, and the others U: `x [T, in]` ->
+/// `[T, out / 2]`, in the weight's arithmetic.
+pub fn quant_matmul_swiglu(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
+    dispatch(x, weight, None, true)
+}
+
+fn dispatch(x: Tensor<2>, weight: &PackedWeight, addend: Option<DispatchTensor>, gated: bool) -> Tensor<2> {
+    let PackedWeight { layout, arithmetic, out_features, factor, .. } = *weight;
+    let product = Product { layout, arithmetic: arithmetic.of(layout), out_features, factor, gated };
+    let words = weight.words.clone().into_dispatch();
+    let scales = weight.scales.clone().into_dispatch();
+    Tensor::from_dispatch(match addend {
+        Some(addend) => Dispatch::quant_matmul_add(x.into_dispatch(), words, scales, addend, product),
+        None => Dispatch::quant_matmul(x.into_dispatch(), words, scales, product),
+    })
+}
 
 /// The weight of a product, and what becomes of its sums.
 #[derive(Clone, Copy, Debug)]

@@ -3,11 +3,47 @@
 
 pub mod table;
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
 use crate::kernel::launch::{Wgsl, declare, dense, fold, from_host, host, rows_columns};
 use crate::kernel::norm::rms_norm::normalize;
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
+
+/// Rotate-half RoPE on the heads of each row's first columns: `x [T, at least heads.count * heads.dim]`,
+/// `table [P, head_dim]` (cosines, then sines), `positions [T]` u32 below `P` -> `[T, heads.count * heads.dim]`.
+pub fn rotary(x: Tensor<2>, table: Tensor<2>, positions: Tensor<1, Int>, heads: Heads) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::rotary(
+        x.into_dispatch(),
+        table.into_dispatch(),
+        positions.into_dispatch(),
+        heads,
+    ))
+}
+
+/// RMS norm over each head, then [`rotary`]. `weight [head_dim]` is for the heads before `other`; another `[head_dim]` after
+/// it is for the heads from there on.
+pub fn norm_rotary(
+    x: Tensor<2>,
+    weight: Tensor<1>,
+    table: Tensor<2>,
+    positions: Tensor<1, Int>,
+    heads: Heads,
+    other: usize,
+    epsilon: f32,
+) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::norm_rotary(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        table.into_dispatch(),
+        positions.into_dispatch(),
+        heads,
+        other,
+        epsilon,
+    ))
+}
 
 const LANES: u32 = 64;
 const MEASURE: &str = "var sum = 0.0;

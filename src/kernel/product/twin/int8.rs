@@ -5,11 +5,10 @@
 use super::{Weight, gather, half_to_f32};
 use crate::kernel::cpu::vector::{PANEL, ROWS, dot_pairs, madd, simd};
 use crate::quant::Layout;
+use crate::quant::rounding::round_even_to_int;
 
 /// Values of x that share a scale.
 const GROUP: usize = 32;
-/// Adding it leaves the nearest integer in the lowest bits, ties to even.
-const ROUND: f32 = 12_582_912.0;
 
 /// `x [M, K]` in codes, in blocks of `ROWS` rows; rows past the end are zero.
 pub struct Rows {
@@ -72,8 +71,7 @@ fn codes(values: &[f32; GROUP]) -> (f32, [i32; GROUP]) {
     }
     let quotient = (127u32 << 25) / ((bits >> 8) & 0x7fff | 0x8000);
     let inverse = quotient as f32 * f32::from_bits((244 - exponent) << 23);
-    let code = |value: f32| (value * inverse + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
-    (f32::from_bits(bits) * (1.0 / 127.0), values.map(code))
+    (f32::from_bits(bits) * (1.0 / 127.0), values.map(|value| round_even_to_int(value * inverse)))
 }
 
 /// Columns of a weight in codes.
