@@ -11,8 +11,8 @@
 @group(0) @binding(1) var<storage, {{ read }}> v: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, {{ read }}> spans: array<u32>;
 {{ declare_k }}
-@group(0) @binding({{ y_binding }}) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding({{ info_binding }}) var<storage, read> info: array<u32>;
+@group(0) @binding({{ output }}) var<storage, read_write> y: array<vec4<f32>>;
+{{ info }}
 
 const LOWEST: f32 = -3.4e38;
 
@@ -20,12 +20,12 @@ const LOWEST: f32 = -3.4e38;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let token = id.x;
     let head = id.y * {{ heads }}u;
-    if (token >= info[0]) { return; }
-    let heads = info[1];
-    let group = head / (heads / info[2]);
-    let query = token * info[3] + head * {{ quads }}u;
-    let first_k = info[6] + group * {{ quads }}u;
-    let first_v = info[7] + group * {{ quads }}u;
+    if (token >= info.Q) { return; }
+    let heads = info.H;
+    let group = head / (heads / info.KV);
+    let query = token * info.q_row + head * {{ quads }}u;
+    let first_k = info.first_k + group * {{ quads }}u;
+    let first_v = info.first_v + group * {{ quads }}u;
 
     {{ declare }}
     let last = spans[2u * token + 1u] - 1u;

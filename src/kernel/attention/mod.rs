@@ -3,6 +3,7 @@
 mod twin;
 
 use crate::kernel::backend::EncoderBackend;
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::{self, Values, Wgsl, declare, dense};
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor};
@@ -62,31 +63,34 @@ pub fn launch(
     let first_k = if k.is_some() { 0 } else { count * dim };
     let first_v = columns(&v) - kv * dim;
     let [q_row, k_row, v_row] = [&q, k.as_ref().unwrap_or(&q), &v].map(columns);
-    let quads = [q_row, k_row, v_row, first_k, first_v].map(|columns| (columns / 4) as u32);
-    let info: Vec<_> = [shape[0], count, kv].map(|size| size as u32).into_iter().chain(quads).collect();
+    let info = info! {
+        Q: shape[0],
+        H: count,
+        KV: kv,
+        q_row: q_row / 4,
+        k_row: k_row / 4,
+        v_row: v_row / 4,
+        first_k: first_k / 4,
+        first_v: first_v / 4,
+    };
     let (together, block, lanes) = match launch::is_software() {
         true => (shared_heads(count / kv), SOFTWARE_BLOCK, 8),
         false => (1, BLOCK, LANES),
     };
     let key = if k.is_some() { "k" } else { "q" };
-    let kernel = Wgsl::new("attention", include_str!("attention.wgsl"), [lanes, 1])
+    let kernel = Wgsl::new("attention", &[include_str!("attention.wgsl")], [lanes, 1], info)
         .set("quads", dim / 4)
         .set("block", block)
         .set("heads", together)
         .unroll(move || unrolled(dim, together, block, key));
     let groups = [shape[0].div_ceil(lanes as usize), count / together, 1];
     match &k {
-        Some(k) => kernel
-            .set("declare_k", declare(3, "k: array<vec4<f32>>"))
-            .set("y_binding", 4)
-            .set("info_binding", 5)
-            .run(&[&q, &v, &spans, k], &info, shape, groups),
-        None => kernel.set("declare_k", "").set("y_binding", 3).set("info_binding", 4).run(
-            &[&q, &v, &spans],
-            &info,
+        Some(k) => kernel.set("declare_k", declare(3, "k: array<vec4<f32>>")).run(
+            &[&q, &v, &spans, k],
             shape,
             groups,
         ),
+        None => kernel.set("declare_k", "").run(&[&q, &v, &spans], shape, groups),
     }
 }
 
@@ -161,8 +165,8 @@ fn unrolled(head_dim: usize, together: usize, block: usize, key: &str) -> Values
     let rows = keys(&|j| {
         format!(
             "let token{j} = min(first + {j}u, last);
-            let row{j} = token{j} * info[4] + first_k;
-            let value{j} = token{j} * info[5] + first_v;"
+            let row{j} = token{j} * info.k_row + first_k;
+            let value{j} = token{j} * info.v_row + first_v;"
         )
     });
     vec![

@@ -1,6 +1,7 @@
 //! Rounding to bfloat16, for results as the reference's; contract in [`super::round_bf16`] and round_bf16.wgsl.
 
 use crate::kernel::backend::EncoderBackend;
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
@@ -20,9 +21,8 @@ pub fn launch(x: CubeTensor) -> CubeTensor {
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
     let count = shape[0] * shape[1];
     let [columns, rows] = fold(count.div_ceil(LANES as usize));
-    Wgsl::new("round_bf16", include_str!("round_bf16.wgsl"), [LANES, 1]).run(
+    Wgsl::new("round_bf16", &[include_str!("round_bf16.wgsl")], [LANES, 1], info! { length: count }).run(
         &[&x],
-        &[count as u32],
         shape,
         [columns, rows, 1],
     )

@@ -2,7 +2,7 @@
 //   y[i] = bits(x[i]) + 0x7fff + (bit 16), lower 16 bits cleared;   info = length. Finite x only.
 @group(0) @binding(0) var<storage, {{ read }}> x: array<u32>;
 @group(0) @binding(1) var<storage, read_write> y: array<u32>;
-@group(0) @binding(2) var<storage, read> info: array<u32>;
+{{ info }}
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(
@@ -11,7 +11,7 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = (group.y * groups.x + group.x) * {{ workgroup_x }}u + lane;
-    if (i >= info[0]) { return; }
+    if (i >= info.length) { return; }
     let bits = x[i];
     y[i] = (bits + 0x7fffu + ((bits >> 16u) & 1u)) & 0xffff0000u;
 }

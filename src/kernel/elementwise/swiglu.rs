@@ -2,6 +2,7 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
@@ -20,9 +21,8 @@ pub fn launch(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
     let shape = [gate.meta.shape()[0], gate.meta.shape()[1]];
     let count = shape[0] * shape[1];
     let [columns, rows] = fold(count.div_ceil(LANES as usize));
-    Wgsl::new("swiglu", include_str!("swiglu.wgsl"), [LANES, 1]).run(
+    Wgsl::new("swiglu", &[include_str!("swiglu.wgsl")], [LANES, 1], info! { length: count }).run(
         &[&gate, &up],
-        &[count as u32],
         shape,
         [columns, rows, 1],
     )

@@ -1,6 +1,7 @@
 //! Kernels that sum over rows: how many invocations share a row, and how they add their sums. Called by `rms_norm` and
 //! `layer_mix`.
 
+use super::info::Info;
 use super::{self as launch, Wgsl, fold};
 
 /// A GPU's invocations a row: loads are neighbours. One barrier, then every invocation adds the partial sums in the
@@ -11,13 +12,19 @@ const LANES: u32 = 32;
 const ROWS: u32 = 4;
 
 /// The kernel with its `sums` sums over a row filled in, and its workgroups for `rows` rows.
-pub fn over_rows(name: &'static str, source: &'static str, sums: usize, rows: usize) -> (Wgsl, [usize; 3]) {
+pub fn over_rows(
+    name: &'static str,
+    sources: &'static [&'static str],
+    sums: usize,
+    rows: usize,
+    info: Info,
+) -> (Wgsl, [usize; 3]) {
     const TOTALS: [&str; 2] = ["total_0", "total_1"];
     let software = launch::is_software();
     let (lanes, rows_each) = if software { (1, ROWS) } else { (LANES, 1) };
     let [x, y] = fold(rows.div_ceil(rows_each as usize));
     let mut kernel =
-        Wgsl::new(name, source, [lanes * rows_each, 1]).set("lanes", lanes).set("rows", rows_each);
+        Wgsl::new(name, sources, [lanes * rows_each, 1], info).set("lanes", lanes).set("rows", rows_each);
     let (mut shared, mut totals) = (String::new(), Vec::new());
     for index in 0..sums {
         if software {

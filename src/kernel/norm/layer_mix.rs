@@ -2,6 +2,7 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{for_rows, madd, simd};
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::rows::over_rows;
 use crate::kernel::launch::{dense, from_host, host, rows_columns};
 use burn::backend::Dispatch;
@@ -20,8 +21,9 @@ pub fn layer_mix(mix: Tensor<2>, hidden: Tensor<2>, alpha: f32) -> Tensor<2> {
 pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
     let (mix, hidden) = (dense(mix), dense(hidden));
     let shape = [hidden.meta.shape()[0], hidden.meta.shape()[1]];
-    let (kernel, groups) = over_rows("layer_mix", include_str!("layer_mix.wgsl"), 2, shape[0]);
-    kernel.run(&[&mix, &hidden], &[shape[0] as u32, shape[1] as u32, alpha.to_bits()], shape, groups)
+    let info = info! { T: shape[0], D: shape[1], alpha: alpha };
+    let (kernel, groups) = over_rows("layer_mix", &[include_str!("layer_mix.wgsl")], 2, shape[0], info);
+    kernel.run(&[&mix, &hidden], shape, groups)
 }
 
 pub fn twin(mix: FlexTensor, hidden: FlexTensor, alpha: f32) -> FlexTensor {

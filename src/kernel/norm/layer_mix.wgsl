@@ -5,7 +5,7 @@
 @group(0) @binding(0) var<storage, {{ read }}> mix: array<f32>;
 @group(0) @binding(1) var<storage, {{ read }}> hidden: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read> info: array<u32>;
+{{ info }}
 
 {{ shared }}
 
@@ -16,9 +16,9 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     // Surplus rows repeat the last one: a barrier wants all invocations, so none may leave early.
-    let row = min((group.y * groups.x + group.x) * {{ rows }}u + local / {{ lanes }}u, info[0] - 1u);
+    let row = min((group.y * groups.x + group.x) * {{ rows }}u + local / {{ lanes }}u, info.T - 1u);
     let lane = local % {{ lanes }}u;
-    let width = info[1];
+    let width = info.D;
     let base = row * width;
 
     var sum = 0.0;
@@ -32,7 +32,7 @@ fn main(
         sum += centered * centered;
     }
     {{ total_1 }}
-    let scale = bitcast<f32>(info[2]) / sqrt(sum / f32(width) + 1e-5);
+    let scale = info.alpha / sqrt(sum / f32(width) + 1e-5);
 
     for (var d = lane; d < width; d += {{ lanes }}u) {
         y[base + d] = mix[base + d] + (hidden[base + d] - mean) * scale;

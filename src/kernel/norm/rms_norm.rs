@@ -2,6 +2,7 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{dot, for_rows, simd};
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::rows::over_rows;
 use crate::kernel::launch::{dense, from_host, host, rows_columns};
 use burn::backend::Dispatch;
@@ -17,8 +18,9 @@ pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
 pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
     let (x, weight) = (dense(x), dense(weight));
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
-    let (kernel, groups) = over_rows("rms_norm", include_str!("rms_norm.wgsl"), 1, shape[0]);
-    kernel.run(&[&x, &weight], &[shape[0] as u32, shape[1] as u32, epsilon.to_bits()], shape, groups)
+    let info = info! { T: shape[0], D: shape[1], epsilon: epsilon };
+    let (kernel, groups) = over_rows("rms_norm", &[include_str!("rms_norm.wgsl")], 1, shape[0], info);
+    kernel.run(&[&x, &weight], shape, groups)
 }
 
 pub fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {

@@ -4,7 +4,7 @@
 @group(0) @binding(0) var<storage, {{ read }}> x: array<f32>;
 @group(0) @binding(1) var<storage, {{ read }}> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read> info: array<u32>;
+{{ info }}
 
 {{ shared }}
 
@@ -15,14 +15,14 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     // Surplus rows repeat the last one: a barrier wants all invocations, so none may leave early.
-    let row = min((group.y * groups.x + group.x) * {{ rows }}u + local / {{ lanes }}u, info[0] - 1u);
+    let row = min((group.y * groups.x + group.x) * {{ rows }}u + local / {{ lanes }}u, info.T - 1u);
     let lane = local % {{ lanes }}u;
-    let width = info[1];
+    let width = info.D;
     let base = row * width;
 
     var sum = 0.0;
     for (var d = lane; d < width; d += {{ lanes }}u) { sum += x[base + d] * x[base + d]; }
     {{ total_0 }}
-    let scale = 1.0 / sqrt(sum / f32(width) + bitcast<f32>(info[2]));
+    let scale = 1.0 / sqrt(sum / f32(width) + info.epsilon);
     for (var d = lane; d < width; d += {{ lanes }}u) { y[base + d] = x[base + d] * scale * weight[d]; }
 }

@@ -2,6 +2,7 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
@@ -22,9 +23,8 @@ pub fn launch(x: CubeTensor, times: usize) -> CubeTensor {
     let count = shape[0] * shape[1] / 4;
     let [columns, rows] = fold(count.div_ceil(LANES as usize));
     let run = || {
-        Wgsl::new("copy", include_str!("copy.wgsl"), [LANES, 1]).run(
+        Wgsl::new("copy", &[include_str!("copy.wgsl")], [LANES, 1], info! { length: count }).run(
             &[&x],
-            &[count as u32],
             shape,
             [columns, rows, 1],
         )

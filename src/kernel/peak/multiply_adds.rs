@@ -2,6 +2,7 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{for_rows, madd, simd};
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
@@ -30,13 +31,14 @@ pub fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
     let [columns, rows] = fold(count.div_ceil(LANES as usize));
     let lines =
         |line: &dyn Fn(usize) -> String, with: &str| (0..CHAINS).map(line).collect::<Vec<_>>().join(with);
-    Wgsl::new("multiply_adds", include_str!("multiply_adds.wgsl"), [LANES, 1])
+    let info = info! { length: count, rounds: rounds };
+    Wgsl::new("multiply_adds", &[include_str!("multiply_adds.wgsl")], [LANES, 1], info)
         .set("declare", lines(&|j| format!("var a{j} = b + {:?};", j as f32 / CHAINS as f32), "\n"))
         .set("unrolled", UNROLLED)
         .set("multiply_adds", lines(&|j| format!("a{j} = {};", rounds_of(j, UNROLLED)), "\n"))
         .set("multiply_add", lines(&|j| format!("a{j} = {};", rounds_of(j, 1)), "\n"))
         .set("sum", lines(&|j| format!("a{j}"), " + "))
-        .run(&[&x], &[count as u32, rounds as u32], shape, [columns, rows, 1])
+        .run(&[&x], shape, [columns, rows, 1])
 }
 
 /// Rounds of chain `j` in one expression.

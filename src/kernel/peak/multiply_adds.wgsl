@@ -4,7 +4,7 @@
 // adapter stores to each `var` under a mask, which takes as long as the arithmetic.
 @group(0) @binding(0) var<storage, {{ read }}> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-@group(0) @binding(2) var<storage, read> info: array<u32>;
+{{ info }}
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(
@@ -13,13 +13,13 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = (group.y * groups.x + group.x) * {{ workgroup_x }}u + lane;
-    if (i >= info[0]) { return; }
+    if (i >= info.length) { return; }
     let b = x[i];
     {{ declare }}
-    for (var round = 0u; round < info[1] / {{ unrolled }}u; round++) {
+    for (var round = 0u; round < info.rounds / {{ unrolled }}u; round++) {
         {{ multiply_adds }}
     }
-    for (var round = 0u; round < info[1] % {{ unrolled }}u; round++) {
+    for (var round = 0u; round < info.rounds % {{ unrolled }}u; round++) {
         {{ multiply_add }}
     }
     y[i] = {{ sum }};

@@ -2,6 +2,7 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::{Wgsl, dense, from_host, host, rows_columns};
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
@@ -18,9 +19,9 @@ pub fn segment_mean(x: Tensor<2>, segments: Tensor<2, Int>) -> Tensor<2> {
 pub fn launch(x: CubeTensor, segments: CubeTensor) -> CubeTensor {
     let (x, segments) = (dense(x), dense(segments));
     let shape = [segments.meta.shape()[0], x.meta.shape()[1]];
-    Wgsl::new("segment_mean", include_str!("segment_mean.wgsl"), [LANES, 1]).run(
+    let info = info! { B: shape[0], D: shape[1] };
+    Wgsl::new("segment_mean", &[include_str!("segment_mean.wgsl")], [LANES, 1], info).run(
         &[&x, &segments],
-        &[shape[0] as u32, shape[1] as u32],
         shape,
         [shape[1].div_ceil(LANES as usize), shape[0], 1],
     )

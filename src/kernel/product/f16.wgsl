@@ -14,7 +14,7 @@ enable f16;
 @group(0) @binding(2) var<storage, {{ read }}> scales: array<u32>;
 @group(0) @binding(3) var<storage, {{ read }}> addend: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<storage, read> info: array<u32>;
+{{ info }}
 
 const STRIDE = 9u;
 const QUADS = {{ quads }}u;
@@ -30,7 +30,7 @@ fn peak(v: vec4<f32>) -> f32 {
 
 // Row `m` from k on, into the row `to` of the workgroup's. What is smaller than 2^-95 is nothing.
 fn halve(m: u32, k: u32, to: u32) {
-    let at = (m * info[1] + k) / 4u;
+    let at = (m * info.K + k) / 4u;
     {{ load }}
     let exponent = bitcast<u32>({{ peaks }}) >> 23u;
     let small = exponent < 32u;
@@ -41,9 +41,9 @@ fn halve(m: u32, k: u32, to: u32) {
 
 // Eight k of four columns: v, into rows of the workgroup's memory from `to` on.
 fn weights(k: u32, column: u32, to: u32) {
-    let N = info[2];
+    let N = info.N;
     let n = min(vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(N - 1u));
-    let g = n + vec4<u32>(k / (8u * info[4]) * N);
+    let g = n + vec4<u32>(k / (8u * info.blocks) * N);
     let s0 = unpack2x16float(scales[g.x]);
     let s1 = unpack2x16float(scales[g.y]);
     let s2 = unpack2x16float(scales[g.z]);
@@ -60,11 +60,11 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let M = info[0];
-    let K = info[1];
-    let second = info[6];
+    let M = info.M;
+    let K = info.K;
+    let second = info.second;
     let first_m = group.y * {{ rows_each }}u;
-    let first_n = group.x * info[5];
+    let first_n = group.x * info.columns;
 
     {{ declare }}
     for (var k = 0u; k < K; k += 32u) {
@@ -85,6 +85,6 @@ fn main(
         }
         workgroupBarrier();
     }
-    let raise = {{ raise }} * bitcast<f32>(info[3]);
+    let raise = {{ raise }} * info.factor;
     {{ store }}
 }

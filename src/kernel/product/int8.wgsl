@@ -9,7 +9,7 @@
 @group(0) @binding(2) var<storage, {{ read }}> scales: array<u32>;
 @group(0) @binding(3) var<storage, {{ read }}> addend: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<storage, read> info: array<u32>;
+{{ info }}
 
 const STRIDE = 9u;
 const QUADS = {{ quads }}u;
@@ -40,7 +40,7 @@ fn joined(q: vec4<i32>) -> u32 {
 // Row `m` from k on, into the row `to` of the workgroup's. The largest value is rounded up to 16 bits, and what 127 is
 // divided by is their integer: quotients of floats differ by device, and so would codes that stand half-way.
 fn quantize(m: u32, k: u32, to: u32) {
-    let at = (m * info[1] + k) / 4u;
+    let at = (m * info.K + k) / 4u;
     {{ load }}
     let bits = (bitcast<u32>({{ peaks }}) + 255u) & 0xffffff00u;
     let exponent = bits >> 23u;
@@ -53,13 +53,13 @@ fn quantize(m: u32, k: u32, to: u32) {
 }
 
 fn scale(group: u32, column: u32) -> vec2<f32> {
-    let n = min(column, info[2] - 1u);
-    return unpack2x16float(scales[group * info[2] + n]) * bitcast<f32>(info[3]);
+    let n = min(column, info.N - 1u);
+    return unpack2x16float(scales[group * info.N + n]) * info.factor;
 }
 
 // Four codes of a column: the word `t` of eight from k on.
 fn weight(k: u32, t: u32, column: u32) -> u32 {
-    let N = info[2];
+    let N = info.N;
     let n = min(column, N - 1u);
     {{ weight }}
 }
@@ -74,11 +74,11 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let M = info[0];
-    let K = info[1];
-    let second = info[6];
+    let M = info.M;
+    let K = info.K;
+    let second = info.second;
     let first_m = group.y * {{ rows_each }}u;
-    let first_n = group.x * info[5];
+    let first_n = group.x * info.columns;
 
     {{ declare }}
     for (var k = 0u; k < K; k += 32u) {

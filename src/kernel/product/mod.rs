@@ -11,6 +11,7 @@ mod twin;
 mod weight;
 
 use super::backend::EncoderBackend;
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::{self, Wgsl, dense};
 use crate::quant::Layout;
 pub use arithmetic::Arithmetic;
@@ -100,26 +101,35 @@ pub fn launch(
         None => (launch::zero(&x), 0, 0),
     };
     let blocks = layout.group().unwrap_or(32) / BLOCK;
-    let sizes = [blocks, columns, second, row_stride, step, product.gated as usize, width];
-    let info: Vec<_> = [m as u32, k as u32, n as u32, product.factor.to_bits()]
-        .into_iter()
-        .chain(sizes.map(|size| size as u32))
-        .collect();
+    let info = info! {
+        M: m,
+        K: k,
+        N: n,
+        factor: product.factor,
+        blocks: blocks,
+        columns: columns,
+        second: second,
+        row_stride: row_stride,
+        step: step,
+        gated: usize::from(product.gated),
+        width: width,
+    };
     let kernel = match (product.arithmetic, tile.kind) {
-        (Arithmetic::Int8, _) => Wgsl::new("quant_matmul_int8", include_str!("int8.wgsl"), tile.lanes)
-            .end(STORE)
-            .set("group", 8 * blocks)
-            .unroll(move || int8::values(layout, tile)),
-        (Arithmetic::F16, _) => Wgsl::new("quant_matmul_f16", include_str!("f16.wgsl"), tile.lanes)
-            .end(STORE)
-            .unroll(move || f16::values(layout, tile)),
+        (Arithmetic::Int8, _) => {
+            Wgsl::new("quant_matmul_int8", &[include_str!("int8.wgsl"), STORE], tile.lanes, info)
+                .set("group", 8 * blocks)
+                .unroll(move || int8::values(layout, tile))
+        }
+        (Arithmetic::F16, _) => {
+            Wgsl::new("quant_matmul_f16", &[include_str!("f16.wgsl"), STORE], tile.lanes, info)
+                .unroll(move || f16::values(layout, tile))
+        }
         (Arithmetic::F32, Kind::Software | Kind::Registers) => {
-            Wgsl::new("quant_matmul", include_str!("registers.wgsl"), tile.lanes)
+            Wgsl::new("quant_matmul", &[include_str!("registers.wgsl")], tile.lanes, info)
                 .unroll(move || registers::values(layout, tile))
         }
         (Arithmetic::F32, Kind::Shared) => {
-            Wgsl::new("quant_matmul_shared", include_str!("shared.wgsl"), tile.lanes)
-                .end(STORE)
+            Wgsl::new("quant_matmul_shared", &[include_str!("shared.wgsl"), STORE], tile.lanes, info)
                 .unroll(move || shared::values(layout, tile))
         }
     };
@@ -128,12 +138,7 @@ pub fn launch(
         .set("per_word", layout.per_word())
         .set("tile_m", tile.rows)
         .set("tile_n", tile.columns)
-        .run(
-            &[&x, &words, &scales, &addend],
-            &info,
-            [m, width],
-            [width.div_ceil(columns), m.div_ceil(rows_each), 1],
-        )
+        .run(&[&x, &words, &scales, &addend], [m, width], [width.div_ceil(columns), m.div_ceil(rows_each), 1])
 }
 
 /// `line(0)` to `line(count - 1)`, one below the other.

@@ -69,9 +69,9 @@ fn store_in_a_loop(tile: Tile) -> String {
                     y[m * width + c] = sum / (1.0 + exp(-sum)) * other;
                     continue;
                 }}
-                y[m * width + c] = sum + addend[m * info[7] + c * info[8]];
+                y[m * width + c] = sum + addend[m * info.row_stride + c * info.step];
                 let d = c + second;
-                if (d < width) {{ y[m * width + d] = other + addend[m * info[7] + d * info[8]]; }}
+                if (d < width) {{ y[m * width + d] = other + addend[m * info.row_stride + d * info.step]; }}
             }}
         }}",
         rows * columns,
@@ -89,8 +89,9 @@ fn store_written_out(tile: Tile) -> String {
         lines(tile.rows, &row)
     };
     let gated = |i: usize, j: usize| format!("a{i}_{j} / (1.0 + exp(-a{i}_{j})) * a{i}_{}", j + half);
-    let added =
-        |i: usize, j: usize| format!("a{i}_{j} + addend[(first_m + {i}u) * info[7] + c{j} * info[8]]");
+    let added = |i: usize, j: usize| {
+        format!("a{i}_{j} + addend[(first_m + {i}u) * info.row_stride + c{j} * info.step]")
+    };
     format!("if (gated) {{ {} }} else {{ {} }}", grid(half, &gated), grid(tile.columns, &added))
 }
 

@@ -11,18 +11,18 @@
 @group(0) @binding(2) var<storage, {{ read }}> scales: array<u32>;
 @group(0) @binding(3) var<storage, {{ read }}> addend: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<storage, read> info: array<u32>;
+{{ info }}
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let M = info[0];
-    let K = info[1];
-    let N = info[2];
-    let factor = bitcast<f32>(info[3]);
-    let blocks = info[4];
-    let second = info[6];
-    let width = info[10];
-    let first_n = group.x * info[5] + local.x;
+    let M = info.M;
+    let K = info.K;
+    let N = info.N;
+    let factor = info.factor;
+    let blocks = info.blocks;
+    let second = info.second;
+    let width = info.width;
+    let first_n = group.x * info.columns + local.x;
     let first_m = (group.y * {{ workgroup_y }}u + local.y) * {{ tile_m }}u;
     if (first_m >= M || first_n >= width) { return; }
 
@@ -38,6 +38,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             {{ multiply }}
         }
     }
-    let gated = info[9] == 1u;
+    let gated = info.gated == 1u;
     {{ store }}
 }

@@ -9,7 +9,7 @@
 @group(0) @binding(2) var<storage, {{ read }}> scales: array<u32>;
 @group(0) @binding(3) var<storage, {{ read }}> addend: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<storage, read> info: array<u32>;
+{{ info }}
 
 const STRIDE = {{ depth }}u / 4u + 1u;
 const QUADS = {{ quads }}u;
@@ -18,12 +18,12 @@ var<workgroup> xs: array<vec4<f32>, {{ rows_each }}u * STRIDE>;
 var<workgroup> ws: array<vec4<f32>, {{ depth }}u * QUADS>;
 
 fn scaled(code: f32, k: u32, n: u32) -> f32 {
-    let scale = unpack2x16float(scales[k / (8u * info[4]) * info[2] + n]) * bitcast<f32>(info[3]);
+    let scale = unpack2x16float(scales[k / (8u * info.blocks) * info.N + n]) * info.factor;
     return fma(code, scale.x, scale.y);
 }
 
 fn weight(k: u32, column: u32) -> f32 {
-    let N = info[2];
+    let N = info.N;
     let n = min(column, N - 1u);
     {{ weight }}
 }
@@ -34,11 +34,11 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let M = info[0];
-    let K = info[1];
-    let second = info[6];
+    let M = info.M;
+    let K = info.K;
+    let second = info.second;
     let first_m = group.y * {{ rows_each }}u;
-    let first_n = group.x * info[5];
+    let first_n = group.x * info.columns;
 
     {{ declare }}
     for (var k = 0u; k < K; k += {{ depth }}u) {

@@ -5,6 +5,7 @@ pub mod table;
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::{Wgsl, declare, dense, fold, from_host, host, rows_columns};
 use crate::kernel::norm::rms_norm::normalize;
 use burn::backend::Dispatch;
@@ -48,8 +49,8 @@ pub fn norm_rotary(
 const LANES: u32 = 64;
 const MEASURE: &str = "var sum = 0.0;
     for (var i = 0u; i < head_dim; i++) { sum += x[base + i] * x[base + i]; }
-    scale = 1.0 / sqrt(sum / f32(head_dim) + bitcast<f32>(info[3]));
-    let weights = select(0u, head_dim, head % info[1] >= info[5]);";
+    scale = 1.0 / sqrt(sum / f32(head_dim) + info.epsilon);
+    let weights = select(0u, head_dim, head % info.H >= info.other);";
 
 /// The norm over each head that goes before the rotation.
 pub struct HeadNorm<T> {
@@ -78,28 +79,30 @@ pub fn launch(
     let [tokens, width] = [x.meta.shape()[0], x.meta.shape()[1]];
     let shape = [tokens, heads.count * heads.dim];
     let (epsilon, other) = norm.as_ref().map_or((0.0, 0), |norm| (norm.epsilon, norm.other));
-    let [tokens32, count, dim] = [tokens, heads.count, heads.dim].map(|size| size as u32);
-    let info = [tokens32, count, dim, epsilon.to_bits(), width as u32, other as u32];
+    let info = info! {
+        T: tokens,
+        H: heads.count,
+        head_dim: heads.dim,
+        epsilon: epsilon,
+        width: width,
+        other: other,
+    };
     let [columns, rows] = fold((tokens * heads.count).div_ceil(LANES as usize));
-    let kernel = Wgsl::new("rotary", include_str!("rotary.wgsl"), [LANES, 1]);
+    let kernel = Wgsl::new("rotary", &[include_str!("rotary.wgsl")], [LANES, 1], info);
     let groups = [columns, rows, 1];
     match &norm {
         Some(norm) => kernel
             .set("declare_weight", declare(3, "weight: array<f32>"))
-            .set("y_binding", 4)
-            .set("info_binding", 5)
             .set("measure", MEASURE)
             .set("weight_low", " * weight[weights + i]")
             .set("weight_high", " * weight[weights + half + i]")
-            .run(&[&x, &table, &positions, &norm.weight], &info, shape, groups),
+            .run(&[&x, &table, &positions, &norm.weight], shape, groups),
         None => kernel
             .set("declare_weight", "")
-            .set("y_binding", 3)
-            .set("info_binding", 4)
             .set("measure", "")
             .set("weight_low", "")
             .set("weight_high", "")
-            .run(&[&x, &table, &positions], &info, shape, groups),
+            .run(&[&x, &table, &positions], shape, groups),
     }
 }
 

@@ -7,8 +7,8 @@
 @group(0) @binding(1) var<storage, {{ read }}> table: array<f32>;
 @group(0) @binding(2) var<storage, {{ read }}> positions: array<u32>;
 {{ declare_weight }}
-@group(0) @binding({{ y_binding }}) var<storage, read_write> y: array<f32>;
-@group(0) @binding({{ info_binding }}) var<storage, read> info: array<u32>;
+@group(0) @binding({{ output }}) var<storage, read_write> y: array<f32>;
+{{ info }}
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(
@@ -17,11 +17,11 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let head = (group.y * groups.x + group.x) * {{ workgroup_x }}u + lane;
-    let token = head / info[1];
-    if (token >= info[0]) { return; }
-    let head_dim = info[2];
+    let token = head / info.H;
+    if (token >= info.T) { return; }
+    let head_dim = info.head_dim;
     let half = head_dim / 2u;
-    let base = token * info[4] + head % info[1] * head_dim;
+    let base = token * info.width + head % info.H * head_dim;
     let to = head * head_dim;
     let row = positions[token] * head_dim;
 
