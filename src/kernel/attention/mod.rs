@@ -4,6 +4,7 @@ mod twin;
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::launch::info::info;
+use crate::kernel::launch::text::lines;
 use crate::kernel::launch::{self, Values, Wgsl, declare, dense};
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor};
@@ -105,8 +106,6 @@ fn unrolled(head_dim: usize, together: usize, block: usize, key: &str) -> Values
     let quads = head_dim / 4;
     // A sum takes this many vec4 in one expression: stores to a `var` are dear on software adapters.
     let step = [4, 2, 1].into_iter().find(|step| quads.is_multiple_of(*step)).unwrap_or(1);
-    let lines =
-        |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().join("\n");
     let heads = |line: &dyn Fn(usize) -> String| lines(together, line);
     let keys = |line: &dyn Fn(usize) -> String| lines(block, line);
     let queries = heads(&|h| lines(step, &|e| format!("let x{h}_{e} = q[query + {}u + d];", h * quads + e)));

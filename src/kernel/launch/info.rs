@@ -3,12 +3,17 @@
 
 use cubecl::server::MetadataBindingInfo;
 
-/// Makes an [`Info`] of named values: `info! { T: rows, epsilon: epsilon }` is `info.T`, a u32, and `info.epsilon`, an f32,
-/// in the kernel.
+/// Makes an [`Info`] of named values: `info! { T: rows, epsilon }` is `info.T`, a u32, and `info.epsilon`, an f32, in the
+/// kernel.
 macro_rules! info {
-    ($($name:ident: $value:expr),* $(,)?) => {
+    (@value $name:ident) => { $name };
+    (@value $name:ident $value:expr) => { $value };
+    ($($name:ident $(: $value:expr)?),* $(,)?) => {
         $crate::kernel::launch::info::Info::new(vec![
-            $($crate::kernel::launch::info::Field::new(stringify!($name), $value)),*
+            $($crate::kernel::launch::info::Field::new(
+                stringify!($name),
+                $crate::kernel::launch::info::info!(@value $name $($value)?),
+            )),*
         ])
     };
 }

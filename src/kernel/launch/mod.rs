@@ -2,6 +2,7 @@
 
 pub mod info;
 pub mod rows;
+pub mod text;
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, Shape, TensorData};

@@ -21,7 +21,7 @@ pub fn layer_mix(mix: Tensor<2>, hidden: Tensor<2>, alpha: f32) -> Tensor<2> {
 pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
     let (mix, hidden) = (dense(mix), dense(hidden));
     let shape = [hidden.meta.shape()[0], hidden.meta.shape()[1]];
-    let info = info! { T: shape[0], D: shape[1], alpha: alpha };
+    let info = info! { T: shape[0], D: shape[1], alpha };
     let (kernel, groups) = over_rows("layer_mix", &[include_str!("layer_mix.wgsl")], 2, shape[0], info);
     kernel.run(&[&mix, &hidden], shape, groups)
 }

@@ -18,7 +18,7 @@ pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
 pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
     let (x, weight) = (dense(x), dense(weight));
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
-    let info = info! { T: shape[0], D: shape[1], epsilon: epsilon };
+    let info = info! { T: shape[0], D: shape[1], epsilon };
     let (kernel, groups) = over_rows("rms_norm", &[include_str!("rms_norm.wgsl")], 1, shape[0], info);
     kernel.run(&[&x, &weight], shape, groups)
 }

@@ -31,7 +31,7 @@ pub fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
     let [columns, rows] = fold(count.div_ceil(LANES as usize));
     let lines =
         |line: &dyn Fn(usize) -> String, with: &str| (0..CHAINS).map(line).collect::<Vec<_>>().join(with);
-    let info = info! { length: count, rounds: rounds };
+    let info = info! { length: count, rounds };
     Wgsl::new("multiply_adds", &[include_str!("multiply_adds.wgsl")], [LANES, 1], info)
         .set("declare", lines(&|j| format!("var a{j} = b + {:?};", j as f32 / CHAINS as f32), "\n"))
         .set("unrolled", UNROLLED)

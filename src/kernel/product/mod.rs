@@ -7,6 +7,7 @@ mod int8;
 mod registers;
 mod shared;
 pub mod tile;
+mod tiling;
 mod twin;
 mod weight;
 
@@ -78,8 +79,10 @@ impl Product {
 /// Values of k that a block has: two vec4 of x, one to eight words.
 const BLOCK: usize = 8;
 
-/// How the products through the workgroup's memory end.
-const STORE: &str = include_str!("store.wgsl");
+/// Stands before each of the kernels.
+const PRELUDE: &str = include_str!("prelude.wgsl");
+/// Stands after the kernels whose operands lie in the workgroup's memory.
+const WORKGROUP: &str = include_str!("workgroup.wgsl");
 
 pub fn launch(
     x: CubeTensor,
@@ -101,47 +104,33 @@ pub fn launch(
         None => (launch::zero(&x), 0, 0),
     };
     let blocks = layout.group().unwrap_or(32) / BLOCK;
+    let gated = usize::from(product.gated);
     let info = info! {
-        M: m,
-        K: k,
-        N: n,
-        factor: product.factor,
-        blocks: blocks,
-        columns: columns,
-        second: second,
-        row_stride: row_stride,
-        step: step,
-        gated: usize::from(product.gated),
-        width: width,
+        M: m, K: k, N: n, factor: product.factor, blocks, columns, second, row_stride, step, gated, width,
     };
+    let kernel = |name, sources| Wgsl::new(name, sources, tile.lanes, info);
     let kernel = match (product.arithmetic, tile.kind) {
         (Arithmetic::Int8, _) => {
-            Wgsl::new("quant_matmul_int8", &[include_str!("int8.wgsl"), STORE], tile.lanes, info)
+            kernel("quant_matmul_int8", &[PRELUDE, include_str!("int8.wgsl"), WORKGROUP])
                 .set("group", 8 * blocks)
                 .unroll(move || int8::values(layout, tile))
         }
-        (Arithmetic::F16, _) => {
-            Wgsl::new("quant_matmul_f16", &[include_str!("f16.wgsl"), STORE], tile.lanes, info)
-                .unroll(move || f16::values(layout, tile))
-        }
+        (Arithmetic::F16, _) => kernel("quant_matmul_f16", &[PRELUDE, include_str!("f16.wgsl"), WORKGROUP])
+            .unroll(move || f16::values(layout, tile)),
         (Arithmetic::F32, Kind::Software | Kind::Registers) => {
-            Wgsl::new("quant_matmul", &[include_str!("registers.wgsl")], tile.lanes, info)
+            kernel("quant_matmul", &[PRELUDE, include_str!("registers.wgsl")])
                 .unroll(move || registers::values(layout, tile))
         }
         (Arithmetic::F32, Kind::Shared) => {
-            Wgsl::new("quant_matmul_shared", &[include_str!("shared.wgsl"), STORE], tile.lanes, info)
+            kernel("quant_matmul_shared", &[PRELUDE, include_str!("shared.wgsl"), WORKGROUP])
                 .unroll(move || shared::values(layout, tile))
         }
     };
     kernel
+        .set("enable", if product.arithmetic == Arithmetic::F16 { "enable f16;" } else { "" })
         .set("kind", format!("{:?}", tile.kind))
         .set("per_word", layout.per_word())
         .set("tile_m", tile.rows)
         .set("tile_n", tile.columns)
         .run(&[&x, &words, &scales, &addend], [m, width], [width.div_ceil(columns), m.div_ceil(rows_each), 1])
-}
-
-/// `line(0)` to `line(count - 1)`, one below the other.
-fn lines(count: usize, line: &dyn Fn(usize) -> String) -> String {
-    (0..count).map(line).collect::<Vec<_>>().join("\n")
 }

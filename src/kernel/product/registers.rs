@@ -1,13 +1,12 @@
-//! The text of the product that holds its tile in registers: WGSL has no register arrays that every compiler keeps there.
+//! The text of the product that holds its tile in registers; formula is in registers.wgsl, reasons in tile.rs.
 
+use super::BLOCK;
 use super::tile::{Kind, Tile};
-use super::{BLOCK, lines};
 use crate::kernel::launch::Values;
+use crate::kernel::launch::text::{COMPONENTS, lines};
 use crate::quant::Layout;
 
-const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
-
-/// The places where the tile's registers are written out. Groups of all sizes share a pipeline.
+/// Fills the places of registers.wgsl. Groups of all sizes share a pipeline.
 pub fn values(layout: Layout, tile: Tile) -> Values {
     let fused = tile.kind == Kind::Registers;
     let (lanes, half) = (tile.lanes[0] as usize, tile.columns / 2);

@@ -79,14 +79,7 @@ pub fn launch(
     let [tokens, width] = [x.meta.shape()[0], x.meta.shape()[1]];
     let shape = [tokens, heads.count * heads.dim];
     let (epsilon, other) = norm.as_ref().map_or((0.0, 0), |norm| (norm.epsilon, norm.other));
-    let info = info! {
-        T: tokens,
-        H: heads.count,
-        head_dim: heads.dim,
-        epsilon: epsilon,
-        width: width,
-        other: other,
-    };
+    let info = info! { T: tokens, H: heads.count, head_dim: heads.dim, epsilon, width, other };
     let [columns, rows] = fold((tokens * heads.count).div_ceil(LANES as usize));
     let kernel = Wgsl::new("rotary", &[include_str!("rotary.wgsl")], [LANES, 1], info);
     let groups = [columns, rows, 1];
