@@ -2,7 +2,7 @@
 
 use super::Heads;
 use crate::kernel::cpu::vector::{PANEL, ROWS, exp, for_rows, multiply_rows, simd};
-use crate::kernel::launch::{from_host, host, rows_columns};
+use crate::kernel::cpu::{from_host, host, rows_columns};
 use burn::backend::flex::FlexTensor;
 
 pub fn twin(

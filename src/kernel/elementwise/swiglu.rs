@@ -2,14 +2,14 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::dense;
+use crate::kernel::launch::elements::over_elements;
 use crate::kernel::launch::info::info;
-use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
-
-const LANES: u32 = 64;
 
 /// `silu(gate) * up`, element by element: `[T, F]` -> `[T, F]`.
 pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
@@ -20,12 +20,9 @@ pub fn launch(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
     let (gate, up) = (dense(gate), dense(up));
     let shape = [gate.meta.shape()[0], gate.meta.shape()[1]];
     let count = shape[0] * shape[1];
-    let [columns, rows] = fold(count.div_ceil(LANES as usize));
-    Wgsl::new("swiglu", &[include_str!("swiglu.wgsl")], [LANES, 1], info! { length: count }).run(
-        &[&gate, &up],
-        shape,
-        [columns, rows, 1],
-    )
+    let (kernel, groups) =
+        over_elements("swiglu", include_str!("swiglu.wgsl"), count, info! { length: count });
+    kernel.run(&[&gate, &up], shape, groups)
 }
 
 pub fn twin(gate: FlexTensor, up: FlexTensor) -> FlexTensor {

@@ -1,11 +1,11 @@
-//! Launching a raw WGSL source through Burn, and reading a CPU tensor's elements: shared by every kernel.
+//! Launches a raw WGSL source through Burn. Called by every operation's `launch`.
 
+pub mod elements;
 pub mod info;
 pub mod rows;
 pub mod text;
 
-use burn::backend::flex::FlexTensor;
-use burn::tensor::{DType, Shape, TensorData};
+use burn::tensor::{DType, Shape};
 use burn_wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
 use cubecl::prelude::*;
 use cubecl::server::KernelArguments;
@@ -72,7 +72,7 @@ pub struct Wgsl {
     /// Stands for `sources`, which are not in the id: different sources need different names.
     name: &'static str,
     /// The parts of the source, one after the other; some are shared by several kernels.
-    sources: &'static [&'static str],
+    sources: Vec<&'static str>,
     info: Info,
     /// Bindings before the output's.
     inputs: usize,
@@ -94,13 +94,8 @@ impl Wgsl {
     /// output                     the number of the output's binding
     /// info                       `struct Info`, and its binding as `info`
     /// ```
-    pub fn new(
-        name: &'static str,
-        sources: &'static [&'static str],
-        workgroup: [u32; 2],
-        info: Info,
-    ) -> Self {
-        Self { name, sources, info, inputs: 0, values: Vec::new(), unroll: None, workgroup }
+    pub fn new(name: &'static str, sources: &[&'static str], workgroup: [u32; 2], info: Info) -> Self {
+        Self { name, sources: sources.to_vec(), info, inputs: 0, values: Vec::new(), unroll: None, workgroup }
     }
 
     /// Fills the place `{{ name }}`.
@@ -198,20 +193,4 @@ pub fn zero(like: &CubeTensor) -> CubeTensor {
 /// The tensor with its elements in row-major order.
 pub fn dense(x: CubeTensor) -> CubeTensor {
     into_contiguous(x)
-}
-
-/// A CPU tensor with its elements in row-major order.
-pub fn host(x: FlexTensor) -> FlexTensor {
-    x.to_contiguous()
-}
-
-/// A CPU tensor of `values`.
-pub fn from_host(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
-}
-
-/// `[rows, columns]` of a CPU tensor.
-pub fn rows_columns(x: &FlexTensor) -> [usize; 2] {
-    let shape = x.layout().shape();
-    [shape[0], shape[1]]
 }

@@ -2,9 +2,10 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{for_rows, madd, simd};
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::dense;
 use crate::kernel::launch::info::info;
 use crate::kernel::launch::rows::over_rows;
-use crate::kernel::launch::{dense, from_host, host, rows_columns};
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
@@ -22,7 +23,7 @@ pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
     let (mix, hidden) = (dense(mix), dense(hidden));
     let shape = [hidden.meta.shape()[0], hidden.meta.shape()[1]];
     let info = info! { T: shape[0], D: shape[1], alpha };
-    let (kernel, groups) = over_rows("layer_mix", &[include_str!("layer_mix.wgsl")], 2, shape[0], info);
+    let (kernel, groups) = over_rows("layer_mix", include_str!("layer_mix.wgsl"), 2, shape[0], info);
     kernel.run(&[&mix, &hidden], shape, groups)
 }
 

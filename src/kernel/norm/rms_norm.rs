@@ -2,9 +2,10 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{dot, for_rows, simd};
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::dense;
 use crate::kernel::launch::info::info;
 use crate::kernel::launch::rows::over_rows;
-use crate::kernel::launch::{dense, from_host, host, rows_columns};
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
@@ -19,7 +20,7 @@ pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
     let (x, weight) = (dense(x), dense(weight));
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
     let info = info! { T: shape[0], D: shape[1], epsilon };
-    let (kernel, groups) = over_rows("rms_norm", &[include_str!("rms_norm.wgsl")], 1, shape[0], info);
+    let (kernel, groups) = over_rows("rms_norm", include_str!("rms_norm.wgsl"), 1, shape[0], info);
     kernel.run(&[&x, &weight], shape, groups)
 }
 

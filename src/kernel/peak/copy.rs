@@ -2,14 +2,14 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::dense;
+use crate::kernel::launch::elements::over_elements;
 use crate::kernel::launch::info::info;
-use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
-
-const LANES: u32 = 64;
 
 /// Copies `x` into new memory, `times` times one after the other, to measure the device's bandwidth: `[T, D]` with D a
 /// multiple of 4 -> `[T, D]`. Several times, because new memory is slow when it is first touched.
@@ -21,13 +21,10 @@ pub fn launch(x: CubeTensor, times: usize) -> CubeTensor {
     let x = dense(x);
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
     let count = shape[0] * shape[1] / 4;
-    let [columns, rows] = fold(count.div_ceil(LANES as usize));
     let run = || {
-        Wgsl::new("copy", &[include_str!("copy.wgsl")], [LANES, 1], info! { length: count }).run(
-            &[&x],
-            shape,
-            [columns, rows, 1],
-        )
+        let (kernel, groups) =
+            over_elements("copy", include_str!("copy.wgsl"), count, info! { length: count });
+        kernel.run(&[&x], shape, groups)
     };
     (1..times).for_each(|_| drop(run()));
     run()

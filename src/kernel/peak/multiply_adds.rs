@@ -2,14 +2,16 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{for_rows, madd, simd};
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::dense;
+use crate::kernel::launch::elements::over_elements;
 use crate::kernel::launch::info::info;
-use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use crate::kernel::launch::text::lines;
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
-const LANES: u32 = 64;
 /// Independent sums of an element.
 const CHAINS: usize = 16;
 /// Operations of [`multiply_adds`] on an element, per round.
@@ -28,17 +30,17 @@ pub fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
     let x = dense(x);
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
     let count = shape[0] * shape[1];
-    let [columns, rows] = fold(count.div_ceil(LANES as usize));
-    let lines =
-        |line: &dyn Fn(usize) -> String, with: &str| (0..CHAINS).map(line).collect::<Vec<_>>().join(with);
     let info = info! { length: count, rounds };
-    Wgsl::new("multiply_adds", &[include_str!("multiply_adds.wgsl")], [LANES, 1], info)
-        .set("declare", lines(&|j| format!("var a{j} = b + {:?};", j as f32 / CHAINS as f32), "\n"))
+    let (kernel, groups) = over_elements("multiply_adds", include_str!("multiply_adds.wgsl"), count, info);
+    let declare = |j: usize| format!("var a{j} = b + {:?};", j as f32 / CHAINS as f32);
+    let chains: Vec<_> = (0..CHAINS).map(|j| format!("a{j}")).collect();
+    kernel
+        .set("declare", lines(CHAINS, &declare))
         .set("unrolled", UNROLLED)
-        .set("multiply_adds", lines(&|j| format!("a{j} = {};", rounds_of(j, UNROLLED)), "\n"))
-        .set("multiply_add", lines(&|j| format!("a{j} = {};", rounds_of(j, 1)), "\n"))
-        .set("sum", lines(&|j| format!("a{j}"), " + "))
-        .run(&[&x], shape, [columns, rows, 1])
+        .set("multiply_adds", lines(CHAINS, &|j| format!("a{j} = {};", rounds_of(j, UNROLLED))))
+        .set("multiply_add", lines(CHAINS, &|j| format!("a{j} = {};", rounds_of(j, 1))))
+        .set("sum", chains.join(" + "))
+        .run(&[&x], shape, groups)
 }
 
 /// Rounds of chain `j` in one expression.

@@ -2,8 +2,9 @@
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::cpu::{from_host, host, rows_columns};
 use crate::kernel::launch::info::info;
-use crate::kernel::launch::{Wgsl, dense, from_host, host, rows_columns};
+use crate::kernel::launch::{Wgsl, dense};
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Int, Tensor};

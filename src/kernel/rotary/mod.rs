@@ -5,8 +5,10 @@ pub mod table;
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::elements::over_elements;
 use crate::kernel::launch::info::info;
-use crate::kernel::launch::{Wgsl, declare, dense, fold, from_host, host, rows_columns};
+use crate::kernel::launch::{declare, dense};
 use crate::kernel::norm::rms_norm::normalize;
 use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
@@ -46,8 +48,8 @@ pub fn norm_rotary(
     ))
 }
 
-const LANES: u32 = 64;
-const MEASURE: &str = "var sum = 0.0;
+/// The text of the norm: where a head's weights begin, and what its values are multiplied by.
+const NORM: &str = "var sum = 0.0;
     for (var i = 0u; i < head_dim; i++) { sum += x[base + i] * x[base + i]; }
     scale = 1.0 / sqrt(sum / f32(head_dim) + info.epsilon);
     let weights = select(0u, head_dim, head % info.H >= info.other);";
@@ -80,19 +82,17 @@ pub fn launch(
     let shape = [tokens, heads.count * heads.dim];
     let (epsilon, other) = norm.as_ref().map_or((0.0, 0), |norm| (norm.epsilon, norm.other));
     let info = info! { T: tokens, H: heads.count, head_dim: heads.dim, epsilon, width, other };
-    let [columns, rows] = fold((tokens * heads.count).div_ceil(LANES as usize));
-    let kernel = Wgsl::new("rotary", &[include_str!("rotary.wgsl")], [LANES, 1], info);
-    let groups = [columns, rows, 1];
+    let (kernel, groups) = over_elements("rotary", include_str!("rotary.wgsl"), tokens * heads.count, info);
     match &norm {
         Some(norm) => kernel
             .set("declare_weight", declare(3, "weight: array<f32>"))
-            .set("measure", MEASURE)
+            .set("norm", NORM)
             .set("weight_low", " * weight[weights + i]")
             .set("weight_high", " * weight[weights + half + i]")
             .run(&[&x, &table, &positions, &norm.weight], shape, groups),
         None => kernel
             .set("declare_weight", "")
-            .set("measure", "")
+            .set("norm", "")
             .set("weight_low", "")
             .set("weight_high", "")
             .run(&[&x, &table, &positions], shape, groups),

@@ -6,7 +6,7 @@ mod int8;
 use super::Product;
 use crate::kernel::Arithmetic;
 use crate::kernel::cpu::vector::{PANEL, ROWS, exp, madd, multiply_rows, simd};
-use crate::kernel::launch::{from_host, host, rows_columns};
+use crate::kernel::cpu::{from_host, host, rows_columns};
 use crate::quant::Layout;
 use crate::quant::half_float::half_to_f32;
 use burn::backend::flex::FlexTensor;
