@@ -1,4 +1,4 @@
-//! Vector arithmetic of the CPU twins, compiled for the instructions the processor has.
+//! Vector arithmetic of the CPU twins, compiled for the instructions that the processor has.
 //!
 //! [`simd!`] makes a function's AVX2 and baseline versions from one body and picks one at run time; `FMA` tells the
 //! body whether fused multiply-add is an instruction or a slow library call. (AVX-512 gained 15 % at best.) Each stays a
@@ -6,22 +6,27 @@
 
 use crate::quant::rounding::WHOLE;
 
-/// Defines `fn name(args) -> R` that runs `body::<FMA>(args)` with the best instructions at hand.
+/// Defines `fn name<P: Bound>(args) -> R` that runs `body::<FMA, P>(args)` with the best instructions at hand; `<P: Bound>` is
+/// optional.
 macro_rules! simd {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
-        $(#[$meta])*
+    (
+        $vis:vis fn $name:ident $(<$panel:ident: $bound:ident>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?
+        = $body:ident
+    ) => {
         #[inline(never)]
-        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name $(<$panel: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $ty),*) $(-> $ret)? { $body::<true>($($arg),*) }
+                fn avx2 $(<$panel: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<true $(, $panel)?>($($arg),*)
+                }
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: the processor has the instructions the function is compiled for.
-                    return unsafe { avx2($($arg),*) };
+                    // SAFETY: the processor has the instructions that the function is compiled for.
+                    return unsafe { avx2 $(::<$panel>)? ($($arg),*) };
                 }
             }
-            $body::<{ cfg!(target_arch = "aarch64") }>($($arg),*)
+            $body::<{ cfg!(target_arch = "aarch64") } $(, $panel)?>($($arg),*)
         }
     };
 }
