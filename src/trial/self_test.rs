@@ -5,6 +5,7 @@
 use crate::device::{Device, read_back};
 use crate::error::{Error, Result};
 use crate::format::TensorType;
+use crate::kernel::product::ProductKind;
 use crate::kernel::product::tile::{Tile, as_tile};
 use crate::kernel::{self, Arithmetic, AttentionHeads, PackedWeight, RotaryHeads};
 use crate::quant::{self, Layout, Packed};
@@ -103,19 +104,14 @@ pub async fn check_heads(device: &Device, heads: AttentionHeads) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::SelfTest`], [`Error::Device`].
-pub(super) async fn check_tile(
-    device: &Device,
-    layout: Layout,
-    arithmetic: Arithmetic,
-    tile: Tile,
-) -> Result<()> {
+pub(super) async fn check_tile(device: &Device, product: ProductKind, tile: Tile) -> Result<()> {
     let run = |device: &Device| {
-        let weight = weight_of(device, layout, [N, K]).computed_in(arithmetic);
+        let weight = weight_of(device, product.layout, [N, K]).computed_in(product.arithmetic);
         let x = normal(device, 21, K);
         let plain = kernel::quant_matmul(x.clone(), &weight);
         Tensor::cat(vec![plain, kernel::quant_matmul_swiglu(x, &weight)], 1)
     };
-    let (kernel, limit) = match arithmetic {
+    let (kernel, limit) = match product.arithmetic {
         Arithmetic::F32 => ("quant_matmul in a chosen tile", LIMIT),
         Arithmetic::F16 => ("quant_matmul in f16", LIMIT_F16),
         Arithmetic::Int8 => ("quant_matmul in int8", LIMIT),

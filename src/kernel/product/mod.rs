@@ -14,12 +14,11 @@ mod weight;
 use super::backend::EncoderBackend;
 use crate::kernel::launch::info::info;
 use crate::kernel::launch::{self, Wgsl, dense};
-use crate::quant::Layout;
-pub use arithmetic::Arithmetic;
+pub use arithmetic::{Arithmetic, ProductKind};
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
-use tile::Kind;
+use tile::Operands;
 pub(crate) use twin::twin;
 pub use weight::PackedWeight;
 
@@ -46,7 +45,7 @@ pub fn quant_matmul_swiglu(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
 
 fn dispatch(x: Tensor<2>, weight: &PackedWeight, addend: Option<DispatchTensor>, gated: bool) -> Tensor<2> {
     let PackedWeight { layout, arithmetic, out_features, factor, .. } = *weight;
-    let product = Product { layout, arithmetic: arithmetic.of(layout), out_features, factor, gated };
+    let product = Product { kind: ProductKind::new(layout, arithmetic), out_features, factor, gated };
     let words = weight.words.clone().into_dispatch();
     let scales = weight.scales.clone().into_dispatch();
     Tensor::from_dispatch(match addend {
@@ -55,17 +54,16 @@ fn dispatch(x: Tensor<2>, weight: &PackedWeight, addend: Option<DispatchTensor>,
     })
 }
 
-/// The weight of a product, and what becomes of its sums.
+/// The weight of a product, less its tensors, and what becomes of the sums.
 #[derive(Clone, Copy, Debug)]
 pub struct Product {
-    pub layout: Layout,
-    /// F32 where the layout is dense.
-    pub arithmetic: Arithmetic,
-    /// Columns of `words`.
+    /// Which kernels run.
+    pub kind: ProductKind,
+    /// Columns of the weight's `words`.
     pub out_features: usize,
-    /// Of the scales.
+    /// A power of two by which the weight's scales and minima are multiplied.
     pub factor: f32,
-    /// The columns are a gate and an up projection, and the result is their SwiGLU.
+    /// Whether the columns are a gate and an up projection, and the result is their SwiGLU.
     pub gated: bool,
 }
 
@@ -76,7 +74,7 @@ impl Product {
     }
 }
 
-/// Values of k that a block has: two vec4 of x, one to eight words.
+/// Values of k in a block: two vec4 of x, one to eight words of a weight.
 const BLOCK: usize = 8;
 
 /// Stands before each of the kernels.
@@ -93,7 +91,8 @@ pub fn launch(
 ) -> CubeTensor {
     let x = dense(x);
     let (m, k, n, width) = (x.meta.shape()[0], x.meta.shape()[1], product.out_features, product.width());
-    let (layout, tile) = (product.layout, tile::for_rows(m, product.layout, product.arithmetic));
+    let ProductKind { layout, arithmetic } = product.kind;
+    let tile = tile::for_rows(m, product.kind);
     let [rows_each, columns_each] = tile.outputs();
     let half = columns_each / 2;
     // A gated product's workgroup has as many columns of the one kind as of the other.
@@ -109,7 +108,7 @@ pub fn launch(
         M: m, K: k, N: n, factor: product.factor, blocks, columns, second, row_stride, step, gated, width,
     };
     let kernel = |name, sources| Wgsl::new(name, sources, tile.lanes, info);
-    let kernel = match (product.arithmetic, tile.kind) {
+    let kernel = match (arithmetic, tile.operands) {
         (Arithmetic::Int8, _) => {
             kernel("quant_matmul_int8", &[PRELUDE, include_str!("int8.wgsl"), WORKGROUP])
                 .set("group", 8 * blocks)
@@ -117,18 +116,18 @@ pub fn launch(
         }
         (Arithmetic::F16, _) => kernel("quant_matmul_f16", &[PRELUDE, include_str!("f16.wgsl"), WORKGROUP])
             .unroll(move || f16::values(layout, tile)),
-        (Arithmetic::F32, Kind::Software | Kind::Registers) => {
+        (Arithmetic::F32, Operands::Software | Operands::Registers) => {
             kernel("quant_matmul", &[PRELUDE, include_str!("registers.wgsl")])
                 .unroll(move || registers::values(layout, tile))
         }
-        (Arithmetic::F32, Kind::Shared) => {
+        (Arithmetic::F32, Operands::Shared) => {
             kernel("quant_matmul_shared", &[PRELUDE, include_str!("shared.wgsl"), WORKGROUP])
                 .unroll(move || shared::values(layout, tile))
         }
     };
     kernel
-        .set("enable", if product.arithmetic == Arithmetic::F16 { "enable f16;" } else { "" })
-        .set("kind", format!("{:?}", tile.kind))
+        .set("enable", if arithmetic == Arithmetic::F16 { "enable f16;" } else { "" })
+        .set("operands", format!("{:?}", tile.operands))
         .set("per_word", layout.per_word())
         .set("tile_m", tile.rows)
         .set("tile_n", tile.columns)

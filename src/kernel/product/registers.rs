@@ -1,14 +1,14 @@
 //! The text of the product that holds its tile in registers; formula is in registers.wgsl, reasons in tile.rs.
 
 use super::BLOCK;
-use super::tile::{Kind, Tile};
+use super::tile::{Operands, Tile};
 use crate::kernel::launch::Values;
 use crate::kernel::launch::text::{COMPONENTS, lines};
 use crate::quant::Layout;
 
 /// Fills the places of registers.wgsl. Groups of all sizes share a pipeline.
 pub fn values(layout: Layout, tile: Tile) -> Values {
-    let fused = tile.kind == Kind::Registers;
+    let fused = tile.operands == Operands::Registers;
     let (lanes, half) = (tile.lanes[0] as usize, tile.columns / 2);
     let scales = match layout {
         // A declared binding that nothing reads would be missing from the automatic layout.

@@ -4,8 +4,7 @@ mod f16;
 mod floats;
 mod int8;
 
-use super::Product;
-use crate::kernel::Arithmetic;
+use super::{Arithmetic, Product, ProductKind};
 use crate::kernel::cpu::vector::{PANEL, ROWS, exp, simd};
 use crate::kernel::cpu::{from_host, host, rows_columns};
 use crate::quant::Layout;
@@ -21,7 +20,7 @@ pub fn twin(
     let (x, words, scales) = (host(x), host(words), host(scales));
     let addend = addend.map(host);
     let [m, k] = rows_columns(&x);
-    let Product { layout, out_features: n, factor, .. } = product;
+    let Product { kind: ProductKind { layout, arithmetic }, out_features: n, factor, .. } = product;
     let weight = Weight { layout, n, k, factor, words: words.storage(), scales: scales.storage() };
     let finish = match &addend {
         _ if product.gated => Finish::Gated,
@@ -32,7 +31,7 @@ pub fn twin(
         None => Finish::Store,
     };
     let task = Task { m, width: product.width(), weight, finish };
-    let output = match product.arithmetic {
+    let output = match arithmetic {
         Arithmetic::F32 => {
             let rows = interleave(x.storage(), k);
             for_panels::<floats::Floats>(&task, |first, output| {
@@ -41,7 +40,7 @@ pub fn twin(
         }
         Arithmetic::F16 => {
             let rows = f16::Rows::new(x.storage(), k);
-            // Without fused multiply-adds, whose bits would depend on the processor.
+            // Without fused multiply-adds, on every processor: halves are rounded one by one.
             for_panels::<f16::Halves>(&task, |first, output| {
                 multiply_body::<false, f16::Halves>(&rows, &task, first, output);
             })
