@@ -1,4 +1,5 @@
-//! What a device must show before it is trusted, and how its time is measured.
+//! What a device must show before it is trusted: that its kernels compute what the CPU does (`self_test`), and which of them
+//! are fast (`tuning`); `clock` measures its time. Called by the frontends and by `bench`.
 
 pub mod clock;
 pub mod self_test;

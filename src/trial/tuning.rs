@@ -15,7 +15,7 @@ use crate::trial::clock::{Clock, Effort};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Inputs and outputs of the timed product: a layer's projection of middle size.
+/// Outputs and inputs of the timed product: a layer's projection of middle size.
 const FEATURES: [usize; 2] = [1024, 1024];
 /// How a candidate is timed: its fastest sample counts, and one is enough if it is long. It has run before, to be checked.
 const EFFORT: Effort =
@@ -148,7 +148,7 @@ impl Tuning {
         let family = product.family();
         let weight =
             self_test::weight_of(&self.device, product.layout, FEATURES).computed_in(product.arithmetic);
-        let x = self_test::normal(&self.device, ROW_CLASSES[class], FEATURES[1]);
+        let x = self_test::values(&self.device, ROW_CLASSES[class], FEATURES[1]);
         for index in family.candidates[class] {
             if let Some(error) = self.computes(product, *index).await? {
                 wrong = Some(error);

@@ -1,4 +1,4 @@
-//! Grouped-query attention over packed texts; contract in [`super::attention`] and attention.wgsl.
+//! Grouped-query attention over packed texts: its contract and its launch. The formula is in attention.wgsl.
 
 mod twin;
 
@@ -31,25 +31,28 @@ pub fn attention(
     })
 }
 
-const LANES: u32 = 32;
-/// Keys a block: so many scores are held beside the output's registers. On a software adapter four are as fast as eight, and
-/// compile in half the time and memory.
-const BLOCK: usize = 8;
-const SOFTWARE_BLOCK: usize = 4;
-/// Heads that share the keys an invocation loads on a software adapter, at most: there a load costs more than the
-/// arithmetic of several heads. On a GPU it is one, for its registers.
-const HEADS: usize = 4;
+/// Invocations of a GPU's workgroup, along queries.
+const QUERY_LANES: u32 = 32;
+/// Keys in a block: one score each is held in registers, beside the output.
+const KEY_BLOCK: usize = 8;
+/// Keys in a block on a software adapter: four are as fast as eight there, and compile in half the time and memory.
+const SOFTWARE_KEY_BLOCK: usize = 4;
+/// The most heads that share the keys an invocation loads on a software adapter: there a load costs more than the arithmetic
+/// of several heads. On a GPU it is one head, because of its registers.
+const MOST_HEADS: usize = 4;
 
-/// The sizes of an attention.
+/// The heads of an attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
-    /// Of q.
+    /// Number of q's heads, H: a multiple of `kv`.
     pub count: usize,
-    /// Of k and v.
+    /// Number of k's and of v's heads, KV.
     pub kv: usize,
+    /// Numbers in a head, head_dim: a multiple of 4.
     pub dim: usize,
 }
 
+/// Launches [`attention`].
 pub fn launch(
     q: CubeTensor,
     k: Option<CubeTensor>,
@@ -75,8 +78,8 @@ pub fn launch(
         first_v: first_v / 4,
     };
     let (together, block, lanes) = match launch::is_software() {
-        true => (shared_heads(count / kv), SOFTWARE_BLOCK, 8),
-        false => (1, BLOCK, LANES),
+        true => (shared_heads(count / kv), SOFTWARE_KEY_BLOCK, 8),
+        false => (1, KEY_BLOCK, QUERY_LANES),
     };
     let key = if k.is_some() { "k" } else { "q" };
     let kernel = Wgsl::new("attention", &[include_str!("attention.wgsl")], [lanes, 1], info)
@@ -95,16 +98,16 @@ pub fn launch(
     }
 }
 
-/// The most heads of a group of `heads` that share their keys evenly.
+/// How many heads of a group of `heads` share their keys: the most that divide the group evenly.
 fn shared_heads(heads: usize) -> usize {
-    (1..=HEADS).rev().find(|together| heads.is_multiple_of(*together)).unwrap_or(1)
+    (1..=MOST_HEADS).rev().find(|together| heads.is_multiple_of(*together)).unwrap_or(1)
 }
 
-/// The source with its loops over heads, keys and output registers written out: WGSL has no register arrays that every
-/// compiler keeps in registers.
+/// Fills the places of attention.wgsl, with its loops over `together` heads, `block` keys and output registers written out.
+/// `key` names the tensor that holds k.
 fn unrolled(head_dim: usize, together: usize, block: usize, key: &str) -> Values {
     let quads = head_dim / 4;
-    // A sum takes this many vec4 in one expression: stores to a `var` are dear on software adapters.
+    // Vec4 that a sum takes in one expression: stores to a `var` are expensive on software adapters.
     let step = [4, 2, 1].into_iter().find(|step| quads.is_multiple_of(*step)).unwrap_or(1);
     let heads = |line: &dyn Fn(usize) -> String| lines(together, line);
     let keys = |line: &dyn Fn(usize) -> String| lines(block, line);
@@ -149,7 +152,7 @@ fn unrolled(head_dim: usize, together: usize, block: usize, key: &str) -> Values
         let output = lines(quads, &|d| format!("y[output + {d}u] = o0_{d} * scale;"));
         format!("let scale = 1.0 / total0;\n{output}")
     } else {
-        // On software adapters stores are most of what there is to compile, and the sums lie in memory anyway.
+        // On software adapters, stores are most of what has to be compiled, and the sums lie in memory anyway.
         let sums = |h: usize| (0..quads).map(move |d| format!("o{h}_{d} * scale{h}"));
         let scales = heads(&|h| format!("let scale{h} = 1.0 / total{h};"));
         let all: Vec<_> = (0..together).flat_map(sums).collect();

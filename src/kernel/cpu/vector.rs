@@ -32,25 +32,29 @@ macro_rules! simd {
 }
 pub(crate) use simd;
 
-/// `a * b + c`, rounded once where `FMA`.
+/// `a * b + c`, rounded once if `FMA`, and twice otherwise.
 #[inline(always)]
 pub fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Columns of a panel, the right operand of [`multiply_rows`]: sixteen values of each k, side by side. One dequantized
-/// panel of a weight stays in the second-level cache.
+/// Columns of a panel, the right operand of [`multiply_rows`]: a panel holds sixteen values of each k, side by side. One
+/// dequantized panel of a weight stays in the second-level cache.
 pub const PANEL: usize = 16;
-/// Rows of the left operand that it holds in registers: 6 x 16 sums are twelve of AVX2's sixteen, 4 x 16 are all of wasm's.
-/// Measured beside 4 x 8 to 24 x 16 and 6 x 64: within 15 % of the best on AVX-512, AVX2 and SIMD128.
-pub const ROWS: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
+/// Rows of a block, the left operand of [`multiply_rows`], whose sums it holds in registers: 6 x 16 sums are twelve of AVX2's
+/// sixteen registers, 4 x 16 are all of wasm's. Measured against 4 x 8 to 24 x 16 and 6 x 64: within 15 % of the best on
+/// AVX-512, AVX2 and SIMD128.
+pub const BLOCK_ROWS: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
 
 /// `sums[i][j] = sum_k x[k][i] * panel[k][j]`, in the order of k.
 #[inline(always)]
-pub fn multiply_rows<const FMA: bool>(x: &[[f32; ROWS]], panel: &[[f32; PANEL]]) -> [[f32; PANEL]; ROWS] {
-    let mut sums = [[0f32; PANEL]; ROWS];
+pub fn multiply_rows<const FMA: bool>(
+    x: &[[f32; BLOCK_ROWS]],
+    panel: &[[f32; PANEL]],
+) -> [[f32; PANEL]; BLOCK_ROWS] {
+    let mut sums = [[0f32; PANEL]; BLOCK_ROWS];
     for (x, weights) in x.iter().zip(panel) {
-        for i in 0..ROWS {
+        for i in 0..BLOCK_ROWS {
             for j in 0..PANEL {
                 sums[i][j] = madd::<FMA>(x[i], weights[j], sums[i][j]);
             }
@@ -59,7 +63,7 @@ pub fn multiply_rows<const FMA: bool>(x: &[[f32; ROWS]], panel: &[[f32; PANEL]])
     sums
 }
 
-/// `sums += low * low + high * high` of the 16-bit halves of `w` and of `x`, which are codes of a byte.
+/// `sums += low * low + high * high` for the 16-bit halves of `w` and of `x`, which hold codes of a byte.
 #[inline(always)]
 pub fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: i32) {
     #[cfg(target_arch = "x86_64")]
@@ -71,7 +75,7 @@ pub fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: 
         let (sums, w) = (sums.as_chunks_mut::<8>().0, w.as_chunks::<8>().0);
         for (sums, w) in sums.iter_mut().zip(w) {
             let sums: *mut __m256i = sums.as_mut_ptr().cast();
-            // SAFETY: `FMA` is only set where the processor has AVX2; both are 256 bits, and may be unaligned.
+            // SAFETY: `FMA` is only set on processors with AVX2; both operands are 256 bits, and may be unaligned.
             unsafe {
                 let dots = _mm256_madd_epi16(_mm256_loadu_si256(w.as_ptr().cast()), _mm256_set1_epi32(x));
                 _mm256_storeu_si256(sums, _mm256_add_epi32(_mm256_loadu_si256(sums), dots));
@@ -118,7 +122,7 @@ pub fn exp<const FMA: bool>(x: f32) -> f32 {
     p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
 }
 
-/// `sum(a * b)`. Sixteen partial sums, so that the order of additions is fixed and vectors are full.
+/// `sum(a * b)`, in sixteen partial sums, so that the order of additions is fixed and vectors are full.
 #[inline(always)]
 pub fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
@@ -136,7 +140,7 @@ pub fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-/// Runs `work(row, out_row)` for every row of `out`, on all cores where there are threads.
+/// Runs `work(row, out_row)` for every row of `out`, which are `width` values each; on all cores if the target has threads.
 pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     #[cfg(not(target_family = "wasm"))]
     {

@@ -1,4 +1,4 @@
-//! Rounding to bfloat16, for results as the reference's; contract in [`super::round_bf16`] and round_bf16.wgsl.
+//! Rounding to bfloat16, for the reference's results: contract, launch and twin. The formula is in round_bf16.wgsl.
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::{from_host, host, rows_columns};
@@ -16,6 +16,7 @@ pub fn round_bf16(x: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::round_bf16(x.into_dispatch()))
 }
 
+/// Launches [`round_bf16`].
 pub fn launch(x: CubeTensor) -> CubeTensor {
     let x = dense(x);
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
@@ -25,6 +26,7 @@ pub fn launch(x: CubeTensor) -> CubeTensor {
     kernel.run(&[&x], shape, groups)
 }
 
+/// The CPU's [`launch`].
 pub fn twin(x: FlexTensor) -> FlexTensor {
     let x = host(x);
     let shape = rows_columns(&x);

@@ -1,4 +1,4 @@
-//! The gated activation; contract in [`super::swiglu`] and swiglu.wgsl.
+//! The gated activation (arXiv 2002.05202): contract, launch and twin. The formula is in swiglu.wgsl.
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
@@ -16,6 +16,7 @@ pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::swiglu(gate.into_dispatch(), up.into_dispatch()))
 }
 
+/// Launches [`swiglu`].
 pub fn launch(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
     let (gate, up) = (dense(gate), dense(up));
     let shape = [gate.meta.shape()[0], gate.meta.shape()[1]];
@@ -25,6 +26,7 @@ pub fn launch(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
     kernel.run(&[&gate, &up], shape, groups)
 }
 
+/// The CPU's [`launch`].
 pub fn twin(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
     let (gate, up) = (host(gate), host(up));
     let [rows, width] = rows_columns(&gate);

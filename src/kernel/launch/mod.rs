@@ -190,7 +190,7 @@ pub fn zero(like: &CubeTensor) -> CubeTensor {
     ZERO.get_or_init(make).clone()
 }
 
-/// The tensor with its elements in row-major order.
+/// The tensor with its elements in row-major order: itself, or a copy.
 pub fn dense(x: CubeTensor) -> CubeTensor {
     into_contiguous(x)
 }

@@ -1,4 +1,4 @@
-//! One term of the layer-weighted sum; contract in [`super::layer_mix`] and layer_mix.wgsl.
+//! One term of the layer-weighted sum: contract, launch and twin. The formula is in layer_mix.wgsl.
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{for_rows, madd, simd};
@@ -11,6 +11,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
+/// Is added to the variance; layer_mix.wgsl has the same.
 const EPSILON: f32 = 1e-5;
 
 /// One term of the layer-weighted sum (GRAN-TED, section 3.2): `mix + alpha * LayerNorm(hidden)`, the LayerNorm over each row
@@ -19,6 +20,7 @@ pub fn layer_mix(mix: Tensor<2>, hidden: Tensor<2>, alpha: f32) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::layer_mix(mix.into_dispatch(), hidden.into_dispatch(), alpha))
 }
 
+/// Launches [`layer_mix`].
 pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
     let (mix, hidden) = (dense(mix), dense(hidden));
     let shape = [hidden.meta.shape()[0], hidden.meta.shape()[1]];
@@ -27,6 +29,7 @@ pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
     kernel.run(&[&mix, &hidden], shape, groups)
 }
 
+/// The CPU's [`launch`].
 pub fn twin(mix: FlexTensor, hidden: FlexTensor, alpha: f32) -> FlexTensor {
     let (mix, hidden) = (host(mix), host(hidden));
     let [rows, width] = rows_columns(&hidden);
@@ -48,7 +51,7 @@ fn add_normalized_body<const FMA: bool>(x: &[f32], alpha: f32, out: &mut [f32]) 
     }
 }
 
-/// `sum(value(x))` in sixteen partial sums, as [`super::vector::dot`].
+/// `sum(value(x))` in sixteen partial sums, in the order of [`crate::kernel::cpu::vector::dot`].
 #[inline(always)]
 fn sum_of(x: &[f32], value: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0f32; 16];

@@ -1,4 +1,4 @@
-//! RMS norm over rows; contract in [`super::rms_norm`] and rms_norm.wgsl.
+//! RMS norm over rows (arXiv 1910.07467): contract, launch and twin. The formula is in rms_norm.wgsl.
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{dot, for_rows, simd};
@@ -11,11 +11,12 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
-/// `x / sqrt(mean(x²) + epsilon) * weight` over each row: `x [T, D]`, `weight [D]` -> `[T, D]`.
+/// `x / sqrt(mean(x²) + epsilon) * weight`, with the mean over each row: `x [T, D]`, `weight [D]` -> `[T, D]`.
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::rms_norm(x.into_dispatch(), weight.into_dispatch(), epsilon))
 }
 
+/// Launches [`rms_norm`].
 pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
     let (x, weight) = (dense(x), dense(weight));
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
@@ -24,6 +25,7 @@ pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
     kernel.run(&[&x, &weight], shape, groups)
 }
 
+/// The CPU's [`launch`].
 pub fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
     let (x, weight) = (host(x), host(weight));
     let [rows, width] = rows_columns(&x);
@@ -33,6 +35,7 @@ pub fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
     from_host(output, [rows, width])
 }
 
+// One row of the norm; `rotary` has it for one head.
 simd!(pub(crate) fn normalize(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = normalize_body);
 
 #[inline(always)]

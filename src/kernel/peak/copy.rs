@@ -1,4 +1,4 @@
-//! A copy, for the device's bandwidth; contract in [`super::copy`] and copy.wgsl.
+//! A copy, which measures the device's bandwidth: contract, launch and twin. The formula is in copy.wgsl.
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
@@ -17,6 +17,7 @@ pub fn copy(x: Tensor<2>, times: usize) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::copy(x.into_dispatch(), times))
 }
 
+/// Launches [`copy()`].
 pub fn launch(x: CubeTensor, times: usize) -> CubeTensor {
     let x = dense(x);
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
@@ -30,6 +31,7 @@ pub fn launch(x: CubeTensor, times: usize) -> CubeTensor {
     run()
 }
 
+/// The CPU's [`launch`].
 pub fn twin(x: FlexTensor, times: usize) -> FlexTensor {
     let x = host(x);
     let [rows, width] = rows_columns(&x);

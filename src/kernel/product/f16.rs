@@ -1,6 +1,6 @@
 //! The text of the product in half precision; formula and reasons are in f16.wgsl.
 
-use super::BLOCK;
+use super::BLOCK_K;
 use super::tile::Tile;
 use super::tiling::{Tiling, rounded_x};
 use crate::kernel::launch::Values;
@@ -20,7 +20,7 @@ pub fn raise(layout: Layout) -> f32 {
 pub fn values(layout: Layout, tile: Tile) -> Values {
     let tiling = Tiling(tile);
     let per_word = layout.per_word();
-    let words = lines(BLOCK / per_word, &|c| {
+    let words = lines(BLOCK_K / per_word, &|c| {
         let word = |e: &str| format!("words[(k / {per_word}u + {c}u) * N + n.{e}]");
         format!("let p{c} = vec4<u32>({});", COMPONENTS.map(word).join(", "))
     });
@@ -32,13 +32,13 @@ pub fn values(layout: Layout, tile: Tile) -> Values {
         }
     };
     let weights =
-        lines(BLOCK, &|j| format!("ws[to + {j}u * QUADS] = vec4<f16>(fma({}, scale, low));", code(j)));
-    let w = lines(BLOCK, &|j| {
+        lines(BLOCK_K, &|j| format!("ws[to + {j}u * QUADS] = vec4<f16>(fma({}, scale, low));", code(j)));
+    let w = lines(BLOCK_K, &|j| {
         format!("let w{j} = ws[row + {j}u * QUADS]; let u{j} = ws[row + {j}u * QUADS + QUADS / 2u];")
     });
     let multiply = tiling.each_row(&|i| {
         let sum = |w: &str| {
-            (0..BLOCK).fold("vec4<f16>()".to_string(), |sum, j| {
+            (0..BLOCK_K).fold("vec4<f16>()".to_string(), |sum, j| {
                 format!("fma(vec4<f16>(x{}.{}), {w}{j}, {sum})", j / 4, COMPONENTS[j % 4])
             })
         };

@@ -68,20 +68,21 @@ pub struct Product {
 }
 
 impl Product {
-    /// Columns of the result.
+    /// Columns of the result: half of `out_features` if it is gated.
     fn width(&self) -> usize {
         if self.gated { self.out_features / 2 } else { self.out_features }
     }
 }
 
 /// Values of k in a block: two vec4 of x, one to eight words of a weight.
-const BLOCK: usize = 8;
+const BLOCK_K: usize = 8;
 
 /// Stands before each of the kernels.
 const PRELUDE: &str = include_str!("prelude.wgsl");
 /// Stands after the kernels whose operands lie in the workgroup's memory.
 const WORKGROUP: &str = include_str!("workgroup.wgsl");
 
+/// Launches the product of `x [M, K]` with a weight, in the tile for M rows. `addend` is `[M, N]` or `[N]`.
 pub fn launch(
     x: CubeTensor,
     words: CubeTensor,
@@ -95,14 +96,14 @@ pub fn launch(
     let tile = tile::for_rows(m, product.kind);
     let [rows_each, columns_each] = tile.outputs();
     let half = columns_each / 2;
-    // A gated product's workgroup has as many columns of the one kind as of the other.
+    // A gated product's workgroup has as many columns of the gate as of the up projection.
     let (columns, second) = if product.gated { (half, width) } else { (2 * half, half) };
     let (addend, row_stride, step) = match addend {
         Some(addend) if addend.meta.shape().len() == 2 => (dense(addend), n, 1),
         Some(addend) => (dense(addend), 0, 1),
         None => (launch::zero(&x), 0, 0),
     };
-    let blocks = layout.group().unwrap_or(32) / BLOCK;
+    let blocks = layout.group().unwrap_or(32) / BLOCK_K;
     let gated = usize::from(product.gated);
     let info = info! {
         M: m, K: k, N: n, factor: product.factor, blocks, columns, second, row_stride, step, gated, width,

@@ -1,6 +1,6 @@
 //! The text of the product that holds its tile in registers; formula is in registers.wgsl, reasons in tile.rs.
 
-use super::BLOCK;
+use super::BLOCK_K;
 use super::tile::{Operands, Tile};
 use crate::kernel::launch::Values;
 use crate::kernel::launch::text::{COMPONENTS, lines};
@@ -16,11 +16,11 @@ pub fn values(layout: Layout, tile: Tile) -> Values {
         _ => lines(tile.columns, &|j| format!("let s{j} = unpack2x16float(scales[g * N + n{j}]) * factor;")),
     };
     let multiply = |j: usize| {
-        let words = BLOCK / layout.per_word();
+        let words = BLOCK_K / layout.per_word();
         let load = lines(words, &|c| format!("let p{c} = words[(block * {words}u + {c}u) * N + n{j}];"));
-        let values = lines(BLOCK, &|t| format!("let w{t} = {};", value(layout, fused, j, t)));
+        let values = lines(BLOCK_K, &|t| format!("let w{t} = {};", value(layout, fused, j, t)));
         let sums = lines(tile.rows, &|i| {
-            let sum = (0..BLOCK).fold(format!("a{i}_{j}"), |sum, t| {
+            let sum = (0..BLOCK_K).fold(format!("a{i}_{j}"), |sum, t| {
                 madd(fused, &format!("x{i}_{}.{}", t / 4, COMPONENTS[t % 4]), &format!("w{t}"), &sum)
             });
             format!("a{i}_{j} = {sum};")
@@ -50,6 +50,7 @@ pub fn values(layout: Layout, tile: Tile) -> Values {
     ]
 }
 
+/// The end for software adapters: the sums become an array that a loop stores.
 fn store_in_a_loop(tile: Tile) -> String {
     let Tile { rows, columns, lanes: [lanes, _], .. } = tile;
     let half = columns / 2;
@@ -78,6 +79,7 @@ fn store_in_a_loop(tile: Tile) -> String {
     )
 }
 
+/// The end for GPUs: one statement per sum, so that all sums stay in registers.
 fn store_written_out(tile: Tile) -> String {
     let half = tile.columns / 2;
     let grid = |columns: usize, value: &dyn Fn(usize, usize) -> String| {

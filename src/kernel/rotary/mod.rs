@@ -1,5 +1,5 @@
-//! Rotary position embedding, with or without the norm over each head before it; contract in [`super::rotary`],
-//! [`super::norm_rotary`] and rotary.wgsl.
+//! Rotary position embedding, with or without a norm over each head before it: contracts, launch and twin. The formula is in
+//! rotary.wgsl.
 
 pub mod table;
 
@@ -15,8 +15,8 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 
-/// Rotate-half RoPE on the heads of each row's first columns: `x [T, at least heads.count * heads.dim]`,
-/// `table [P, head_dim]` (cosines, then sines), `positions [T]` u32 below `P` -> `[T, heads.count * heads.dim]`.
+/// Rotate-half RoPE (arXiv 2104.09864) on the heads in each row's first columns: `x [T, at least heads.count * heads.dim]`,
+/// `table [P, head_dim]` from [`table`], `positions [T]` u32 below `P` -> `[T, heads.count * heads.dim]`.
 pub fn rotary(x: Tensor<2>, table: Tensor<2>, positions: Tensor<1, Int>, heads: Heads) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::rotary(
         x.into_dispatch(),
@@ -54,21 +54,26 @@ const NORM: &str = "var sum = 0.0;
     scale = 1.0 / sqrt(sum / f32(head_dim) + info.epsilon);
     let weights = select(0u, head_dim, head % info.H >= info.other);";
 
-/// The norm over each head that goes before the rotation.
+/// The norm over each head before the rotation.
 pub struct HeadNorm<T> {
-    /// `[head_dim]`, and another after it for the heads from `other` on.
+    /// `[head_dim]`, and another `[head_dim]` after it for the heads from `other` on.
     pub weight: T,
+    /// The first head that the second weight is for.
     pub other: usize,
+    /// Is added to the mean of the squares.
     pub epsilon: f32,
 }
 
-/// The heads that are rotated: those of a row's first columns.
+/// The heads that are rotated: those in a row's first columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
+    /// Number of heads.
     pub count: usize,
+    /// Numbers in a head, head_dim: even.
     pub dim: usize,
 }
 
+/// Launches [`norm_rotary`], or [`rotary`] without a `norm`.
 pub fn launch(
     x: CubeTensor,
     norm: Option<HeadNorm<CubeTensor>>,
@@ -99,6 +104,7 @@ pub fn launch(
     }
 }
 
+/// The CPU's [`launch`].
 pub fn twin(
     x: FlexTensor,
     norm: Option<HeadNorm<FlexTensor>>,

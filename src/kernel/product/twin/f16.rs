@@ -4,21 +4,18 @@
 //! same. GPUs that fuse them differ from this by less than they differ from f32.
 
 use super::floats::{ABREAST, Columns};
-use super::{Panel, Weight, interleave};
-use crate::kernel::cpu::vector::{PANEL, ROWS};
-use crate::kernel::product::BLOCK;
+use super::{Panel, Weight, X_GROUP, interleave};
+use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL};
+use crate::kernel::product::BLOCK_K;
 use crate::kernel::product::f16::raise;
 use half::f16;
 
-/// Values of x that share a scale.
-const X_GROUP: usize = 32;
-
-/// `x [M, K]` in halves, in blocks of [`ROWS`] rows; rows past the end are zero.
+/// `x [M, K]` in halves, in blocks of [`BLOCK_ROWS`] rows; rows past the end are zero.
 pub struct Rows {
-    /// `[K, ROWS]` per block.
-    values: Vec<[f32; ROWS]>,
-    /// `[K / 32, ROWS]` per block.
-    scales: Vec<[f32; ROWS]>,
+    /// `[K, BLOCK_ROWS]` per block.
+    values: Vec<[f32; BLOCK_ROWS]>,
+    /// `[K / 32, BLOCK_ROWS]` per block.
+    scales: Vec<[f32; BLOCK_ROWS]>,
 }
 
 impl Rows {
@@ -30,7 +27,7 @@ impl Rows {
 }
 
 /// Divides each row by its scale, in the same steps as f16.wgsl; gives the scales.
-fn halve(group: &mut [[f32; ROWS]; X_GROUP]) -> [f32; ROWS] {
+fn halve(group: &mut [[f32; BLOCK_ROWS]; X_GROUP]) -> [f32; BLOCK_ROWS] {
     std::array::from_fn(|row| {
         let peak = group.iter().fold(0f32, |peak, values| peak.max(values[row].abs()));
         let exponent = peak.to_bits() >> 23;
@@ -76,18 +73,19 @@ impl Panel for Halves {
         self.values.iter_mut().flatten().for_each(|value| *value = round(*value));
     }
 
-    fn multiply<const FMA: bool>(&self, rows: &Rows, block: usize) -> [[f32; PANEL]; ROWS] {
+    fn multiply<const FMA: bool>(&self, rows: &Rows, block: usize) -> [[f32; PANEL]; BLOCK_ROWS] {
         let k = self.values.len();
-        let x = rows.values[block * k..][..k].chunks_exact(BLOCK);
-        let mut sums = [[0f32; PANEL]; ROWS];
-        for (run, (x, w)) in x.zip(self.values.chunks_exact(BLOCK)).enumerate() {
-            let scales = &rows.scales[(block * k + run * BLOCK) / X_GROUP];
-            for i in 0..ROWS {
+        let x = rows.values[block * k..][..k].chunks_exact(BLOCK_K);
+        let mut sums = [[0f32; PANEL]; BLOCK_ROWS];
+        for (run, (x, w)) in x.zip(self.values.chunks_exact(BLOCK_K)).enumerate() {
+            let scales = &rows.scales[(block * k + run * BLOCK_K) / X_GROUP];
+            for i in 0..BLOCK_ROWS {
                 for j in 0..PANEL {
                     // Rounding an f32 result once gives what f16 arithmetic gives: products are exact in f32, and sums
                     // have more than 2 * 11 + 2 bits there.
-                    let add =
-                        |sum: f32, (x, w): (&[f32; ROWS], &[f32; PANEL])| round(sum + round(x[i] * w[j]));
+                    let add = |sum: f32, (x, w): (&[f32; BLOCK_ROWS], &[f32; PANEL])| {
+                        round(sum + round(x[i] * w[j]))
+                    };
                     sums[i][j] += scales[i] * x.iter().zip(w).fold(0.0, add);
                 }
             }

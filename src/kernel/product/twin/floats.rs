@@ -1,7 +1,7 @@
 //! The product in f32 on the CPU: a weight's columns are dequantized once and multiplied with all rows.
 
 use super::{Panel, Weight, gather};
-use crate::kernel::cpu::vector::{PANEL, ROWS, madd, multiply_rows};
+use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, madd, multiply_rows};
 use crate::quant::Layout;
 use crate::quant::half_float::half_to_f32;
 
@@ -13,7 +13,7 @@ pub const ABREAST: usize = 2;
 pub struct Floats(Vec<[f32; PANEL]>);
 
 impl Panel for Floats {
-    type Rows = [[f32; ROWS]];
+    type Rows = [[f32; BLOCK_ROWS]];
     type Columns = Columns;
     const ABREAST: usize = ABREAST;
 
@@ -33,7 +33,11 @@ impl Panel for Floats {
     }
 
     #[inline(always)]
-    fn multiply<const FMA: bool>(&self, rows: &[[f32; ROWS]], block: usize) -> [[f32; PANEL]; ROWS] {
+    fn multiply<const FMA: bool>(
+        &self,
+        rows: &[[f32; BLOCK_ROWS]],
+        block: usize,
+    ) -> [[f32; PANEL]; BLOCK_ROWS] {
         let k = self.0.len();
         multiply_rows::<FMA>(&rows[block * k..][..k], &self.0)
     }

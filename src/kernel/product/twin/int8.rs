@@ -2,33 +2,30 @@
 //!
 //! Codes stand in pairs of neighboring k, sixteen bits each: AVX2 and SIMD128 multiply and add such pairs in one instruction.
 
-use super::{Panel, Weight, gather};
-use crate::kernel::cpu::vector::{PANEL, ROWS, dot_pairs, madd, simd};
+use super::{Panel, Weight, X_GROUP, gather};
+use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, dot_pairs, madd, simd};
 use crate::quant::Layout;
 use crate::quant::half_float::half_to_f32;
 use crate::quant::rounding::round_even_to_int;
 
-/// Values of x that share a scale.
-const X_GROUP: usize = 32;
-
-/// `x [M, K]` in codes, in blocks of [`ROWS`] rows; rows past the end are zero.
+/// `x [M, K]` in codes, in blocks of [`BLOCK_ROWS`] rows; rows past the end are zero.
 pub struct Rows {
-    /// `[K / 2, ROWS]` per block.
-    pairs: Vec<[i32; ROWS]>,
-    /// `[K / 32, ROWS]` per block.
-    scales: Vec<[f32; ROWS]>,
-    /// Sums of codes, `[K / group, ROWS]` per block.
-    sums: Vec<[f32; ROWS]>,
+    /// `[K / 2, BLOCK_ROWS]` per block.
+    pairs: Vec<[i32; BLOCK_ROWS]>,
+    /// `[K / 32, BLOCK_ROWS]` per block.
+    scales: Vec<[f32; BLOCK_ROWS]>,
+    /// Sums of codes, `[K / group, BLOCK_ROWS]` per block.
+    sums: Vec<[f32; BLOCK_ROWS]>,
 }
 
 impl Rows {
     /// Rounds `x`, for weights in groups of `group`.
     pub fn new(x: &[f32], k: usize, group: usize) -> Self {
-        let blocks = (x.len() / k).div_ceil(ROWS);
+        let blocks = (x.len() / k).div_ceil(BLOCK_ROWS);
         let mut rows = Self {
-            pairs: vec![[0; ROWS]; blocks * k / 2],
-            scales: vec![[0.0; ROWS]; blocks * k / X_GROUP],
-            sums: vec![[0.0; ROWS]; blocks * k / group],
+            pairs: vec![[0; BLOCK_ROWS]; blocks * k / 2],
+            scales: vec![[0.0; BLOCK_ROWS]; blocks * k / X_GROUP],
+            sums: vec![[0.0; BLOCK_ROWS]; blocks * k / group],
         };
         quantize(x, k, group, &mut rows);
         rows
@@ -40,7 +37,7 @@ simd!(fn quantize(x: &[f32], k: usize, group: usize, rows: &mut Rows) = quantize
 #[inline(always)]
 fn quantize_body<const FMA: bool>(x: &[f32], k: usize, group: usize, rows: &mut Rows) {
     for (row, values) in x.chunks_exact(k).enumerate() {
-        let (block, row) = (row / ROWS, row % ROWS);
+        let (block, row) = (row / BLOCK_ROWS, row % BLOCK_ROWS);
         for (g, values) in values.as_chunks::<X_GROUP>().0.iter().enumerate() {
             let (scale, codes) = codes(values);
             rows.scales[block * k / X_GROUP + g][row] = scale;
@@ -133,22 +130,22 @@ impl Panel for Codes {
     }
 
     #[inline(always)]
-    fn multiply<const FMA: bool>(&self, rows: &Rows, block: usize) -> [[f32; PANEL]; ROWS] {
+    fn multiply<const FMA: bool>(&self, rows: &Rows, block: usize) -> [[f32; PANEL]; BLOCK_ROWS] {
         let (k, groups) = (self.pairs.len(), self.scales.len());
         let parts = X_GROUP / 2 / self.each;
         let x = rows.pairs[block * k..][..k].chunks_exact(self.each);
-        let mut sums = [[0f32; PANEL]; ROWS];
+        let mut sums = [[0f32; PANEL]; BLOCK_ROWS];
         for (g, (x, w)) in x.zip(self.pairs.chunks_exact(self.each)).enumerate() {
-            let mut dots = [[0i32; PANEL]; ROWS];
+            let mut dots = [[0i32; PANEL]; BLOCK_ROWS];
             for (x, w) in x.iter().zip(w) {
-                for i in 0..ROWS {
+                for i in 0..BLOCK_ROWS {
                     dot_pairs::<FMA>(&mut dots[i], w, x[i]);
                 }
             }
             let [scale, min] = &self.scales[g];
             let x_scales = &rows.scales[(block * groups + g) / parts];
             let x_sums = &rows.sums[block * groups + g];
-            for i in 0..ROWS {
+            for i in 0..BLOCK_ROWS {
                 for j in 0..PANEL {
                     let dot = madd::<FMA>(scale[j], dots[i][j] as f32, min[j] * x_sums[i]);
                     sums[i][j] = madd::<FMA>(x_scales[i], dot, sums[i][j]);

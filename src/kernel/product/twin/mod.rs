@@ -5,11 +5,12 @@ mod floats;
 mod int8;
 
 use super::{Arithmetic, Product, ProductKind};
-use crate::kernel::cpu::vector::{PANEL, ROWS, exp, simd};
+use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, exp, simd};
 use crate::kernel::cpu::{from_host, host, rows_columns};
 use crate::quant::Layout;
 use burn::backend::flex::FlexTensor;
 
+/// The CPU's [`super::launch`].
 pub fn twin(
     x: FlexTensor,
     words: FlexTensor,
@@ -55,9 +56,12 @@ pub fn twin(
     from_host(output, [m, task.width])
 }
 
+/// Values of a row of x that share a scale, in halves and in integers.
+const X_GROUP: usize = 32;
+
 /// Columns of a weight, unpacked for one arithmetic.
 trait Panel: Sized {
-    /// `x`, as this arithmetic multiplies it: in blocks of [`ROWS`] rows.
+    /// `x`, as this arithmetic multiplies it: in blocks of [`BLOCK_ROWS`] rows.
     type Rows: ?Sized;
     /// The packed columns of [`Self::ABREAST`] panels.
     type Columns;
@@ -74,7 +78,7 @@ trait Panel: Sized {
     fn unpack<const FMA: bool>(&mut self, weight: &Weight, columns: &Self::Columns, place: usize);
 
     /// `sum_k x[k] * w[k]` for the rows of a block, in the order of k.
-    fn multiply<const FMA: bool>(&self, rows: &Self::Rows, block: usize) -> [[f32; PANEL]; ROWS];
+    fn multiply<const FMA: bool>(&self, rows: &Self::Rows, block: usize) -> [[f32; PANEL]; BLOCK_ROWS];
 }
 
 /// A product: everything but its left operand.
@@ -97,10 +101,12 @@ enum Finish<'a> {
     Gated,
 }
 
-/// A packed weight on the host.
+/// A packed weight on the host, as [`crate::quant::Packed`] describes it.
 struct Weight<'a> {
     layout: Layout,
+    /// Columns of `words`.
     n: usize,
+    /// Values of a column.
     k: usize,
     factor: f32,
     words: &'a [u32],
@@ -132,12 +138,12 @@ fn for_panels<P: Panel>(task: &Task, work: impl Fn(usize, &Output) + Sync) -> Ve
     values
 }
 
-/// `x [M, K]` in blocks of `ROWS` rows, each block `[K, ROWS]`; rows past the end are zero.
-fn interleave(x: &[f32], k: usize) -> Vec<[f32; ROWS]> {
-    let mut blocks = vec![[0f32; ROWS]; (x.len() / k).div_ceil(ROWS) * k];
+/// `x [M, K]` in blocks of [`BLOCK_ROWS`] rows, each block `[K, BLOCK_ROWS]`; rows past the end are zero.
+fn interleave(x: &[f32], k: usize) -> Vec<[f32; BLOCK_ROWS]> {
+    let mut blocks = vec![[0f32; BLOCK_ROWS]; (x.len() / k).div_ceil(BLOCK_ROWS) * k];
     for (row, values) in x.chunks_exact(k).enumerate() {
-        for (block, value) in blocks[row / ROWS * k..][..k].iter_mut().zip(values) {
-            block[row % ROWS] = *value;
+        for (block, value) in blocks[row / BLOCK_ROWS * k..][..k].iter_mut().zip(values) {
+            block[row % BLOCK_ROWS] = *value;
         }
     }
     blocks
@@ -163,12 +169,12 @@ fn multiply_body<const FMA: bool, P: Panel>(rows: &P::Rows, task: &Task, first: 
         if let (Some(up_panel), Some(up_columns)) = (&mut up_panel, &up_columns) {
             up_panel.unpack::<FMA>(weight, up_columns, place);
         }
-        for block in 0..m.div_ceil(ROWS) {
+        for block in 0..m.div_ceil(BLOCK_ROWS) {
             let mut sums = panel.multiply::<FMA>(rows, block);
             if let Some(up_panel) = &up_panel {
                 gate::<FMA>(&mut sums, &up_panel.multiply::<FMA>(rows, block));
             }
-            store(&mut sums, block * ROWS..*m, task, first, output);
+            store(&mut sums, block * BLOCK_ROWS..*m, task, first, output);
         }
     }
 }
@@ -176,7 +182,7 @@ fn multiply_body<const FMA: bool, P: Panel>(rows: &P::Rows, task: &Task, first: 
 /// Writes the sums of the rows `rows`, which may be fewer, into the columns from `first` on.
 #[inline(always)]
 fn store(
-    sums: &mut [[f32; PANEL]; ROWS],
+    sums: &mut [[f32; PANEL]; BLOCK_ROWS],
     rows: std::ops::Range<usize>,
     task: &Task,
     first: usize,
@@ -197,8 +203,8 @@ fn store(
 
 /// `sums = silu(sums) * up`
 #[inline(always)]
-fn gate<const FMA: bool>(sums: &mut [[f32; PANEL]; ROWS], up: &[[f32; PANEL]; ROWS]) {
-    for i in 0..ROWS {
+fn gate<const FMA: bool>(sums: &mut [[f32; PANEL]; BLOCK_ROWS], up: &[[f32; PANEL]; BLOCK_ROWS]) {
+    for i in 0..BLOCK_ROWS {
         for j in 0..PANEL {
             sums[i][j] = sums[i][j] / (1.0 + exp::<FMA>(-sums[i][j])) * up[i][j];
         }
