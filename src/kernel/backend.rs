@@ -15,7 +15,7 @@ use burn_wgpu::CubeBackend;
 /// The operations that each backend implements: `Cube` launches WGSL, `Flex` runs the CPU twins. Their contracts are the
 /// functions of the same names in the operations' folders.
 #[backend_extension(Cube, Flex)]
-pub trait EncoderBackend: burn::backend::Backend {
+pub(super) trait EncoderBackend: burn::backend::Backend {
     fn quant_matmul(
         x: FloatTensor<Self>,
         words: IntTensor<Self>,

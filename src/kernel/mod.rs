@@ -1,9 +1,19 @@
 //! What Burn lacks: the encoder's fused operations, each as WGSL for the device and as plain loops for the CPU.
 //!
 //! An operation's folder holds its contract (the public function, re-exported here), its launch, its CPU twin, and its
-//! `.wgsl`, which opens with formula and layout. [`backend`] says which of the two a backend runs; `launch` is what
+//! `.wgsl`, which opens with formula and layout. `backend` says which of the two a backend runs; `launch` is what
 //! launches share, `cpu` what twins share. Called by `model`, `encoder`, `trial` and `bench`. All tensors are contiguous
 //! f32 unless a contract says otherwise; `T` tokens are packed end to end.
+//!
+//! Burn's operations take tensors and no context, so some state belongs to the process or to a thread:
+//!
+//! ```text
+//! launch::LAUNCHES              thread    number of kernels launched, for tests
+//! launch::zero                  process   the tensor that fills bindings a launch does not use
+//! product::tile::Family.chosen  process   the tiles that trial::tuning has chosen
+//! product::tile::TILE           thread    the tile that as_tile asks for
+//! is_software, as_class         both      whether the adapter is software, and what as_class says instead
+//! ```
 
 mod attention;
 mod backend;

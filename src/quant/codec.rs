@@ -5,7 +5,7 @@ use crate::format::TensorType;
 use half::f16;
 
 /// The values of a group: `code * scale + min`.
-pub struct Group<'a> {
+pub(super) struct Group<'a> {
     /// One code per value: 32, or 16 in Q6_K.
     pub codes: &'a [i8],
     /// The step between neighboring codes.
@@ -41,7 +41,7 @@ pub fn dequantize(dtype: TensorType, bytes: &[u8]) -> Vec<f32> {
 }
 
 /// Calls `each` for the groups of one block, in the order of their values.
-pub fn for_groups(dtype: TensorType, block: &[u8], mut each: impl FnMut(Group)) {
+pub(super) fn for_groups(dtype: TensorType, block: &[u8], mut each: impl FnMut(Group)) {
     let half = |at: usize| f16::from_le_bytes([block[at], block[at + 1]]).to_f32();
     let mut codes = [0i8; 32];
     match dtype {

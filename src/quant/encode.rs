@@ -11,7 +11,7 @@ use super::layout::Layout;
 use super::rounding::{round_even, round_to_half};
 
 /// Values in a group that [`encode`] takes.
-pub const GROUP: usize = 32;
+pub(super) const GROUP: usize = 32;
 
 /// Rounds of least squares for Q4. Root mean square error relative to the formula's without any, on normal values, a
 /// ffn_down and a token table (qwen2-0.5b, SmolLM2): 1 round 0.957, 2 rounds 0.940, 3 rounds 0.932, 5 rounds 0.927; a
@@ -22,7 +22,7 @@ const LEAST_SQUARES_ROUNDS: usize = 3;
 const LANES: usize = 8;
 
 /// The scale and the minimum of `values`; their codes go into `codes`. The scale is NaN if a value is not finite.
-pub fn encode(layout: Layout, values: &[f32; GROUP], codes: &mut [i8; GROUP]) -> (f32, f32) {
+pub(super) fn encode(layout: Layout, values: &[f32; GROUP], codes: &mut [i8; GROUP]) -> (f32, f32) {
     // 0 * x is 0, or NaN where x is not finite.
     if sum(values.map(|value| 0.0 * value)) != 0.0 {
         return (f32::NAN, 0.0);

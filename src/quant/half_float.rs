@@ -3,7 +3,7 @@
 /// A finite f16 as f32. Its bits are moved into f32's fields, where the exponent is 112 too low: a product mends that,
 /// and normalizes subnormal numbers.
 #[inline(always)]
-pub fn half_to_f32(bits: u32) -> f32 {
+pub(crate) fn half_to_f32(bits: u32) -> f32 {
     const SHIFT: f32 = f32::from_bits((127 + 112) << 23);
     let magnitude = f32::from_bits((bits & 0x7fff) << 13) * SHIFT;
     f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
@@ -11,7 +11,7 @@ pub fn half_to_f32(bits: u32) -> f32 {
 
 /// The nearest f16, ties to even; numbers that are too large, and NaN, become infinity.
 #[inline(always)]
-pub fn f32_to_half(value: f32) -> u32 {
+pub(crate) fn f32_to_half(value: f32) -> u32 {
     /// The first f32 that rounds to infinity.
     const TOO_LARGE: u32 = 0x477f_f000;
     /// The smallest normal f16.

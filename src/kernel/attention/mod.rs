@@ -9,7 +9,7 @@ use crate::kernel::launch::{self, Values, Wgsl, declare, dense};
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
-pub use twin::twin;
+pub(super) use twin::twin;
 
 /// Grouped-query attention of each query over its own range of keys, with scale `head_dim^-0.5`: -> `[Q, H * head_dim]`.
 ///
@@ -53,7 +53,7 @@ pub struct Heads {
 }
 
 /// Launches [`attention`].
-pub fn launch(
+pub(super) fn launch(
     q: CubeTensor,
     k: Option<CubeTensor>,
     v: CubeTensor,

@@ -6,7 +6,7 @@ use crate::kernel::cpu::{from_host, host, rows_columns};
 use burn::backend::flex::FlexTensor;
 
 /// The CPU's [`super::launch`].
-pub fn twin(
+pub(crate) fn twin(
     q: FlexTensor,
     k: Option<FlexTensor>,
     v: FlexTensor,

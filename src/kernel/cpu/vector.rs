@@ -34,21 +34,21 @@ pub(crate) use simd;
 
 /// `a * b + c`, rounded once if `FMA`, and twice otherwise.
 #[inline(always)]
-pub fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+pub(crate) fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Columns of a panel, the right operand of [`multiply_rows`]: a panel holds sixteen values of each k, side by side. One
 /// dequantized panel of a weight stays in the second-level cache.
-pub const PANEL: usize = 16;
+pub(crate) const PANEL: usize = 16;
 /// Rows of a block, the left operand of [`multiply_rows`], whose sums it holds in registers: 6 x 16 sums are twelve of AVX2's
 /// sixteen registers, 4 x 16 are all of wasm's. Measured against 4 x 8 to 24 x 16 and 6 x 64: within 15 % of the best on
 /// AVX-512, AVX2 and SIMD128.
-pub const BLOCK_ROWS: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
+pub(crate) const BLOCK_ROWS: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
 
 /// `sums[i][j] = sum_k x[k][i] * panel[k][j]`, in the order of k.
 #[inline(always)]
-pub fn multiply_rows<const FMA: bool>(
+pub(crate) fn multiply_rows<const FMA: bool>(
     x: &[[f32; BLOCK_ROWS]],
     panel: &[[f32; PANEL]],
 ) -> [[f32; PANEL]; BLOCK_ROWS] {
@@ -65,7 +65,7 @@ pub fn multiply_rows<const FMA: bool>(
 
 /// `sums += low * low + high * high` for the 16-bit halves of `w` and of `x`, which hold codes of a byte.
 #[inline(always)]
-pub fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: i32) {
+pub(crate) fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: i32) {
     #[cfg(target_arch = "x86_64")]
     if FMA {
         use std::arch::x86_64::{
@@ -110,7 +110,7 @@ pub fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: 
 /// `e^x` to within two units in the last place; x is clamped to [-87.3, 88]. It is written out because the library's `exp` is
 /// a call, and loops with calls are not vectorized. Cody and Waite's reduction to |r| <= ln 2 / 2, then the series to r^7.
 #[inline(always)]
-pub fn exp<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
     let x = x.clamp(-87.3, 88.0);
     let shifted = madd::<FMA>(x, std::f32::consts::LOG2_E, WHOLE);
     let n = shifted - WHOLE;
@@ -124,7 +124,7 @@ pub fn exp<const FMA: bool>(x: f32) -> f32 {
 
 /// `sum(a * b)`, in sixteen partial sums, so that the order of additions is fixed and vectors are full.
 #[inline(always)]
-pub fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0f32; LANES];
     let (a, a_rest) = a.as_chunks::<LANES>();
@@ -141,7 +141,7 @@ pub fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// Runs `work(row, out_row)` for every row of `out`, which are `width` values each; on all cores if the target has threads.
-pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+pub(crate) fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     #[cfg(not(target_family = "wasm"))]
     {
         use rayon::prelude::*;

@@ -17,7 +17,7 @@ pub fn round_bf16(x: Tensor<2>) -> Tensor<2> {
 }
 
 /// Launches [`round_bf16`].
-pub fn launch(x: CubeTensor) -> CubeTensor {
+pub(crate) fn launch(x: CubeTensor) -> CubeTensor {
     let x = dense(x);
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
     let count = shape[0] * shape[1];
@@ -27,7 +27,7 @@ pub fn launch(x: CubeTensor) -> CubeTensor {
 }
 
 /// The CPU's [`launch`].
-pub fn twin(x: FlexTensor) -> FlexTensor {
+pub(crate) fn twin(x: FlexTensor) -> FlexTensor {
     let x = host(x);
     let shape = rows_columns(&x);
     from_host(x.storage::<f32>().iter().map(|x| bf16::from_f32(*x).to_f32()).collect(), shape)

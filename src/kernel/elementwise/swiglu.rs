@@ -17,7 +17,7 @@ pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
 }
 
 /// Launches [`swiglu`].
-pub fn launch(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
+pub(crate) fn launch(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
     let (gate, up) = (dense(gate), dense(up));
     let shape = [gate.meta.shape()[0], gate.meta.shape()[1]];
     let count = shape[0] * shape[1];
@@ -27,7 +27,7 @@ pub fn launch(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
 }
 
 /// The CPU's [`launch`].
-pub fn twin(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
+pub(crate) fn twin(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
     let (gate, up) = (host(gate), host(up));
     let [rows, width] = rows_columns(&gate);
     let (gate, up) = (gate.storage::<f32>(), up.storage::<f32>());

@@ -9,7 +9,7 @@ const WORKGROUP: usize = 64;
 
 /// The kernel of `source`, and its workgroups for `count` elements: surplus invocations leave by comparing `element(at)` with
 /// a size in `info`.
-pub fn over_elements(
+pub(crate) fn over_elements(
     name: &'static str,
     source: &'static str,
     count: usize,

@@ -20,17 +20,17 @@ macro_rules! info {
 pub(crate) use info;
 
 /// The values of a launch, in the order of their words.
-pub struct Info(Vec<Field>);
+pub(crate) struct Info(Vec<Field>);
 
 /// One value: its name in the kernel, its WGSL type and its word.
-pub struct Field {
+pub(crate) struct Field {
     name: &'static str,
     kind: &'static str,
     word: u32,
 }
 
 /// What a field may be on the host.
-pub trait Word {
+pub(crate) trait Word {
     /// Its type in the kernel.
     const KIND: &'static str;
 
@@ -55,30 +55,30 @@ impl Word for f32 {
 }
 
 impl Field {
-    pub fn new<W: Word>(name: &'static str, value: W) -> Self {
+    pub(crate) fn new<W: Word>(name: &'static str, value: W) -> Self {
         Self { name, kind: W::KIND, word: value.word() }
     }
 }
 
 impl Info {
-    pub fn new(fields: Vec<Field>) -> Self {
+    pub(crate) fn new(fields: Vec<Field>) -> Self {
         Self(fields)
     }
 
     /// The declaration of the struct and of its binding.
-    pub fn text(&self, binding: usize) -> String {
+    pub(crate) fn text(&self, binding: usize) -> String {
         let fields: String =
             self.0.iter().map(|field| format!("    {}: {},\n", field.name, field.kind)).collect();
         format!("struct Info {{\n{fields}}}\n@group(0) @binding({binding}) var<storage, read> info: Info;")
     }
 
     /// Names and types of the fields: the part of the text that two launches may differ in.
-    pub fn shape(&self) -> Vec<[&'static str; 2]> {
+    pub(crate) fn shape(&self) -> Vec<[&'static str; 2]> {
         self.0.iter().map(|field| [field.name, field.kind]).collect()
     }
 
     /// The fields as the runtime takes them: two to a word, the first in the low half; an odd last one beside a zero.
-    pub fn words(&self) -> MetadataBindingInfo {
+    pub(crate) fn words(&self) -> MetadataBindingInfo {
         let word = |field: Option<&Field>| u64::from(field.map_or(0, |field| field.word));
         let pair = |pair: &[Field]| word(pair.first()) | word(pair.get(1)) << 32;
         MetadataBindingInfo::custom(self.0.chunks(2).map(pair).collect())

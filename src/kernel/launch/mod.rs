@@ -1,9 +1,9 @@
 //! Launches a raw WGSL source through Burn. Called by every operation's `launch`.
 
-pub mod elements;
-pub mod info;
-pub mod rows;
-pub mod text;
+pub(super) mod elements;
+pub(super) mod info;
+pub(super) mod rows;
+pub(super) mod text;
 
 use burn::tensor::{DType, Shape};
 use burn_wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
@@ -68,7 +68,7 @@ const READ: &str = if cfg!(target_family = "wasm") { "read" } else { "read_write
 ///
 /// The name, the fields of `info` and all values that are `set` are the kernel's id: two kernels that differ in one of them
 /// never share a pipeline.
-pub struct Wgsl {
+pub(super) struct Wgsl {
     /// Stands for `sources`, which are not in the id: different sources need different names.
     name: &'static str,
     /// The parts of the source, one after the other; some are shared by several kernels.
@@ -83,7 +83,7 @@ pub struct Wgsl {
 }
 
 /// The names of places, and the text that fills each.
-pub type Values = Vec<(&'static str, String)>;
+pub(super) type Values = Vec<(&'static str, String)>;
 
 impl Wgsl {
     /// A kernel with workgroups of `workgroup` invocations, along x and y. Besides the places that are `set`, it may have
@@ -94,19 +94,19 @@ impl Wgsl {
     /// output                     the number of the output's binding
     /// info                       `struct Info`, and its binding as `info`
     /// ```
-    pub fn new(name: &'static str, sources: &[&'static str], workgroup: [u32; 2], info: Info) -> Self {
+    pub(super) fn new(name: &'static str, sources: &[&'static str], workgroup: [u32; 2], info: Info) -> Self {
         Self { name, sources: sources.to_vec(), info, inputs: 0, values: Vec::new(), unroll: None, workgroup }
     }
 
     /// Fills the place `{{ name }}`.
-    pub fn set(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(super) fn set(mut self, name: &'static str, value: impl ToString) -> Self {
         self.values.push((name, value.to_string()));
         self
     }
 
     /// Fills more places when the pipeline is compiled. `unroll` may use only values that are already `set`: its output is
     /// not in the id.
-    pub fn unroll(mut self, unroll: impl Fn() -> Values + Send + Sync + 'static) -> Self {
+    pub(super) fn unroll(mut self, unroll: impl Fn() -> Values + Send + Sync + 'static) -> Self {
         self.unroll = Some(Box::new(unroll));
         self
     }
@@ -115,7 +115,7 @@ impl Wgsl {
     ///
     /// Bindings are numbered in the order inputs, output, info. The last travels with the launch and is kept by its
     /// content: a buffer written for it would end the pass, and each kernel would be a submission of its own.
-    pub fn run(mut self, inputs: &[&CubeTensor], shape: [usize; 2], groups: [usize; 3]) -> CubeTensor {
+    pub(super) fn run(mut self, inputs: &[&CubeTensor], shape: [usize; 2], groups: [usize; 3]) -> CubeTensor {
         let first = inputs[0];
         let client = &first.client;
         let buffer = client.empty(shape[0] * shape[1] * size_of::<f32>());
@@ -164,18 +164,18 @@ impl KernelSource for Wgsl {
 }
 
 /// The declaration of an input that not every variant of a kernel has, such as `table: array<f32>`.
-pub fn declare(binding: usize, name_and_type: &str) -> String {
+pub(super) fn declare(binding: usize, name_and_type: &str) -> String {
     format!("@group(0) @binding({binding}) var<storage, {READ}> {name_and_type};")
 }
 
 /// `count` workgroups folded into two dimensions: one dimension has at most 65,535.
-pub fn fold(count: usize) -> [usize; 2] {
+pub(super) fn fold(count: usize) -> [usize; 2] {
     let x = count.clamp(1, 32_768);
     [x, count.div_ceil(x)]
 }
 
 /// `[0.0]` on the device of `like`, made once. It fills a binding that a kernel declares and a launch does not use.
-pub fn zero(like: &CubeTensor) -> CubeTensor {
+pub(super) fn zero(like: &CubeTensor) -> CubeTensor {
     static ZERO: OnceLock<CubeTensor> = OnceLock::new();
     let make = || {
         let buffer = like.client.create_from_slice(bytemuck::bytes_of(&0f32));
@@ -191,6 +191,6 @@ pub fn zero(like: &CubeTensor) -> CubeTensor {
 }
 
 /// The tensor with its elements in row-major order: itself, or a copy.
-pub fn dense(x: CubeTensor) -> CubeTensor {
+pub(super) fn dense(x: CubeTensor) -> CubeTensor {
     into_contiguous(x)
 }

@@ -13,7 +13,7 @@ const ROWS_PER_WORKGROUP: u32 = 4;
 
 /// The kernel of `source` with its `sums` sums over a row filled in, and its workgroups for the `rows` rows that `info` has as
 /// `T`. The kernel adds its own values to `sum`, and finds the row's total there after the place `total_0` or `total_1`.
-pub fn over_rows(
+pub(crate) fn over_rows(
     name: &'static str,
     source: &'static str,
     sums: usize,

@@ -21,7 +21,7 @@ pub fn layer_mix(mix: Tensor<2>, hidden: Tensor<2>, alpha: f32) -> Tensor<2> {
 }
 
 /// Launches [`layer_mix`].
-pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
+pub(crate) fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
     let (mix, hidden) = (dense(mix), dense(hidden));
     let shape = [hidden.meta.shape()[0], hidden.meta.shape()[1]];
     let info = info! { T: shape[0], D: shape[1], alpha };
@@ -30,7 +30,7 @@ pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
 }
 
 /// The CPU's [`launch`].
-pub fn twin(mix: FlexTensor, hidden: FlexTensor, alpha: f32) -> FlexTensor {
+pub(crate) fn twin(mix: FlexTensor, hidden: FlexTensor, alpha: f32) -> FlexTensor {
     let (mix, hidden) = (host(mix), host(hidden));
     let [rows, width] = rows_columns(&hidden);
     let hidden = hidden.storage::<f32>();

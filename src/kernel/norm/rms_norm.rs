@@ -17,7 +17,7 @@ pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
 }
 
 /// Launches [`rms_norm`].
-pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
+pub(crate) fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
     let (x, weight) = (dense(x), dense(weight));
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
     let info = info! { T: shape[0], D: shape[1], epsilon };
@@ -26,7 +26,7 @@ pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
 }
 
 /// The CPU's [`launch`].
-pub fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
+pub(crate) fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
     let (x, weight) = (host(x), host(weight));
     let [rows, width] = rows_columns(&x);
     let (input, weight) = (x.storage::<f32>(), weight.storage::<f32>());

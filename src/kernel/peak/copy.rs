@@ -18,7 +18,7 @@ pub fn copy(x: Tensor<2>, times: usize) -> Tensor<2> {
 }
 
 /// Launches [`copy()`].
-pub fn launch(x: CubeTensor, times: usize) -> CubeTensor {
+pub(crate) fn launch(x: CubeTensor, times: usize) -> CubeTensor {
     let x = dense(x);
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
     let count = shape[0] * shape[1] / 4;
@@ -32,7 +32,7 @@ pub fn launch(x: CubeTensor, times: usize) -> CubeTensor {
 }
 
 /// The CPU's [`launch`].
-pub fn twin(x: FlexTensor, times: usize) -> FlexTensor {
+pub(crate) fn twin(x: FlexTensor, times: usize) -> FlexTensor {
     let x = host(x);
     let [rows, width] = rows_columns(&x);
     let values = x.storage::<f32>();

@@ -27,7 +27,7 @@ pub fn multiply_adds(x: Tensor<2>, rounds: usize) -> Tensor<2> {
 }
 
 /// Launches [`multiply_adds`].
-pub fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
+pub(crate) fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
     let x = dense(x);
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
     let count = shape[0] * shape[1];
@@ -55,7 +55,7 @@ const VECTOR_ELEMENTS: usize = if cfg!(target_family = "wasm") { 4 } else { 8 };
 const CHAINS_AT_ONCE: usize = CHAINS / 2;
 
 /// The CPU's [`launch`].
-pub fn twin(x: FlexTensor, rounds: usize) -> FlexTensor {
+pub(crate) fn twin(x: FlexTensor, rounds: usize) -> FlexTensor {
     let x = host(x);
     let [rows, width] = rows_columns(&x);
     let values = x.storage::<f32>();

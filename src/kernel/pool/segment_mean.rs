@@ -19,7 +19,7 @@ pub fn segment_mean(x: Tensor<2>, segments: Tensor<2, Int>) -> Tensor<2> {
 }
 
 /// Launches [`segment_mean`].
-pub fn launch(x: CubeTensor, segments: CubeTensor) -> CubeTensor {
+pub(crate) fn launch(x: CubeTensor, segments: CubeTensor) -> CubeTensor {
     let (x, segments) = (dense(x), dense(segments));
     let shape = [segments.meta.shape()[0], x.meta.shape()[1]];
     let info = info! { B: shape[0], D: shape[1] };
@@ -31,7 +31,7 @@ pub fn launch(x: CubeTensor, segments: CubeTensor) -> CubeTensor {
 }
 
 /// The CPU's [`launch`].
-pub fn twin(x: FlexTensor, segments: FlexTensor) -> FlexTensor {
+pub(crate) fn twin(x: FlexTensor, segments: FlexTensor) -> FlexTensor {
     let (x, segments) = (host(x), host(segments));
     let [_, width] = rows_columns(&x);
     let [count, _] = rows_columns(&segments);

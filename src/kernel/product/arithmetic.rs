@@ -42,7 +42,7 @@ impl Arithmetic {
 
 /// What decides which kernels a product runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProductKind {
+pub(crate) struct ProductKind {
     /// How the weight is stored.
     pub layout: Layout,
     /// The arithmetic; f32 if the layout is dense.
@@ -51,7 +51,7 @@ pub struct ProductKind {
 
 impl ProductKind {
     /// Products with weights of `layout`, in a model that computes in `arithmetic`.
-    pub fn new(layout: Layout, arithmetic: Arithmetic) -> Self {
+    pub(crate) fn new(layout: Layout, arithmetic: Arithmetic) -> Self {
         Self { layout, arithmetic: arithmetic.of(layout) }
     }
 }

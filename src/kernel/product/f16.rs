@@ -9,7 +9,7 @@ use crate::quant::Layout;
 
 /// What weights are divided by, besides the factor of their scales: it brings the largest possible one, 2^14 times the
 /// largest code and a minimum, down to 2^8.
-pub fn raise(layout: Layout) -> f32 {
+pub(super) fn raise(layout: Layout) -> f32 {
     match layout {
         Layout::Packed4 => 1024.0,
         _ => 8192.0,
@@ -17,7 +17,7 @@ pub fn raise(layout: Layout) -> f32 {
 }
 
 /// Fills the places of f16.wgsl and workgroup.wgsl.
-pub fn values(layout: Layout, tile: Tile) -> Values {
+pub(super) fn values(layout: Layout, tile: Tile) -> Values {
     let tiling = Tiling(tile);
     let per_word = layout.per_word();
     let words = lines(BLOCK_K / per_word, &|c| {

@@ -7,7 +7,7 @@ use crate::kernel::launch::text::lines;
 use crate::quant::Layout;
 
 /// Fills the places of int8.wgsl and workgroup.wgsl.
-pub fn values(layout: Layout, tile: Tile) -> Values {
+pub(super) fn values(layout: Layout, tile: Tile) -> Values {
     let tiling = Tiling(tile);
     let parts = 32 / layout.group().unwrap_or(32);
     let sums = lines(parts, &|part| {

@@ -1,12 +1,12 @@
 //! The product with a packed weight: its contracts and its launch. Formula and bindings are in registers.wgsl, the
 //! weight's layout in [`crate::quant::Packed`].
 
-pub mod arithmetic;
+pub(crate) mod arithmetic;
 mod f16;
 mod int8;
 mod registers;
 mod shared;
-pub mod tile;
+pub(crate) mod tile;
 mod tiling;
 mod twin;
 mod weight;
@@ -14,7 +14,8 @@ mod weight;
 use super::backend::EncoderBackend;
 use crate::kernel::launch::info::info;
 use crate::kernel::launch::{self, Wgsl, dense};
-pub use arithmetic::{Arithmetic, ProductKind};
+pub use arithmetic::Arithmetic;
+pub(crate) use arithmetic::ProductKind;
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
@@ -56,7 +57,7 @@ fn dispatch(x: Tensor<2>, weight: &PackedWeight, addend: Option<DispatchTensor>,
 
 /// The weight of a product, less its tensors, and what becomes of the sums.
 #[derive(Clone, Copy, Debug)]
-pub struct Product {
+pub(crate) struct Product {
     /// Which kernels run.
     pub kind: ProductKind,
     /// Columns of the weight's `words`.
@@ -83,7 +84,7 @@ const PRELUDE: &str = include_str!("prelude.wgsl");
 const WORKGROUP: &str = include_str!("workgroup.wgsl");
 
 /// Launches the product of `x [M, K]` with a weight, in the tile for M rows. `addend` is `[M, N]` or `[N]`.
-pub fn launch(
+pub(crate) fn launch(
     x: CubeTensor,
     words: CubeTensor,
     scales: CubeTensor,

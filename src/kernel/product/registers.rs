@@ -7,7 +7,7 @@ use crate::kernel::launch::text::{COMPONENTS, lines};
 use crate::quant::Layout;
 
 /// Fills the places of registers.wgsl. Groups of all sizes share a pipeline.
-pub fn values(layout: Layout, tile: Tile) -> Values {
+pub(super) fn values(layout: Layout, tile: Tile) -> Values {
     let fused = tile.operands == Operands::Registers;
     let (lanes, half) = (tile.lanes[0] as usize, tile.columns / 2);
     let scales = match layout {

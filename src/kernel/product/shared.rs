@@ -10,7 +10,7 @@ use crate::quant::Layout;
 const DEPTH: usize = 16;
 
 /// Fills the places of shared.wgsl and workgroup.wgsl.
-pub fn values(layout: Layout, tile: Tile) -> Values {
+pub(super) fn values(layout: Layout, tile: Tile) -> Values {
     let tiling = Tiling(tile);
     let multiply = lines(4, &|c| {
         let sums = tiling.each_row(&|i| {

@@ -136,7 +136,7 @@ pub const F16: [Tile; 5] = [
 ];
 
 /// Row classes of a product: up to 8, up to 32, up to 128 rows, and more. Each is timed at its number, the last at 512.
-pub const ROW_CLASSES: [usize; 4] = [8, 32, 128, 512];
+pub(crate) const ROW_CLASSES: [usize; 4] = [8, 32, 128, 512];
 
 /// For each row class, the tiles that are worth timing, as indices into a family's tiles. The first is used until one is
 /// chosen.
@@ -147,7 +147,7 @@ const F16_CANDIDATES: Candidates = [&[0, 1], &[1, 0], &[1, 2, 3], &[2, 3, 4]];
 const INT8_CANDIDATES: Candidates = [&[0, 1], &[1, 0], &[1, 2], &[2, 1]];
 
 /// Products that run the same compiled kernels, and so share a choice of tiles. In floats, groups of both sizes do.
-pub struct Family {
+pub(crate) struct Family {
     /// The key of its choices in the files that users keep: never change it.
     pub name: &'static str,
     /// The tiles that a GPU may choose from.
@@ -173,7 +173,7 @@ impl Family {
     }
 
     /// Uses `tiles[tile]` from now on for products of a row class.
-    pub fn choose(&self, class: usize, tile: usize) {
+    pub(crate) fn choose(&self, class: usize, tile: usize) {
         if let Ok(mut chosen) = self.chosen.write() {
             chosen[class] = Some(tile);
         }
@@ -188,7 +188,7 @@ impl Family {
 
 impl ProductKind {
     /// The family of its kernels.
-    pub fn family(self) -> &'static Family {
+    pub(crate) fn family(self) -> &'static Family {
         match (self.layout, self.arithmetic) {
             (Layout::Packed4, Arithmetic::F32) => &PACKED4,
             (Layout::Packed8 { .. }, Arithmetic::F32) => &PACKED8,
@@ -208,7 +208,7 @@ thread_local! {
 }
 
 /// The tile for a product of `rows` rows.
-pub fn for_rows(rows: usize, kind: ProductKind) -> Tile {
+pub(crate) fn for_rows(rows: usize, kind: ProductKind) -> Tile {
     match TILE.get() {
         Some(tile) => tile,
         None if kind.arithmetic == Arithmetic::F32 && launch::is_software() => SOFTWARE,

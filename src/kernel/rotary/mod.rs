@@ -1,7 +1,7 @@
 //! Rotary position embedding, with or without a norm over each head before it: contracts, launch and twin. The formula is in
 //! rotary.wgsl.
 
-pub mod table;
+pub(super) mod table;
 
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
@@ -55,7 +55,7 @@ const NORM: &str = "var sum = 0.0;
     let weights = select(0u, head_dim, head % info.H >= info.other);";
 
 /// The norm over each head before the rotation.
-pub struct HeadNorm<T> {
+pub(super) struct HeadNorm<T> {
     /// `[head_dim]`, and another `[head_dim]` after it for the heads from `other` on.
     pub weight: T,
     /// The first head that the second weight is for.
@@ -74,7 +74,7 @@ pub struct Heads {
 }
 
 /// Launches [`norm_rotary`], or [`rotary`] without a `norm`.
-pub fn launch(
+pub(super) fn launch(
     x: CubeTensor,
     norm: Option<HeadNorm<CubeTensor>>,
     table: CubeTensor,
@@ -105,7 +105,7 @@ pub fn launch(
 }
 
 /// The CPU's [`launch`].
-pub fn twin(
+pub(super) fn twin(
     x: FlexTensor,
     norm: Option<HeadNorm<FlexTensor>>,
     table: FlexTensor,

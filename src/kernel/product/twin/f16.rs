@@ -11,7 +11,7 @@ use crate::kernel::product::f16::raise;
 use half::f16;
 
 /// `x [M, K]` in halves, in blocks of [`BLOCK_ROWS`] rows; rows past the end are zero.
-pub struct Rows {
+pub(super) struct Rows {
     /// `[K, BLOCK_ROWS]` per block.
     values: Vec<[f32; BLOCK_ROWS]>,
     /// `[K / 32, BLOCK_ROWS]` per block.
@@ -19,7 +19,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub fn new(x: &[f32], k: usize) -> Self {
+    pub(super) fn new(x: &[f32], k: usize) -> Self {
         let mut values = interleave(x, k);
         let scales = values.as_chunks_mut::<X_GROUP>().0.iter_mut().map(halve).collect();
         Self { values, scales }
@@ -46,7 +46,7 @@ fn round(value: f32) -> f32 {
 }
 
 /// Columns of a weight in halves.
-pub struct Halves {
+pub(super) struct Halves {
     /// `[K]`
     values: Vec<[f32; PANEL]>,
     /// The factor of the sums.

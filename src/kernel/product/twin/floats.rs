@@ -7,10 +7,10 @@ use crate::quant::half_float::half_to_f32;
 
 /// Panels whose words are gathered at once. Natively, a row of two panels is two lines of the cache, for which its page is
 /// looked up once: 1.2 times as fast on 64 tokens as one panel at a time; four gain less.
-pub const ABREAST: usize = 2;
+pub(super) const ABREAST: usize = 2;
 
 /// Dequantized columns of a weight, `[K]`.
-pub struct Floats(Vec<[f32; PANEL]>);
+pub(super) struct Floats(Vec<[f32; PANEL]>);
 
 impl Panel for Floats {
     type Rows = [[f32; BLOCK_ROWS]];
@@ -44,7 +44,7 @@ impl Panel for Floats {
 }
 
 /// The packed columns of [`ABREAST`] panels.
-pub struct Columns {
+pub(super) struct Columns {
     words: Vec<[u32; ABREAST * PANEL]>,
     scales: Vec<[u32; ABREAST * PANEL]>,
 }
@@ -52,7 +52,7 @@ pub struct Columns {
 impl Columns {
     /// Gathers the columns from `first` on; those past the weight's edge are zero.
     #[inline(always)]
-    pub fn gather(weight: &Weight, first: usize) -> Self {
+    pub(super) fn gather(weight: &Weight, first: usize) -> Self {
         let scales = match weight.layout {
             Layout::Dense => Vec::new(),
             _ => gather(weight.scales, weight.n, first),
@@ -62,7 +62,7 @@ impl Columns {
 
     /// Unpacks the panel at `place` as f32; columns past the weight's edge are zero.
     #[inline(always)]
-    pub fn unpack<const FMA: bool>(&self, weight: &Weight, place: usize, panel: &mut [[f32; PANEL]]) {
+    pub(super) fn unpack<const FMA: bool>(&self, weight: &Weight, place: usize, panel: &mut [[f32; PANEL]]) {
         match weight.layout {
             Layout::Packed4 => self.unpack_words::<FMA, 8>(weight, place, panel, |word, i| {
                 ((word >> (4 * i)) & 15) as i32 as f32

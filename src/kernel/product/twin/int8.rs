@@ -9,7 +9,7 @@ use crate::quant::half_float::half_to_f32;
 use crate::quant::rounding::round_even_to_int;
 
 /// `x [M, K]` in codes, in blocks of [`BLOCK_ROWS`] rows; rows past the end are zero.
-pub struct Rows {
+pub(super) struct Rows {
     /// `[K / 2, BLOCK_ROWS]` per block.
     pairs: Vec<[i32; BLOCK_ROWS]>,
     /// `[K / 32, BLOCK_ROWS]` per block.
@@ -20,7 +20,7 @@ pub struct Rows {
 
 impl Rows {
     /// Rounds `x`, for weights in groups of `group`.
-    pub fn new(x: &[f32], k: usize, group: usize) -> Self {
+    pub(super) fn new(x: &[f32], k: usize, group: usize) -> Self {
         let blocks = (x.len() / k).div_ceil(BLOCK_ROWS);
         let mut rows = Self {
             pairs: vec![[0; BLOCK_ROWS]; blocks * k / 2],
@@ -73,7 +73,7 @@ fn codes(values: &[f32; X_GROUP]) -> (f32, [i32; X_GROUP]) {
 }
 
 /// Columns of a weight in codes.
-pub struct Codes {
+pub(super) struct Codes {
     /// `[K / 2]`
     pairs: Vec<[i32; PANEL]>,
     /// Scales and minima, `[K / group]`.
@@ -83,7 +83,7 @@ pub struct Codes {
 }
 
 /// The packed columns of a panel: words, and scales beside minima.
-pub struct Columns {
+pub(super) struct Columns {
     words: Vec<[u32; PANEL]>,
     scales: Vec<[u32; PANEL]>,
 }

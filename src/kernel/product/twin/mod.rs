@@ -11,7 +11,7 @@ use crate::quant::Layout;
 use burn::backend::flex::FlexTensor;
 
 /// The CPU's [`super::launch`].
-pub fn twin(
+pub(crate) fn twin(
     x: FlexTensor,
     words: FlexTensor,
     scales: FlexTensor,
