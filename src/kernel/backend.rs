@@ -1,5 +1,5 @@
-//! Which implementation each backend runs: WGSL through cubecl, or plain loops through flex. A new operation has a method
-//! here, and a folder with its contract, its launch and its twin.
+//! Which implementation each backend runs: WGSL through cubecl, or plain loops through flex. A new operation has a
+//! method here, and a folder with its contract, its launch and its twin.
 
 use super::elementwise::{round_bf16, swiglu};
 use super::norm::{layer_mix, rms_norm};
@@ -12,8 +12,8 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, backend_extension};
 use burn_wgpu::CubeBackend;
 
-/// The operations that each backend implements: `Cube` launches WGSL, `Flex` runs the CPU twins. Their contracts are the
-/// functions of the same names in the operations' folders.
+/// The operations that each backend implements: `Cube` launches WGSL, `Flex` runs the CPU twins. Their contracts are
+/// the functions of the same names in the operations' folders.
 #[backend_extension(Cube, Flex)]
 pub(super) trait EncoderBackend: burn::backend::Backend {
     fn quant_matmul(

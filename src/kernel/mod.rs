@@ -1,9 +1,9 @@
-//! What Burn lacks: the encoder's fused operations, each as WGSL for the device and as plain loops for the CPU.
+//! The encoder's fused operations, which Burn lacks: each as WGSL for the device and as plain loops for the CPU.
 //!
 //! An operation's folder holds its contract (the public function, re-exported here), its launch, its CPU twin, and its
-//! `.wgsl`, which opens with formula and layout. `backend` says which of the two a backend runs; `launch` is what
-//! launches share, `cpu` what twins share. Called by `model`, `encoder`, `trial` and `bench`. All tensors are contiguous
-//! f32 unless a contract says otherwise; `T` tokens are packed end to end.
+//! `.wgsl`, which opens with formula and layout. `backend` says which of the two a backend runs; `launch` has the parts
+//! that launches share, `cpu` those that twins share. Called by `model`, `encoder`, `trial` and `bench`. All tensors
+//! are contiguous f32 unless a contract says otherwise; `T` tokens are packed end to end.
 //!
 //! Burn's operations take tensors and no context, so some state belongs to the process or to a thread:
 //!

@@ -116,7 +116,7 @@ fn fifth_bits(bytes: &[u8], codes: &mut [i8; 32]) {
     }
 }
 
-/// The 6-bit scale and minimum of one of a super-block's eight groups.
+/// The 6-bit scale and the 6-bit minimum of one of a super-block's eight groups.
 fn six_bits(packed: &[u8], group: usize) -> (f32, f32) {
     let (scale, min) = if group < 4 {
         (packed[group] & 63, packed[group + 4] & 63)
@@ -129,8 +129,8 @@ fn six_bits(packed: &[u8], group: usize) -> (f32, f32) {
     (scale as f32, min as f32)
 }
 
-/// Reads the sixteen 6-bit codes of a group, less 32. Bytes 0..128 of the super-block hold the low nibbles, 128..192 the
-/// upper two bits; each half of the super-block is four runs of 32.
+/// Reads the sixteen 6-bit codes of a group, minus 32. Bytes 0..128 of the super-block hold the low nibbles, 128..192
+/// the upper two bits; each half of the super-block is four runs of 32.
 fn q6_k_codes(block: &[u8], group: usize, codes: &mut [i8]) {
     let (half, run, start) = (group / 8, group % 8 / 2, group % 2 * 16);
     let low = &block[half * 64 + run % 2 * 32 + start..][..16];

@@ -23,7 +23,7 @@ const LANES: usize = 8;
 
 /// The scale and the minimum of `values`; their codes go into `codes`. The scale is NaN if a value is not finite.
 pub(super) fn encode(layout: Layout, values: &[f32; GROUP], codes: &mut [i8; GROUP]) -> (f32, f32) {
-    // 0 * x is 0, or NaN where x is not finite.
+    // 0 * x is 0, or NaN if x is not finite.
     if sum(values.map(|value| 0.0 * value)) != 0.0 {
         return (f32::NAN, 0.0);
     }
@@ -68,7 +68,7 @@ fn choose(values: &[f32; GROUP], scale: f32, min: f32) -> ([f32; GROUP], f32) {
     (nearest, sum(errors))
 }
 
-/// The scale and the minimum with the least squared error for given codes. Values enter the sums less `first`, the
+/// The scale and the minimum with the least squared error for given codes. Values enter the sums minus `first`, the
 /// smallest: where a group's values are close together, these differences are small and lose no digits.
 fn least_squares(values: &[f32; GROUP], first: f32, codes: &[f32; GROUP]) -> (f32, f32) {
     let above = values.map(|value| value - first);

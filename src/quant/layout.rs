@@ -45,7 +45,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The layout that holds `dtype` without loss of codes.
+    /// The layout that keeps the codes of `dtype`.
     pub fn of(dtype: TensorType) -> Self {
         match dtype {
             TensorType::F32 | TensorType::F16 | TensorType::BF16 => Self::Dense,

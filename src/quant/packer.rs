@@ -17,11 +17,11 @@ pub struct Packed {
     pub in_features: usize,
     /// `[in / per_word, out]`; the first value of a word is in its lowest bits.
     pub words: Vec<u32>,
-    /// `[in / group, out]`: an f16 scale in the low half, an f16 minimum in the high half. One zero if the layout has no
-    /// scales.
+    /// `[in / group, out]`: an f16 scale in the low half, an f16 minimum in the high half. One zero if the layout has
+    /// no scales.
     pub scales: Vec<u32>,
-    /// A power of two by which the stored scales and minima are multiplied: it keeps them far from f16's subnormal range,
-    /// which some GPUs flush to zero.
+    /// A power of two by which the stored scales and minima are multiplied: it keeps them far from f16's subnormal
+    /// range, which some GPUs flush to zero.
     pub factor: f32,
 }
 
@@ -37,8 +37,8 @@ impl Packed {
     }
 }
 
-/// The weight `[out, in]` stored in `bytes`, ready for upload in the layout that keeps its codes. `in` is a multiple of the
-/// block and of 32.
+/// The weight `[out, in]` stored in `bytes`, ready for upload in the layout that keeps its codes. `in` is a multiple of
+/// the block and of 32.
 pub fn pack(dtype: TensorType, bytes: &[u8], out_features: usize, in_features: usize) -> Packed {
     pack_as(Layout::of(dtype), dtype, bytes, out_features, in_features)
 }
@@ -67,8 +67,8 @@ pub struct Packer {
     pairs: Vec<(f32, f32)>,
     /// Number of rows pushed so far.
     rows: usize,
-    /// The unfinished tile's packed words, `[TILE_ROWS, in / per_word + TILE_ROWS]`. Rows are padded by one cache line: at a
-    /// power-of-two distance they would evict each other.
+    /// The unfinished tile's packed words, `[TILE_ROWS, in / per_word + TILE_ROWS]`. Rows are padded by one cache line:
+    /// at a power-of-two distance they would evict each other.
     tile_words: Vec<u32>,
     /// The unfinished tile's scales and minima, `[TILE_ROWS, in / group]`.
     tile_pairs: Vec<(f32, f32)>,

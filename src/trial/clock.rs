@@ -1,8 +1,8 @@
-//! Times work on the device. A sample repeats the work until it is long enough for a browser's clocks, which tick in 0.1 ms.
-//! Called by `trial::tuning` and `bench`.
+//! Times work on the device. A sample repeats the work until it is long enough for a browser's clocks, which tick in
+//! 0.1 ms. Called by `trial::tuning` and `bench`.
 //!
 //! ```text
-//! device   its own timestamps, from the start of the first run to the end of the last
+//! device   the device's own timestamps, from the start of the first run to the end of the last
 //! wall     from the start of the first run to a number read back, less the time of an empty read-back
 //! ```
 
@@ -45,7 +45,7 @@ const TRIAL: f64 = 0.03;
 /// A trusted clock reports at least this share of the wall time.
 const COUNTED: f64 = 0.5;
 
-/// How long to measure.
+/// How long a measurement lasts.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     /// The least length of a sample, in seconds.
@@ -62,7 +62,7 @@ pub struct Effort {
     pub warm: bool,
 }
 
-/// What a kernel's runs took.
+/// The times of a kernel's runs.
 #[derive(Clone, Debug)]
 pub struct Samples {
     /// Seconds of the first run by the wall clock; it may compile a kernel.
@@ -81,7 +81,7 @@ pub(crate) struct MultiplyAdds {
 }
 
 impl MultiplyAdds {
-    /// Elements: more than any device has lanes.
+    /// Rows and columns: more elements than any device has lanes.
     const ELEMENTS: [usize; 2] = [256, 1024];
     /// The most rounds of a run.
     pub(crate) const MOST_ROUNDS: usize = 1 << 18;
@@ -96,7 +96,7 @@ impl MultiplyAdds {
         kernel::multiply_adds(self.x.clone(), rounds)
     }
 
-    /// Operations of such a run.
+    /// Operations of a run of `rounds` rounds.
     pub(crate) fn flop(rounds: usize) -> f64 {
         (kernel::MULTIPLY_ADD_FLOP * rounds * Self::ELEMENTS[0] * Self::ELEMENTS[1]) as f64
     }
@@ -118,7 +118,7 @@ impl Clock {
     /// Times the read-back, and tries the device's clock on a long kernel.
     ///
     /// # Errors
-    /// [`Error::Device`](crate::error::Error::Device) if the device fails; so do the other methods.
+    /// [`Error::Device`](crate::error::Error::Device) if the device fails; likewise in the other methods.
     pub async fn start(device: &Device) -> Result<Self> {
         device.wait().await?; // compiles
         let mut times = Vec::new();
@@ -140,8 +140,8 @@ impl Clock {
         Ok(clock)
     }
 
-    /// Why the device's clock cannot be trusted, or nothing: on some adapters it stands still, or ticks in another unit than it
-    /// says.
+    /// Why the device's clock cannot be trusted; empty if it can. On some adapters it stands still, or ticks in another
+    /// unit than it says.
     async fn distrust(&self) -> Result<String> {
         let work = MultiplyAdds::new(&self.device);
         drop(work.run(1));
@@ -203,7 +203,8 @@ impl Clock {
         self.measure(effort, sample).await
     }
 
-    /// Takes the samples; `sample(runs)` gives the seconds of that many runs, by the wall clock and by the clock that counts.
+    /// Takes the samples; `sample(runs)` gives the seconds of that many runs, by the wall clock and by the clock that
+    /// counts.
     async fn measure(
         &self,
         effort: Effort,
@@ -213,8 +214,8 @@ impl Clock {
         let elapsed = || start.elapsed().as_secs_f64();
         let target = self.lasting(effort.lasting);
 
-        // 1. The first run, then twice to sixteen times as many, until the sample is long, so that the subtracted read-back
-        //    never dominates.
+        // 1. The first run, then twice to sixteen times as many, until the sample is long, so that the subtracted
+        //    read-back never dominates.
         let [first, counted] = sample(1).await?;
         let mut times = Vec::new();
         let mut runs = 1;
@@ -248,7 +249,8 @@ impl Clock {
     }
 }
 
-/// Whether the `counted` seconds of a device's clock can be the `passed` ones of the wall clock, which include a read-back.
+/// Whether the `counted` seconds of a device's clock can be the `passed` ones of the wall clock, which include a
+/// read-back.
 fn agrees(counted: f64, passed: f64, read_back: f64) -> bool {
     (COUNTED * (passed - read_back)..=1.02 * passed).contains(&counted)
 }

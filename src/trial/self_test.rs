@@ -1,4 +1,5 @@
-//! Runs every kernel once on the device and once on the CPU: a GPU that computes something else is found before it is used.
+//! Runs every kernel once on the device and once on the CPU: a GPU that computes something else is found before it is
+//! used.
 //!
 //! A browser only logs a broken WGSL source, which leaves zeros behind; the self-test makes it an error.
 
@@ -14,8 +15,8 @@ use serde::Serialize;
 
 /// The largest accepted difference, relative to the largest value.
 const LIMIT: f32 = 1e-4;
-/// The limit in half precision, where devices differ from each other as much as from f32 (6e-4): some fuse multiply-adds, some
-/// flush subnormal numbers.
+/// The limit in half precision, where devices differ from each other as much as from f32 (6e-4): some fuse
+/// multiply-adds, some flush subnormal numbers.
 const LIMIT_F16: f32 = 1e-2;
 
 /// A self-test under way: each step compares one kernel.
@@ -46,8 +47,8 @@ pub struct SelfTestProgress {
 }
 
 impl SelfTest {
-    /// A test of the products with weights of `layouts`, and of the kernels that every model uses, without those that are
-    /// `tested`. Other kernels are left out: testing a kernel compiles it.
+    /// A test of the products with weights of `layouts`, and of the kernels that every model uses, without those that
+    /// are `tested`. Other kernels are left out: testing a kernel compiles it.
     pub fn new(device: &Device, layouts: &[Layout], tested: &Tested) -> Self {
         let mut open = Vec::new();
         for (dtypes, layout) in PRODUCTS.iter().map(|dtypes| (dtypes, Layout::of(dtypes[0]))) {
@@ -207,9 +208,9 @@ const OTHER_CASES: [(&str, Run); 7] = [
     }),
 ];
 
-/// Inputs of the tested products.
+/// Number of inputs of the tested products.
 const K: usize = 96;
-/// Outputs of the tested products: no multiple of any tile's.
+/// Number of outputs of the tested products: no multiple of any tile's columns.
 const N: usize = 70;
 
 /// A random weight `[out, in]` in `layout`.

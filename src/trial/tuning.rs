@@ -1,8 +1,9 @@
-//! Which tile of the product an adapter runs fastest, for each family of products and row class: every candidate is checked
-//! against the CPU, then timed. The caller drives it step by step, and can remember the choices for the adapter.
+//! Which tile of the product an adapter runs fastest, for each family of products and row class: every candidate is
+//! checked against the CPU, then timed. The caller drives it step by step, and can remember the choices for the
+//! adapter.
 //!
-//! Software adapters use their tiles untimed; those for halves and integers are checked there too. A choice changes no result
-//! (see `tile`), only the speed.
+//! Software adapters use their tiles untimed; those for halves and integers are checked there too. A choice changes no
+//! result (see `tile`), only the speed.
 
 use super::self_test;
 use crate::device::{Device, DeviceKind};
@@ -17,11 +18,12 @@ use std::collections::BTreeMap;
 
 /// Outputs and inputs of the timed product: a layer's projection of middle size.
 const FEATURES: [usize; 2] = [1024, 1024];
-/// How a candidate is timed: its fastest sample counts, and one is enough if it is long. It has run before, to be checked.
+/// How a candidate is timed: its fastest sample counts, and one is enough if it is long. It has run before, to be
+/// checked.
 const EFFORT: Effort =
     Effort { lasting: 0.02, samples: 3, fewest: 1, enough: 0.2, left: f64::INFINITY, warm: true };
 
-/// How far a measurement is.
+/// How far a measurement of tiles is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TuningProgress {
     /// Row classes whose tile is chosen, over all families.
@@ -32,7 +34,7 @@ pub struct TuningProgress {
     pub measured: bool,
 }
 
-/// A measurement under way.
+/// A measurement of tiles under way.
 pub struct Tuning {
     device: Device,
     /// Created at the first measurement.
@@ -50,9 +52,10 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// Plans the choices for a model that computes in `arithmetic` and has weights of `layouts`. Tiles that `remembered` (the
-    /// result of an earlier [`Self::finish`]) names are only checked; row classes that it doesn't name, or names in another
-    /// way, are measured. Adapters are dense whatever the model: their tiles are at least checked.
+    /// Plans the choices for a model that computes in `arithmetic` and has weights of `layouts`. Tiles that
+    /// `remembered` (the result of an earlier [`Self::finish`]) names are only checked; row classes that it doesn't
+    /// name, or names in another way, are measured. Adapters are dense whatever the model: their tiles are at least
+    /// checked.
     pub fn new(
         device: &Device,
         layouts: &[Layout],
@@ -90,8 +93,8 @@ impl Tuning {
         tuning
     }
 
-    /// Plans checks alone, for a GPU that has no choice of tiles: the self-test, which every model begins with, does not cover
-    /// the kernels of halves and integers.
+    /// Plans checks alone, for a GPU that has no choice of tiles: the self-test, which every model begins with, does
+    /// not cover the kernels of halves and integers.
     fn only_check(&mut self, layouts: &[Layout], arithmetic: Arithmetic) {
         if self.device.kind == DeviceKind::Cpu || arithmetic == Arithmetic::F32 {
             return;
@@ -170,7 +173,7 @@ impl Tuning {
         Ok(())
     }
 
-    /// How a tile's results differ from the CPU's; `None` if they agree.
+    /// The error of a tile whose results differ from the CPU's; `None` if they agree.
     async fn computes(&mut self, product: ProductKind, tile: usize) -> Result<Option<Error>> {
         if self.right.contains(&(product, tile)) {
             return Ok(None);

@@ -1,12 +1,15 @@
 // Grouped-query attention, each query over its own range of keys:
 //   y[t, h] = sum_{spans[t, 0] <= j < spans[t, 1]} softmax_j(q[t, h] . k[j, g] / sqrt(head_dim)) v[j, g],   g = h / (H / KV)
-// q is the first H * head_dim columns of q [Q, ...]; k is those after them in the same tensor, or the first KV * head_dim columns
-// of k [T, ...]; v is the last KV * head_dim columns of v [T, ...]; y [Q, H * head_dim]; all are read as vec4; spans [Q, 2]
-// Info: Q, H, KV; q_row, k_row and v_row, the vec4 per row of each; first_k and first_v, the first vec4 of k and of v in a row.
-// One invocation per (query, {{ heads }} heads that share their keys); lanes lie along queries, so that they share the keys that they
-// read. Keys come in blocks of {{ block }}, counted from the range's start: a text's sums don't depend on its neighbors in the
-// batch. The softmax is the online one, rescaled once per block. The {{ quads }} vec4 of a head's output are registers; the query is
-// read again for each block, from the cache, which keeps registers below 255 for head_dim 128 and one head.
+// q is the first H * head_dim columns of q [Q, ...]; k is those after them in the same tensor, or the first KV *
+// head_dim columns of k [T, ...]; v is the last KV * head_dim columns of v [T, ...]; y [Q, H * head_dim]; all are read
+// as vec4; spans [Q, 2]
+// Info: Q, H, KV; q_row, k_row and v_row, the vec4 per row of each; first_k and first_v, the first vec4 of k and of v
+// in a row.
+// One invocation per (query, {{ heads }} heads that share their keys); lanes lie along queries, so that they share the
+// keys that they read. Keys come in blocks of {{ block }}, counted from the range's start: a text's sums don't depend
+// on its neighbors in the batch. The softmax is the online one, rescaled once per block. The {{ quads }} vec4 of a
+// head's output are registers; the query is read again for each block, from the cache, which keeps registers below 255
+// for head_dim 128 and one head.
 @group(0) @binding(0) var<storage, {{ read }}> q: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, {{ read }}> v: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, {{ read }}> spans: array<u32>;

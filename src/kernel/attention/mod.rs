@@ -11,12 +11,13 @@ use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 pub(super) use twin::twin;
 
-/// Grouped-query attention of each query over its own range of keys, with scale `head_dim^-0.5`: -> `[Q, H * head_dim]`.
+/// Grouped-query attention (arXiv 2305.13245) of each query over its own range of keys, with scale `head_dim^-0.5`;
+/// gives `[Q, H * head_dim]`.
 ///
-/// q is the first `H * head_dim` columns of `q [Q, ...]`. k is the first `KV * head_dim` columns of `k [T, ...]`, or, without
-/// one, those after q in the same tensor. v is the last `KV * head_dim` columns of `v [T, ...]`. `spans [Q, 2]` u32 holds each
-/// query's first key and the end of its keys, which are not none: attention is causal inside a text if the end is the
-/// query's own place plus one.
+/// q is the first `H * head_dim` columns of `q [Q, ...]`. k is the first `KV * head_dim` columns of `k [T, ...]`, or,
+/// without one, those after q in the same tensor. v is the last `KV * head_dim` columns of `v [T, ...]`. `spans [Q, 2]`
+/// u32 holds each query's first key and the end of its keys; no span is empty. Attention is causal inside a text if a
+/// span ends at the query's own place plus one.
 pub fn attention(
     q: Tensor<2>,
     k: Option<Tensor<2>>,
@@ -37,8 +38,8 @@ const QUERY_LANES: u32 = 32;
 const KEY_BLOCK: usize = 8;
 /// Keys in a block on a software adapter: four are as fast as eight there, and compile in half the time and memory.
 const SOFTWARE_KEY_BLOCK: usize = 4;
-/// The most heads that share the keys an invocation loads on a software adapter: there a load costs more than the arithmetic
-/// of several heads. On a GPU it is one head, because of its registers.
+/// The most heads that share the keys an invocation loads on a software adapter: there a load costs more than the
+/// arithmetic of several heads. On a GPU it is one head, because of its registers.
 const MOST_HEADS: usize = 4;
 
 /// The heads of an attention.
@@ -103,8 +104,8 @@ fn shared_heads(heads: usize) -> usize {
     (1..=MOST_HEADS).rev().find(|together| heads.is_multiple_of(*together)).unwrap_or(1)
 }
 
-/// Fills the places of attention.wgsl, with its loops over `together` heads, `block` keys and output registers written out.
-/// `key` names the tensor that holds k.
+/// Fills the places of attention.wgsl, with its loops over `together` heads, `block` keys and output registers written
+/// out. `key` names the tensor that holds k.
 fn unrolled(head_dim: usize, together: usize, block: usize, key: &str) -> Values {
     let quads = head_dim / 4;
     // Vec4 that a sum takes in one expression: stores to a `var` are expensive on software adapters.

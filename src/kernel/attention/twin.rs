@@ -1,11 +1,12 @@
-//! Attention on the CPU: for a few tokens and one head, scores and values are two products with panels, as a weight has them.
+//! Attention on the CPU. For a few tokens and one head, scores and values are two products with panels, like products
+//! with a weight.
 
 use super::Heads;
 use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, exp, for_rows, multiply_rows, simd};
 use crate::kernel::cpu::{from_host, host, rows_columns};
 use burn::backend::flex::FlexTensor;
 
-/// The CPU's [`super::launch`].
+/// The CPU twin of [`super::launch()`].
 pub(crate) fn twin(
     q: FlexTensor,
     k: Option<FlexTensor>,
@@ -66,7 +67,7 @@ fn value_panels(v: &[f32], columns: usize, first: usize, dim: usize) -> Vec<[f32
     panels
 }
 
-/// Where a head's results go: columns from `first` on, in rows of `width`.
+/// The place of a head's results: the columns from `first` on, in rows of `width`.
 struct Out<'a> {
     values: &'a mut [f32],
     width: usize,
@@ -81,8 +82,8 @@ simd!(fn attend(
     out: Out,
 ) = attend_body);
 
-/// Attention of one head of some tokens, `x [dim, BLOCK_ROWS]`, over all keys that one of the tokens attends to. Keys that a
-/// token does not attend to have weight zero, and change no bit of its sums.
+/// Attention of one head of some tokens, `x [dim, BLOCK_ROWS]`, over all keys that one of the tokens attends to. Keys
+/// that a token does not attend to have weight zero, and change no bit of its sums.
 #[inline(always)]
 fn attend_body<const FMA: bool>(
     x: &[[f32; BLOCK_ROWS]],

@@ -1,4 +1,4 @@
-//! What the CPU twins share: the elements of their tensors, and vector arithmetic.
+//! Parts that the CPU twins share: access to the elements of tensors, and vector arithmetic.
 
 pub(super) mod vector;
 

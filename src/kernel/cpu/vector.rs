@@ -1,13 +1,14 @@
 //! Vector arithmetic of the CPU twins, compiled for the instructions that the processor has.
 //!
 //! [`simd!`] makes a function's AVX2 and baseline versions from one body and picks one at run time; `FMA` tells the
-//! body whether fused multiply-add is an instruction or a slow library call. (AVX-512 gained 15 % at best.) Each stays a
-//! function of its own: several inlined into one caller keep their sums in memory (1.4 times as long in wasm).
+//! body whether fused multiply-add is an instruction or a slow library call. (AVX-512 gained 15 % at best.) Each stays
+//! a function of its own: when several are inlined into one caller, they keep their sums in memory (1.4 times as long
+//! in wasm).
 
 use crate::quant::rounding::WHOLE;
 
-/// Defines `fn name<P: Bound>(args) -> R` that runs `body::<FMA, P>(args)` with the best instructions at hand; `<P: Bound>` is
-/// optional.
+/// Defines `fn name<P: Bound>(args) -> R` that runs `body::<FMA, P>(args)` with the best instructions at hand;
+/// `<P: Bound>` is optional.
 macro_rules! simd {
     (
         $vis:vis fn $name:ident $(<$panel:ident: $bound:ident>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?
@@ -38,12 +39,12 @@ pub(crate) fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Columns of a panel, the right operand of [`multiply_rows`]: a panel holds sixteen values of each k, side by side. One
-/// dequantized panel of a weight stays in the second-level cache.
+/// Columns of a panel, the right operand of [`multiply_rows`]: a panel holds sixteen values of each k, side by side.
+/// One dequantized panel of a weight stays in the second-level cache.
 pub(crate) const PANEL: usize = 16;
-/// Rows of a block, the left operand of [`multiply_rows`], whose sums it holds in registers: 6 x 16 sums are twelve of AVX2's
-/// sixteen registers, 4 x 16 are all of wasm's. Measured against 4 x 8 to 24 x 16 and 6 x 64: within 15 % of the best on
-/// AVX-512, AVX2 and SIMD128.
+/// Rows of a block, the left operand of [`multiply_rows`], whose sums it holds in registers: 6 x 16 sums are twelve of
+/// AVX2's sixteen registers, 4 x 16 are all of wasm's. Measured against 4 x 8 to 24 x 16 and 6 x 64: within 15 % of the
+/// best on AVX-512, AVX2 and SIMD128.
 pub(crate) const BLOCK_ROWS: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
 
 /// `sums[i][j] = sum_k x[k][i] * panel[k][j]`, in the order of k.
@@ -107,8 +108,9 @@ pub(crate) fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANE
     }
 }
 
-/// `e^x` to within two units in the last place; x is clamped to [-87.3, 88]. It is written out because the library's `exp` is
-/// a call, and loops with calls are not vectorized. Cody and Waite's reduction to |r| <= ln 2 / 2, then the series to r^7.
+/// `e^x` to within two units in the last place; x is clamped to [-87.3, 88]. It is written out because the library's
+/// `exp` is a call, and loops with calls are not vectorized. Cody and Waite's reduction to |r| <= ln 2 / 2, then the
+/// series to r^7.
 #[inline(always)]
 pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
     let x = x.clamp(-87.3, 88.0);
@@ -140,7 +142,8 @@ pub(crate) fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-/// Runs `work(row, out_row)` for every row of `out`, which are `width` values each; on all cores if the target has threads.
+/// Runs `work(row, out_row)` for every row of `out`, which are `width` values each; on all cores if the target has
+/// threads.
 pub(crate) fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     #[cfg(not(target_family = "wasm"))]
     {

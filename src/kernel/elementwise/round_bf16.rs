@@ -26,7 +26,7 @@ pub(crate) fn launch(x: CubeTensor) -> CubeTensor {
     kernel.run(&[&x], shape, groups)
 }
 
-/// The CPU's [`launch`].
+/// The CPU twin of [`launch`].
 pub(crate) fn twin(x: FlexTensor) -> FlexTensor {
     let x = host(x);
     let shape = rows_columns(&x);

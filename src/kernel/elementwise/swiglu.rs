@@ -26,7 +26,7 @@ pub(crate) fn launch(gate: CubeTensor, up: CubeTensor) -> CubeTensor {
     kernel.run(&[&gate, &up], shape, groups)
 }
 
-/// The CPU's [`launch`].
+/// The CPU twin of [`launch`].
 pub(crate) fn twin(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
     let (gate, up) = (host(gate), host(up));
     let [rows, width] = rows_columns(&gate);

@@ -4,11 +4,11 @@
 use super::info::Info;
 use super::{Wgsl, fold};
 
-/// Invocations of a workgroup: a whole number of every GPU's subgroups.
+/// Invocations of a workgroup.
 const WORKGROUP: usize = 64;
 
-/// The kernel of `source`, and its workgroups for `count` elements: surplus invocations leave by comparing `element(at)` with
-/// a size in `info`.
+/// The kernel of `source`, and its workgroups for `count` elements: surplus invocations leave by comparing
+/// `element(at)` with a size in `info`.
 pub(crate) fn over_elements(
     name: &'static str,
     source: &'static str,

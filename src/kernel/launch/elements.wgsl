@@ -1,4 +1,4 @@
-// What kernels over elements share: it stands before each of them.
+// The head of every kernel over elements.
 {{ info }}
 struct Invocation {
     @builtin(workgroup_id) group: vec3<u32>,

@@ -1,10 +1,10 @@
-//! The sizes and factors that a launch takes, declared once: the kernel's `struct Info` and the words that are bound to it
-//! come from the same list, so their order cannot drift apart.
+//! The sizes and factors that a launch takes, declared once: the kernel's `struct Info` and the words that are bound to
+//! it come from the same list, so their order cannot drift apart.
 
 use cubecl::server::MetadataBindingInfo;
 
-/// Makes an [`Info`] of named values: `info! { T: rows, epsilon }` is `info.T`, a u32, and `info.epsilon`, an f32, in the
-/// kernel.
+/// Makes an [`Info`] of named values: `info! { T: rows, epsilon }` is `info.T`, a u32, and `info.epsilon`, an f32, in
+/// the kernel.
 macro_rules! info {
     (@value $name:ident) => { $name };
     (@value $name:ident $value:expr) => { $value };
@@ -29,7 +29,7 @@ pub(crate) struct Field {
     word: u32,
 }
 
-/// What a field may be on the host.
+/// A host type that a field may have.
 pub(crate) trait Word {
     /// Its type in the kernel.
     const KIND: &'static str;
@@ -55,12 +55,14 @@ impl Word for f32 {
 }
 
 impl Field {
+    /// A field `name` with a value.
     pub(crate) fn new<W: Word>(name: &'static str, value: W) -> Self {
         Self { name, kind: W::KIND, word: value.word() }
     }
 }
 
 impl Info {
+    /// An info of `fields`; [`info!`] calls it.
     pub(crate) fn new(fields: Vec<Field>) -> Self {
         Self(fields)
     }
@@ -72,12 +74,13 @@ impl Info {
         format!("struct Info {{\n{fields}}}\n@group(0) @binding({binding}) var<storage, read> info: Info;")
     }
 
-    /// Names and types of the fields: the part of the text that two launches may differ in.
+    /// The names and types of the fields, from which the text is made.
     pub(crate) fn shape(&self) -> Vec<[&'static str; 2]> {
         self.0.iter().map(|field| [field.name, field.kind]).collect()
     }
 
-    /// The fields as the runtime takes them: two to a word, the first in the low half; an odd last one beside a zero.
+    /// The fields as the runtime takes them: two per word of 64 bits, the first in the low half; a last one without a
+    /// second has zeros in the high half.
     pub(crate) fn words(&self) -> MetadataBindingInfo {
         let word = |field: Option<&Field>| u64::from(field.map_or(0, |field| field.word));
         let pair = |pair: &[Field]| word(pair.first()) | word(pair.get(1)) << 32;

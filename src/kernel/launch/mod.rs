@@ -60,21 +60,21 @@ pub fn launches() -> usize {
     LAUNCHES.get()
 }
 
-/// How a kernel declares what it only reads. A browser's tensors have buffers of their own, and a GPU may read faster what
-/// nothing writes. Natively, tensors share buffers, which must not be bound both for reading and for writing.
+/// How a kernel declares its inputs. A browser's tensors have buffers of their own, and a GPU may read a buffer faster
+/// if nothing writes it. Natively, tensors share buffers, which must not be bound both for reading and for writing.
 const READ: &str = if cfg!(target_family = "wasm") { "read" } else { "read_write" };
 
 /// A WGSL source whose `{{ name }}` places are filled with `values`.
 ///
-/// The name, the fields of `info` and all values that are `set` are the kernel's id: two kernels that differ in one of them
-/// never share a pipeline.
+/// The name, the fields of `info` and all values that are `set` are the kernel's id: two kernels that differ in one of
+/// them never share a pipeline.
 pub(super) struct Wgsl {
-    /// Stands for `sources`, which are not in the id: different sources need different names.
+    /// The kernel's name. It stands for `sources`, which are not in the id: different sources need different names.
     name: &'static str,
     /// The parts of the source, one after the other; some are shared by several kernels.
     sources: Vec<&'static str>,
     info: Info,
-    /// Bindings before the output's.
+    /// Number of bindings before the output's.
     inputs: usize,
     values: Values,
     /// Makes more values, from those that are set.
@@ -86,7 +86,8 @@ pub(super) struct Wgsl {
 pub(super) type Values = Vec<(&'static str, String)>;
 
 impl Wgsl {
-    /// A kernel with workgroups of `workgroup` invocations, along x and y. Besides the places that are `set`, it may have
+    /// A kernel with workgroups of `workgroup` invocations, along x and y. Besides the places that are `set`, it may
+    /// have
     ///
     /// ```text
     /// workgroup_x, workgroup_y   the workgroup's sizes
@@ -104,8 +105,8 @@ impl Wgsl {
         self
     }
 
-    /// Fills more places when the pipeline is compiled. `unroll` may use only values that are already `set`: its output is
-    /// not in the id.
+    /// Fills more places when the pipeline is compiled. `unroll` may use only values that are already `set`: its output
+    /// is not in the id.
     pub(super) fn unroll(mut self, unroll: impl Fn() -> Values + Send + Sync + 'static) -> Self {
         self.unroll = Some(Box::new(unroll));
         self
@@ -113,7 +114,7 @@ impl Wgsl {
 
     /// Runs the kernel on `inputs`, in `groups` workgroups; gives a new f32 tensor of `shape`.
     ///
-    /// Bindings are numbered in the order inputs, output, info. The last travels with the launch and is kept by its
+    /// Bindings are numbered in the order inputs, output, info. The info travels with the launch and is kept by its
     /// content: a buffer written for it would end the pass, and each kernel would be a submission of its own.
     pub(super) fn run(mut self, inputs: &[&CubeTensor], shape: [usize; 2], groups: [usize; 3]) -> CubeTensor {
         let first = inputs[0];
@@ -140,7 +141,7 @@ impl Wgsl {
 
 impl KernelSource for Wgsl {
     fn source(&self) -> SourceTemplate {
-        let own = vec![
+        let own = [
             ("workgroup_x", self.workgroup[0].to_string()),
             ("workgroup_y", self.workgroup[1].to_string()),
             ("read", READ.to_string()),

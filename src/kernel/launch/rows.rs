@@ -1,18 +1,19 @@
-//! Kernels that sum over rows: how many invocations share a row, and how they add their sums; rows.wgsl gives them their row.
-//! Called by `norm`.
+//! Kernels that sum over rows: how many invocations share a row, and how they add their sums; rows.wgsl gives them
+//! their row. Called by `norm`.
 
 use super::info::Info;
 use super::{self as launch, Wgsl, fold};
 
-/// A GPU's invocations per row: they load neighboring values. After one barrier, every invocation adds the partial sums in
-/// the same order.
+/// A GPU's invocations per row: they load neighboring values. After one barrier, every invocation adds the partial sums
+/// in the same order.
 const LANES_PER_ROW: u32 = 32;
-/// A software adapter's rows per workgroup, each of one invocation: there a barrier switches fibers, and loads of neighboring
-/// values are no cheaper than others.
+/// A software adapter's rows per workgroup, each of one invocation: there a barrier switches fibers, and loads of
+/// neighboring values are no cheaper than others.
 const ROWS_PER_WORKGROUP: u32 = 4;
 
-/// The kernel of `source` with its `sums` sums over a row filled in, and its workgroups for the `rows` rows that `info` has as
-/// `T`. The kernel adds its own values to `sum`, and finds the row's total there after the place `total_0` or `total_1`.
+/// The kernel of `source` with its `sums` sums over a row filled in, and its workgroups for the `rows` rows that `info`
+/// has as `T`. The kernel adds its own values to `sum`, and finds the row's total there after the place `total_0` or
+/// `total_1`.
 pub(crate) fn over_rows(
     name: &'static str,
     source: &'static str,

@@ -1,4 +1,4 @@
-// What kernels that sum over rows share: it stands before each of them.
+// The head of every kernel that sums over rows.
 {{ info }}
 struct Invocation {
     @builtin(workgroup_id) group: vec3<u32>,
@@ -8,8 +8,8 @@ struct Invocation {
 
 {{ shared }}
 
-// The row of an invocation; workgroups are folded into two dimensions. Surplus rows repeat the last one: a barrier needs all
-// invocations, so none may leave early.
+// The row of an invocation; workgroups are folded into two dimensions. Surplus rows repeat the last one: a barrier
+// needs all invocations, so none may leave early.
 fn row(at: Invocation) -> u32 {
     return min((at.group.y * at.groups.x + at.group.x) * {{ rows }}u + at.local / {{ lanes }}u, info.T - 1u);
 }

@@ -11,11 +11,11 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
-/// Is added to the variance; layer_mix.wgsl has the same.
+/// The number that is added to the variance; layer_mix.wgsl has it too.
 const EPSILON: f32 = 1e-5;
 
-/// One term of the layer-weighted sum (GRAN-TED, section 3.2): `mix + alpha * LayerNorm(hidden)`, the LayerNorm over each row
-/// without parameters, with epsilon 1e-5: `[T, D]` -> `[T, D]`.
+/// One term of the layer-weighted sum (GRAN-TED, section 3.2): `mix + alpha * LayerNorm(hidden)`, the LayerNorm over
+/// each row without parameters, with epsilon 1e-5: `[T, D]` -> `[T, D]`.
 pub fn layer_mix(mix: Tensor<2>, hidden: Tensor<2>, alpha: f32) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::layer_mix(mix.into_dispatch(), hidden.into_dispatch(), alpha))
 }
@@ -29,7 +29,7 @@ pub(crate) fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTen
     kernel.run(&[&mix, &hidden], shape, groups)
 }
 
-/// The CPU's [`launch`].
+/// The CPU twin of [`launch`].
 pub(crate) fn twin(mix: FlexTensor, hidden: FlexTensor, alpha: f32) -> FlexTensor {
     let (mix, hidden) = (host(mix), host(hidden));
     let [rows, width] = rows_columns(&hidden);

@@ -1,7 +1,7 @@
 // Layer mix: y[t, d] = mix[t, d] + alpha * LayerNorm(hidden)[t, d], LayerNorm over d without parameters, eps 1e-5.
 // mix, hidden, y [T, D] row-major. Info: T, D, alpha.
-// {{ lanes }} invocations per row as in rms_norm.wgsl. The variance is taken around the mean in a second pass: hidden states have
-// a few huge entries, with which E[x²] - E[x]² would lose digits.
+// {{ lanes }} invocations per row as in rms_norm.wgsl. The variance is taken around the mean in a second pass: hidden
+// states have a few huge entries, with which E[x²] - E[x]² would lose digits.
 @group(0) @binding(0) var<storage, {{ read }}> mix: array<f32>;
 @group(0) @binding(1) var<storage, {{ read }}> hidden: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;

@@ -25,7 +25,7 @@ pub(crate) fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTen
     kernel.run(&[&x, &weight], shape, groups)
 }
 
-/// The CPU's [`launch`].
+/// The CPU twin of [`launch`].
 pub(crate) fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
     let (x, weight) = (host(x), host(weight));
     let [rows, width] = rows_columns(&x);
@@ -35,7 +35,7 @@ pub(crate) fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTenso
     from_host(output, [rows, width])
 }
 
-// One row of the norm; `rotary` has it for one head.
+// The norm of one row; `rotary` calls it for one head.
 simd!(pub(crate) fn normalize(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = normalize_body);
 
 #[inline(always)]

@@ -31,7 +31,7 @@ pub(crate) fn launch(x: CubeTensor, times: usize) -> CubeTensor {
     run()
 }
 
-/// The CPU's [`launch`].
+/// The CPU twin of [`launch`].
 pub(crate) fn twin(x: FlexTensor, times: usize) -> FlexTensor {
     let x = host(x);
     let [rows, width] = rows_columns(&x);

@@ -20,8 +20,9 @@ pub const MULTIPLY_ADD_FLOP: usize = 2 * CHAINS;
 /// Rounds that are written out in one expression.
 const UNROLLED: usize = 8;
 
-/// Multiply-adds alone, to measure the device's peak: `[T, D]` -> `[T, D]`. Sixteen values start as `a = x + j / 16` for each
-/// element, become `a x + x` in each of `rounds` rounds, and are summed: `MULTIPLY_ADD_FLOP * rounds` operations per element.
+/// Multiply-adds alone, to measure the device's peak: `[T, D]` -> `[T, D]`. Sixteen values start as `a = x + j / 16`
+/// for each element, become `a x + x` in each of `rounds` rounds, and are summed: `MULTIPLY_ADD_FLOP * rounds`
+/// operations per element.
 pub fn multiply_adds(x: Tensor<2>, rounds: usize) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::multiply_adds(x.into_dispatch(), rounds))
 }
@@ -49,12 +50,13 @@ fn rounds_of(j: usize, rounds: usize) -> String {
     (0..rounds).fold(format!("a{j}"), |a, _| format!("({a} * b + b)"))
 }
 
-/// Elements whose chains fill the registers: with eight chains at once, eight vectors of AVX2 or of wasm, or sixteen of SSE2.
+/// Elements whose chains fill the registers: with eight chains at once, eight vectors of AVX2 or of wasm, or sixteen of
+/// SSE2.
 const VECTOR_ELEMENTS: usize = if cfg!(target_family = "wasm") { 4 } else { 8 };
 /// Chains that are computed at once.
 const CHAINS_AT_ONCE: usize = CHAINS / 2;
 
-/// The CPU's [`launch`].
+/// The CPU twin of [`launch`].
 pub(crate) fn twin(x: FlexTensor, rounds: usize) -> FlexTensor {
     let x = host(x);
     let [rows, width] = rows_columns(&x);

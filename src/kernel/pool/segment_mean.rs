@@ -13,7 +13,8 @@ use burn_wgpu::CubeTensor;
 /// Invocations of a workgroup, along a row.
 const WORKGROUP: u32 = 64;
 
-/// The mean of `x`'s rows over each segment: `x [T, D]`, `segments [B, 2]` u32 (first row, end row; not empty) -> `[B, D]`.
+/// The mean of `x`'s rows over each segment: `x [T, D]`, `segments [B, 2]` u32 (first row, end row; not empty) ->
+/// `[B, D]`.
 pub fn segment_mean(x: Tensor<2>, segments: Tensor<2, Int>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::segment_mean(x.into_dispatch(), segments.into_dispatch()))
 }
@@ -30,7 +31,7 @@ pub(crate) fn launch(x: CubeTensor, segments: CubeTensor) -> CubeTensor {
     )
 }
 
-/// The CPU's [`launch`].
+/// The CPU twin of [`launch`].
 pub(crate) fn twin(x: FlexTensor, segments: FlexTensor) -> FlexTensor {
     let (x, segments) = (host(x), host(segments));
     let [_, width] = rows_columns(&x);

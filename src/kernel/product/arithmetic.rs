@@ -16,14 +16,14 @@ pub enum Arithmetic {
     /// Weights and activations of 11 bits in products and in sums of eight; sums of those in f32. Needs an adapter with
     /// `shader-f16`; embeddings change a little.
     F16,
-    /// The weights' codes and activations of 8 bits, multiplied exactly; scales and sums of groups in f32. Embeddings change a
-    /// little.
+    /// The weights' codes and activations of 8 bits, multiplied exactly; scales and sums of groups in f32. Embeddings
+    /// change a little.
     Int8,
 }
 
 impl Arithmetic {
-    /// The arithmetic for a weight of `layout`, in a model that computes in this one: dense weights have no codes, and stay in
-    /// f32.
+    /// The arithmetic for a weight of `layout`, in a model that computes in this one: dense weights have no codes, and
+    /// stay in f32.
     pub fn of(self, layout: Layout) -> Self {
         if layout == Layout::Dense { Self::F32 } else { self }
     }
@@ -40,7 +40,7 @@ impl Arithmetic {
     }
 }
 
-/// What decides which kernels a product runs.
+/// The two choices that decide which kernels a product runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProductKind {
     /// How the weight is stored.

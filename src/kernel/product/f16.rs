@@ -1,4 +1,4 @@
-//! The text of the product in half precision; formula and reasons are in f16.wgsl.
+//! The text of the product in half precision; the formula and the reasons are in f16.wgsl.
 
 use super::BLOCK_K;
 use super::tile::Tile;
@@ -7,8 +7,8 @@ use crate::kernel::launch::Values;
 use crate::kernel::launch::text::{COMPONENTS, lines};
 use crate::quant::Layout;
 
-/// What weights are divided by, besides the factor of their scales: it brings the largest possible one, 2^14 times the
-/// largest code and a minimum, down to 2^8.
+/// The number by which weights are divided, besides the factor of their scales: it brings the largest possible weight,
+/// 2^14 times the largest code and a minimum, down to 2^8.
 pub(super) fn raise(layout: Layout) -> f32 {
     match layout {
         Layout::Packed4 => 1024.0,

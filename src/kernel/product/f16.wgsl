@@ -1,12 +1,12 @@
-// Quantized matrix product in half precision; bindings and info as in prelude.wgsl. With v[k] = w[k] / ({{ raise }} * factor), for
-// every 32 k:
+// Quantized matrix product in half precision; bindings and info as in prelude.wgsl.
+// With v[k] = w[k] / ({{ raise }} * factor), for every 32 k:
 //   h[k] = x[k] / sx, sx a power of two with 8 <= max |h| < 16,   a += sx * sum of 8 h[k] * v[k],   y = {{ raise }} * factor * a
-// h and v are rounded to f16, and the sums of 8 are fused in f16, in the order of k; the rest is f32. |v| <= 258, because stored
-// scales are at most 2^14: a sum is below 8 * 16 * 258, half of what f16 holds, whatever stands out in x. h is normal down to
-// 2^-17 of the largest of its 32 values, v down to 2^-22 of the largest that is possible.
-// An invocation rounds whole rows of 32 k into the workgroup's memory, and blocks of 8 k of a vec4 of columns. Rows are padded
-// to STRIDE vec4, so that those that a subgroup reads at once lie in different banks. Every tile gives the same bits. No
-// invocation leaves before a barrier.
+// h and v are rounded to f16, and the sums of 8 are fused in f16, in the order of k; the rest is f32. |v| <= 258,
+// because stored scales are at most 2^14: a sum is below 8 * 16 * 258, half of what f16 holds, whatever stands out in
+// x. h is normal down to 2^-17 of the largest of its 32 values, v down to 2^-22 of the largest that is possible.
+// An invocation rounds whole rows of 32 k into the workgroup's memory, and blocks of 8 k of a vec4 of columns. Rows are
+// padded to STRIDE vec4, so that those that a subgroup reads at once lie in different banks. Every tile gives the same
+// bits. No invocation leaves before a barrier.
 const STRIDE = 9u;
 
 var<workgroup> xs: array<vec4<f16>, {{ rows_each }}u * STRIDE>;

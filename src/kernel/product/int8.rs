@@ -1,4 +1,4 @@
-//! The text of the product in integers; formula and reasons are in int8.wgsl.
+//! The text of the product in integers; the formula and the reasons are in int8.wgsl.
 
 use super::tile::Tile;
 use super::tiling::{Tiling, rounded_x};

@@ -1,9 +1,10 @@
-// Quantized matrix product in integers; bindings and info as in prelude.wgsl. For every 32 k, {{ parts }} groups of weights:
+// Quantized matrix product in integers; bindings and info as in prelude.wgsl.
+// For every 32 k, which are {{ parts }} groups of weights:
 //   q[k] = round(x[k] / sx), |q| <= 127,   a += sx * (scale * sum_k q[k] * code[k] + min * sum_k q[k])
-// An invocation rounds whole rows of 32 k into the workgroup's memory, four codes per word; four codes of a weight lie beside
-// them, in the same order. Rows are padded to STRIDE words, so that those that a subgroup reads at once lie in different banks.
-// Sums of integers are exact, and those of groups are fused in the order of k: every tile gives the same bits. No invocation
-// leaves before a barrier.
+// An invocation rounds whole rows of 32 k into the workgroup's memory, four codes per word; four codes of a weight lie
+// beside them, in the same order. Rows are padded to STRIDE words, so that those that a subgroup reads at once lie in
+// different banks. Sums of integers are exact, and those of groups are fused in the order of k: every tile gives the
+// same bits. No invocation leaves before a barrier.
 const STRIDE = 9u;
 const PARTS = {{ parts }}u;
 const PART_WORDS = 8u / PARTS;
@@ -24,8 +25,8 @@ fn joined(q: vec4<i32>) -> u32 {
     return b.x | (b.y << 8u) | (b.z << 16u) | (b.w << 24u);
 }
 
-// Brings row `m`, from k on, into the workgroup's row `to`. The largest value is rounded up to 16 bits, and 127 is divided by
-// their integer: quotients of floats differ by device, and then codes that stand half-way would too.
+// Brings row `m`, from k on, into the workgroup's row `to`. The largest value is rounded up to 16 bits, and 127 is
+// divided by their integer: quotients of floats differ by device, and then codes that stand half-way would too.
 fn quantize(m: u32, k: u32, to: u32) {
     let first = (m * info.K + k) / 4u;
     {{ load }}

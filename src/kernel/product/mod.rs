@@ -1,7 +1,7 @@
-//! The product with a packed weight: its contracts and its launch. Formula and bindings are in registers.wgsl, the
-//! weight's layout in [`crate::quant::Packed`].
+//! The product with a packed weight: its contracts and its launch. The formula is in registers.wgsl, the bindings are
+//! in prelude.wgsl, and [`crate::quant::Packed`] has the weight's layout.
 
-pub(crate) mod arithmetic;
+mod arithmetic;
 mod f16;
 mod int8;
 mod registers;
@@ -55,7 +55,7 @@ fn dispatch(x: Tensor<2>, weight: &PackedWeight, addend: Option<DispatchTensor>,
     })
 }
 
-/// The weight of a product, less its tensors, and what becomes of the sums.
+/// The weight of a product, without its tensors, and the use of the sums.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product {
     /// Which kernels run.

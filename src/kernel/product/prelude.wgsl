@@ -1,9 +1,10 @@
-// What the four kernels of the product share: it stands before each of them.
+// The head of the four kernels of the product.
 //   x [M, K] row-major, read as vec4;   words [K / {{ per_word }}, N];   y [M, width]
 //   scales [K / group, N]: an f16 scale in the low half, an f16 minimum in the high half; unused if weights are dense
 //   addend [M, N], or [N], or one zero: read at m * row_stride + n * step
-// Info: M, K, N; factor, by which scales and minima are multiplied; blocks of 8 k per group; columns per workgroup; second,
-// the distance between the two halves of an invocation's columns; row_stride and step of the addend; gated, 1 or 0; width.
+// Info: M, K, N; factor, by which scales and minima are multiplied; blocks of 8 k per group; columns per workgroup;
+// second, the distance between the two halves of an invocation's columns; row_stride and step of the addend; gated, 1
+// or 0; width.
 {{ enable }}
 {{ info }}
 @group(0) @binding(0) var<storage, {{ read }}> x: array<vec4<f32>>;

@@ -1,4 +1,5 @@
-//! The text of the product that holds its tile in registers; formula is in registers.wgsl, reasons in tile.rs.
+//! The text of the product that holds its tile in registers; the formula is in registers.wgsl, the reasons are in
+//! tile.rs.
 
 use super::BLOCK_K;
 use super::tile::{Operands, Tile};
@@ -96,11 +97,11 @@ fn store_written_out(tile: Tile) -> String {
     format!("if (gated) {{ {} }} else {{ {} }}", grid(half, &gated), grid(tile.columns, &added))
 }
 
-/// The weight at the block's value `t` of k, in column `j`.
+/// The expression of the weight at value `t` of a block's k, in column `j`.
 ///
-/// A code is masked where it stands, which multiplies it by a power of two, and the scale is divided by the same: both
-/// are exact. The sign bit would make the uppermost unsigned code negative, and the lower signed ones are unsigned where
-/// they stand: flipping that bit moves the code by half its range, which is added back exactly.
+/// A code is masked where it stands, which multiplies it by a power of two, and the scale is divided by that power:
+/// both are exact. The sign bit would make the uppermost unsigned code negative, and the lower signed ones are unsigned
+/// where they stand: flipping that bit moves the code by half its range, which is added back exactly.
 fn value(layout: Layout, fused: bool, j: usize, t: usize) -> String {
     let (per_word, bits) = (layout.per_word(), 32 / layout.per_word());
     let (word, shift) = (t / per_word, t % per_word * bits);
@@ -122,7 +123,7 @@ fn value(layout: Layout, fused: bool, j: usize, t: usize) -> String {
     }
 }
 
-/// `a * b + c`, in one rounding where `fused`: a software adapter has no instruction for that.
+/// The expression `a * b + c`, in one rounding if `fused`: a software adapter has no instruction for that.
 fn madd(fused: bool, a: &str, b: &str, c: &str) -> String {
     if fused { format!("fma({a}, {b}, {c})") } else { format!("({c} + {a} * {b})") }
 }

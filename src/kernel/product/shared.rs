@@ -1,4 +1,5 @@
-//! The text of the product whose operands lie in the workgroup's memory; formula and reasons are in shared.wgsl.
+//! The text of the product whose operands lie in the workgroup's memory; the formula and the reasons are in
+//! shared.wgsl.
 
 use super::tile::Tile;
 use super::tiling::Tiling;

@@ -1,9 +1,9 @@
-// Quantized matrix product through the workgroup's memory; formula as in registers.wgsl, bindings and info as in prelude.wgsl.
-// For every {{ depth }} k, the invocations of a workgroup bring x and the dequantized weight there, each value once, and multiply from
-// there: {{ tile_m }} rows, as far apart as there are lanes along M, by two vec4 of columns. Rows of x are padded to STRIDE vec4,
-// so that the rows that a subgroup reads at once lie in different banks. Sums are fused and in the order of k, as with
-// registers alone. No invocation leaves before a barrier: rows and columns past the edge repeat the last one, and are not
-// stored.
+// Quantized matrix product through the workgroup's memory; formula as in registers.wgsl, bindings and info as in
+// prelude.wgsl. For every {{ depth }} k, the invocations of a workgroup bring x and the dequantized weight there, each
+// value once, and multiply from there: {{ tile_m }} rows, as far apart as there are lanes along M, by two vec4 of
+// columns. Rows of x are padded to STRIDE vec4, so that the rows that a subgroup reads at once lie in different banks.
+// Sums are fused and in the order of k, as with registers alone. No invocation leaves before a barrier: rows and
+// columns past the edge repeat the last one, and are not stored.
 const STRIDE = {{ depth }}u / 4u + 1u;
 
 var<workgroup> xs: array<vec4<f32>, {{ rows_each }}u * STRIDE>;

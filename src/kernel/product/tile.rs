@@ -1,7 +1,7 @@
 //! How a product is cut into invocations: short lists of tiles, and which of them is used for how many rows.
 //!
-//! Every tile adds in the order of k, and those of GPUs with the same fused multiply-adds: a row's result does not depend
-//! on the tile, so a choice can be measured anew without changing an embedding.
+//! Every tile adds in the order of k, and those of GPUs with the same fused multiply-adds: a row's result does not
+//! depend on the tile, so a choice can be measured anew without changing an embedding.
 
 use super::{Arithmetic, ProductKind};
 use crate::kernel::launch;
@@ -26,8 +26,8 @@ pub struct Tile {
 /// Where the operands of the sums are. The names of the variants are part of a tile's name, which users' files keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operands {
-    /// All in registers, and the sums are stored in a loop: written out, their edges and addends are most of what a software
-    /// adapter has to compile, and it has no registers that an array would be moved out of.
+    /// All in registers, and the sums are stored in a loop: written out, their edges and addends are most of what a
+    /// software adapter has to compile, and it has no registers that an array would be moved out of.
     Software,
     /// All in registers, with fused multiply-adds.
     Registers,
@@ -51,20 +51,21 @@ impl fmt::Display for Tile {
 
 /// The tile of software adapters, in f32.
 ///
-/// What decides there (SwiftShader's compiler, read in its source and measured): a load is four branches and forty-odd
-/// instructions for four lanes, a shift is done lane by lane, a store to a `var` is masked, a barrier switches fibers. So
-/// a tile is wide along N, where all columns share the loaded `x`; codes are masked in place and scaled by a power of two
-/// instead of being shifted; a sum takes 8 values of k in one expression; there is no workgroup memory. 2-core GFLOP/s by
-/// processor time, 64x576x1536, rows x columns: 16x8 with shifts 2.4 to 3.9, 8x12 5.4, 4x24 5.9, 8x24 7.1, 16x24 8.2
-/// (which takes twice as long to compile). One tile for all: few rows are soon done, and each pipeline takes a second to
-/// compile.
+/// These costs decide (SwiftShader's compiler, read in its source and measured): a load is four branches and forty-odd
+/// instructions for four lanes, a shift is done lane by lane, a store to a `var` is masked, a barrier switches fibers.
+/// So the tile is wide along N, where all columns share the loaded `x`; codes are masked in place and scaled by a power
+/// of two instead of being shifted; a sum takes 8 values of k in one expression; there is no workgroup memory. GFLOP/s
+/// on two cores by processor time, 64x576x1536, rows x columns: 16x8 with shifts 2.4 to 3.9, 8x12 5.4, 4x24 5.9, 8x24
+/// 7.1, 16x24 8.2 (which takes twice as long to compile). One tile serves all numbers of rows: a product of few rows is
+/// soon done, and each pipeline takes a second to compile.
 const SOFTWARE: Tile = Tile { operands: Operands::Software, rows: 8, columns: 24, lanes: [8, 1] };
 
 /// The tiles of GPUs in f32, from which [`Tuning`](crate::trial::Tuning) chooses what the adapter runs fastest.
 ///
-/// What to expect of each, for 16 k of 4-bit weights: operations and bytes that a workgroup takes from memory (64 a row
-/// of x; 8 of codes and 2 of scales a column), registers of an invocation (sums, operands, about 20 for addresses),
-/// workgroup memory (rows of x are padded to 80 bytes, so that neighbouring rows lie in other banks).
+/// The table has the expected costs of each tile for 16 k of 4-bit weights: operations, and bytes that a workgroup
+/// takes from memory (64 per row of x; 8 of codes and 2 of scales per column); registers of an invocation (sums,
+/// operands, about 20 for addresses); workgroup memory (rows of x are padded to 80 bytes, so that neighboring rows lie
+/// in different banks).
 ///
 /// | tile                  | outputs  | FLOP    | bytes | FLOP/byte | registers | workgroup memory |
 /// |-----------------------|----------|---------|-------|-----------|-----------|------------------|
@@ -76,13 +77,14 @@ const SOFTWARE: Tile = Tile { operands: Operands::Software, rows: 8, columns: 24
 /// | Shared 8x8, 8x8       | 64 x 64  | 131,072 | 4,736 | 28        | 124       | 9 KiB            |
 /// | Shared 8x8, 16x8      | 64 x 128 | 262,144 | 5,376 | 49        | 124       | 13 KiB           |
 ///
-/// A GPU of 20 TFLOP/s and 500 GB/s needs 40 operations a byte; neighbouring workgroups share one operand through the
-/// second-level cache, so 24 do. The first three read each code once an invocation that dequantizes it for its rows
-/// alone: good for few rows, where the weight is read once anyway and memory decides; they put few rows on many
-/// workgroups (N = 4096: 32). The shared ones dequantize a code once for 32 or 64 rows; of their 16-lane groups a vec4 of
-/// x is a broadcast and one of w conflict-free. 64 x 64 needs 1,024 tokens at N = 960 to fill 240 workgroups, so smaller
-/// tiles win on wide GPUs with short texts. Up to 128 registers, half of the threads that an SM or CU holds are resident
-/// (16 warps of 32); 13 KiB let three to seven workgroups stand side by side in 48 to 96 KiB.
+/// A GPU of 20 TFLOP/s and 500 GB/s needs 40 operations per byte; neighboring workgroups share one operand through the
+/// second-level cache, so 24 suffice. In the first three tiles, every invocation that needs a code reads it and
+/// dequantizes it for its own rows alone: this is good for few rows, where the weight is read once anyway and memory
+/// decides; and few rows are spread over many workgroups (N = 4096: 32). The shared tiles dequantize a code once for 32
+/// or 64 rows; within their 16-lane groups, the load of a vec4 of x is a broadcast, and that of a vec4 of w is free of
+/// bank conflicts. 64 x 64 needs 1,024 tokens at N = 960 to fill 240 workgroups, so smaller tiles win on wide GPUs with
+/// short texts. With up to 128 registers, half of the threads that an SM or CU holds are resident (16 warps of 32); 13
+/// KiB let three to seven workgroups stand side by side in 48 to 96 KiB.
 pub const GPU: [Tile; 7] = [
     Tile { operands: Operands::Registers, rows: 4, columns: 2, lanes: [64, 1] },
     Tile { operands: Operands::Registers, rows: 8, columns: 2, lanes: [64, 1] },
@@ -95,8 +97,8 @@ pub const GPU: [Tile; 7] = [
 
 /// The tiles for integers, on software adapters too: operands in the workgroup's memory, a quarter as large as in f32.
 ///
-/// For 32 k of 4-bit weights, as above (128 bytes a row of x; 16 of codes and 4 of scales a column). A dot product of four
-/// codes counts eight operations; beside each sum in f32 stands one of integers.
+/// Expected costs for 32 k of 4-bit weights, as for [`GPU`] (128 bytes per row of x; 16 of codes and 4 of scales per
+/// column). A dot product of four codes counts as eight operations; each sum in f32 has one of integers beside it.
 ///
 /// | tile              | outputs | operations | bytes | per byte | registers | workgroup memory |
 /// |-------------------|---------|------------|-------|----------|-----------|------------------|
@@ -104,8 +106,8 @@ pub const GPU: [Tile; 7] = [
 /// | Shared 4x8, 8x8   | 32 x 64 | 131,072    | 5,376 | 24       | 108       | 4 KiB            |
 /// | Shared 4x8, 8x16  | 64 x 64 | 262,144    | 9,472 | 28       | 108       | 5.3 KiB          |
 ///
-/// A row is rounded by one invocation, once a workgroup: 200 operations for 64 columns' 512 dot products. Eight rows a
-/// lane would hold 128 registers of sums.
+/// One invocation rounds a row, once per workgroup: 200 operations for 64 columns' 512 dot products. Eight rows per
+/// lane would need 128 registers for sums.
 pub const INT8: [Tile; 3] = [
     Tile { operands: Operands::Shared, rows: 1, columns: 8, lanes: [8, 8] },
     Tile { operands: Operands::Shared, rows: 4, columns: 8, lanes: [8, 8] },
@@ -114,8 +116,8 @@ pub const INT8: [Tile; 3] = [
 
 /// The tiles for half precision, on software adapters too: operands in the workgroup's memory, half as large as in f32.
 ///
-/// For 32 k of 4-bit weights, as above. Beside the sums in f32 stand eight k of eight columns' weights, in 32 registers, and of
-/// one row at a time x and the sums of eight.
+/// Expected costs for 32 k of 4-bit weights, as for [`INT8`]. Besides the sums in f32, an invocation holds eight k of
+/// eight columns' weights, in 32 registers, and x and the sums of eight of one row at a time.
 ///
 /// | tile              | outputs  | FLOP    | bytes  | FLOP/byte | registers | workgroup memory |
 /// |-------------------|----------|---------|--------|-----------|-----------|------------------|
@@ -125,8 +127,9 @@ pub const INT8: [Tile; 3] = [
 /// | Shared 8x8, 8x8   | 64 x 64  | 262,144 | 9,472  | 28        | 126       | 8.8 KiB          |
 /// | Shared 8x8, 16x8  | 64 x 128 | 524,288 | 10,752 | 49        | 126       | 12.8 KiB         |
 ///
-/// Where an instruction multiplies and adds two halves, 8 k of a row by 8 columns are 32 instructions, and 16 more that take
-/// their sums to f32 and add them there; in f32 alone they are 64. Longer runs would spare some, and round more.
+/// If one instruction multiplies and adds two halves, 8 k of a row by 8 columns are 32 instructions, and 16 more
+/// convert their sums to f32 and add them there; in f32 alone they are 64. Sums of more than eight would save some
+/// instructions, and round more.
 pub const F16: [Tile; 5] = [
     Tile { operands: Operands::Shared, rows: 1, columns: 8, lanes: [8, 8] },
     Tile { operands: Operands::Shared, rows: 4, columns: 8, lanes: [8, 8] },
@@ -138,8 +141,8 @@ pub const F16: [Tile; 5] = [
 /// Row classes of a product: up to 8, up to 32, up to 128 rows, and more. Each is timed at its number, the last at 512.
 pub(crate) const ROW_CLASSES: [usize; 4] = [8, 32, 128, 512];
 
-/// For each row class, the tiles that are worth timing, as indices into a family's tiles. The first is used until one is
-/// chosen.
+/// For each row class, the tiles that are worth timing, as indices into a family's tiles. The first is used until one
+/// is chosen.
 type Candidates = [&'static [usize]; ROW_CLASSES.len()];
 
 const GPU_CANDIDATES: Candidates = [&[1, 0, 3], &[2, 1, 3], &[3, 2, 4, 5], &[4, 3, 5, 6]];
@@ -207,7 +210,8 @@ thread_local! {
     static TILE: Cell<Option<Tile>> = const { Cell::new(None) };
 }
 
-/// The tile for a product of `rows` rows.
+/// The tile for a product of `rows` rows: this thread's override, or the one that fits the adapter's class and the
+/// choices.
 pub(crate) fn for_rows(rows: usize, kind: ProductKind) -> Tile {
     match TILE.get() {
         Some(tile) => tile,
@@ -221,6 +225,7 @@ pub fn as_tile<R>(tile: Tile, work: impl FnOnce() -> R) -> R {
     launch::with(&TILE, tile, work)
 }
 
+/// The row class of a product, as an index into [`ROW_CLASSES`].
 fn class(rows: usize) -> usize {
     ROW_CLASSES[..ROW_CLASSES.len() - 1].iter().take_while(|most| rows > **most).count()
 }

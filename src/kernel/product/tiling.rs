@@ -1,11 +1,12 @@
-//! The text that the products through the workgroup's memory share; workgroup.wgsl is the part of it that is no loop.
+//! The text that the products through the workgroup's memory share and that loops write out; workgroup.wgsl has the
+//! rest.
 
 use super::tile::Tile;
 use crate::kernel::launch::Values;
 use crate::kernel::launch::text::lines;
 
-/// A tile whose operands lie in the workgroup's memory. An invocation owns `tile.rows` rows, as far apart as there are lanes
-/// along M, and two vec4 of columns; the sums of row `i` are the registers `a{i}` and `b{i}`.
+/// A tile whose operands lie in the workgroup's memory. An invocation owns `tile.rows` rows, as far apart as there are
+/// lanes along M, and two vec4 of columns; the sums of row `i` are the registers `a{i}` and `b{i}`.
 #[derive(Clone, Copy)]
 pub(super) struct Tiling(pub Tile);
 
@@ -38,7 +39,8 @@ impl Tiling {
     }
 }
 
-/// The places of the kernels that round x: 32 k of a row as the registers `v0` to `v7`, and the largest size among them.
+/// The places of the kernels that round x: 32 k of a row as the registers `v0` to `v7`, and the largest size among
+/// them.
 pub(super) fn rounded_x() -> Values {
     let peaks = (0..8).fold("0.0".to_string(), |all, i| format!("max({all}, peak(v{i}))"));
     vec![("load", lines(8, &|i| format!("let v{i} = x[first + {i}u];"))), ("peaks", peaks)]

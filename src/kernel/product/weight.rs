@@ -18,8 +18,8 @@ pub struct PackedWeight {
     pub in_features: usize,
     /// `[in / values per word, out]`
     pub words: Tensor<2, Int>,
-    /// `[in / group, out]`: an f16 scale in the low half, an f16 minimum in the high half; `[1, 1]` if the layout has no
-    /// scales.
+    /// `[in / group, out]`: an f16 scale in the low half, an f16 minimum in the high half; `[1, 1]` if the layout has
+    /// no scales.
     pub scales: Tensor<2, Int>,
     /// A power of two by which scales and minima are multiplied.
     pub factor: f32,

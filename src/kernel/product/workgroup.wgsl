@@ -1,6 +1,6 @@
 
-// What the products through the workgroup's memory share: it stands after each of them. A workgroup owns {{ rows_each }} rows and
-// {{ quads }} vec4 of columns, half of them `second` further on.
+// The end of the three kernels of the product that work through the workgroup's memory. A workgroup owns
+// {{ rows_each }} rows and {{ quads }} vec4 of columns, half of them `second` further on.
 const QUADS = {{ quads }}u;
 
 // The first column of a vec4.

@@ -1,5 +1,5 @@
-//! Rotary position embedding, with or without a norm over each head before it: contracts, launch and twin. The formula is in
-//! rotary.wgsl.
+//! Rotary position embedding, with or without a norm over each head before it: contracts, launch and twin. The formula
+//! is in rotary.wgsl.
 
 pub(super) mod table;
 
@@ -15,8 +15,9 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 
-/// Rotate-half RoPE (arXiv 2104.09864) on the heads in each row's first columns: `x [T, at least heads.count * heads.dim]`,
-/// `table [P, head_dim]` from [`table`], `positions [T]` u32 below `P` -> `[T, heads.count * heads.dim]`.
+/// Rotate-half RoPE (arXiv 2104.09864) on the heads in each row's first columns:
+/// `x [T, at least heads.count * heads.dim]`, `table [P, head_dim]` from [`crate::kernel::rotary_table`],
+/// `positions [T]` u32 below `P` -> `[T, heads.count * heads.dim]`.
 pub fn rotary(x: Tensor<2>, table: Tensor<2>, positions: Tensor<1, Int>, heads: Heads) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::rotary(
         x.into_dispatch(),
@@ -26,8 +27,8 @@ pub fn rotary(x: Tensor<2>, table: Tensor<2>, positions: Tensor<1, Int>, heads: 
     ))
 }
 
-/// RMS norm over each head, then [`rotary`]. `weight [head_dim]` is for the heads before `other`; another `[head_dim]` after
-/// it is for the heads from there on.
+/// RMS norm over each head, then [`rotary`]. `weight [head_dim]` is for the heads before `other`; another `[head_dim]`
+/// after it is for the heads from there on; `epsilon` is added to the mean of the squares.
 pub fn norm_rotary(
     x: Tensor<2>,
     weight: Tensor<1>,
@@ -60,7 +61,7 @@ pub(super) struct HeadNorm<T> {
     pub weight: T,
     /// The first head that the second weight is for.
     pub other: usize,
-    /// Is added to the mean of the squares.
+    /// The number that is added to the mean of the squares.
     pub epsilon: f32,
 }
 
@@ -104,7 +105,7 @@ pub(super) fn launch(
     }
 }
 
-/// The CPU's [`launch`].
+/// The CPU twin of [`launch`].
 pub(super) fn twin(
     x: FlexTensor,
     norm: Option<HeadNorm<FlexTensor>>,

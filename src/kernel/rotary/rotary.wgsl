@@ -1,8 +1,8 @@
 // Rotate-half RoPE on every head, after an RMS norm over the head if the launch has one:
 //   y[i] = x[i] cos[i] - x[i + h/2] sin[i],   y[i + h/2] = x[i + h/2] cos[i] + x[i] sin[i],   i < h/2, h = head_dim
 // x [T, W], of which the first H * head_dim columns are rotated; y [T, H * head_dim]; positions [T]
-// table [P, head_dim]: h/2 cosines, then h/2 sines (made on the host in f64: WGSL's own sine is not exact for large angles)
-// weight [head_dim], and another [head_dim] after it for the heads from `other` on
+// table [P, head_dim]: h/2 cosines, then h/2 sines, made on the host in f64: WGSL's own sine is not exact for large
+// angles; weight [head_dim], and another [head_dim] after it for the heads from `other` on
 // Info: T, H, head_dim, epsilon, width = W, other. One invocation per (token, head).
 @group(0) @binding(0) var<storage, {{ read }}> x: array<f32>;
 @group(0) @binding(1) var<storage, {{ read }}> table: array<f32>;

@@ -6,8 +6,8 @@ use crate::device::Device;
 use burn::tensor::{Tensor, TensorData};
 use half::bf16;
 
-/// The table `[positions, head_dim]`: in each row the cosines of the position's `head_dim / 2` angles, then their sines,
-/// computed in f64.
+/// The table `[positions, head_dim]`: in each row the cosines of the position's `head_dim / 2` angles, then their
+/// sines, computed in f64.
 pub fn table(head_dim: usize, theta: f64, positions: usize, device: &Device) -> Tensor<2> {
     let frequencies: Vec<_> =
         (0..head_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64)).collect();
@@ -15,8 +15,8 @@ pub fn table(head_dim: usize, theta: f64, positions: usize, device: &Device) -> 
     make(head_dim, positions, device, angle, |x| x as f32)
 }
 
-/// The table of [`table`] with every step rounded to bfloat16, as the reference's adapters compute it: of the positions above
-/// 256, two or more share a row's values.
+/// The table of [`table`] with every step rounded to bfloat16, as the reference's adapters compute it: of the positions
+/// above 256, two or more share a row's values.
 pub fn table_bf16(head_dim: usize, theta: f64, positions: usize, device: &Device) -> Tensor<2> {
     let round = |x: f64| bf16::from_f32(x as f32).to_f64();
     let frequency = |i: usize| {

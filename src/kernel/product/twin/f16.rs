@@ -1,7 +1,7 @@
 //! The product in half precision on the CPU, to compare devices with: f16 is emulated, value by value.
 //!
-//! Products and sums are rounded separately, which WGSL allows for `fma` and Mesa's llvmpipe does: there the bits are the
-//! same. GPUs that fuse them differ from this by less than they differ from f32.
+//! Products and sums are rounded separately, which WGSL allows for `fma` and Mesa's llvmpipe does: there the bits are
+//! the same. GPUs that fuse them differ from this by less than they differ from f32.
 
 use super::floats::{ABREAST, Columns};
 use super::{Panel, Weight, X_GROUP, interleave};

@@ -5,8 +5,8 @@ use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, madd, multiply_rows};
 use crate::quant::Layout;
 use crate::quant::half_float::half_to_f32;
 
-/// Panels whose words are gathered at once. Natively, a row of two panels is two lines of the cache, for which its page is
-/// looked up once: 1.2 times as fast on 64 tokens as one panel at a time; four gain less.
+/// Panels whose words are gathered at once. Natively, a row of two panels is two lines of the cache, for which its page
+/// is looked up once: 1.2 times as fast on 64 tokens as one panel at a time; four gain less.
 pub(super) const ABREAST: usize = 2;
 
 /// Dequantized columns of a weight, `[K]`.

@@ -1,6 +1,8 @@
-//! The product in integers on the CPU: rows are rounded once, panels of codes are unpacked once and multiplied with all rows.
+//! The product in integers on the CPU: rows are rounded once, panels of codes are unpacked once and multiplied with all
+//! rows.
 //!
-//! Codes stand in pairs of neighboring k, sixteen bits each: AVX2 and SIMD128 multiply and add such pairs in one instruction.
+//! Codes stand in pairs of neighboring k, sixteen bits each: AVX2 and SIMD128 multiply and add such pairs in one
+//! instruction.
 
 use super::{Panel, Weight, X_GROUP, gather};
 use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, dot_pairs, madd, simd};

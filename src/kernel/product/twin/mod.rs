@@ -10,7 +10,7 @@ use crate::kernel::cpu::{from_host, host, rows_columns};
 use crate::quant::Layout;
 use burn::backend::flex::FlexTensor;
 
-/// The CPU's [`super::launch`].
+/// The CPU twin of [`super::launch()`].
 pub(crate) fn twin(
     x: FlexTensor,
     words: FlexTensor,
@@ -91,7 +91,7 @@ struct Task<'a> {
     finish: Finish<'a>,
 }
 
-/// What becomes of the sums.
+/// How the sums become results.
 enum Finish<'a> {
     /// They are the results.
     Store,
@@ -211,8 +211,8 @@ fn gate<const FMA: bool>(sums: &mut [[f32; PANEL]; BLOCK_ROWS], up: &[[f32; PANE
     }
 }
 
-/// `W` columns from `first` on of `values [rows, n]`; those past the edge are zero. Kept separate from unpacking: rows lie in
-/// different pages, and a loop of loads alone keeps many misses in flight.
+/// `W` columns from `first` on of `values [rows, n]`; those past the edge are zero. Kept separate from unpacking: rows
+/// lie in different pages, and a loop of loads alone keeps many misses in flight.
 #[inline(always)]
 fn gather<const W: usize>(values: &[u32], n: usize, first: usize) -> Vec<[u32; W]> {
     let width = W.min(n.saturating_sub(first));
