@@ -1,192 +1,247 @@
-//! Every way a person's file, link, prompt or device can be wrong: one variant for one thing to act on.
+//! Every way in which a person's file, link, prompt or device can be wrong: one variant for one thing to act on.
+//! The message says what was found and what was expected; the doc of a variant says what to do about it.
 
 use thiserror::Error;
 
-/// The crate's result.
+/// A result whose error is the crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, naming the file, the item, what was expected and what was found.
+/// What went wrong. The message names the file, the item, what was expected and what was found.
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[allow(missing_docs)] // of fields: the message says what each of them is
 pub enum Error {
     // --- bytes ---
-    /// The operating system or the browser could not give the bytes.
+    /// The operating system or the browser could not give the bytes. Check the path, the link and the permissions.
     #[error("cannot read `{file}`: {reason}")]
     Read { file: String, reason: String },
-    /// What the page that runs the encoder says of its own storage or download.
+    /// A failure of the page's own storage or download, with the code and the message that the page gave it.
     #[error("{message}")]
     Host { code: String, message: String },
-    /// A result could not be written.
+    /// A result could not be written. Check the folder, its permissions and the free space.
     #[error("cannot write `{file}`: {reason}")]
     Write { file: String, reason: String },
-    /// The file is shorter than its own header says.
+    /// The file is shorter than its own header says. Download it again.
     #[error("`{file}` is truncated: {item} ends at byte {expected}, but the file has {found} bytes")]
     Truncated { file: String, item: String, expected: u64, found: u64 },
 
     // --- model files ---
-    /// The files given do not make a model.
+    /// The files given do not make a model: most often another kind of file, or a page instead of a file. Check the
+    /// link.
     #[error("`{file}` is not a model: expected {expected}, found {found}")]
     NotAModel { file: String, expected: &'static str, found: String },
-    /// A GGUF version this reader does not know.
+    /// The file is of a GGUF version that this reader does not know. Convert the model with a current llama.cpp.
     #[error("`{file}`: GGUF version {found} is not supported, expected 2 or 3")]
     GgufVersion { file: String, found: u32 },
-    /// A count or a length in a header is beyond any real file's.
+    /// A count, a length or a size is larger than in any real file: the file is damaged, or of another kind.
     #[error("`{file}`: {item} is {found}, expected at most {limit}")]
     Absurd { file: String, item: String, found: u64, limit: u64 },
-    /// A header, or a JSON file beside it, does not follow its format.
+    /// A header, or a JSON file beside it, breaks the rules of its format. Download or convert the file again.
     #[error("`{file}`: {item} is malformed: expected {expected}, found {found}")]
     Malformed { file: String, item: String, expected: String, found: String },
-    /// A configuration key is absent.
+    /// A configuration key is missing. Convert the model again, or take a complete config.json.
     #[error("`{file}` has no `{key}`, which a `{family}` model needs")]
     MissingKey { file: String, key: String, family: String },
-    /// The architecture is none of ours.
+    /// The decoder does not cover this architecture. Choose a model of one of the families listed.
     #[error("`{file}`: model family `{found}` is not supported, expected llama, qwen2, qwen3 or qwen3vl")]
     UnknownFamily { file: String, found: String },
-    /// The tensor's element type is none of ours.
+    /// The codec does not read this element type. Choose a file with one of the types listed.
     #[error(
         "`{file}`: tensor `{tensor}` has type {found}, expected one of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, \
          Q8_0, Q4_K, Q5_K, Q6_K"
     )]
     UnknownTensorType { file: String, tensor: String, found: String },
-    /// A tensor the network needs is absent.
+    /// A tensor that the network needs is missing. Download or convert the file again.
     #[error("`{file}` has no tensor `{tensor}`")]
     MissingTensor { file: String, tensor: String },
-    /// The safetensors index promises a tensor that the given files don't hold.
+    /// The safetensors index names a tensor that the given files do not hold. Give all files that it lists.
     #[error("`{file}` says that tensor `{tensor}` is in `{shard}`, which is not given or does not hold it")]
     MissingFromShard { file: String, tensor: String, shard: String },
-    /// Two files hold the same tensor.
+    /// Two files hold the same tensor. Give each file of one model once.
     #[error("tensor `{tensor}` is in `{first}` and in `{second}`, expected it once")]
     DuplicateTensor { tensor: String, first: String, second: String },
-    /// One of a split file's parts is absent.
+    /// One of the parts of a split file is missing. Give all of them.
     #[error("`{file}` is one of {count} parts, of which {missing} is missing")]
     MissingPart { file: String, count: u64, missing: String },
-    /// Files that do not belong together.
+    /// Files of several models were given as one. Give the files of one model.
     #[error("`{first}` and `{second}` do not belong together: expected {expected}, found {found}")]
     SeveralModels { first: String, second: String, expected: String, found: String },
-    /// A layer has a tensor that the family's network does not use: it would be left out without a word.
+    /// A layer has a tensor that the family's network does not use: embeddings without it would be wrong, so the model
+    /// is refused.
     #[error("`{file}` has the tensor `{tensor}`, which the network of family {family} does not use")]
     ExtraTensor { file: String, tensor: String, family: &'static str },
-    /// A tensor has another shape than the configuration says.
+    /// A tensor has another shape than the configuration says: the two are of different models.
     #[error("`{file}`: tensor `{tensor}` has shape {found:?}, expected {expected:?}")]
     WrongShape { file: String, tensor: String, expected: Vec<usize>, found: Vec<usize> },
-    /// The file holds neither of the paper's adapters.
+    /// The file holds neither of the paper's adapters nor layer weights. Choose another file.
     #[error(
         "`{file}` is not an adapter: expected the tensors of attention pooling (`pool_token`, `encoder.0…`), of mean + \
          MLP (`mlp.0.weight`…) or `layer_weights`, found {found}"
     )]
     NotAnAdapter { file: String, found: String },
-    /// A weight or a scale is NaN or infinite.
+    /// A weight or a scale is NaN or infinite, so the file is damaged. Download or convert it again.
     #[error("`{file}`: tensor `{tensor}` holds a value that is not finite")]
     NotFinite { file: String, tensor: String },
 
     // --- texts ---
-    /// The tokenizer's kind is none of ours.
+    /// The tokenizer is of a kind that is not read. Give the model's tokenizer.json beside it.
     #[error("`{file}`: tokenizer `{found}` is not supported, expected {expected}")]
     UnknownTokenizer { file: String, expected: &'static str, found: String },
-    /// A model without a tokenizer was asked to encode text.
+    /// A model without a tokenizer was asked to encode text; token ids work without one.
     #[error("`{file}` comes without a tokenizer: expected a tokenizer.json beside it")]
     NoTokenizer { file: String },
-    /// There is nothing to encode.
+    /// A prompt without tokens: there is nothing to encode.
     #[error("prompt {index} is empty: expected at least one token")]
     EmptyPrompt { index: usize },
-    /// A token id beyond the vocabulary.
+    /// A token id is outside the vocabulary: ids and model do not belong together.
     #[error("token id {found} of prompt {index} is outside the vocabulary of {vocab_size}")]
     TokenRange { index: usize, found: u32, vocab_size: usize },
 
     // --- settings ---
-    /// A named option is not one of the choices.
+    /// The value of an option is not one of its choices, which the message lists.
     #[error("{option} `{found}` is not known, expected {expected}")]
     UnknownOption { option: &'static str, expected: String, found: String },
-    /// `layer(i)` beyond the model, or a weight list of another length.
+    /// `layer(i)` has a number above the number of layers, or the list of layer weights has another length.
     #[error("{item} is {found}, but the model has {layers} layers")]
     LayerCount { item: &'static str, found: usize, layers: usize },
-    /// Layer weights that do not make a distribution.
+    /// A layer weight is NaN or infinite, so the weights do not make a distribution.
     #[error("layer weight {index} is {found}, expected a finite number")]
     LayerWeight { index: usize, found: f32 },
 
-    /// Something was asked for before its file was opened.
+    /// Something was asked for before its file was opened. Open the file first.
     #[error("no {what} is loaded yet")]
     NotLoaded { what: &'static str },
 
     // --- device ---
-    /// There is no GPU to run on.
+    /// There is no GPU to run on. Choose the CPU, or update the browser or the driver.
     #[error("no GPU is available: {reason}")]
     NoGpu { reason: String },
-    /// Products are to be in half precision on a device that doesn't compute in it.
+    /// Half precision was asked for on a device that does not compute in it.
     #[error(
         "arithmetic `f16` needs a GPU with `shader-f16`, but this device has none: {device}; choose f32 or int8"
     )]
     NoShaderF16 { device: String },
-    /// The model does not fit the adapter's limits.
+    /// One tensor is larger than the largest buffer of the device. Choose a smaller model or the CPU.
     #[error("`{item}` needs {} in one buffer, but this device allows {}", bytes(*needed), bytes(*limit))]
     DeviceLimit { item: String, needed: u64, limit: u64 },
-    /// The whole model is more than it may take; its layers can be streamed.
+    /// The whole model is larger than the memory budget. Stream its layers, or raise the budget.
     #[error(
         "the model needs {} of device memory, but the budget is {}; streamed layer by layer it needs {}",
         bytes(*needed), bytes(*limit), bytes(*streamed)
     )]
     OverBudget { needed: u64, limit: u64, streamed: u64 },
-    /// Even a few layers at a time are more than the model may take.
+    /// A few layers at a time are still larger than the memory budget. Raise it, or choose a smaller model.
     #[error(
         "the model needs {} of device memory with {slots} layers at a time, but the budget is {}",
         bytes(*needed), bytes(*limit)
     )]
     BudgetTooSmall { needed: u64, limit: u64, slots: usize },
-    /// The device computes something else than the CPU does.
+    /// A kernel gives other results on the device than on the CPU.
     #[error(
         "the device failed its self-test: `{kernel}` differs from the CPU by {found:e}, expected at most {limit:e}; \
          choose the CPU instead"
     )]
     SelfTest { kernel: &'static str, found: f32, limit: f32 },
-    /// The device went away: a driver's reset, a browser that ended its GPU process.
+    /// The device went away, as when a driver is reset or a browser ends its GPU process. Open the device again.
     #[error("the graphics device was lost ({reason})")]
     DeviceLost { reason: String },
-    /// A result could not be brought back from the device.
+    /// A result could not be brought back from the device. Try again with shorter texts, or choose the CPU.
     #[error("the device failed while computing: {reason}")]
     Device { reason: String },
 
-    /// The person stopped it.
+    /// The person stopped the task.
     #[error("cancelled")]
     Cancelled,
 
     // --- benchmark ---
-    /// The file is not a TED-6K data set.
+    /// The file is not a TED-6K data set. Choose the published file.
     #[error("`{file}` is not a TED-6K file: {item} should be {expected}, found {found}")]
     NotTed { file: String, item: String, expected: &'static str, found: String },
-    /// An item that a link names is not there.
+    /// An item that a link names is not in the data set: the link is of another version of it.
     #[error("`{file}` has no usable item `{item}`")]
     NoItem { file: String, item: String },
-    /// Nothing is left to evaluate.
+    /// No item is left to evaluate. Widen the subset.
     #[error("no item of `{file}` is left: {reason}")]
     NoItems { file: String, reason: String },
-    /// The file is not the report of an evaluation.
+    /// The file is not the report of an evaluation. Choose one of ours or of the reference evaluator's.
     #[error("`{file}` is not a report: {item} should be {expected}, found {found}")]
     NotAReport { file: String, item: String, expected: &'static str, found: String },
-    /// Two reports have nothing to compare.
+    /// Two reports have no items in common. Compare reports of one subset.
     #[error("`{first}` and `{second}` can't be compared: {reason}")]
     NoSharedItems { first: String, second: String, reason: String },
-    /// The file has no scores on TED-6K beside others.
+    /// The file does not list scores on TED-6K together with scores on other tasks.
     #[error("`{file}` is not a list of scores: {item} should be {expected}, found {found}")]
     NotScores { file: String, item: String, expected: &'static str, found: String },
-    /// Values that have no correlation.
+    /// The values have no correlation: too few of them, all equal, or not finite.
     #[error("no correlation of {item}: expected {expected}, found {found}")]
     Statistics { item: String, expected: &'static str, found: String },
 }
 
 impl Error {
-    /// The variant's name, by which a page or a script tells errors apart.
-    pub fn code(&self) -> String {
-        if let Self::Host { code, .. } = self {
-            return code.clone();
-        }
-        format!("{self:?}").split([' ', '{', '(']).next().unwrap_or_default().to_string()
+    /// [`Error::Malformed`]: `item` of `file` is `found`, where its format wants `expected`.
+    pub(crate) fn malformed(
+        file: impl Into<String>,
+        item: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        let (file, item) = (file.into(), item.into());
+        Self::Malformed { file, item, expected: expected.into(), found: found.into() }
     }
 }
 
-/// Bytes, for people.
+/// Defines `Error::code` for the variants listed, which have to be all of them.
+macro_rules! codes {
+    ($($variant:ident)+) => {
+        impl Error {
+            /// The name of the variant, by which a page or a script tells errors apart; the page's own code for
+            /// [`Error::Host`].
+            pub fn code(&self) -> String {
+                match self {
+                    Self::Host { code, .. } => code.clone(),
+                    $(Self::$variant { .. } => stringify!($variant).into(),)+
+                }
+            }
+        }
+
+        /// The variants listed.
+        #[cfg(test)]
+        const CODES: &[&str] = &[$(stringify!($variant),)+];
+    };
+}
+
+codes! {
+    Read Write Truncated NotAModel GgufVersion Absurd Malformed MissingKey UnknownFamily UnknownTensorType
+    MissingTensor MissingFromShard DuplicateTensor MissingPart SeveralModels ExtraTensor WrongShape
+    NotAnAdapter NotFinite UnknownTokenizer NoTokenizer EmptyPrompt TokenRange UnknownOption LayerCount
+    LayerWeight NotLoaded NoGpu NoShaderF16 DeviceLimit OverBudget BudgetTooSmall SelfTest DeviceLost Device
+    Cancelled NotTed NoItem NoItems NotAReport NoSharedItems NotScores Statistics
+}
+
+/// A number of bytes in kB or MB, as messages show it.
 fn bytes(count: u64) -> String {
     match count {
         0..1_000_000 => format!("{:.1} kB", count as f64 * 1e-3),
         _ => format!("{:.1} MB", count as f64 * 1e-6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CODES, Error};
+
+    /// Links, pages and scripts know errors by these names.
+    #[test]
+    fn codes_are_the_variants_names() {
+        let source = include_str!("error.rs");
+        let body = source.split_once("pub enum Error {").and_then(|(_, rest)| rest.split_once("\n}\n"));
+        let lines = body.map(|(body, _)| body.lines()).into_iter().flatten();
+        let variants = lines.filter_map(|line| line.strip_prefix("    ")?.split([' ', ',']).next());
+        let mut names: Vec<&str> = variants.filter(|name| name.starts_with(char::is_uppercase)).collect();
+        names.retain(|name| *name != "Host");
+        assert_eq!(names, CODES);
+        assert_eq!(Error::Cancelled.code(), "Cancelled");
+        assert_eq!(Error::NoGpu { reason: "none".into() }.code(), "NoGpu");
+        assert_eq!(Error::Host { code: "Quota".into(), message: "full".into() }.code(), "Quota");
     }
 }

@@ -12,6 +12,8 @@
 //!
 //! Imports point down: frontends (`main`, `web`) -> `ted`, `bench` -> `encoder` -> `loader`, `model` -> `kernel`, `format`.
 
+#![warn(missing_docs)]
+
 pub mod bench;
 pub mod device;
 pub mod encoder;
@@ -20,6 +22,8 @@ pub mod format;
 pub mod kernel;
 pub mod loader;
 pub mod model;
+mod named;
+pub mod provenance;
 pub mod quant;
 pub mod ted;
 pub mod text;

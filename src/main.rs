@@ -1,4 +1,4 @@
-//! The command line: inspect a model file, embed texts, evaluate on TED-6K.
+//! The command line; see `cli`.
 
 #[cfg(not(target_family = "wasm"))]
 mod cli;
@@ -10,13 +10,14 @@ fn main() -> std::process::ExitCode {
     cli::main()
 }
 
-/// A pass frees and asks for the same activations in each layer. By default glibc hands them back to the system, whose
-/// fresh pages are zeroed and mapped one by one: a fifth of the time on 1024 tokens.
+/// Makes glibc keep freed activations. A pass frees and allocates the same ones in each layer; by default glibc
+/// returns them to the system, whose fresh pages are zeroed and mapped one by one: a fifth of the time on 1024
+/// tokens.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn keep_freed_memory() {
     const TRIM_THRESHOLD: i32 = -1;
     const MMAP_THRESHOLD: i32 = -3;
-    const ACTIVATIONS: i32 = 32 << 20; // bytes; larger blocks, such as weights, are the system's as before
+    const ACTIVATIONS: i32 = 32 << 20; // bytes; larger blocks, such as weights, still go back to the system
     const FREE: i32 = 512 << 20;
     unsafe extern "C" {
         /// malloc.h of glibc; both parameters are in bytes.

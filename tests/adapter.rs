@@ -156,8 +156,8 @@ fn provenance_says_whether_anything_was_rounded() {
             let settings = Settings { precision, ..Settings::new(Feature::NormAvg, pooling) };
             let run =
                 Run::new(&encoder, dataset.clone(), &Subset::parse("captions=1").unwrap(), settings).unwrap();
-            let stated = run.report(&encoder).provenance["reference_precision"].clone();
-            assert_eq!(stated, rounds && precision == Precision::Reference);
+            let stated = run.report(&encoder).provenance.unwrap().reference_precision;
+            assert_eq!(stated, Some(rounds && precision == Precision::Reference));
         }
     }
 }

@@ -11,10 +11,12 @@ mod device;
 mod oracle;
 
 use gran_ted::device::Device;
+use gran_ted::device::class::as_class;
+use gran_ted::encoder::Placement;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::format::{DiskFile, Memory, Source};
-use gran_ted::kernel::{Arithmetic, as_class, launches};
-use gran_ted::loader::{AdapterFile, Header, Loading, Placement};
+use gran_ted::kernel::{Arithmetic, launches};
+use gran_ted::loader::{AdapterFile, Header, Loading};
 use gran_ted::model::{Feature, Pooling};
 use gran_ted::ted::{Dataset, Run, Subset};
 use gran_ted::text::batch::{PackedBatch, runs};

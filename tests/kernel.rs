@@ -9,11 +9,10 @@ mod noise;
 mod oracle;
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
-use gran_ted::device::Device;
+use gran_ted::device::{Device, class::as_class};
 use gran_ted::format::{DiskFile, Source, TensorType, gguf::Gguf};
 use gran_ted::kernel::{
-    self, Arithmetic, AttentionHeads, F16_TILES, GPU_TILES, INT8_TILES, PackedWeight, RotaryHeads, as_class,
-    as_tile,
+    self, Arithmetic, AttentionHeads, F16_TILES, GPU_TILES, INT8_TILES, PackedWeight, RotaryHeads, as_tile,
 };
 use gran_ted::quant::{self, Layout, Packed, Quantize};
 use gran_ted::trial::Tuning;

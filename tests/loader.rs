@@ -9,10 +9,11 @@ mod oracle;
 
 use gguf_writer::Tiny;
 use gran_ted::device::Device;
+use gran_ted::encoder::Placement;
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::{Error, Result};
 use gran_ted::format::{DiskFile, Memory, Read, Source, TensorType, gguf::Gguf, safetensors::Safetensors};
-use gran_ted::loader::{Fit, Header, Limits, Loading, Part, Placement, SLOTS};
+use gran_ted::loader::{Fit, Header, Limits, Loading, Part, SLOTS};
 use gran_ted::model::{Feature, Pooling};
 use gran_ted::quant::{self, Layout, Quantize};
 use half::bf16;

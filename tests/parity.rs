@@ -110,7 +110,7 @@ fn slice_matches(encoder: &TextEncoder, feature: Feature, pooling: Pooling, righ
         statistics.total_correct,
         statistics.total_samples,
         report.summary.ties,
-        report.provenance["timings"]["tokens_per_second"].as_f64().unwrap(),
+        tokens_per_second(&report),
     );
     compare(&report, oracle["scores"][&name].as_array().unwrap_or_else(|| panic!("no {name}")));
     assert_eq!(statistics.total_correct, right);
@@ -189,9 +189,7 @@ fn the_slice_in_int8_beside_f32() {
         let run = |encoder| evaluate(encoder, &dataset, "all", settings(feature.clone(), pooling.clone()));
         let reports = [run(&f32), run(&int8)];
         let groups = Comparison::new(&reports[0], &reports[1]).unwrap().groups;
-        let speed = reports
-            .each_ref()
-            .map(|report| report.provenance["timings"]["tokens_per_second"].as_f64().unwrap());
+        let speed = reports.each_ref().map(tokens_per_second);
         let scores = reports[0].results.iter().zip(&reports[1].results);
         let largest = scores
             .flat_map(|(a, b)| a.all_scores.iter().zip(&b.all_scores).map(|(a, b)| (a - b).abs()))
@@ -216,4 +214,8 @@ fn the_slice_in_int8_beside_f32() {
 #[ignore = "needs ../shared/ted6k and, without a GPU, an hour: ./build.sh parity"]
 fn the_slice_on_the_gpu_gives_pytorchs_counts() {
     slice_matches(&load(&[default_model()], device::gpu()), Feature::NormAvg, Pooling::Mean, 196);
+}
+
+fn tokens_per_second(report: &Report) -> f64 {
+    report.provenance.as_ref().unwrap().timings.as_ref().unwrap().tokens_per_second
 }

@@ -18,7 +18,7 @@ use gran_ted::ted::{
     Accuracy, Comparison, Correlation, Dataset, Evaluation, Group, Report, Subset, Winner, correlate,
     mcnemar, pearson, spearman, wilson,
 };
-use serde_json::{Value, json};
+use serde_json::{Value, from_value, json};
 use std::{path::PathBuf, sync::Arc};
 
 // --- scipy ---
@@ -256,7 +256,7 @@ fn a_list_of_items_is_a_report() {
     assert_eq!(statistics.combined_accuracy["image_Adverb"], Accuracy::new(0, 1, 0.25));
     assert_eq!(report.summary.average_confidence, (0.5 + 0.5 + 0.75) / 3.0);
     assert_eq!((report.summary.ties, report.summary.complete), (1, true));
-    assert_eq!(report.provenance, Value::Null);
+    assert_eq!(report.provenance, None);
     let [_, second, third] = &report.results[..] else { panic!("{}", report.results.len()) };
     assert_eq!((second.index, second.caption.as_str(), second.options.as_str()), (1, "", ""));
     assert_eq!((third.confidence_score, third.statements.len()), (0.75, 4));
@@ -280,7 +280,7 @@ fn a_report_of_the_reference_is_summed_up_anew() {
     let partial =
         json!({"summary": {"complete": false}, "results": list(), "provenance": {"feature": "last"}});
     let report = import(&partial).unwrap();
-    assert_eq!((report.summary.complete, &report.provenance), (false, &json!({"feature": "last"})));
+    assert_eq!((report.summary.complete, json!(report.provenance)), (false, json!({"feature": "last"})));
 }
 
 #[test]
@@ -291,7 +291,8 @@ fn our_report_is_read_back() {
         let angle = text.len() as f32;
         evaluation.insert(i, vec![angle.sin(), angle.cos()]);
     }
-    let report = evaluation.report(json!({"model": {"name": "angles"}, "feature": "last"}));
+    let report =
+        evaluation.report(from_value(json!({"model": {"name": "angles"}, "feature": "last"})).unwrap());
     assert!(!report.summary.complete && report.results.len() > 9);
     let text = serde_json::to_string_pretty(&report).unwrap();
     assert_eq!(Report::import("x.json", text.as_bytes()).unwrap(), report);
@@ -320,7 +321,7 @@ fn on_a_tie_either_letter_may_be_predicted() {
 #[test]
 fn bad_files_are_no_reports() {
     let top = "the top level should be a report, or a list of scored items";
-    let cases: [(&[u8], String); 13] = [
+    let cases: [(&[u8], String); 14] = [
         (b"", "line 1, column 0 should be JSON, found an error: EOF while parsing a value".into()),
         (b"{\"results\": [,]}", "line 1, column 14 should be JSON, found an error: expected value".into()),
         (b"\x89PNG", "the encoding should be UTF-8, found byte 0x89 at 0".into()),
@@ -333,6 +334,10 @@ fn bad_files_are_no_reports() {
         (
             b"{\"results\": [], \"provenance\": 1}",
             "`provenance` should be an object or null, found another value".into(),
+        ),
+        (
+            b"{\"results\": [], \"provenance\": {\"format\": 9}}",
+            "`provenance.format` should be at most 1, the newest that this version reads, found 9".into(),
         ),
         (
             b"{\"results\": [], \"summary\": {\"complete\": 1}}",
@@ -559,7 +564,7 @@ fn csv_has_a_row_for_each_group() {
     // No type has such a name; a report that didn't come through `import` might.
     let strange = &mut report.summary.accuracy_statistics.combined_accuracy;
     strange.insert("a \"b\", c".into(), Accuracy::new(0, 0, 0.0));
-    report.provenance = json!({ "subset": { "id": "0123abcd" } });
+    report.provenance = from_value(json!({ "subset": { "id": "0123abcd" } })).unwrap();
     let csv = report.to_csv();
     let [third, two] = [wilson(0, 1), wilson(2, 2)].map(|[low, high]| format!("{low},{high}"));
     let [low, high] = wilson(2, 3);
@@ -586,7 +591,7 @@ fn csv_has_a_row_for_each_group() {
 #[test]
 fn json_lines_have_the_reference_keys() {
     let mut report = import(&list()).unwrap();
-    report.provenance = json!({ "subset": { "id": "0123abcd" } });
+    report.provenance = from_value(json!({ "subset": { "id": "0123abcd" } })).unwrap();
     let lines = report.to_jsonl();
     let expected = concat!(
         r#"{"index":0,"caption_key":"image_0","caption_type":"image","question_type":"OCR","caption":"","#,

@@ -390,7 +390,7 @@ fn report(evaluation: &mut Evaluation, texts: usize) -> Report {
     for (i, text) in evaluation.texts().to_vec().iter().enumerate().take(texts) {
         evaluation.insert(i, vector(text));
     }
-    evaluation.report(json!({"model": "axes"}))
+    evaluation.report(serde_json::from_value(json!({"model": "axes"})).unwrap())
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A benchmark that explains itself: what the device can do at most, then each part of a layer, the layer and the
-//! model, with their shares.
+//! A benchmark that explains itself: it measures the peaks of the device, then each part of a layer, the layer and the
+//! model, and gives their shares of the time.
 //!
 //! ```text
 //! peak      multiply-adds, copy                                   GFLOP/s, GB/s
@@ -7,7 +7,8 @@
 //!     model token ids -> unit vector (norm_avg, mean)             tokens/s
 //!     part  q_proj ... attention ... layer, layer_mix             median, GFLOP/s, percent of peak, share of the model
 //! ```
-//! What would not end within the budget is skipped, and said. The parts are [`Decoder::parts`](crate::model::Decoder::parts).
+//! A figure that would not fit into the budget is skipped, and the report says so. The parts are
+//! `model::Decoder::parts`.
 
 mod report;
 mod timing;
@@ -26,36 +27,37 @@ use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
 use timing::Timer;
 
-/// What to measure, and how long at most.
+/// The texts to measure, and the time for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BenchOptions {
-    /// Lengths of the text.
+    /// The lengths of the texts, in tokens.
     pub tokens: Vec<usize>,
-    /// Budget.
+    /// The budget in seconds.
     pub seconds: f64,
 }
 
 impl BenchOptions {
-    /// 16, 64, 256 and 1024 tokens, as far as the model takes them, within `seconds`.
+    /// Texts of 16, 64, 256 and 1024 tokens, as far as the model takes them, within `seconds`.
     pub fn new(encoder: &TextEncoder, seconds: f64) -> Self {
         let tokens = [16, 64, 256, 1024].into_iter().filter(|tokens| *tokens <= encoder.info.max_length);
         Self { tokens: tokens.collect(), seconds }
     }
 }
 
-/// How far a benchmark is.
+/// The progress of a benchmark after a step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BenchProgress {
-    /// Figures measured or skipped.
+    /// The number of figures that are measured or skipped.
     pub done: usize,
+    /// The number of all figures.
     pub total: usize,
-    /// The last one's name.
+    /// The name of the last figure.
     pub name: &'static str,
-    /// Its number of tokens; 0 where it has none.
+    /// The number of tokens of the last figure; 0 if it has no text.
     pub tokens: usize,
 }
 
-/// A benchmark under way: step until there is nothing left, report at any time.
+/// A benchmark under way: call `step` until nothing is left, and `report` at any time.
 pub struct Bench {
     timer: Timer,
     settings: Settings,
@@ -64,26 +66,26 @@ pub struct Bench {
     report: BenchReport,
     done: usize,
     total: usize,
-    /// Milliseconds, and the arithmetic that took them, of each name's last figure.
+    /// By name, the milliseconds of the last figure and the operations that took them.
     known: HashMap<&'static str, (f64, f64)>,
 }
 
 enum Task {
     Measure(Case),
-    /// Takes a layer apart.
+    /// Takes a layer apart, for a text of this length.
     Parts(usize),
-    /// Closes a length's account.
+    /// Computes totals and shares for one text length.
     Close(usize),
 }
 
 enum Case {
     MultiplyAdds,
     Copy,
-    /// The first pass through the model, with the arithmetic of its parts. A self-test before it is not counted, and what
-    /// that has compiled is not compiled again.
+    /// The first pass through the model, with the operations of its parts. A self-test that came before is not
+    /// counted, and the kernels that it compiled are not compiled again.
     WarmUp(usize, f64),
     Part(usize, Part),
-    /// The model, with `[flop, bytes]` of its parts.
+    /// A pass through the model, with the `[flop, bytes]` of its parts.
     Model(usize, [f64; 2]),
 }
 
@@ -95,10 +97,10 @@ const COPIES: usize = 8;
 const LASTING: f64 = 10.0;
 
 impl Bench {
-    /// Takes the first length's layer apart.
+    /// Starts the clock, and takes a layer apart for the shortest text.
     ///
     /// # Errors
-    /// [`Error::UnknownOption`] where a length is not one that the model takes or the budget is no time.
+    /// [`Error::UnknownOption`] if the model does not take a length, or the budget is not above 0; those of the device.
     pub async fn new(encoder: &TextEncoder, options: &BenchOptions) -> Result<Self> {
         let longest = encoder.info.max_length;
         let mut lengths = options.tokens.clone();
@@ -136,10 +138,10 @@ impl Bench {
         })
     }
 
-    /// Measures the next figure; `None` when there is nothing left.
+    /// Measures the next figure; `None` if there is nothing left.
     ///
     /// # Errors
-    /// The encoder's.
+    /// Those of the encoder.
     pub async fn step(&mut self, encoder: &TextEncoder) -> Result<Option<BenchProgress>> {
         let Some(case) = self.next(encoder).await? else {
             self.report.complete = true;
@@ -176,13 +178,13 @@ impl Bench {
         Ok(Some(BenchProgress { done: self.done, total: self.total, name, tokens }))
     }
 
-    /// The report on what is measured so far.
+    /// The report on the figures so far.
     pub fn report(&self) -> &BenchReport {
         &self.report
     }
 
-    /// The next figure to measure. A layer's parts are taken apart behind the model's pass: where layers are streamed, the
-    /// weights of both would be more than the device is to hold.
+    /// The next figure to measure. A layer is taken apart only after the pass through the model: if layers are
+    /// streamed, the weights of both would be more than the budget of the device.
     async fn next(&mut self, encoder: &TextEncoder) -> Result<Option<Case>> {
         loop {
             match self.queue.pop_front() {
@@ -260,7 +262,8 @@ impl Bench {
         encoder.embed_ids(&[&ids(encoder, tokens)], &self.settings).await.map(drop)
     }
 
-    /// Whether a figure would take more than what is left, going by its last one; if so, it is said.
+    /// Whether a figure would take longer than the budget that is left, by an estimate from the last figure of this
+    /// name. If so, the report gets the reason.
     fn skips(&mut self, tokens: usize, name: &'static str, flop: f64) -> bool {
         let estimate = self.known.get(name).map_or(0.0, |(ms, of)| 1e-3 * ms * flop / of);
         let left = self.timer.left().max(0.0);
@@ -274,8 +277,8 @@ impl Bench {
     }
 }
 
-/// How much is copied: past the caches of a GPU, 128 MiB, as far as it allows; of a CPU, 64 MiB, or 32 in the page's
-/// memory.
+/// The number of rows that are copied, which together exceed the caches: 128 MiB on a GPU, as far as it allows that;
+/// 64 MiB on a CPU, or 32 in the memory of a page.
 fn copied_rows(device: &Device) -> usize {
     const MIB: usize = (1 << 20) / (COPIED * size_of::<f32>());
     match device.kind {
@@ -288,7 +291,7 @@ fn copied_rows(device: &Device) -> usize {
     }
 }
 
-/// `[flop, bytes]` of a pass through all layers.
+/// The `[flop, bytes]` of a pass through all layers.
 fn work(encoder: &TextEncoder, parts: &[Part]) -> [f64; 2] {
     let sum = |of: fn(&Part) -> f64| -> f64 {
         let parts = parts.iter().filter(|part| part.kernel != "layer");
@@ -297,7 +300,7 @@ fn work(encoder: &TextEncoder, parts: &[Part]) -> [f64; 2] {
     [sum(|part| part.flop), sum(|part| part.bytes)]
 }
 
-/// A text of so many tokens.
+/// The ids of a text of `tokens` tokens.
 fn ids(encoder: &TextEncoder, tokens: usize) -> Vec<u32> {
     (0..tokens).map(|i| (i * 37 % encoder.config.vocab_size) as u32).collect()
 }

@@ -1,92 +1,113 @@
-//! What a benchmark found, as JSON: units are in the names.
+//! The report of a benchmark, as JSON. Units are in the names.
 
 use super::Timing;
 use crate::encoder::TextEncoder;
 use crate::model::Part;
+use crate::provenance::Provenance;
 use crate::trial::clock::{Clock, ClockKind};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 /// The figures measured so far.
 #[derive(Clone, Debug, Serialize)]
 pub struct BenchReport {
     /// Model, device, versions.
-    pub provenance: Value,
-    /// Seconds that it might take, and took.
+    pub provenance: Provenance,
+    /// The budget in seconds.
     pub budget_seconds: f64,
+    /// The duration so far in seconds.
     pub seconds: f64,
-    /// Whether all was measured that was not skipped.
+    /// Whether every figure was measured or skipped.
     pub complete: bool,
+    /// The peaks of the device.
     pub peak: Peak,
-    /// Which clock times kernels and the layer, and why it is not the device's own; the model is timed by the wall clock.
+    /// The clock that times kernels and the layer; the model is timed by the wall clock.
     pub clock: ClockKind,
+    /// The reason why that is not the device's own clock; empty if it is.
     pub clock_reason: String,
-    /// What reading one number back takes; it is taken off where a kernel is timed by the wall clock.
+    /// The time to read one number back; it is subtracted if a kernel is timed by the wall clock.
     pub read_back_ms: f64,
-    /// What the first pass through the model takes more than a later one, behind the self-test, which compiles kernels too.
+    /// The extra time of the first pass through the model, measured after the self-test (which compiles kernels too).
     pub warm_up_ms: Option<f64>,
-    /// Kernels that a layer gives the device.
+    /// The number of kernels that the device gets for a layer.
     pub dispatches_per_layer: Option<usize>,
+    /// The figures: by number of tokens, the model, the parts of a layer, the layer, and the rest.
     pub rows: Vec<Row>,
-    /// What was left out, and why.
+    /// The figures that were left out, and why.
     pub skipped: Vec<Skipped>,
 }
 
-/// What the device can do at most: the best sample counts.
+/// The peaks of the device, each from its best sample.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Peak {
+    /// 10^9 operations per second, with a multiply-add as two of them.
     pub gflops: Option<f64>,
+    /// 10^9 bytes per second, read and written.
     pub copy_gb_per_second: Option<f64>,
 }
 
-/// A part, a layer or the model on so many tokens.
+/// The figures of a part, of a layer or of the model, for one text length.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
+    /// The length of the text in tokens.
     pub tokens: usize,
-    /// `q_proj`, `attention`, `layer`, `model`, ...
+    /// The name: `q_proj`, `attention`, `layer`, `model`, ...
     pub name: &'static str,
+    /// The kernel that runs, such as `quant_matmul`.
     pub kernel: &'static str,
+    /// The shapes of its tensors, in words.
     pub shape: String,
-    /// Times in a pass through the model.
+    /// The number of calls in a pass through the model.
     pub calls: usize,
+    /// The time of one call.
     pub milliseconds: Timing,
-    /// Arithmetic and traffic of one call.
+    /// The operations of one call, in 10^9.
     pub gflop: f64,
+    /// The bytes that one call moves, in 10^9.
     pub gigabytes: f64,
+    /// 10^9 operations per second.
     pub gflops: f64,
+    /// 10^9 bytes per second.
     pub gb_per_second: f64,
-    /// The time it would take at the device's peak, of arithmetic or of bandwidth, whichever is longer, as a share of its
-    /// time.
+    /// The time of a call at the peak of the device, of arithmetic or of bandwidth, whichever is longer, as a
+    /// percentage of its time.
     pub percent_of_peak: Option<f64>,
-    /// `compute` or `memory`: which of the two.
+    /// `compute` or `memory`: the longer of those two times.
     pub bound: Option<&'static str>,
-    /// Of the whole pass, all calls; `other` is what no part accounts for. The shares of a number of tokens sum to 1.
+    /// The share of all its calls in the time of a whole pass. The shares of one text length sum to 1 with that of
+    /// [`OTHER`].
     pub share: Option<f64>,
+    /// The tokens that the model, or one layer, processes per second.
     pub tokens_per_second: Option<f64>,
-    /// Of the model: milliseconds a token, and the same less attention.
+    /// The time of the model per token.
     pub ms_per_token: Option<f64>,
+    /// The time of the model per token, less that of attention.
     pub ms_per_token_without_attention: Option<f64>,
-    /// Of the model: bytes moved a token.
+    /// The bytes that the model moves per token.
     pub bytes_per_token: Option<f64>,
 }
 
-/// What would have taken too long.
+/// A figure that was left out, as it would have taken too long.
 #[derive(Clone, Debug, Serialize)]
 pub struct Skipped {
+    /// The length of the text in tokens.
     pub tokens: usize,
+    /// The name of the figure.
     pub name: &'static str,
+    /// The estimate, and the budget that was left.
     pub reason: String,
 }
 
-/// Name of the pass through the model.
+/// The name of the pass through the model.
 pub const MODEL: &str = "model";
-/// Name of what no part accounts for: token rows, final norm, pooling, read-back, and the device's waiting between kernels.
+/// The name of the time that no part accounts for: token rows, final norm, pooling, read-back, and the waits of the
+/// device between kernels.
 pub const OTHER: &str = "other";
 
 impl BenchReport {
+    /// A report without figures.
     pub(super) fn new(encoder: &TextEncoder, budget_seconds: f64, clock: &Clock) -> Self {
         Self {
-            provenance: provenance(encoder),
+            provenance: Provenance::of(encoder),
             budget_seconds,
             seconds: 0.0,
             complete: false,
@@ -101,7 +122,7 @@ impl BenchReport {
         }
     }
 
-    /// Adds a part's figures.
+    /// Adds the figures of a part.
     pub(super) fn part(&mut self, tokens: usize, part: &Part, layers: usize, timing: Timing) {
         if part.kernel == "layer" {
             self.dispatches_per_layer = Some(part.dispatches);
@@ -111,7 +132,7 @@ impl BenchReport {
         self.rows.push(Row { kernel: part.kernel, shape: part.shape.clone(), tokens_per_second, ..row });
     }
 
-    /// Adds the model's figures; `[flop, bytes]` are those of its parts.
+    /// Adds the figures of the model; `[flop, bytes]` are those of its parts.
     pub(super) fn model(&mut self, tokens: usize, work: [f64; 2], timing: Timing) {
         let (median, count) = (timing.median, tokens as f64);
         let row = self.row(tokens, MODEL, 1, work, timing);
@@ -124,7 +145,8 @@ impl BenchReport {
         });
     }
 
-    /// Shares of the whole, once all parts are measured: of the model's time, or of their sum where that is more.
+    /// Computes the shares for one text length, once all its parts are measured. The whole is the time of the model,
+    /// or the sum of the parts if that is longer.
     pub(super) fn close(&mut self, tokens: usize) {
         let is_part = |row: &&mut Row| row.tokens == tokens && row.name != MODEL && row.name != "layer";
         let time = |row: &Row| row.calls as f64 * row.milliseconds.median;
@@ -206,26 +228,4 @@ impl BenchReport {
             milliseconds: timing,
         }
     }
-}
-
-fn provenance(encoder: &TextEncoder) -> Value {
-    let (config, info, device) = (&encoder.config, &encoder.info, encoder.device());
-    let types = info.tensor_types.iter().map(|(dtype, count)| (format!("{dtype:?}"), json!(count)));
-    let files = info.sha256.iter().map(|(file, sha256)| json!({ "file": file, "sha256": sha256 }));
-    json!({
-        "model": {
-            "name": info.name,
-            "family": config.family.name(),
-            "files": files.collect::<Vec<_>>(),
-            "tensor_types": types.collect::<serde_json::Map<_, _>>(),
-            "num_hidden_layers": config.num_hidden_layers,
-            "hidden_size": config.hidden_size,
-            "intermediate_size": config.intermediate_size,
-            "quantize": info.quantize,
-            "arithmetic": info.arithmetic,
-            "streamed": encoder.is_streamed(),
-        },
-        "device": { "kind": device.kind.name(), "adapter": device.adapter, "software": device.software },
-        "versions": { "gran-ted": env!("CARGO_PKG_VERSION") },
-    })
 }

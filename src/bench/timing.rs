@@ -1,4 +1,4 @@
-//! The benchmark's measurements, within what is left of a budget.
+//! The measurements of the benchmark, within the rest of its budget.
 
 use crate::device::Device;
 use crate::error::Result;
@@ -7,21 +7,26 @@ use burn::tensor::Tensor;
 use serde::Serialize;
 use web_time::Instant;
 
-/// Without the budget.
+/// The effort for one figure, apart from the budget.
 const EFFORT: Effort =
     Effort { lasting: 0.03, samples: 5, fewest: 2, enough: 2.0, left: f64::INFINITY, warm: false };
 
-/// Milliseconds of one run.
+/// The time of one run in milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Timing {
+    /// The median of the samples.
     pub median: f64,
+    /// The shortest sample.
     pub min: f64,
+    /// The longest sample.
     pub max: f64,
-    /// The first run by the wall clock; it may compile a kernel.
+    /// The first run, by the wall clock. It may compile a kernel.
     pub first: f64,
+    /// The number of samples.
     pub samples: usize,
-    /// Runs in each sample.
+    /// The number of runs in each sample.
     pub runs: usize,
+    /// The clock that timed the samples.
     pub clock: ClockKind,
 }
 
@@ -42,40 +47,41 @@ impl Timing {
 }
 
 /// A clock and a budget.
-pub struct Timer {
+pub(crate) struct Timer {
+    /// The clock.
     pub clock: Clock,
     start: Instant,
-    /// Seconds from `start` on.
+    /// The budget in seconds, from `start` on.
     budget: f64,
 }
 
 impl Timer {
-    /// Begins now, with what the clock has to know.
+    /// Starts the budget and tries the clocks of `device`.
     ///
     /// # Errors
-    /// [`Error::Device`](crate::error::Error::Device), likewise below.
-    pub async fn start(device: &Device, budget: f64) -> Result<Self> {
+    /// [`Error::Device`](crate::error::Error::Device), as in the methods below.
+    pub(crate) async fn start(device: &Device, budget: f64) -> Result<Self> {
         let start = Instant::now();
         Ok(Self { clock: Clock::start(device).await?, start, budget })
     }
 
     /// Seconds since the start.
-    pub fn elapsed(&self) -> f64 {
+    pub(crate) fn elapsed(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
     }
 
     /// Seconds of the budget that are left.
-    pub fn left(&self) -> f64 {
+    pub(crate) fn left(&self) -> f64 {
         self.budget - self.elapsed()
     }
 
     /// Times a kernel.
-    pub async fn kernel(&self, run: &(dyn Fn() -> Tensor<2> + Sync)) -> Result<Timing> {
+    pub(crate) async fn kernel(&self, run: &(dyn Fn() -> Tensor<2> + Sync)) -> Result<Timing> {
         Ok(Timing::new(self.clock.kernel(run, self.effort()).await?))
     }
 
-    /// Times, by the wall clock, what reads its result back by itself.
-    pub async fn whole(&self, run: impl AsyncFn() -> Result<()>) -> Result<Timing> {
+    /// Times, by the wall clock, a run that reads its result back by itself.
+    pub(crate) async fn whole(&self, run: impl AsyncFn() -> Result<()>) -> Result<Timing> {
         Ok(Timing::new(self.clock.whole(run, self.effort()).await?))
     }
 

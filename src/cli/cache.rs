@@ -1,9 +1,10 @@
 //! Finished vectors on disk, so that a stopped run goes on where it was. One file for each scope:
 //! a line of the scope's JSON, then records of equal length: SHA-256 of the text (32 bytes), the vector (f32, little-endian).
-//! A cache that can't be used is said and left alone: it is never a reason to lose a run.
+//! An unusable cache is reported and ignored: it never costs a run.
 
-use super::CacheOptions;
+use super::args::CacheOptions;
 use gran_ted::device::Device;
+use gran_ted::format::hex;
 use gran_ted::ted::Run;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 const KEY: usize = 32;
 
-/// The open file of a run's scope; none where there is no cache.
+/// The open file of a run's scope; `None` inside where there is no cache.
 pub struct Cache(Option<Open>);
 
 struct Open {
@@ -46,7 +47,7 @@ impl Cache {
         self.0.is_some()
     }
 
-    /// Gives the run what is stored of its texts.
+    /// Gives the run the stored vectors of its texts.
     pub fn restore(&mut self, run: &mut Run) {
         let Some(open) = &mut self.0 else { return };
         match open.restore(run) {
@@ -100,7 +101,7 @@ impl Open {
         let mut record = vec![0; self.record() as usize];
         while reader.read_exact(&mut record).is_ok() {
             let (key, values) = record.split_at(KEY);
-            let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            let key = hex(key);
             if let Some(text) = keys.get(&key) {
                 let values = values.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
                 run.restore(*text, &values.collect::<Vec<_>>());
@@ -119,12 +120,12 @@ impl Open {
     }
 }
 
-/// What was measured of the adapter's kernels, if it was.
+/// The tiles that were measured on this adapter; `None` where there are none.
 pub fn tiles(device: &Device) -> Option<String> {
     std::fs::read_to_string(tiles_path(device)?).ok()
 }
 
-/// Keeps it. Where that can't be, it is measured again the next time.
+/// Keeps the tiles of this adapter. Where that fails, they are measured again the next time.
 pub fn keep_tiles(device: &Device, tiles: &str) {
     if let Some(path) = tiles_path(device)
         && let Some(folder) = path.parent()

@@ -1,4 +1,4 @@
-//! Which files make the model that a path names: itself, its other parts, and what stands beside it.
+//! The files of the model that a path names: the file itself, its other parts, and its companions.
 
 use gran_ted::error::{Error, Result};
 use gran_ted::format::{DiskFile, Source, safetensors::Index};
@@ -45,7 +45,7 @@ fn indexed(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What a safetensors file needs beside it, as far as it is there.
+/// The files that a safetensors file needs next to it, as far as they exist.
 fn companions(path: &Path) -> impl Iterator<Item = PathBuf> {
     let beside = ["config.json", "tokenizer.json"].map(|name| path.with_file_name(name));
     beside.into_iter().filter(|path| path.exists())
@@ -53,7 +53,7 @@ fn companions(path: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// The files of the one model in a folder.
 fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
-    // 1. What is there.
+    // 1. The files in the folder.
     let unreadable =
         |e: std::io::Error| Error::Read { file: folder.display().to_string(), reason: e.to_string() };
     let mut paths = Vec::new();
@@ -67,7 +67,7 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
         paths.iter().filter(|path| fits(&name(path))).cloned().collect()
     };
 
-    // 2. The models in it. llama.cpp's image encoders (mmproj) lie beside the text models that they belong to.
+    // 2. The models in it. llama.cpp's image encoders (mmproj) lie next to the text models that they belong to.
     let mut models: Vec<Vec<PathBuf>> = Vec::new();
     for path in named(&|name| name.ends_with(".gguf") && !name.starts_with("mmproj")) {
         if !models.iter().flatten().any(|known| *known == path) {
@@ -78,7 +78,7 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     if let Some(index) = named(&|name| name.ends_with(Index::ENDING)).first() {
         models.push(indexed(index)?);
     } else if let Some(model) = safetensors.iter().find(|path| name(path) == "model.safetensors") {
-        models.push(with_parts(model)); // adapters may lie beside it
+        models.push(with_parts(model)); // adapters may lie next to it
     } else if let Some(first) = safetensors.first() {
         models.push(safetensors.iter().cloned().chain(companions(first)).collect());
     }

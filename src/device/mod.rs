@@ -1,52 +1,29 @@
 //! Where the encoder runs: a GPU through wgpu (WebGPU in a browser), or the CPU.
 
+pub mod class;
+
 use crate::error::{Error, Result};
-use crate::kernel;
+use crate::named::named;
 use burn::tensor::{Tensor, TensorData};
 use cubecl::profile::TimingMethod;
 use serde::Serialize;
 
-/// The kind of device a person asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceKind {
-    /// Burn's flex backend with our own kernels.
-    Cpu,
-    /// The adapter that wgpu prefers.
-    Gpu,
-}
-
-impl DeviceKind {
-    /// `cpu` or `gpu`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Gpu => "gpu",
-        }
+named! {
+    /// The kind of device a person asks for.
+    pub enum DeviceKind("device", expected "cpu or gpu") {
+        /// Burn's flex backend with our own kernels.
+        Cpu = "cpu",
+        /// The adapter that wgpu prefers.
+        Gpu = "gpu" | "webgpu",
     }
 }
 
-impl std::str::FromStr for DeviceKind {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "cpu" => Ok(Self::Cpu),
-            "gpu" | "webgpu" => Ok(Self::Gpu),
-            _ => Err(Error::UnknownOption {
-                option: "device",
-                expected: "cpu or gpu".into(),
-                found: name.into(),
-            }),
-        }
-    }
-}
-
-/// Memory as the runtime counts it, in bytes.
+/// Device memory as the runtime counts it, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceMemory {
-    /// Of tensors.
+    /// Bytes of live tensors.
     pub in_use: u64,
-    /// Taken from the device: with the pages that are kept for the next tensors.
+    /// Bytes taken from the device, including pages that are kept for the next tensors.
     pub reserved: u64,
 }
 
@@ -54,7 +31,7 @@ pub struct DeviceMemory {
 #[derive(Clone, Debug)]
 pub struct Device {
     burn: burn::tensor::Device,
-    /// What was asked for.
+    /// The kind that was asked for.
     pub kind: DeviceKind,
     /// The adapter's name and driver, as it gives them.
     pub adapter: String,
@@ -64,7 +41,7 @@ pub struct Device {
     pub has_f16: bool,
     /// The largest buffer that one binding may hold, in bytes.
     pub max_buffer_bytes: Option<u64>,
-    /// Weights are taken from the pools of activations: they go with their layer.
+    /// Allocates weights from the activation pools: streamed weights are dropped with their layer.
     transient: bool,
 }
 
@@ -82,7 +59,7 @@ impl Device {
         }
     }
 
-    /// The GPU that wgpu prefers, with the adapter's own limits. Once a process (or a worker): later calls fail.
+    /// The GPU that wgpu prefers, with the adapter's own limits. Call it once in a process or worker; a second call fails.
     ///
     /// # Errors
     /// [`Error::NoGpu`] where there is none, or none that can be used.
@@ -98,7 +75,7 @@ impl Device {
             let reason = format!("{} has no `timestamp-query`, which the runtime needs", describe(&info));
             return Err(Error::NoGpu { reason });
         }
-        kernel::set_software(is_software(&info));
+        class::set_software(is_software(&info));
         Ok(Self {
             burn,
             kind: DeviceKind::Gpu,
@@ -122,19 +99,19 @@ impl Device {
         }
     }
 
-    /// A GPU under the name that the page knows its adapter by: wgpu sees none in most browsers.
+    /// Gives a GPU the name that the page knows its adapter by: wgpu sees no name in most browsers.
     #[must_use]
     pub fn named(self, adapter: Option<String>) -> Self {
         let named = adapter.filter(|name| self.kind == DeviceKind::Gpu && !name.is_empty());
         Self { adapter: named.unwrap_or(self.adapter), ..self }
     }
 
-    /// Whether it has several tiles for a product, of which the fastest is to be measured.
+    /// Whether products have several tiles on this device, of which the fastest has to be measured.
     pub(crate) fn is_tuned(&self) -> bool {
-        self.kind == DeviceKind::Gpu && !kernel::is_software()
+        self.kind == DeviceKind::Gpu && !class::is_software()
     }
 
-    /// What the process holds of it; `None` on the CPU, where nobody counts.
+    /// Device memory that this process holds; `None` on the CPU, which does not count it.
     pub fn memory(&self) -> Option<DeviceMemory> {
         let usage = self.burn.memory_pool_usage()?;
         Some(DeviceMemory { in_use: usage.bytes_in_use, reserved: usage.bytes_reserved })
@@ -145,7 +122,7 @@ impl Device {
         &self.burn
     }
 
-    /// The same device for weights that are dropped after their layer.
+    /// This device, for weights that are dropped after their layer.
     pub(crate) fn transient(&self) -> Self {
         Self { transient: true, ..self.clone() }
     }
@@ -171,14 +148,14 @@ impl Device {
         read_back(Tensor::zeros([1, 1], &self.burn)).await.map(drop)
     }
 
-    /// Gives the device `work`, waits, and tells the seconds that it took by the device's own clock; `None` where it has
-    /// none, or didn't look at it.
+    /// Runs `work` on the device and waits for it. Gives its seconds by the device's own clock; `None` where the device has
+    /// no clock, or the runtime did not read it.
     ///
     /// # Errors
     /// [`Error::Device`] with the device's own words.
     pub(crate) async fn seconds(&self, work: impl FnOnce() + Send) -> Result<Option<f64>> {
         let ((), duration) = self.burn.profile(work).map_err(|e| failed(&format!("{e:?}")))?;
-        self.wait().await?; // tells of a lost device, where the duration would panic
+        self.wait().await?; // reports a lost device, where the duration would panic
         if duration.timing_method() == TimingMethod::System {
             return Ok(None);
         }
@@ -195,8 +172,8 @@ pub(crate) async fn read_back(tensor: Tensor<2>) -> Result<Vec<f32>> {
     data.try_into_vec().map_err(|e| failed(&format!("{e:?}")))
 }
 
-/// From the runtime's words: a chain of causes, the first of them last, and a backtrace. A lost device is called poisoned,
-/// or its result cannot be mapped.
+/// The error in the words of the runtime: a chain of causes, whose first one stands last, and a backtrace. A lost device is
+/// called poisoned, or its result cannot be mapped.
 fn failed(words: &str) -> Error {
     let causes = words.split("\nBacktrace").next().unwrap_or_default();
     let first =

@@ -4,77 +4,46 @@
 use crate::device::{Device, read_back};
 use crate::error::{Error, Result};
 use crate::kernel;
-use crate::loader::{Header, ModelInfo, Placement};
-use crate::model::{Adapter, Batch, Config, Decoder, Feature, Part, Pooling, Precision};
+use crate::model::{Batch, Config, Decoder, Feature, Part, Pooling};
+use embeddings::{not_finite, unit_bf16};
+mod card;
+mod embeddings;
+mod info;
+mod placement;
+mod settings;
+
+pub use card::{FileCard, ModelCard};
+pub use embeddings::{Embeddings, LayerVectors};
+pub(crate) use embeddings::{dot, unit};
+pub use info::ModelInfo;
+pub use placement::{Placement, STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
+pub use settings::Settings;
+
 use crate::text::batch::{PackedBatch, runs};
 use crate::text::token_table::TokenTable;
 use crate::text::tokenizer::{Encoded, Tokenizer};
 use burn::tensor::{DType, Int, Tensor, TensorData};
-use half::bf16;
 
-/// Tokens in one pass through the layers: enough to fill a device, little enough for its memory and for progress.
-pub const TOKEN_BUDGET: usize = 1024;
-
-/// The same where layers are streamed: the cost of bringing them is spread over the batch.
-pub const STREAMED_TOKEN_BUDGET: usize = 4096;
-
-/// Values brought back from the device at once: 64 MB, half of what any device has in one buffer.
+/// Values brought back from the device at once: 64 MB, half of the largest buffer that every device allows.
 const READ_BACK: usize = 16 << 20;
 
-/// What is computed from the hidden states.
-#[derive(Clone)]
-pub struct Settings {
-    pub feature: Feature,
-    pub pooling: Pooling,
-    /// `Reference` rounds embeddings and scores to bfloat16.
-    pub precision: Precision,
-}
-
-impl Settings {
-    /// In f32.
-    pub fn new(feature: Feature, pooling: Pooling) -> Self {
-        Self { feature, pooling, precision: Precision::Full }
-    }
-
-    /// Whether embeddings and scores are rounded to bfloat16.
-    pub fn rounds(&self) -> bool {
-        self.precision == Precision::Reference && self.pooling.adapter().is_none_or(Adapter::rounds)
-    }
-}
-
-/// A text's layers, each pooled: what every training-free feature can be made from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LayerVectors {
-    /// `[L + 1][D]`: h_0 to h_L.
-    pub hidden: Vec<Vec<f32>>,
-    /// `[L][D]`: LayerNorm(h_1) to LayerNorm(h_L).
-    pub normed: Vec<Vec<f32>>,
-}
-
-/// The vectors of some texts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Embeddings {
-    /// `[B][E]`, each of unit length.
-    pub vectors: Vec<Vec<f32>>,
-    /// Tokens of each text, after cutting.
-    pub tokens: Vec<usize>,
-    /// Whether a text was cut to the model's `max_length`.
-    pub truncated: Vec<bool>,
-}
-
-impl Embeddings {
-    /// Cosines of all pairs, `[B][B]`.
-    pub fn similarity(&self) -> Vec<Vec<f32>> {
-        let dot =
-            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>() as f32;
-        let row = |a: &Vec<f32>| self.vectors.iter().map(|b| dot(a, b)).collect();
-        self.vectors.iter().map(row).collect()
-    }
+/// The parts that a loader hands to a [`TextEncoder`].
+pub(crate) struct Parts {
+    pub config: Config,
+    pub info: ModelInfo,
+    pub device: Device,
+    /// `None` where the files hold none: token ids can be embedded, texts cannot.
+    pub tokenizer: Option<Tokenizer>,
+    pub token_table: TokenTable,
+    pub decoder: Decoder,
+    pub placement: Placement,
 }
 
 /// A loaded text encoder.
 pub struct TextEncoder {
+    /// The sizes and options of the decoder.
     pub config: Config,
+    /// The facts of the files it was loaded from.
     pub info: ModelInfo,
     device: Device,
     tokenizer: Option<Tokenizer>,
@@ -84,17 +53,10 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    pub(crate) fn new(
-        header: Header,
-        decoder: Decoder,
-        token_table: Option<Vec<u8>>,
-        device: Device,
-        placement: Placement,
-    ) -> Result<Self> {
-        let Header { config, info, tokenizer, sources, token_table: planned, .. } = header;
-        let source = sources[planned.source].clone();
-        let token_table = TokenTable::new(source, planned.info, token_table);
-        Ok(Self { config, info, device, tokenizer, token_table, decoder, placement })
+    /// Puts together the parts that a loader has read.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { config, info, device, tokenizer, token_table, decoder, placement } = parts;
+        Self { config, info, device, tokenizer, token_table, decoder, placement }
     }
 
     /// The device it runs on.
@@ -102,7 +64,7 @@ impl TextEncoder {
         &self.device
     }
 
-    /// Whether layers are brought to the device for each pass: few large batches are then faster than many small ones.
+    /// Whether layers are brought to the device for each pass. Few large batches are then faster than many small ones.
     pub fn is_streamed(&self) -> bool {
         self.decoder.is_streamed()
     }
@@ -127,7 +89,7 @@ impl TextEncoder {
     /// One unit vector for each text.
     ///
     /// # Errors
-    /// Those of [`Self::tokenize`] and [`Self::embed_ids`].
+    /// As [`Self::tokenize`] and [`Self::embed_ids`].
     pub async fn embed<T: AsRef<str>>(&self, texts: &[T], settings: &Settings) -> Result<Embeddings> {
         let encoded = self.tokenize(texts)?;
         let ids: Vec<&[u32]> = encoded.iter().map(|text| text.ids.as_slice()).collect();
@@ -139,7 +101,7 @@ impl TextEncoder {
         Ok(Embeddings { vectors, tokens, truncated: encoded.iter().map(|text| text.truncated).collect() })
     }
 
-    /// Tokens of a packed batch.
+    /// The most tokens of a packed batch; a longer text passes alone.
     pub fn batch_tokens(&self) -> usize {
         self.placement.batch_tokens
     }
@@ -214,7 +176,7 @@ impl TextEncoder {
         Ok((0..texts.len()).map(of).collect())
     }
 
-    /// The means of rows `[first, end)`: `[T, D]` -> `[B, D]`.
+    /// The mean of the rows of each segment `[first, end)`: `[T, D]` -> `[B, D]`.
     fn means(&self, features: Tensor<2>, segments: &[[u32; 2]]) -> Tensor<2> {
         let segments = TensorData::new(segments.concat(), [segments.len(), 2]);
         kernel::segment_mean(features, Tensor::from_data(segments, self.integers()))
@@ -251,7 +213,7 @@ impl TextEncoder {
     pub(crate) async fn parts(&self, ids: &[u32]) -> Result<Vec<Part>> {
         let (x, places) = self.prepare(&[ids], &PackedBatch::new([ids])).await?;
         let parts = self.decoder.parts(x, &places).await?;
-        self.device.wait().await?; // what fills their inputs is not theirs
+        self.device.wait().await?; // filling their inputs is not part of their time
         Ok(parts)
     }
 
@@ -299,29 +261,4 @@ impl TextEncoder {
 /// The last row of each `[first, end)`.
 fn last_tokens(segments: &[[u32; 2]]) -> Vec<[u32; 2]> {
     segments.iter().map(|[_, end]| [end - 1, *end]).collect()
-}
-
-/// `v / |v|`, the length taken in f64.
-pub(crate) fn unit(v: &[f32]) -> Result<Vec<f32>> {
-    let length = v.iter().map(|x| (*x as f64).powi(2)).sum::<f64>().sqrt();
-    if !length.is_finite() {
-        return Err(not_finite());
-    }
-    Ok(v.iter().map(|x| (*x as f64 / length.max(f64::MIN_POSITIVE)) as f32).collect())
-}
-
-/// The same with values, length and quotients rounded to bfloat16.
-fn unit_bf16(v: &[f32]) -> Result<Vec<f32>> {
-    let round = |x: f32| bf16::from_f32(x).to_f32();
-    let v: Vec<f32> = v.iter().map(|x| round(*x)).collect();
-    let length = v.iter().map(|x| x * x).sum::<f32>().sqrt();
-    if !length.is_finite() {
-        return Err(not_finite());
-    }
-    let length = round(length).max(f32::MIN_POSITIVE);
-    Ok(v.iter().map(|x| round(x / length)).collect())
-}
-
-fn not_finite() -> Error {
-    Error::Device { reason: "an embedding is not finite".into() }
 }

@@ -1,14 +1,15 @@
 //! Safetensors: the header's length (8 bytes), the header (JSON: name -> dtype, shape, data_offsets), the tensors.
-//! Read here and not with the `safetensors` crate, which keeps offsets in a `usize`: on wasm32 it would refuse
-//! every file of 4 GiB or more.
+//! Specification: <https://github.com/huggingface/safetensors#format>.
+//! The `safetensors` crate is not used: it keeps offsets in a `usize`, and so would refuse every file of 4 GiB or more
+//! on wasm32.
 
-use super::{Source, TensorInfo, TensorType, gguf::describe};
+use super::{Source, TensorInfo, TensorType, sniff::describe, tensor::extent};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
-/// The format's own limit.
+/// The largest header that the format allows, in bytes.
 const HEADER_LIMIT: u64 = 100_000_000;
 
 /// The header of a safetensors file.
@@ -16,9 +17,9 @@ const HEADER_LIMIT: u64 = 100_000_000;
 pub struct Safetensors {
     /// The source's name, for messages.
     pub file: String,
-    /// In file order.
+    /// The tensors of types that are read, in the order of their bytes.
     pub tensors: Vec<TensorInfo>,
-    /// Name and dtype of the tensors of other types than ours, in file order.
+    /// Name and dtype of the tensors of other types, in the order of their bytes.
     pub skipped: Vec<(String, String)>,
 }
 
@@ -26,16 +27,14 @@ impl Safetensors {
     /// Reads and checks the header of `source`.
     ///
     /// # Errors
-    /// [`Error::NotAModel`], [`Error::Truncated`], [`Error::Absurd`] for the header's length,
+    /// Those of `source`; [`Error::NotAModel`], [`Error::Truncated`], [`Error::Absurd`] for the header's length,
     /// [`Error::Malformed`] for everything else.
     pub async fn read(source: &dyn Source) -> Result<Self> {
         let file = source.name().to_owned();
         let (len, bytes) = header(source).await?;
-        let Entries(mut entries) = serde_json::from_slice(&bytes).map_err(|e| Error::Malformed {
-            file: file.clone(),
-            item: "the header".into(),
-            expected: "JSON of names with dtype, shape and data_offsets".into(),
-            found: e.to_string(),
+        let Entries(mut entries) = serde_json::from_slice(&bytes).map_err(|e| {
+            let expected = "JSON of names with dtype, shape and data_offsets";
+            Error::malformed(&file, "the header", expected, e.to_string())
         })?;
         entries.sort_by_key(|(_, entry)| entry.data_offsets);
 
@@ -47,22 +46,19 @@ impl Safetensors {
         }
         if position != source.size() {
             let found = format!("byte {}", source.size());
-            return Err(read.malformed(
-                "the file's end",
-                format!("byte {position}, after the last tensor"),
-                found,
-            ));
+            let expected = format!("byte {position}, after the last tensor");
+            return Err(Error::malformed(read.file, "the file's end", expected, found));
         }
         Ok(read)
     }
 
-    /// Adds a tensor, which has to start at `position` of the file; returns its end.
+    /// Adds a tensor, which has to start at byte `position` of the file. Returns the byte where it ends.
     fn push(&mut self, name: String, entry: Entry, data_start: u64, position: u64, size: u64) -> Result<u64> {
         let item = format!("tensor `{name}`");
         let (start, end) = entry.data_offsets;
         if data_start.saturating_add(start) != position || end < start {
             let expected = format!("data_offsets from {} upwards", position - data_start);
-            return Err(self.malformed(&item, expected, format!("{start} to {end}")));
+            return Err(Error::malformed(&self.file, item, expected, format!("{start} to {end}")));
         }
         let end = data_start.saturating_add(end);
         if end > size {
@@ -79,17 +75,13 @@ impl Safetensors {
             }
             _ => {
                 let expected = format!("the bytes of {dtype:?} {:?}", entry.shape);
-                Err(self.malformed(&item, expected, format!("{} bytes", end - position)))
+                Err(Error::malformed(&self.file, item, expected, format!("{} bytes", end - position)))
             }
         }
     }
-
-    fn malformed(&self, item: &str, expected: String, found: String) -> Error {
-        Error::Malformed { file: self.file.clone(), item: item.into(), expected, found }
-    }
 }
 
-/// The header's length and bytes.
+/// Reads the header of `source`: its length and its bytes.
 async fn header(source: &dyn Source) -> Result<(u64, Vec<u8>)> {
     let (file, size) = (source.name().to_owned(), source.size());
     let first_bytes = source.read(0..size.min(16)).await?;
@@ -107,7 +99,7 @@ async fn header(source: &dyn Source) -> Result<(u64, Vec<u8>)> {
     Ok((len, source.read(8..8 + len).await?))
 }
 
-/// What the header says about one tensor.
+/// The header's entry for one tensor.
 #[derive(Deserialize)]
 struct Entry {
     dtype: String,
@@ -115,7 +107,7 @@ struct Entry {
     data_offsets: (u64, u64),
 }
 
-/// The header's tensors; a map type would hide a name that stands there twice.
+/// The header's entries, as a list: a map would hide a name that stands there twice.
 struct Entries(Vec<(String, Entry)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -158,41 +150,29 @@ fn tensor_type(dtype: &str) -> Option<TensorType> {
     }
 }
 
-/// Shape and bytes of a tensor whose size fits the memory.
-fn extent(shape: &[u64], dtype: TensorType) -> Option<(Vec<usize>, u64)> {
-    let shape = shape.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<_>>>()?;
-    let len = shape.iter().try_fold(1, |len: usize, &dim| len.checked_mul(dim))?;
-    Some((shape, (len as u64).checked_mul(dtype.block_bytes() as u64)?))
-}
-
-/// `model.safetensors.index.json`: the shard that each tensor of a model is in.
+/// `model.safetensors.index.json`: the file, or shard, in which each tensor of a model lies.
 #[derive(Debug)]
 pub struct Index {
     /// The source's name, for messages.
     pub file: String,
-    /// Tensor -> the name of a file beside the index.
+    /// By tensor, the name of its file, which lies in the folder of the index.
     pub weight_map: BTreeMap<String, String>,
 }
 
 impl Index {
-    /// How an index is named.
+    /// The ending of an index's file name.
     pub const ENDING: &str = ".safetensors.index.json";
 
-    /// Reads and checks the bytes of `file`.
+    /// Reads and checks `bytes`, those of the index named `file`.
     ///
     /// # Errors
-    /// [`Error::Malformed`].
+    /// [`Error::Malformed`] where they are not such JSON, or name a file in another folder.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Document {
             weight_map: BTreeMap<String, String>,
         }
-        let malformed = |expected: &str, found: String| Error::Malformed {
-            file: file.into(),
-            item: "the index".into(),
-            expected: expected.into(),
-            found,
-        };
+        let malformed = |expected: &str, found: String| Error::malformed(file, "the index", expected, found);
         let Document { weight_map } = serde_json::from_slice(bytes)
             .map_err(|e| malformed("JSON with `weight_map`, the file of each tensor", e.to_string()))?;
         if let Some(shard) = weight_map.values().find(|shard| shard.contains(['/', '\\'])) {
@@ -201,7 +181,7 @@ impl Index {
         Ok(Self { file: file.into(), weight_map })
     }
 
-    /// The files that make the model.
+    /// The names of the files that make up the model.
     pub fn shards(&self) -> BTreeSet<&str> {
         self.weight_map.values().map(String::as_str).collect()
     }

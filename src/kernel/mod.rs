@@ -12,8 +12,9 @@
 //! launch::zero                  process   the tensor that fills bindings a launch does not use
 //! product::tile::Family.chosen  process   the tiles that trial::tuning has chosen
 //! product::tile::TILE           thread    the tile that as_tile asks for
-//! is_software, as_class         both      whether the adapter is software, and what as_class says instead
 //! ```
+//!
+//! Whether the adapter is software is a state of `device::class`.
 
 mod attention;
 mod backend;
@@ -29,7 +30,7 @@ mod rotary;
 pub use attention::{Heads as AttentionHeads, attention};
 pub use elementwise::round_bf16::round_bf16;
 pub use elementwise::swiglu::swiglu;
-pub use launch::{as_class, is_software, launches, set_software};
+pub use launch::launches;
 pub use norm::layer_mix::layer_mix;
 pub use norm::rms_norm::rms_norm;
 pub use peak::copy::copy;

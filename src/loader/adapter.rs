@@ -5,30 +5,31 @@ use super::read::sequential::Sequential;
 use crate::device::Device;
 use crate::encoder::TextEncoder;
 use crate::error::{Error, Result};
-use crate::format::{Source, TensorInfo, TensorType, safetensors::Safetensors, torch::Torch};
+use crate::format::{Source, TensorInfo, TensorType, safetensors::Safetensors, short_name, torch::Torch};
 use crate::kernel::PackedWeight;
 use crate::model::adapter::{Adapter, AdapterInfo, AdapterKind, Precision};
 use crate::model::{Config, Weights};
 use crate::quant;
 use burn::tensor::{Tensor, TensorData};
 use half::bf16;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// No model has more layers than this.
+/// Largest JSON list or tensor of layer weights that is read, in bytes.
 const MAX_WEIGHTS_BYTES: u64 = 64 << 10;
-/// Blocks of attention pooling; the paper has two.
+/// The most blocks of attention pooling that are looked for; the paper has two.
 const MAX_BLOCKS: usize = 64;
 
-/// An opened file: what is in it, nothing loaded yet.
+/// An opened adapter file: its header and layer weights are read, its tensors are not.
 pub struct AdapterFile {
     source: Rc<dyn Source>,
     tensors: Vec<TensorInfo>,
-    /// Names and types of tensors that we don't read.
+    /// Names and types of the tensors whose types this program doesn't read.
     skipped: Vec<(String, String)>,
     /// The adapter in it; `None` where there are layer weights alone.
     pub kind: Option<AdapterKind>,
-    /// w, before its softmax; one a layer.
+    /// w, one weight per layer, before its softmax.
     pub layer_weights: Option<Vec<f32>>,
 }
 
@@ -72,7 +73,7 @@ impl AdapterFile {
 
     /// The file's name.
     pub fn name(&self) -> &str {
-        super::open::header::short_name(self.source.name())
+        short_name(self.source.name())
     }
 
     /// Loads the adapter for the hidden states of `encoder`, onto its device.
@@ -187,7 +188,7 @@ impl AdapterFile {
         Ok(all)
     }
 
-    /// The names of torch's TransformerEncoderLayer, under ours.
+    /// The tensors of torch's TransformerEncoderLayer, each with our names for its parts.
     fn plain_block(&self, block: usize, d: usize) -> Result<Vec<Expected>> {
         let theirs = |name: &str| format!("encoder.layers.{block}.{name}");
         let ours = |name: &str| format!("encoder.{block}.{name}");
@@ -211,7 +212,7 @@ impl AdapterFile {
         Ok(rows.map(|(name, shape, parts)| Expected { name: theirs(name), shape, parts }).into())
     }
 
-    /// Rows of a matrix whose height only the file tells.
+    /// The shape of a matrix whose height only the file knows.
     fn shape(&self, name: &str) -> Result<&[usize]> {
         match self.tensors.iter().find(|info| info.name == name) {
             Some(info) if info.shape.len() == 2 && info.shape[0] > 0 => Ok(&info.shape),
@@ -225,7 +226,7 @@ impl AdapterFile {
         }
     }
 
-    /// Rows of the MLP's first matrix, which the kernels take in groups of 32.
+    /// Rows of the MLP's first matrix; kernels need a multiple of 32.
     fn width(&self, name: &str) -> Result<usize> {
         match self.shape(name)?[0] {
             rows if rows.is_multiple_of(32) => Ok(rows),
@@ -247,7 +248,45 @@ impl AdapterFile {
     }
 }
 
-/// A tensor of the file, and what it is called in the network: several where its rows are of several layers.
+/// The facts of an adapter file, for a page or a script.
+#[derive(Clone, Debug, Serialize)]
+pub struct AdapterCard {
+    /// The file's name, without its folder.
+    pub name: String,
+    /// The SHA-256 of the file, in hexadecimal digits; empty where the file holds layer weights alone.
+    pub sha256: String,
+    /// `attention`, `mean_mlp` or `layer_weights`.
+    pub kind: &'static str,
+    /// E, values of an embedding.
+    pub dimension: Option<usize>,
+    /// Whether attention pooling rotates its keys; `None` for other kinds.
+    pub rope: Option<bool>,
+    /// Values in the adapter's tensors.
+    pub parameters: u64,
+    /// w, one weight per layer, before its softmax.
+    pub layer_weights: Option<Vec<f32>>,
+}
+
+impl AdapterFile {
+    /// The facts of this file and of the adapter that was `loaded` from it.
+    pub fn card(&self, loaded: Option<&Adapter>) -> AdapterCard {
+        let info = loaded.map(|adapter| &adapter.info);
+        AdapterCard {
+            name: self.name().into(),
+            sha256: info.map_or_else(String::new, |info| info.sha256.clone()),
+            kind: info.map_or("layer_weights", |info| info.kind.name()),
+            dimension: info.map(|info| info.dimension),
+            rope: info.and_then(|info| match info.kind {
+                AdapterKind::Attention { rope, .. } => Some(rope),
+                AdapterKind::MeanMlp => None,
+            }),
+            parameters: info.map_or(0, |info| info.parameters),
+            layer_weights: self.layer_weights.clone(),
+        }
+    }
+}
+
+/// A tensor that the file should hold, and its names in the network: several names share its rows evenly.
 struct Expected {
     name: String,
     shape: Vec<usize>,
@@ -284,7 +323,7 @@ impl Expected {
     }
 }
 
-/// By the tensors' names; `None` where neither kind's are there.
+/// The kind of adapter, recognized by the names of its tensors; `None` where they are of no kind.
 fn kind(tensors: &[TensorInfo]) -> Option<AdapterKind> {
     let has = |name: &str| tensors.iter().any(|info| info.name == name);
     let blocks = |prefix: &str, one_of_each: &str| {

@@ -1,95 +1,100 @@
-//! A model's sizes, from whichever file states them, and the tensors that follow from them.
+//! The sizes of a model, whichever file states them, and the tensors that follow from them.
 
 use crate::error::{Error, Result};
 use crate::kernel::AttentionHeads;
+use crate::named::named;
 
-/// The architectures that the one decoder covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    Llama,
-    Qwen2,
-    Qwen3,
-    Qwen3Vl,
+named! {
+    /// The architectures that the one decoder covers, by their names in GGUF files. config.json calls Qwen3-VL
+    /// `qwen3_vl`, and the text part of it `qwen3_vl_text`.
+    pub enum Family("model family") {
+        /// Llama and its kin, such as SmolLM2.
+        Llama = "llama",
+        /// Qwen2 and Qwen2.5: llama with biases on q, k and v.
+        Qwen2 = "qwen2",
+        /// Qwen3: llama with norms over each head of q and k.
+        Qwen3 = "qwen3",
+        /// The language model of Qwen3-VL, which equals Qwen3 on text.
+        Qwen3Vl = "qwen3vl" | "qwen3_vl" | "qwen3_vl_text",
+    }
 }
 
 impl Family {
-    /// From `general.architecture` or `model_type`.
+    /// The family that `file` names in `general.architecture` or `model_type`.
     ///
     /// # Errors
     /// [`Error::UnknownFamily`].
-    pub fn parse(file: &str, name: &str) -> Result<Self> {
-        match name {
-            "llama" => Ok(Self::Llama),
-            "qwen2" => Ok(Self::Qwen2),
-            "qwen3" => Ok(Self::Qwen3),
-            "qwen3vl" | "qwen3_vl" | "qwen3_vl_text" => Ok(Self::Qwen3Vl),
-            _ => Err(Error::UnknownFamily { file: file.into(), found: name.chars().take(64).collect() }),
-        }
-    }
-
-    /// The name in GGUF files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Llama => "llama",
-            Self::Qwen2 => "qwen2",
-            Self::Qwen3 => "qwen3",
-            Self::Qwen3Vl => "qwen3vl",
-        }
+    pub(crate) fn parse(file: &str, name: &str) -> Result<Self> {
+        let unknown = |_| Error::UnknownFamily { file: file.into(), found: name.chars().take(64).collect() };
+        name.parse().map_err(unknown)
     }
 }
 
-/// What the decoder is built from; field names are those of Hugging Face's config.json.
+/// The sizes that the decoder is built from. Field names are those of Hugging Face's config.json.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// The architecture.
     pub family: Family,
+    /// The width of a hidden state, D.
     pub hidden_size: usize,
+    /// The width between the projections of an MLP, F.
     pub intermediate_size: usize,
+    /// The number of layers, L.
     pub num_hidden_layers: usize,
+    /// The number of heads of q, H.
     pub num_attention_heads: usize,
+    /// The number of heads of k and of v; each serves H over this many heads of q.
     pub num_key_value_heads: usize,
+    /// The width of a head.
     pub head_dim: usize,
+    /// The number of rows of the token table.
     pub vocab_size: usize,
+    /// The number added to the mean square in an RMS norm.
     pub rms_norm_eps: f32,
+    /// The base of the rotary frequencies: `rope_theta^(-2 i / head_dim)`.
     pub rope_theta: f64,
+    /// The most tokens of a text that the model was made for.
     pub max_position_embeddings: usize,
-    /// q, k and v have biases (qwen2).
+    /// Whether q, k and v have biases (qwen2).
     pub attention_bias: bool,
-    /// q and k are normalized over each head (qwen3).
+    /// Whether q and k are normalized over each head (qwen3).
     pub qk_norm: bool,
 }
 
-/// How a tensor is used, which decides how it is kept.
+/// The use of a tensor, which decides how it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The token table: stays off the device.
+pub(crate) enum Role {
+    /// The token table, which stays off the device.
     Embedding,
-    /// A linear layer's weight.
+    /// The weight of a linear layer.
     Matrix,
-    /// A norm's weight or a bias.
+    /// The weight of a norm, or a bias.
     Vector,
 }
 
-/// A tensor the decoder needs.
+/// A tensor that the decoder needs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Expected {
-    /// Hugging Face's name without the `model.` or `model.language_model.` prefix.
+pub(crate) struct Expected {
+    /// Hugging Face's name, without the prefix `model.` or `model.language_model.`.
     pub name: String,
+    /// The shape, slowest dimension first: a linear layer is `[out, in]`.
     pub shape: Vec<usize>,
+    /// Its use.
     pub role: Role,
 }
 
 impl Config {
-    /// The heads of its attention.
+    /// The number and width of the heads of its attention.
     pub fn heads(&self) -> AttentionHeads {
         let Self { num_attention_heads: count, num_key_value_heads: kv, head_dim: dim, .. } = *self;
         AttentionHeads { count, kv, dim }
     }
 
-    /// Checks what the kernels rely on.
+    /// Checks the sizes that the kernels rely on; `file` is the one that states them.
     ///
     /// # Errors
-    /// [`Error::Malformed`] names the first size that cannot be.
-    pub fn check(self, file: &str) -> Result<Self> {
+    /// [`Error::Malformed`] names the first size that is refused.
+    pub(crate) fn check(self, file: &str) -> Result<Self> {
         let kernel_width = |size: usize| size > 0 && size.is_multiple_of(32);
         let whole_groups = self.num_key_value_heads > 0
             && self.num_attention_heads > 0
@@ -147,17 +152,12 @@ impl Config {
         ];
         match rules.into_iter().find(|(_, holds, _, _)| !holds) {
             None => Ok(self),
-            Some((item, _, expected, found)) => Err(Error::Malformed {
-                file: file.into(),
-                item: item.into(),
-                expected: expected.into(),
-                found,
-            }),
+            Some((item, _, expected, found)) => Err(Error::malformed(file, item, expected, found)),
         }
     }
 
-    /// The tensors of the network, in the order the decoder takes them.
-    pub fn tensors(&self) -> Vec<Expected> {
+    /// The tensors of the network, in the order in which the decoder takes them.
+    pub(crate) fn tensors(&self) -> Vec<Expected> {
         let (d, f, h) = (self.hidden_size, self.intermediate_size, self.head_dim);
         let (q, kv) = (self.num_attention_heads * h, self.num_key_value_heads * h);
         let mut all = vec![Expected {

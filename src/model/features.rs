@@ -1,8 +1,9 @@
-//! From hidden states to one vector a text: which layers count (feature), and how tokens are joined (pooling).
+//! From hidden states to one vector per text: the feature says which layers count, the pooling how the tokens of a text
+//! become one vector.
 //!
 //! ```text
 //! weighted:  c = sum_{l=1..L} softmax(w)_l * LayerNorm(h_l)        GRAN-TED, section 3.2
-//! norm_avg:  the same with equal weights
+//! norm_avg:  c = sum_{l=1..L} LayerNorm(h_l) / L
 //! ```
 
 use super::adapter::Adapter;
@@ -12,22 +13,22 @@ use crate::kernel;
 use burn::tensor::Tensor;
 use std::{fmt, rc::Rc};
 
-/// Which hidden states make the token features.
+/// The hidden states that make the token features; `hidden_states` is transformers' list of 1 + L.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Feature {
-    /// `hidden_states[-1]`, after the final norm.
+    /// `hidden_states[-1]`: the last layer, after the final norm.
     Last,
-    /// `hidden_states[-2]`
+    /// `hidden_states[-2]`: the layer before the last.
     Penultimate,
     /// `hidden_states[i]`; 0 is the token embeddings.
     Layer(usize),
     /// The mean of all layers after a parameter-free LayerNorm.
     NormAvg,
-    /// Their sum weighted by `softmax(w)`; one weight a layer.
+    /// The sum of all layers after a parameter-free LayerNorm, weighted by `softmax(w)`; `w` has one weight per layer.
     Weighted(Vec<f32>),
 }
 
-/// How a text's tokens become one vector.
+/// The way in which the tokens of a text become one vector.
 #[derive(Clone)]
 pub enum Pooling {
     /// The mean of all tokens.
@@ -39,7 +40,7 @@ pub enum Pooling {
 }
 
 impl Feature {
-    /// From `last`, `penultimate`, `norm_avg`, `layer(i)` or `weighted`, which takes `weights`.
+    /// Reads `last`, `penultimate`, `norm_avg`, `layer(i)` or `weighted`, which takes `weights`.
     ///
     /// # Errors
     /// [`Error::UnknownOption`] lists the choices.
@@ -63,7 +64,7 @@ impl Feature {
         }
     }
 
-    /// Checks the layer or the weights against a model of `layers` layers.
+    /// Checks that a model of `layers` layers has this layer, or as many layers as there are weights.
     ///
     /// # Errors
     /// [`Error::LayerCount`], [`Error::LayerWeight`].
@@ -83,11 +84,11 @@ impl Feature {
         }
     }
 
-    /// The token features of a batch: `x [T, D]` -> `[T, D]`. No hidden state is kept.
+    /// The token features of a batch: token embeddings `x [T, D]` -> `[T, D]`. No hidden state is kept.
     ///
     /// # Errors
     /// As [`Decoder::forward`].
-    pub async fn forward(&self, decoder: &Decoder, x: Tensor<2>, batch: &Batch) -> Result<Tensor<2>> {
+    pub(crate) async fn forward(&self, decoder: &Decoder, x: Tensor<2>, batch: &Batch) -> Result<Tensor<2>> {
         let layers = decoder.len();
         let uniform = vec![0.0; layers];
         let (layer, weights) = match self {
@@ -132,8 +133,8 @@ impl fmt::Display for Feature {
     }
 }
 
-/// `softmax(w)` in f64: equal weights give exactly `1 / L` each.
-pub fn softmax(weights: &[f32]) -> Vec<f32> {
+/// `softmax(w)` of L weights, computed in f64: equal weights give exactly `1 / L` each.
+pub(crate) fn softmax(weights: &[f32]) -> Vec<f32> {
     let largest = weights.iter().fold(f32::MIN, |a, b| a.max(*b)) as f64;
     let powers: Vec<f64> = weights.iter().map(|w| (*w as f64 - largest).exp()).collect();
     let total: f64 = powers.iter().sum();
@@ -141,7 +142,7 @@ pub fn softmax(weights: &[f32]) -> Vec<f32> {
 }
 
 impl Pooling {
-    /// From `mean`, `last_token`, or `adapter`, which takes the loaded one.
+    /// Reads `mean`, `last_token`, or `adapter`, which takes the loaded `adapter`.
     ///
     /// # Errors
     /// [`Error::UnknownOption`] lists the choices.
@@ -158,7 +159,7 @@ impl Pooling {
         }
     }
 
-    /// The adapter, where there is one.
+    /// The adapter, if this is one.
     pub fn adapter(&self) -> Option<&Adapter> {
         match self {
             Self::Adapter(adapter) => Some(adapter),

@@ -1,29 +1,29 @@
-//! `y = x Wᵀ + b`: the only place that knows how weights are stored.
+//! `y = x Wᵀ + b`, the only part of the network that knows how weights are stored; and the RMS norm.
 
 use super::weights::Weights;
 use crate::error::Result;
 use crate::kernel::{self, PackedWeight};
 use burn::tensor::Tensor;
 
-/// A linear layer.
+/// A linear layer with `[out, in]` weights, and a bias if it has one.
 #[derive(Clone)]
-pub struct Linear {
+pub(crate) struct Linear {
     weight: PackedWeight,
     bias: Option<Tensor<1>>,
 }
 
 impl Linear {
-    /// From `{prefix}.weight`, and `{prefix}.bias` where `bias`.
-    pub fn load(weights: &mut Weights, prefix: &str, bias: bool) -> Result<Self> {
+    /// Takes `{prefix}.weight` out of `weights`, and `{prefix}.bias` if `bias` is set.
+    pub(crate) fn load(weights: &mut Weights, prefix: &str, bias: bool) -> Result<Self> {
         Ok(Self {
             weight: weights.matrix(&format!("{prefix}.weight"))?,
             bias: if bias { Some(weights.vector(&format!("{prefix}.bias"))?) } else { None },
         })
     }
 
-    /// The layers `{prefix}.{name}` of so many outputs each, of which neighbours may be joined: their outputs are one
-    /// after the other.
-    pub fn load_joined(
+    /// Takes the layers `{prefix}.{name}` of `parts`, each with its number of outputs. Neighbors may be joined into one
+    /// layer, whose outputs are theirs one after the other.
+    pub(crate) fn load_joined(
         weights: &mut Weights,
         prefix: &str,
         parts: &[(&str, usize)],
@@ -49,47 +49,47 @@ impl Linear {
     }
 
     /// `[T, in]` -> `[T, out]`
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         match &self.bias {
             Some(bias) => kernel::quant_matmul_bias(x, &self.weight, bias.clone()),
             None => kernel::quant_matmul(x, &self.weight),
         }
     }
 
-    /// The weight, and whether a bias is added.
+    /// The weight, and whether there is a bias.
     pub(super) fn facts(&self) -> (&PackedWeight, bool) {
         (&self.weight, self.bias.is_some())
     }
 
     /// `residual + forward(x)`: `[T, in]`, `[T, out]` -> `[T, out]`
-    pub fn forward_add(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward_add(&self, x: Tensor<2>, residual: Tensor<2>) -> Tensor<2> {
         match &self.bias {
             Some(_) => residual + self.forward(x),
             None => kernel::quant_matmul_add(x, &self.weight, residual),
         }
     }
 
-    /// SwiGLU of a gate and an up projection, joined and without bias: `[T, in]` -> `[T, out / 2]`
-    pub fn forward_swiglu(&self, x: Tensor<2>) -> Tensor<2> {
+    /// `silu(gate(x)) * up(x)` of a gate and an up projection, joined and without bias: `[T, in]` -> `[T, out / 2]`
+    pub(crate) fn forward_swiglu(&self, x: Tensor<2>) -> Tensor<2> {
         kernel::quant_matmul_swiglu(x, &self.weight)
     }
 }
 
-/// RMS norm with a learned weight.
+/// RMS norm with a learned weight: `weight * x / sqrt(mean(x^2) + epsilon)` of each row.
 #[derive(Clone)]
-pub struct RmsNorm {
+pub(crate) struct RmsNorm {
     weight: Tensor<1>,
     epsilon: f32,
 }
 
 impl RmsNorm {
-    /// From `{prefix}.weight`.
-    pub fn load(weights: &mut Weights, prefix: &str, epsilon: f32) -> Result<Self> {
+    /// Takes `{prefix}.weight` out of `weights`.
+    pub(crate) fn load(weights: &mut Weights, prefix: &str, epsilon: f32) -> Result<Self> {
         Ok(Self { weight: weights.vector(&format!("{prefix}.weight"))?, epsilon })
     }
 
     /// `[T, D]` -> `[T, D]`
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         kernel::rms_norm(x, self.weight.clone(), self.epsilon)
     }
 }

@@ -1,4 +1,4 @@
-//! The network: a decoder of the llama family run as an encoder. Field names are the checkpoint's weight names.
+//! The network: a decoder of the llama family that is run as an encoder. Field names are the checkpoint's weight names.
 
 pub mod adapter;
 pub mod config;
@@ -9,6 +9,6 @@ mod weights;
 
 pub use adapter::{Adapter, Precision};
 pub use config::{Config, Family};
-pub use decoder::{Batch, Decoder, LayerSource, Part};
+pub(crate) use decoder::{Batch, Decoder, LayerSource, Part};
 pub use features::{Feature, Pooling};
-pub use weights::Weights;
+pub(crate) use weights::Weights;

@@ -1,4 +1,4 @@
-//! The loaded tensors, taken by name while the decoder is put together.
+//! The loaded tensors of a model, from which its layers take theirs by name.
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -7,22 +7,23 @@ use crate::quant::{Packed, join_outputs};
 use burn::tensor::Tensor;
 use std::collections::HashMap;
 
-/// The tensors of one file, by Hugging Face's names without prefix.
-pub struct Weights {
+/// The tensors of one model, by Hugging Face's names without prefix.
+pub(crate) struct Weights {
+    /// The name of the file, for messages.
     file: String,
-    /// What the products with them are computed in.
+    /// The arithmetic of products with the matrices that are inserted next.
     arithmetic: Arithmetic,
-    /// Linear layers, `[out, in]`; of joined ones the first name has all.
+    /// The weights of linear layers, `[out, in]`. Of joined ones, the first name has all.
     matrices: HashMap<String, PackedWeight>,
-    /// Those that wait for the others they are joined with.
+    /// The weights that wait for others to be joined with.
     waiting: HashMap<String, Packed>,
-    /// Norms and biases.
+    /// The weights of norms, and biases.
     vectors: HashMap<String, Tensor<1>>,
 }
 
 impl Weights {
-    /// None yet, for `file`.
-    pub fn new(file: impl Into<String>) -> Self {
+    /// No tensors yet; `file` is the name of their file, for messages.
+    pub(crate) fn new(file: impl Into<String>) -> Self {
         Self {
             file: file.into(),
             arithmetic: Arithmetic::F32,
@@ -32,19 +33,20 @@ impl Weights {
         }
     }
 
-    /// Products with the matrices inserted from now on are computed in `arithmetic`.
+    /// From now on, products with inserted matrices are computed in `arithmetic`.
     #[must_use]
-    pub fn computed_in(self, arithmetic: Arithmetic) -> Self {
+    pub(crate) fn computed_in(self, arithmetic: Arithmetic) -> Self {
         Self { arithmetic, ..self }
     }
 
-    /// Keeps a linear layer's weight.
-    pub fn insert_matrix(&mut self, name: String, weight: PackedWeight) {
+    /// Adds the weight of a linear layer.
+    pub(crate) fn insert_matrix(&mut self, name: String, weight: PackedWeight) {
         self.matrices.insert(name, weight.computed_in(self.arithmetic));
     }
 
-    /// Moves a weight of the decoder to the device; one of `joined` once the last of them is here, all of them as one.
-    pub fn insert_packed(&mut self, name: String, packed: Packed, joined: &[String], device: &Device) {
+    /// Adds the weight of a linear layer and moves it to `device`. If it is one of `joined`, it waits for the last of
+    /// them, and they become one matrix if their layouts agree.
+    pub(crate) fn insert_packed(&mut self, name: String, packed: Packed, joined: &[String], device: &Device) {
         let Some(first) = joined.first() else {
             return self.insert_matrix(name, PackedWeight::upload(packed, device));
         };
@@ -64,17 +66,17 @@ impl Weights {
         }
     }
 
-    /// Keeps a norm's weight or a bias.
-    pub fn insert_vector(&mut self, name: String, weight: Tensor<1>) {
+    /// Adds the weight of a norm, or a bias.
+    pub(crate) fn insert_vector(&mut self, name: String, weight: Tensor<1>) {
         self.vectors.insert(name, weight);
     }
 
-    /// The matrix `name`.
+    /// Takes the matrix `name` out.
     pub(super) fn matrix(&mut self, name: &str) -> Result<PackedWeight> {
         self.matrices.remove(name).ok_or_else(|| self.missing(name))
     }
 
-    /// The vector `name`.
+    /// Takes the vector `name` out.
     pub(super) fn vector(&mut self, name: &str) -> Result<Tensor<1>> {
         self.vectors.remove(name).ok_or_else(|| self.missing(name))
     }

@@ -1,6 +1,6 @@
-//! Whether TED-6K foretells what it is for: encoders' scores on it against those of the models that use them.
-//! A leaderboard {rows: [{model, feature: score}], downstream: {task: [[model, feature, score]]}}, a list of
-//! {name, ted, downstream}, or a CSV file with these three columns. For `gran-ted correlate`.
+//! Tells whether TED-6K predicts what it is for: correlates the scores of encoders on it with the scores of the models
+//! that use them. The file is {rows: [{model, feature: score}], downstream: {task: [[model, feature, score]]}}, a
+//! list of {name, ted, downstream}, or CSV with these three columns. Called by `gran-ted correlate`.
 
 use super::{
     decode::{self, Fault},
@@ -14,36 +14,36 @@ use std::mem::take;
 /// The correlation of TED-6K with one downstream task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TaskCorrelation {
-    /// The task, such as `T2I`; `downstream` where the file names none.
+    /// The task, such as `T2I`; `downstream` if the file names none.
     pub task: String,
-    /// Encoders with both scores.
+    /// The encoders with both scores.
     pub pairs: Vec<ScorePair>,
-    /// Encoders of the task without a TED-6K score.
+    /// The names of the encoders that have a score in the task but none on TED-6K.
     pub skipped: Vec<String>,
-    /// Of the scores.
+    /// The correlation of the scores.
     pub pearson: Correlation,
-    /// Of the ranks.
+    /// The correlation of the ranks.
     pub spearman: Correlation,
 }
 
-/// An encoder's two scores.
+/// An encoder's score on TED-6K and its score in a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScorePair {
-    /// The encoder, and what is taken of it.
+    /// The encoder and its feature.
     pub name: String,
     /// Its accuracy on TED-6K, in any unit.
     pub ted: f64,
-    /// The score of the model that uses it, in any unit.
+    /// The score of the model that uses the encoder, in any unit.
     pub downstream: f64,
 }
 
-/// A task, its pairs, and the encoders without one.
+/// A task, its pairs, and the names of the encoders without a pair.
 type Task = (String, Vec<ScorePair>, Vec<String>);
 
-/// Correlates the scores in `bytes` of the file named `file`, task by task.
+/// Correlates the scores in `bytes` of the file named `file`, task by task: Pearson's and Spearman's correlation.
 ///
 /// # Errors
-/// [`Error::NotScores`] names the first fault, [`Error::Statistics`] the task without a correlation.
+/// [`Error::NotScores`] names the first fault of the file, [`Error::Statistics`] the first task without a correlation.
 pub fn correlate(file: &str, bytes: &[u8]) -> Result<Vec<TaskCorrelation>> {
     let tasks = read(bytes).map_err(|Fault { item, expected, found }| Error::NotScores {
         file: file.into(),
@@ -80,15 +80,16 @@ fn read(bytes: &[u8]) -> Result<Vec<Task>, Fault> {
     Ok(vec![("downstream".into(), pairs, Vec::new())])
 }
 
+/// The file with rows and tasks.
 #[derive(Deserialize)]
 struct Leaderboard {
-    /// Each with its `model` and, by feature, its scores.
+    /// The rows, each with its `model` and, by feature, the scores on TED-6K.
     rows: Vec<Map<String, Value>>,
-    /// By task; what isn't a list is a remark.
+    /// The scores by task. A value that is not a list is a remark.
     downstream: Map<String, Value>,
 }
 
-/// The tasks, each score joined with the row of its model and feature.
+/// The tasks. Each score in a task is paired with the score on TED-6K of its model and feature.
 fn leaderboard(Leaderboard { rows, downstream }: Leaderboard) -> Result<Vec<Task>, Fault> {
     let ted = |model: &str, feature: &str| {
         let row = rows.iter().find(|row| row.get("model").and_then(Value::as_str) == Some(model))?;
@@ -115,7 +116,7 @@ fn leaderboard(Leaderboard { rows, downstream }: Leaderboard) -> Result<Vec<Task
     Ok(tasks)
 }
 
-/// The pairs of a CSV file whose header names the columns, in any order.
+/// The pairs of a CSV file. Its header names the columns, which may stand in any order.
 fn csv(text: &str) -> Result<Vec<ScorePair>, Fault> {
     const HEADER: &str = "a header with name, ted and downstream";
     let mut records = records(text)?.into_iter();
@@ -144,7 +145,7 @@ fn csv(text: &str) -> Result<Vec<ScorePair>, Fault> {
     records.enumerate().map(pair).collect()
 }
 
-/// The fields of each row that isn't blank (RFC 4180): in quotes, commas and line ends are text.
+/// The fields of each row that is not blank (RFC 4180): within quotes, commas and line breaks are text.
 fn records(text: &str) -> Result<Vec<Vec<String>>, Fault> {
     let (mut records, mut record, mut field) = (Vec::new(), Vec::new(), String::new());
     let mut is_quoted = false;

@@ -1,29 +1,38 @@
-//! Bytes -> UTF-8 -> JSON -> a type; each fault says where it is, what was expected and what was found.
-//! For `import` and `leaderboard`, which say what the file is not. (A data set has `json`.)
+//! Bytes -> UTF-8 -> JSON -> a type, for every file of the benchmark: data sets, reports and lists of scores. Each
+//! fault says where it is, what was expected and what was found; the callers add what the file is not. (A data set is
+//! parsed into `data::json`, which sees repeated keys.)
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// A report on all of TED-6K has some 20 MB.
-const MAX_BYTES: usize = 64 << 20;
+/// The largest file that is read, in bytes. The published data set has some 7 MB, a report on all of it some 20 MB.
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 
-/// What is wrong with a file.
-pub struct Fault {
+/// The first thing that is wrong with a file.
+pub(crate) struct Fault {
+    /// The place: a path, a line and column, a row.
     pub item: String,
+    /// The thing that should stand there.
     pub expected: &'static str,
+    /// The thing that stands there.
     pub found: String,
 }
 
 impl Fault {
-    /// `item` should be `expected`.
-    pub fn new(item: impl Into<String>, expected: &'static str, found: impl Into<String>) -> Self {
+    /// `item` is `found`, but should be `expected`.
+    pub(crate) fn new(item: impl Into<String>, expected: &'static str, found: impl Into<String>) -> Self {
         Self { item: item.into(), expected, found: found.into() }
+    }
+
+    /// The syntax error of a JSON text.
+    pub(crate) fn json(error: &serde_json::Error) -> Self {
+        Self::new(format!("line {}, column {}", error.line(), error.column()), "JSON", reason(error))
     }
 }
 
-/// The text in `bytes`, without its byte order mark.
-pub fn text(bytes: &[u8]) -> Result<&str, Fault> {
-    if bytes.len() > MAX_BYTES {
+/// The UTF-8 text in `bytes`, without its byte order mark; of 64 MiB at most.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, Fault> {
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(Fault::new("its size", "at most 64 MiB", format!("{} bytes", bytes.len())));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -34,28 +43,33 @@ pub fn text(bytes: &[u8]) -> Result<&str, Fault> {
 }
 
 /// The JSON value in `text`.
-pub fn json(text: &str) -> Result<Value, Fault> {
+pub(crate) fn json(text: &str) -> Result<Value, Fault> {
     serde_json::from_str(text).map_err(|e| {
-        let item = format!("line {}, column {}", e.line(), e.column());
+        let fault = Fault::json(&e);
         match not_finite(text, e.line(), e.column()) {
-            Some(word) => Fault::new(item, "a finite number", word),
-            None => Fault::new(item, "JSON", reason(&e)),
+            Some(word) => Fault::new(fault.item, "a finite number", word),
+            None => fault,
         }
     })
 }
 
 /// `value` as `T`, which is described as `expected`; `item` says where it is.
-pub fn typed<T: DeserializeOwned>(item: &str, value: Value, expected: &'static str) -> Result<T, Fault> {
+pub(crate) fn typed<T: DeserializeOwned>(
+    item: &str,
+    value: Value,
+    expected: &'static str,
+) -> Result<T, Fault> {
     serde_json::from_value(value).map_err(|e| Fault::new(item, expected, reason(&e)))
 }
 
-/// The fault without its place.
+/// The message of a JSON error, without its place.
 fn reason(error: &serde_json::Error) -> String {
     let message = error.to_string();
     format!("an error: {}", message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason))
 }
 
-/// What Python's `json` writes where a number is none; the parser stops within its first two bytes.
+/// The word that Python's `json` writes for a number that is not finite, if the parser stopped at one: it stops within
+/// the first two bytes of the word.
 fn not_finite(text: &str, line: usize, column: usize) -> Option<&'static str> {
     let line = text.split('\n').nth(line.checked_sub(1)?)?;
     let before = column.saturating_sub(2)..column;

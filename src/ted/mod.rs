@@ -7,20 +7,16 @@ mod data;
 mod decode;
 mod report;
 mod run;
+mod score;
 mod statistics;
 
 pub use correlate::{ScorePair, TaskCorrelation, correlate};
 pub use data::dataset::{Caption, CaptionType, Dataset, DatasetCard, QuestionType, Sample};
 pub use data::subset::Subset;
 pub use report::compare::{ChangedItem, Comparison, ComparisonGroup, Group, Winner};
-pub use report::{Accuracy, AccuracyStatistics, ItemResult, Report, Summary, letter};
-pub use run::evaluation::{Evaluation, predict};
+pub use report::{Accuracy, AccuracyStatistics, ItemResult, Report, Summary};
+pub use run::evaluation::Evaluation;
 pub use run::study::{FeatureScore, LayerReport, Study, StudyItem, StudyProgress, layer_products};
 pub use run::{Run, RunProgress};
+pub use score::{letter, predict};
 pub use statistics::{Correlation, mcnemar, pearson, spearman, wilson};
-
-/// SHA-256 of `bytes`, in lower-case hexadecimal digits.
-fn sha256_hex(bytes: &[u8]) -> String {
-    use sha2::Digest;
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}

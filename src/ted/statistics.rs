@@ -1,4 +1,4 @@
-//! How sure a number is: an accuracy's interval, the difference of two accuracies, a correlation.
+//! The uncertainty of a number: the interval of an accuracy, the difference of two accuracies, a correlation.
 //! I_x(a, b) is the regularized incomplete beta function; Phi^-1 the normal quantile.
 
 use crate::error::{Error, Result};
@@ -8,16 +8,16 @@ use statrs::{
     function::beta::beta_reg,
 };
 
-/// A correlation and how sure it is.
+/// A correlation and its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Correlation {
     /// The coefficient, -1 to 1.
     pub r: f64,
-    /// Pairs.
+    /// The number of pairs.
     pub n: usize,
-    /// The chance of a coefficient at least this far from 0 where there is no correlation.
+    /// The probability of a coefficient at least this far from 0 if there is no correlation.
     pub p: f64,
-    /// 95 %.
+    /// The 95 % interval of the coefficient.
     pub interval: [f64; 2],
 }
 
@@ -40,7 +40,8 @@ pub fn wilson(correct: usize, total: usize) -> [f64; 2] {
     [low, high]
 }
 
-/// The exact two-sided p of McNemar's test for the items that one of two encoders alone gets right.
+/// The two-sided p of McNemar's exact test, for `first_only` and `second_only` items that one of two encoders alone
+/// gets right.
 ///
 /// With n items and k the smaller count: min(1, 2 P(X <= k)), X ~ Binomial(n, 1/2).
 /// P(X <= k) = I_1/2(n - k, k + 1), 26.5.24 in Abramowitz and Stegun.
@@ -126,13 +127,13 @@ fn direction(values: &[f64]) -> Result<Vec<f64>> {
     Ok(values.iter().map(|value| (value - mean) / length).collect())
 }
 
-/// Ranks from 1; equal values have the mean of theirs.
+/// The ranks of `values`, from 1 on; equal values share the mean of their ranks.
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
     let mut ranks = vec![0.0; values.len()];
     let mut below = 0;
-    // -0 and 0 are equal values and beside each other.
+    // -0 and 0 are equal values, and neighbors in this order.
     for equal in order.chunk_by(|a, b| values[*a] == values[*b]) {
         let rank = below as f64 + (equal.len() + 1) as f64 / 2.0;
         equal.iter().for_each(|i| ranks[*i] = rank);

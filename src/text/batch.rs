@@ -1,20 +1,20 @@
-//! Texts packed end to end, without padding: a batch equals its texts one by one.
+//! Texts packed end to end, without padding. The results of a batch equal those of its texts one by one.
 
-/// The tokens of several texts in one row.
+/// The tokens of B texts in one row of T.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackedBatch {
-    /// `[T]`
+    /// `[T]`: the token ids.
     pub input_ids: Vec<u32>,
-    /// `[T]`: each token's place in its own text.
+    /// `[T]`: the position of each token in its own text.
     pub positions: Vec<u32>,
-    /// `[T]`: the tokens each token attends to, `[first, end)`: those of its text up to itself.
+    /// `[T]`: the tokens `[first, end)` that each token attends to: those of its text up to itself.
     pub spans: Vec<[u32; 2]>,
     /// `[B + 1]`: text `b` is `offsets[b]..offsets[b + 1]`.
     pub offsets: Vec<u32>,
 }
 
 impl PackedBatch {
-    /// Packs the texts in order.
+    /// Packs texts, given by their token ids, in order.
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Self {
         let mut batch = Self { offsets: vec![0], ..Self::default() };
         for ids in texts {
@@ -27,15 +27,15 @@ impl PackedBatch {
         batch
     }
 
-    /// The texts as `[first, end)`.
+    /// The tokens `[first, end)` of each text.
     pub fn segments(&self) -> impl Iterator<Item = [u32; 2]> {
         self.offsets.array_windows().copied()
     }
 }
 
-/// Splits texts of `lengths` tokens into runs of at most `budget` tokens, in order; a longer text is a run of its own.
+/// Splits texts of `lengths` tokens into runs of at most `budget` tokens, in order. A longer text is a run of its own.
 ///
-/// The order stays: without padding nothing is gained by sorting, and a caption's items are finished together.
+/// The order stays: without padding there is nothing to gain from sorting, and the items of a caption finish together.
 pub fn runs(lengths: &[usize], budget: usize) -> Vec<std::ops::Range<usize>> {
     let mut runs = Vec::new();
     let (mut first, mut tokens) = (0, 0);

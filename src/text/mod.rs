@@ -1,5 +1,5 @@
-//! From texts to what the network takes: token ids, packed batches, rows of the token table.
+//! From texts to the inputs of the network: token ids, packed batches, rows of the token table.
 
 pub mod batch;
-pub mod token_table;
+pub(crate) mod token_table;
 pub mod tokenizer;

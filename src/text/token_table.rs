@@ -1,5 +1,5 @@
-//! The token embeddings: kept as they are stored, or left in their file, whose rows are read when a text has their
-//! tokens. They never go to the device as a whole. Called by `encoder`.
+//! The token embeddings. They are kept as they are stored, or left in their file, from which a row is read when a text
+//! has its token. They never go to the device as a whole. Called by `encoder`.
 
 use crate::error::Result;
 use crate::format::{Source, TensorInfo};
@@ -8,31 +8,35 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-/// Rows of the token table that are kept where it stays in its file: those of a text, twice.
-pub const KEPT_ROWS: usize = 4096;
+/// The most rows that are kept in memory while the table stays in its file: those of a text, twice.
+pub(crate) const KEPT_ROWS: usize = 4096;
 
-/// Bytes between two rows of the table that are rather read than asked for apart, and the most rows asked for at once:
-/// together less than 1 MB.
+/// Rows with at most this many bytes between them are read in one request, the gap included.
 const ROW_GAP: u64 = 16 << 10;
+/// The most wanted rows in one request, which so stays below 1 MB.
 const ROWS_AT_ONCE: usize = 32;
 
-/// The token embeddings `[V, D]`, as the file stores them.
-pub struct TokenTable {
+/// The token embeddings `[V, D]` of V tokens, as the file stores them.
+pub(crate) struct TokenTable {
     source: Rc<dyn Source>,
     info: TensorInfo,
+    /// All bytes of the table, if they are kept in memory.
     resident: Option<Vec<u8>>,
-    /// Rows read from the file, by token, as they are stored.
+    /// The rows read from the file so far, by token, as they are stored.
     kept: RefCell<HashMap<u32, Rc<[u8]>>>,
 }
 
 impl TokenTable {
-    /// The tensor `info` of `source`, whose bytes are `resident` where they are kept.
-    pub fn new(source: Rc<dyn Source>, info: TensorInfo, resident: Option<Vec<u8>>) -> Self {
+    /// The table is the tensor `info` of `source`; `resident` has its bytes if they are kept in memory.
+    pub(crate) fn new(source: Rc<dyn Source>, info: TensorInfo, resident: Option<Vec<u8>>) -> Self {
         Self { source, info, resident, kept: RefCell::default() }
     }
 
     /// The rows of `ids` as f32, `[T, D]`.
-    pub async fn rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
+    ///
+    /// # Errors
+    /// Those of the source, if the table stays in its file.
+    pub(crate) async fn rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
         let (dtype, stride) = (self.info.dtype, self.stride());
         let mut values = Vec::with_capacity(ids.len() * self.info.shape[1]);
         if let Some(bytes) = &self.resident {
@@ -45,14 +49,15 @@ impl TokenTable {
         Ok(values)
     }
 
-    /// Bytes of a row.
+    /// The size of a row in bytes.
     fn stride(&self) -> usize {
         self.info.shape[1] / self.info.dtype.block_len() * self.info.dtype.block_bytes()
     }
 
-    /// The rows of `ids` from the file: each once, neighbours together, those of the last texts not again.
+    /// The rows of `ids`, by token. Duplicates are read once, neighbors in one request; kept rows are not
+    /// read again.
     async fn stored_rows(&self, ids: &[u32]) -> Result<HashMap<u32, Rc<[u8]>>> {
-        // 1. Which, and which of them are not here.
+        // 1. The distinct ids, and those of them that are not kept.
         let wanted: BTreeSet<u32> = ids.iter().copied().collect();
         let mut rows: HashMap<_, _> = {
             let kept = self.kept.borrow();
@@ -60,7 +65,7 @@ impl TokenTable {
         };
         let missing: Vec<u32> = wanted.iter().copied().filter(|id| !rows.contains_key(id)).collect();
 
-        // 2. Stretches of the file that hold some of them.
+        // 2. One request for each stretch of the file with some of them.
         let stride = self.stride();
         let near = |a: &u32, b: &u32| u64::from(b - a - 1) * stride as u64 <= ROW_GAP;
         for ids in missing.chunk_by(near).flat_map(|ids| ids.chunks(ROWS_AT_ONCE)) {
@@ -70,7 +75,7 @@ impl TokenTable {
             rows.extend(ids.iter().map(|id| (*id, bytes[(id - first) as usize * stride..][..stride].into())));
         }
 
-        // 3. What the next texts may want.
+        // 3. Keep the rows for the next texts.
         let mut kept = self.kept.borrow_mut();
         if kept.len() + missing.len() > KEPT_ROWS {
             kept.clear();

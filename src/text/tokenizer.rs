@@ -1,5 +1,5 @@
-//! Texts -> token ids, from a tokenizer.json or from GGUF metadata (byte-level BPE of the qwen2 or the smollm kind).
-//! Adds no special token; those written in a text are recognized, as the reference does.
+//! Texts -> token ids, by a tokenizer.json or by GGUF metadata (byte-level BPE of the qwen2 or the smollm kind).
+//! No special token is added; special tokens written in a text are recognized, as by the reference.
 
 use crate::{
     error::{Error, Result},
@@ -18,23 +18,24 @@ use tokenizers::{
     },
 };
 
-/// Qwen's split: contractions, words with the sign before them, single digits, signs, line ends, spaces.
+/// The pattern by which Qwen splits a text: contractions, words with the sign before them, single digits, signs, line
+/// ends, spaces.
 const QWEN2_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// `tokenizer.ggml.token_type` of tokens that are found in the text before it is split.
+/// The values of `tokenizer.ggml.token_type` whose tokens are found in the text before it is split.
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
 
 /// The token ids of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// At most the `max_length` asked for.
+    /// The ids, of which there are at most `max_length`.
     pub ids: Vec<u32>,
-    /// Whether the text had more.
+    /// Whether the text has more tokens than that.
     pub truncated: bool,
 }
 
-/// A model's tokenizer.
+/// The tokenizer of a model.
 #[derive(Debug)]
 pub struct Tokenizer {
     file: String,
@@ -43,11 +44,11 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// The tokenizer in a GGUF file's metadata.
+    /// Builds the tokenizer that the metadata of a GGUF file describes.
     ///
     /// # Errors
-    /// [`Error::NoTokenizer`], [`Error::UnknownTokenizer`], [`Error::Malformed`] for tokens, types and merges that
-    /// do not belong together.
+    /// [`Error::NoTokenizer`], [`Error::UnknownTokenizer`], [`Error::Malformed`] if tokens, types and merges do not
+    /// belong together.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
         let file = &gguf.file;
         let Some(model) = gguf.str("tokenizer.ggml.model")? else {
@@ -69,16 +70,15 @@ impl Tokenizer {
         Ok(Self { file: file.clone(), inner, vocab_size: tokens.len() })
     }
 
-    /// A Hugging Face tokenizer.json with a BPE model; `file` is its name for messages.
+    /// Builds the tokenizer that `bytes` describe, a Hugging Face tokenizer.json with a BPE model. `file` is its name
+    /// in messages.
     ///
     /// # Errors
-    /// [`Error::Malformed`] where it is none.
+    /// [`Error::Malformed`] if they do not.
     pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self> {
-        let document: Document = serde_json::from_slice(bytes).map_err(|e| Error::Malformed {
-            file: file.into(),
-            item: "the tokenizer".into(),
-            expected: "a Hugging Face tokenizer.json with a BPE model".into(),
-            found: e.to_string(),
+        let document: Document = serde_json::from_slice(bytes).map_err(|e| {
+            let expected = "a Hugging Face tokenizer.json with a BPE model";
+            Error::malformed(file, "the tokenizer", expected, e.to_string())
         })?;
         let mut inner = tokenizers::Tokenizer::new(document.model);
         inner.with_normalizer(document.normalizer);
@@ -91,13 +91,10 @@ impl Tokenizer {
     /// The first `max_length` token ids of `text`; an empty text has none.
     ///
     /// # Errors
-    /// [`Error::Malformed`] where a tokenizer.json lacks the very token it names for unknown text.
+    /// [`Error::Malformed`] if a tokenizer.json lacks the very token that it names for unknown text.
     pub fn encode(&self, text: &str, max_length: usize) -> Result<Encoded> {
-        let encoding = self.inner.encode_fast(text, false).map_err(|e| Error::Malformed {
-            file: self.file.clone(),
-            item: "the tokenizer".into(),
-            expected: "a token for every text".into(),
-            found: e.to_string(),
+        let encoding = self.inner.encode_fast(text, false).map_err(|e| {
+            Error::malformed(&self.file, "the tokenizer", "a token for every text", e.to_string())
         })?;
         let mut ids = encoding.get_ids().to_vec();
         let truncated = ids.len() > max_length;
@@ -105,14 +102,14 @@ impl Tokenizer {
         Ok(Encoded { ids, truncated })
     }
 
-    /// One more than the largest id: the rows that a token table needs.
+    /// One more than the largest id: the number of rows that a token table needs.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
 }
 
 /// The parts of a tokenizer.json that make ids. Its limits, padding, template and decoder are left unparsed: the
-/// encoder wants none of them, and the `tokenizers` crate panics on a file that ends inside the decoder.
+/// encoder uses none of them, and the `tokenizers` crate panics on a file that ends inside the decoder.
 #[derive(Deserialize)]
 struct Document {
     model: BPE,
@@ -122,13 +119,10 @@ struct Document {
     added_tokens: Vec<AddedToken>,
 }
 
-/// The byte-level BPE of `tokens` and `merges`, where bytes without a token are dropped.
+/// The byte-level BPE of `tokens` and `merges`, which drops bytes without a token.
 fn bpe(file: &str, tokens: &[String], merges: &[String]) -> Result<BPE> {
-    let malformed = |item: &str, expected: &str, found: String| Error::Malformed {
-        file: file.into(),
-        item: format!("metadata `tokenizer.ggml.{item}`"),
-        expected: expected.into(),
-        found,
+    let malformed = |key: &str, expected: &str, found: String| {
+        Error::malformed(file, format!("metadata `tokenizer.ggml.{key}`"), expected, found)
     };
     if tokens.is_empty() {
         return Err(malformed("tokens", "a vocabulary", "none".into()));
@@ -155,18 +149,15 @@ fn bpe(file: &str, tokens: &[String], merges: &[String]) -> Result<BPE> {
 fn added_tokens(gguf: &Gguf, tokens: &[String]) -> Result<Vec<AddedToken>> {
     let types = gguf.signeds("tokenizer.ggml.token_type")?.unwrap_or_default();
     if !types.is_empty() && types.len() != tokens.len() {
-        return Err(Error::Malformed {
-            file: gguf.file.clone(),
-            item: "metadata `tokenizer.ggml.token_type`".into(),
-            expected: format!("{} types, one for each token", tokens.len()),
-            found: types.len().to_string(),
-        });
+        let expected = format!("{} types, one for each token", tokens.len());
+        let item = "metadata `tokenizer.ggml.token_type`";
+        return Err(Error::malformed(&gguf.file, item, expected, types.len().to_string()));
     }
     let added = tokens.iter().zip(types).filter(|&(_, &kind)| kind == CONTROL || kind == USER_DEFINED);
     Ok(added.map(|(token, &kind)| AddedToken::from(token, kind == CONTROL).normalized(false)).collect())
 }
 
-/// How the kind `pre` splits a text into the pieces that are merged on their own.
+/// The splitter of the kind `pre`, which cuts a text into the pieces that are merged on their own.
 fn pre_tokenizer(pre: &str) -> Option<Sequence> {
     let byte_level = |use_regex| PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, use_regex));
     Some(match pre {

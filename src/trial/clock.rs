@@ -9,28 +9,18 @@
 use crate::device::{Device, DeviceKind};
 use crate::error::Result;
 use crate::kernel;
+use crate::named::named;
 use burn::tensor::Tensor;
-use serde::Serialize;
 use std::cell::Cell;
 use web_time::Instant;
 
-/// Which clock a figure comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClockKind {
-    /// The device's own timestamps.
-    Device,
-    /// The wall clock, around a read-back.
-    Wall,
-}
-
-impl ClockKind {
-    /// `device` or `wall`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Device => "device",
-            Self::Wall => "wall",
-        }
+named! {
+    /// The clock that a figure comes from.
+    pub enum ClockKind("clock") {
+        /// The device's own timestamps.
+        Device = "device",
+        /// The wall clock, around a read-back.
+        Wall = "wall",
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A browser only logs a broken WGSL source, which leaves zeros behind; the self-test makes it an error.
 
-use crate::device::{Device, read_back};
+use crate::device::{Device, DeviceKind, read_back};
 use crate::error::{Error, Result};
 use crate::format::TensorType;
 use crate::kernel::product::ProductKind;
@@ -94,6 +94,20 @@ pub async fn self_test(device: &Device) -> Result<()> {
     let layouts = PRODUCTS.map(|dtypes| Layout::of(dtypes[0]));
     let mut test = SelfTest::new(device, &layouts, &Tested::default());
     while test.step().await?.is_some() {}
+    Ok(())
+}
+
+/// Tests the products of adapters, whose weights are dense whatever the model's are, unless `tested` has them. The CPU
+/// needs no test.
+///
+/// # Errors
+/// As [`SelfTest::step`].
+pub async fn test_adapters(device: &Device, tested: &mut Tested) -> Result<()> {
+    if device.kind == DeviceKind::Gpu {
+        let mut test = SelfTest::new(device, &[Layout::Dense], tested);
+        while test.step().await?.is_some() {}
+        tested.passed(&[Layout::Dense]);
+    }
     Ok(())
 }
 

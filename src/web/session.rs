@@ -2,18 +2,14 @@
 
 use super::{from_js, source, to_js};
 use crate::bench::{Bench, BenchOptions};
-use crate::device::{Device, DeviceKind};
-use crate::encoder::{Settings, TOKEN_BUDGET, TextEncoder};
+use crate::device::{Device, DeviceKind, class};
+use crate::encoder::{ModelCard, Settings, TextEncoder};
 use crate::error::{Error, Result};
-use crate::kernel::{self, Arithmetic};
-use crate::loader::{AdapterFile, Header, Limits, Loading, Placement, SLOTS};
-use crate::model::adapter::AdapterKind;
+use crate::loader::{AdapterFile, OpenOptions, Opened, Opening};
 use crate::model::{Adapter, Feature, Pooling, Precision};
-use crate::quant::{Layout, Quantize};
 use crate::ted::{Dataset, Evaluation, Run, Study, Subset, layer_products, letter};
 use crate::text::batch::runs;
-use crate::trial::Tuning;
-use crate::trial::self_test::{SelfTest, Tested, check_heads};
+use crate::trial::self_test::{Tested, test_adapters};
 use js_sys::{Array, Float32Array, Function, Promise, Reflect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,14 +20,14 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_time::Instant;
 
-/// What the worker holds. One call at a time: the worker queues.
+/// The state of the worker: one device, one model, one data set. The worker queues its calls, so there is one at a time.
 #[wasm_bindgen]
 pub struct Session {
     device: Device,
-    /// What the device has shown to compute as the CPU does.
+    /// The kernels that the device has shown to compute as the CPU does.
     tested: RefCell<Tested>,
-    /// A model that was looked at, and is loaded next.
-    opened: RefCell<Option<(Header, Placement)>>,
+    /// A model whose header was read; it is loaded next.
+    opened: RefCell<Option<Opening>>,
     encoder: RefCell<Option<Rc<TextEncoder>>>,
     adapter: RefCell<Option<Rc<OpenAdapter>>>,
     dataset: RefCell<Option<Arc<Dataset>>>,
@@ -81,12 +77,12 @@ struct SettingsFromPage {
 struct LoadOptions {
     /// q8 or q4: how dense weights are packed.
     quantize: Option<String>,
-    /// f32, f16 or int8: what products with packed weights are computed in.
+    /// f32, f16 or int8: the arithmetic of products with packed weights.
     arithmetic: String,
     budget_mb: Option<f64>,
-    /// Streamed, even where the whole model is within the limits.
+    /// Streams the model even where all of it is within the limits.
     streamed: bool,
-    /// The device has just been too small: batches are no larger than a whole model's.
+    /// Set after an out-of-memory failure: batches stay at the size used for a whole model.
     out_of_memory: bool,
 }
 
@@ -95,6 +91,16 @@ struct Progress<T> {
     stage: &'static str,
     #[serde(flatten)]
     of: T,
+}
+
+/// A loaded model, with what loading it took.
+#[derive(Serialize)]
+struct LoadedCard {
+    #[serde(flatten)]
+    card: ModelCard,
+    load_ms: f64,
+    /// The tiles of the products, for the next load on this adapter; `None` where there is no choice.
+    tiles: Option<String>,
 }
 
 #[wasm_bindgen]
@@ -107,8 +113,8 @@ impl Session {
         kernels: Option<String>,
     ) -> Result<Session, JsValue> {
         let device = Device::open(device.parse::<DeviceKind>()?).await?.named(adapter);
-        if let Some(class) = kernels {
-            kernel::set_software(class == "software");
+        if let Some(kernels) = kernels {
+            class::set_software(kernels == "software");
         }
         Ok(Self {
             device,
@@ -121,7 +127,7 @@ impl Session {
         })
     }
 
-    /// What it runs on.
+    /// The device that everything runs on.
     pub fn device(&self) -> Result<JsValue, JsValue> {
         to_js(&json!({
             "kind": if self.device.kind == DeviceKind::Gpu { "webgpu" } else { "cpu" },
@@ -131,9 +137,9 @@ impl Session {
         }))
     }
 
-    /// Reads the header of a model from its files and tells what it will take and how it will be held; the model before it
-    /// is dropped first. One that needs more device memory than the limits of `options` will be streamed layer by layer; one
-    /// that does not fit even so is `refused`, and the plan tells why.
+    /// Reads the header of a model from its files and gives its plan: the memory it will take and how it will be held. The
+    /// model before it is dropped first. A model that needs more device memory than the limits of `options` allow will be
+    /// streamed layer by layer; one that does not fit even so is `refused`, with the reason in the plan.
     pub async fn open_model(&self, files: Array, options: JsValue) -> Result<JsValue, JsValue> {
         let options: LoadOptions = from_js("options", options)?;
         self.encoder.take();
@@ -142,46 +148,40 @@ impl Session {
         self.study.take();
         self.device.burn().memory_cleanup();
         let sources = files.iter().map(source::open).collect::<Result<Vec<_>>>()?;
-        let mut header = Header::read(sources).await?;
-        if let Some(name) = &options.quantize {
-            header = header.quantize(name.parse::<Quantize>()?);
-        }
-        header = header.computed_in(options.arithmetic.parse::<Arithmetic>()?);
-        header.info.arithmetic.check(&self.device)?;
-        let asked = options.budget_mb.map(|megabytes| (1e6 * megabytes) as u64);
         let own = (self.device.kind == DeviceKind::Cpu).then_some(CPU_BUDGET);
-        let limits = Limits {
-            max_buffer_bytes: self.device.max_buffer_bytes,
-            budget_bytes: asked.into_iter().chain(own).min(),
-        };
-        let placed = header.place(limits, options.streamed);
-        let mut placement = placed.as_ref().copied().unwrap_or(Placement::new(options.streamed));
-        if options.out_of_memory {
-            placement.batch_tokens = placement.batch_tokens.min(TOKEN_BUDGET);
+        let asked = options.budget_mb.map(|megabytes| (1e6 * megabytes) as u64);
+        let opening = Opening::read(
+            sources,
+            &self.device,
+            &OpenOptions {
+                quantize: options.quantize.map(|name| name.parse()).transpose()?,
+                arithmetic: options.arithmetic.parse()?,
+                budget_bytes: asked.into_iter().chain(own).min(),
+                streamed: options.streamed,
+                small_batches: options.out_of_memory,
+            },
+        )
+        .await?;
+        let plan = to_js(opening.plan())?;
+        if opening.plan().refused.is_none() {
+            self.opened.replace(Some(opening));
         }
-        let mut plan = plan(&header, placement, limits);
-        match placed {
-            Ok(_) => drop(self.opened.replace(Some((header, placement)))),
-            Err(error) => plan["refused"] = json!({ "code": error.code(), "message": error.to_string() }),
-        }
-        to_js(&plan)
+        Ok(plan)
     }
 
-    /// Loads the model that was opened last. While its weights are on their way, the kernels are made, compared with the
-    /// CPU's and, on a GPU, measured, save what `tiles` remembers of this adapter; the card tells it anew.
+    /// Loads the model that was opened last. Its kernels are made, compared with the CPU's and, on a GPU, measured, except
+    /// for the choices in `tiles`; the card returns the new ones to keep.
     pub async fn load(&self, progress: Function, tiles: Option<String>) -> Result<JsValue, JsValue> {
         let start = Instant::now();
-        let (header, placement) = self.opened.take().ok_or(Error::NotLoaded { what: "model" })?;
-        let tiles = self.prepare(&header, &progress, tiles.as_deref()).await?;
-        let mut loading = Loading::new(header, self.device.clone())?.placed(placement);
-        while let Some(of) = loading.step().await? {
-            report(&progress, "weights", json!({ "done": of.done, "total": of.total })).await?;
-        }
-        self.device.wait().await?;
-        let encoder = loading.finish()?;
-        let card = card(&encoder, milliseconds(start), tiles);
+        let opening = self.opened.take().ok_or(Error::NotLoaded { what: "model" })?;
+        let mut opening = opening.remember(self.tested.borrow().clone(), tiles.as_deref());
+        let ended = steps(&mut opening, &progress).await;
+        self.tested.replace(opening.tested().clone());
+        ended?;
+        let Opened { encoder, tiles, .. } = opening.finish()?;
+        let card = to_js(&LoadedCard { card: encoder.card(), load_ms: milliseconds(start), tiles })?;
         self.encoder.replace(Some(Rc::new(encoder)));
-        to_js(&card)
+        Ok(card)
     }
 
     /// Loads an adapter for the model, or layer weights alone; the one before it is dropped.
@@ -194,14 +194,16 @@ impl Session {
         }
         let loaded = match file.kind {
             Some(_) => {
-                self.test_adapters_kernels().await?;
+                let mut tested = self.tested.borrow().clone();
+                test_adapters(&self.device, &mut tested).await?;
+                self.tested.replace(tested);
                 Some(Rc::new(file.load(&encoder, Precision::Full).await?))
             }
             None => None,
         };
-        let card = adapter_card(&file, loaded.as_deref());
+        let card = to_js(&file.card(loaded.as_deref()))?;
         self.adapter.replace(Some(Rc::new(OpenAdapter { file, loaded: RefCell::new(loaded) })));
-        to_js(&card)
+        Ok(card)
     }
 
     /// Drops the adapter and the layer weights of its file.
@@ -359,18 +361,18 @@ impl Session {
             }
         }
         let (report, products) = (study.report(&encoder), study.products());
-        if report.provenance["complete"] == false {
+        let provenance = &report.provenance;
+        if provenance.complete == Some(false) {
             self.study.replace(Some(study));
         }
         let result = to_js(&report)?;
-        let (timings, subset) = (&report.provenance["timings"], &report.provenance["subset"]);
-        let seconds = timings["seconds"].as_f64().unwrap_or_default();
+        let timings = provenance.timings.as_ref();
         for (key, value) in [
-            ("tokens", to_js(&timings["tokens"])?),
-            ("texts", to_js(&timings["texts"])?),
-            ("milliseconds", (1e3 * seconds).into()),
-            ("subset", to_js(subset)?),
-            ("complete", to_js(&report.provenance["complete"])?),
+            ("tokens", to_js(&timings.map(|timings| timings.tokens))?),
+            ("texts", to_js(&timings.map(|timings| timings.texts))?),
+            ("milliseconds", to_js(&timings.map(|timings| 1e3 * timings.seconds))?),
+            ("subset", to_js(&provenance.subset)?),
+            ("complete", to_js(&provenance.complete)?),
         ] {
             Reflect::set(&result, &key.into(), &value)?;
         }
@@ -395,43 +397,6 @@ async fn restore(run: &mut Run, store: &VectorStore, scope: &str) -> Result<(), 
 }
 
 impl Session {
-    /// Makes and tests the kernels; gives the tiles that were chosen, where there was a choice.
-    async fn prepare(
-        &self,
-        header: &Header,
-        progress: &Function,
-        tiles: Option<&str>,
-    ) -> Result<Option<String>> {
-        if self.device.kind == DeviceKind::Cpu {
-            return Ok(None);
-        }
-        let layouts = header.layouts();
-        let tested = self.tested.borrow().clone();
-        let mut test = SelfTest::new(&self.device, &layouts, &tested);
-        while let Some(of) = test.step().await? {
-            report(progress, "self_test", of).await?;
-        }
-        self.tested.borrow_mut().passed(&layouts);
-        check_heads(&self.device, header.config.heads()).await?;
-        let mut tuning = Tuning::new(&self.device, &layouts, header.info.arithmetic, tiles);
-        while let Some(of) = tuning.step().await? {
-            report(progress, "tuning", of).await?;
-        }
-        Ok(tuning.finish())
-    }
-
-    /// Compares the products of adapters, whose weights are dense, with the CPU's.
-    async fn test_adapters_kernels(&self) -> Result<()> {
-        if self.device.kind == DeviceKind::Cpu {
-            return Ok(());
-        }
-        let tested = self.tested.borrow().clone();
-        let mut test = SelfTest::new(&self.device, &[Layout::Dense], &tested);
-        while test.step().await?.is_some() {}
-        self.tested.borrow_mut().passed(&[Layout::Dense]);
-        Ok(())
-    }
-
     fn encoder(&self) -> Result<Rc<TextEncoder>> {
         self.encoder.borrow().clone().ok_or(Error::NotLoaded { what: "model" })
     }
@@ -489,81 +454,27 @@ fn unless_cancelled<T>(step: Result<Option<T>>) -> Result<Option<T>> {
     }
 }
 
-/// Tells the page, and waits for its answer: `false` cancels.
+/// Drives an opening to its end.
+async fn steps(opening: &mut Opening, progress: &Function) -> Result<()> {
+    while let Some(of) = opening.step().await? {
+        send(progress, &of).await?;
+    }
+    Ok(())
+}
+
+/// Tells the page how far a stage is, and waits for its answer: `false` cancels.
 async fn report(progress: &Function, stage: &'static str, of: impl Serialize) -> Result<()> {
+    send(progress, &Progress { stage, of }).await
+}
+
+async fn send(progress: &Function, message: &impl Serialize) -> Result<()> {
     let failed = |e: JsValue| Error::Device { reason: format!("the progress callback failed: {e:?}") };
-    let message = to_js(&Progress { stage, of }).map_err(failed)?;
+    let message = to_js(message).map_err(failed)?;
     let answer = progress.call1(&JsValue::NULL, &message).map_err(failed)?;
     match JsFuture::from(Promise::resolve(&answer)).await.map_err(failed)?.as_bool() {
         Some(false) => Err(Error::Cancelled),
         _ => Ok(()),
     }
-}
-
-fn adapter_card(file: &AdapterFile, adapter: Option<&Adapter>) -> serde_json::Value {
-    let info = adapter.map(|adapter| &adapter.info);
-    json!({
-        "name": file.name(),
-        "sha256": info.map_or("", |info| &info.sha256),
-        "kind": info.map_or("layer_weights", |info| info.kind.name()),
-        "dimension": info.map(|info| info.dimension),
-        "rope": info.and_then(|info| match info.kind {
-            AdapterKind::Attention { rope, .. } => Some(rope),
-            AdapterKind::MeanMlp => None,
-        }),
-        "parameters": info.map_or(0, |info| info.parameters),
-        "layer_weights": file.layer_weights,
-    })
-}
-
-/// What the model takes, whole and streamed, and which of both it will be.
-fn plan(header: &Header, placement: Placement, limits: Limits) -> serde_json::Value {
-    let fit = |placement: Placement| header.fit(placement.batch_tokens, Limits::default());
-    let placed = fit(placement);
-    let other = |streamed| Placement { streamed, batch_tokens: placement.batch_tokens.min(TOKEN_BUDGET) };
-    let most = |streamed| if placement.streamed == streamed { placement } else { other(streamed) };
-    json!({
-        "streamed": placement.streamed,
-        "batch_tokens": placement.batch_tokens,
-        "download_bytes": placed.download_bytes,
-        "weight_bytes": header.info.device_bytes,
-        "activation_bytes": placed.activation_bytes,
-        "whole_bytes": fit(most(false)).device_bytes,
-        "streamed_bytes": fit(most(true)).streamed_bytes(SLOTS),
-        "host_bytes": placed.host_bytes,
-        "largest_buffer_bytes": placed.largest_buffer_bytes,
-        "max_buffer_bytes": limits.max_buffer_bytes,
-        "budget_bytes": limits.budget_bytes,
-        "refused": null,
-    })
-}
-
-fn card(encoder: &TextEncoder, load_ms: f64, tiles: Option<String>) -> serde_json::Value {
-    let (config, info) = (&encoder.config, &encoder.info);
-    let types = info.tensor_types.iter().map(|(dtype, count)| (format!("{dtype:?}"), json!(count)));
-    json!({
-        "name": info.name,
-        "family": config.family.name(),
-        "hidden_size": config.hidden_size,
-        "num_hidden_layers": config.num_hidden_layers,
-        "num_attention_heads": config.num_attention_heads,
-        "num_key_value_heads": config.num_key_value_heads,
-        "head_dim": config.head_dim,
-        "vocab_size": config.vocab_size,
-        "max_length": info.max_length,
-        "parameters": info.parameters,
-        "file_bytes": info.file_bytes,
-        "device_bytes": info.device_bytes,
-        "device_memory": encoder.device().memory(),
-        "streamed": encoder.is_streamed(),
-        "quantize": info.quantize,
-        "arithmetic": info.arithmetic,
-        "tensor_types": types.collect::<serde_json::Map<_, _>>(),
-        "sha256": info.sha256.first().map_or("", |(_, digits)| digits),
-        "files": info.sha256.iter().map(|(file, sha256)| json!({ "file": file, "sha256": sha256 })).collect::<Vec<_>>(),
-        "load_ms": load_ms,
-        "tiles": tiles,
-    })
 }
 
 fn milliseconds(start: Instant) -> f64 {

@@ -121,7 +121,7 @@ fn host_error(error: JsValue) -> Error {
     Error::Host { code, message: words(&error) }
 }
 
-/// What a JavaScript error says.
+/// The message of a JavaScript error.
 fn words(error: &JsValue) -> String {
     match error.dyn_ref::<js_sys::Error>() {
         Some(error) => error.message().into(),

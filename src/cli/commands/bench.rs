@@ -1,7 +1,9 @@
-//! `gran-ted bench`: what the device can do, and what each part of the model makes of it.
+//! `gran-ted bench`: the peak of the device, and the share of it that each part of the model reaches.
 
-use super::run::{INTERRUPTED, stop_on_interrupt, to_json};
-use crate::cli::{LoadOptions, bar, load, print};
+use crate::cli::args::LoadOptions;
+use crate::cli::interrupt::{INTERRUPTED, stop_on_interrupt};
+use crate::cli::load::load;
+use crate::cli::output::{STDOUT, bar, print, to_json};
 use gran_ted::bench::{Bench, BenchOptions, BenchReport, MODEL, Row, Timing};
 use gran_ted::error::Result;
 use gran_ted::trial::clock::ClockKind;
@@ -17,7 +19,7 @@ pub fn bench(
     as_json: bool,
     options: &LoadOptions,
 ) -> Result<ExitCode> {
-    let encoder = load(model, options)?;
+    let (encoder, _) = load(model, options)?;
     let mut options = BenchOptions::new(&encoder, seconds);
     if !tokens.is_empty() {
         options.tokens = tokens.to_vec();
@@ -34,16 +36,15 @@ pub fn bench(
     bar.finish_and_clear();
 
     let report = bench.report();
-    print(&if as_json { to_json(Path::new("standard output"), report)? } else { table(report) });
+    print(&if as_json { to_json(Path::new(STDOUT), report)? } else { table(report) });
     Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
 }
 
 fn table(report: &BenchReport) -> String {
     let figure = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.1}"));
-    let device = &report.provenance["device"];
     let mut text = format!(
         "device              {}\npeak                {} GFLOP/s multiply-add, {} GB/s copy\n",
-        device["adapter"].as_str().unwrap_or_default(),
+        report.provenance.device_name().unwrap_or_default(),
         figure(report.peak.gflops),
         figure(report.peak.copy_gb_per_second),
     );

@@ -1,15 +1,10 @@
-//! `gran-ted compare` and `gran-ted correlate`.
+//! `gran-ted compare`: two reports, item by item.
 
-use super::run::{percent, to_json};
-use crate::cli::print;
+use crate::cli::output::{STDOUT, chance, percent, print, read, to_json};
 use gran_ted::error::{Error, Result};
-use gran_ted::ted::{
-    Comparison, ComparisonGroup, Correlation, Group, Report, Winner, correlate as correlations,
-};
+use gran_ted::ted::{Comparison, ComparisonGroup, Group, Report, Winner};
 use std::path::Path;
 use std::process::ExitCode;
-
-const STDOUT: &str = "standard output";
 
 pub fn compare(first: &Path, second: &Path, as_json: bool) -> Result<ExitCode> {
     let [first_file, second_file] = [first, second].map(|path| path.display().to_string());
@@ -27,30 +22,6 @@ pub fn compare(first: &Path, second: &Path, as_json: bool) -> Result<ExitCode> {
     }
     print(&format!("first   {first_file}\nsecond  {second_file}\n\n{}", table(&comparison)));
     Ok(ExitCode::SUCCESS)
-}
-
-pub fn correlate(file: &Path, as_json: bool) -> Result<ExitCode> {
-    let tasks = correlations(&file.display().to_string(), &read(file)?)?;
-    if as_json {
-        print(&to_json(Path::new(STDOUT), &tasks)?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    for task in &tasks {
-        print(&format!("{}: {} pairs\n", task.task, task.pairs.len()));
-        for (name, Correlation { r, p, interval: [low, high], .. }) in
-            [("Pearson", &task.pearson), ("Spearman", &task.spearman)]
-        {
-            print(&format!("  {name:<10} {r:>7.4}  [{low:.4}, {high:.4}]  p {}\n", chance(*p)));
-        }
-        for name in &task.skipped {
-            print(&format!("  left out: {name} (no TED-6K score)\n"));
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| Error::Read { file: path.display().to_string(), reason: e.to_string() })
 }
 
 fn table(comparison: &Comparison) -> String {
@@ -86,9 +57,4 @@ fn row(of: &ComparisonGroup) -> String {
     let (first, second) = (percent(&of.first), percent(&of.second));
     let ComparisonGroup { total, first_only, second_only, p, .. } = of;
     format!("{name:<22} {first}  {second}  {total:>5} {first_only:>7} {second_only:>7} {:>8}\n", chance(*p))
-}
-
-/// A probability with four decimals.
-fn chance(p: f64) -> String {
-    if p < 0.0001 { "< 0.0001".into() } else { format!("{p:.4}") }
 }

@@ -1,13 +1,14 @@
-//! `gran-ted inspect`: what a file's header says, without reading its weights.
+//! `gran-ted inspect`: the facts in the header of a model, without reading its weights.
 
-use crate::cli::{QuantizeOption, print};
+use crate::cli::args::QuantizeOption;
+use crate::cli::output::print;
 use gran_ted::error::Result;
 use gran_ted::loader::{Fit, Header, Limits, SLOTS};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Packed batches to tell the memory for: a word, a caption, the longest text.
+/// The packed batches whose memory is shown: a word, a caption, the longest text.
 const BATCHES: [usize; 3] = [1, 256, 2048];
 
 pub fn inspect(model: &Path, as_json: bool, quantize: &QuantizeOption) -> Result<ExitCode> {

@@ -1,9 +1,13 @@
-//! `gran-ted layers`: the score of every layer and mix from one pass.
+//! `gran-ted layers`: the scores of every layer and mix, from one pass over the texts.
 
-use super::run::{INTERRUPTED, open_dataset, probe, stop_on_interrupt, to_json, write};
-use crate::cli::{LoadOptions, bar, load, open_layer_weights, print};
+use crate::cli::args::LoadOptions;
+use crate::cli::dataset::open_dataset;
+use crate::cli::interrupt::{INTERRUPTED, stop_on_interrupt};
+use crate::cli::load::{load, open_layer_weights};
+use crate::cli::output::{bar, print, probe, to_json, write};
 use gran_ted::error::Result;
 use gran_ted::model::Pooling;
+use gran_ted::provenance::Timings;
 use gran_ted::ted::{LayerReport, Study};
 use pollster::block_on;
 use std::path::{Path, PathBuf};
@@ -30,7 +34,7 @@ pub fn layers(model: &Path, ted: &Path, options: &LayersOptions) -> Result<ExitC
     options.out.iter().try_for_each(|path| probe(path))?;
 
     // 2. The pass, until it is done or Ctrl-C is pressed.
-    let encoder = load(model, &options.load)?;
+    let (encoder, _) = load(model, &options.load)?;
     let mut study = Study::new(&encoder, dataset, &subset, pooling, weights)?;
     let stop = stop_on_interrupt();
     let bar = bar(study.progress().total as u64, "{msg} {bar:32} {pos}/{len} tokens, {eta} left", "studying");
@@ -47,7 +51,7 @@ pub fn layers(model: &Path, ted: &Path, options: &LayersOptions) -> Result<ExitC
         write(path, &to_json(path, &report)?)?;
     }
     print(&table(&report));
-    let complete = report.provenance["complete"] == true;
+    let complete = report.provenance.complete == Some(true);
     if !complete {
         print("stopped early: the items done only\n");
     }
@@ -68,17 +72,16 @@ fn table(report: &LayerReport) -> String {
             "#".repeat((BAR * accuracy.accuracy).round() as usize),
         );
     }
-    let timings = &report.provenance["timings"];
     let chance = report.features.first().map_or(0.0, |row| row.accuracy.chance);
     text += &format!("{:<14}{:>8.2}\n", "chance", 100.0 * chance);
-    text += &format!(
-        "{} pooling; one pass: {} tokens of {} distinct texts in {:.1} s on {}; subset {}\n",
-        report.pooling,
-        timings["tokens"],
-        timings["texts"],
-        timings["seconds"].as_f64().unwrap_or_default(),
-        report.provenance["device"]["adapter"].as_str().unwrap_or_default(),
-        report.provenance["subset"]["id"].as_str().unwrap_or_default(),
-    );
+    let provenance = &report.provenance;
+    if let Some(Timings { texts, tokens, seconds, .. }) = provenance.timings {
+        text += &format!(
+            "{} pooling; one pass: {tokens} tokens of {texts} distinct texts in {seconds:.1} s on {}; subset {}\n",
+            report.pooling,
+            provenance.device_name().unwrap_or_default(),
+            provenance.subset_id().unwrap_or_default(),
+        );
+    }
     text
 }

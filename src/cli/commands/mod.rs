@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod compare;
+pub mod correlate;
+pub mod embed;
+pub mod evaluate;
 pub mod inspect;
 pub mod layers;
-pub mod run;

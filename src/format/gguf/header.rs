@@ -1,37 +1,38 @@
-//! The header's bytes, pulled from the source as they are needed, and the items they spell.
+//! Reads the items of a GGUF header. Bytes are fetched from the source when an item needs them.
 //! Every count and length is checked against the file before anything is allocated for it.
 
-use super::{Gguf, Value, describe};
+use super::{Gguf, Value};
 use crate::{
     error::{Error, Result},
-    format::{Source, TensorInfo, TensorType},
+    format::{Source, TensorInfo, TensorType, sniff::describe, tensor::extent},
 };
 use std::fmt::Arguments;
 
-/// The first range asked of the source; each further one doubles what is here.
+/// Bytes in the first request to the source. Each further request doubles the number of bytes that are here.
 const FIRST_READ: u64 = 64 << 10;
-/// The header of a vocabulary of 262144 tokens takes 20 MB: what claims more than this is not believed.
+/// The largest header that is accepted, in bytes. With a vocabulary of 262144 tokens a header takes 20 MB.
 const HEADER_LIMIT: u64 = 32 << 20;
-/// Value type of metadata arrays.
+/// The number that stands for an array among the types of metadata values.
 const ARRAY: u32 = 9;
-/// Name (8 + 0), number of dimensions (4), one dimension (8), type (4), offset (8).
+/// Bytes of the shortest tensor info: name (8 + 0), number of dimensions (4), one dimension (8), type (4), offset (8).
 const LEAST_TENSOR: u64 = 32;
-/// Key (8 + 0), value type (4), a value of one byte.
+/// Bytes of the shortest metadata entry: key (8 + 0), value type (4), a value of one byte.
 const LEAST_ENTRY: u64 = 13;
 
-/// A tensor info.
+/// A tensor info as it was found.
 pub(super) enum Found {
+    /// A tensor of a type that is read.
     Tensor(TensorInfo),
-    /// Name and type of one whose type we don't read.
+    /// Name and type of a tensor of another type.
     Skipped(String, String),
 }
 
-/// The part of the file read so far, and how much of it is understood.
+/// The part of the file that was read so far, and the position up to which it is understood.
 pub(super) struct Header<'a> {
     source: &'a dyn Source,
     bytes: Vec<u8>,
     position: usize,
-    /// What is being read, for messages.
+    /// The item that is being read, for messages.
     item: String,
 }
 
@@ -40,7 +41,7 @@ impl<'a> Header<'a> {
         Self { source, bytes: Vec::new(), position: 0, item: "the header".into() }
     }
 
-    /// The bytes understood so far.
+    /// The number of bytes understood so far.
     pub(super) fn len(&self) -> u64 {
         self.position as u64
     }
@@ -59,7 +60,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The number of tensors and of metadata entries.
+    /// Reads the number of tensors and the number of metadata entries.
     pub(super) async fn counts(&mut self) -> Result<(u64, u64)> {
         let (tensors, entries) = (self.u64().await?, self.u64().await?);
         self.claim(format_args!("the number of tensors"), tensors, LEAST_TENSOR)?;
@@ -67,7 +68,7 @@ impl<'a> Header<'a> {
         Ok((tensors, entries))
     }
 
-    /// The next `len` bytes, fetched when they are not here yet; `len` is at most [`HEADER_LIMIT`].
+    /// The next `len` bytes, which are fetched if they are not here yet; `len` is at most [`HEADER_LIMIT`].
     async fn take(&mut self, len: u64) -> Result<&[u8]> {
         let (start, have) = (self.position, self.bytes.len() as u64);
         let end = start as u64 + len;
@@ -83,7 +84,7 @@ impl<'a> Header<'a> {
         Ok(&self.bytes[start..self.position])
     }
 
-    /// Refuses `count` things of at least `least` bytes each where neither a header nor this file can hold them.
+    /// Refuses `count` things of at least `least` bytes each if no header, or not this file, can hold them.
     fn claim(&self, item: Arguments, count: u64, least: u64) -> Result<()> {
         if count > HEADER_LIMIT / least {
             return Err(self.absurd(&item.to_string(), count, HEADER_LIMIT / least));
@@ -127,7 +128,7 @@ impl<'a> Header<'a> {
         Ok(chunks.iter().map(|&bytes| convert(bytes)).collect())
     }
 
-    /// One metadata entry.
+    /// Reads a metadata entry, number `index`: its key and its value.
     pub(super) async fn entry(&mut self, index: u64) -> Result<(String, Value)> {
         self.item = format!("the key of metadata entry {index}");
         let key = self.string().await?;
@@ -145,7 +146,7 @@ impl<'a> Header<'a> {
         Ok((key, value))
     }
 
-    /// `count` values of the value type `kind`, as an array.
+    /// Reads `count` values of the type with the number `kind`, as an array.
     async fn values(&mut self, kind: u32, count: u64) -> Result<Value> {
         Ok(match kind {
             0 => Value::Unsigneds(self.numbers(count, |b| u8::from_le_bytes(b).into()).await?),
@@ -177,7 +178,7 @@ impl<'a> Header<'a> {
         })
     }
 
-    /// One tensor info; its range counts from the start of the data.
+    /// Reads a tensor info, number `index`. Its range counts from the start of the tensors' bytes.
     pub(super) async fn tensor(&mut self, index: u64, alignment: u64) -> Result<Found> {
         self.item = format!("the name of tensor {index}");
         let name = self.string().await?;
@@ -208,35 +209,21 @@ impl<'a> Header<'a> {
                 self.malformed(format!("an offset that is a multiple of {alignment}"), offset.to_string())
             );
         }
-        let Some((shape, bytes)) = extent(&dims, dtype) else {
+        let Some((shape, bytes)) = extent(&dims, dtype).filter(|(_, bytes)| *bytes > 0) else {
             return Err(self.malformed("a size above 0 that fits the memory", format!("{dims:?}")));
         };
         let end = offset.saturating_add(bytes);
         Ok(Found::Tensor(TensorInfo { name, dtype, shape, range: offset..end }))
     }
 
-    /// [`Error::Malformed`] about the item last read.
+    /// The [`Error::Malformed`] about the item that is being read.
     pub(super) fn malformed(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
-        Error::Malformed {
-            file: self.source.name().into(),
-            item: self.item.clone(),
-            expected: expected.into(),
-            found: found.into(),
-        }
+        Error::malformed(self.source.name(), &self.item, expected, found)
     }
 
     fn absurd(&self, item: &str, found: u64, limit: u64) -> Error {
         Error::Absurd { file: self.source.name().into(), item: item.into(), found, limit }
     }
-}
-
-/// Shape and bytes of a tensor whose number of values is above 0 and fits a `usize`.
-fn extent(dims: &[u64], dtype: TensorType) -> Option<(Vec<usize>, u64)> {
-    let shape = dims.iter().map(|&dim| usize::try_from(dim).ok()).collect::<Option<Vec<_>>>()?;
-    let len = shape.iter().try_fold(1, |len: usize, &dim| len.checked_mul(dim))?;
-    let bytes = (len / dtype.block_len()) as u64;
-    let bytes = bytes.checked_mul(dtype.block_bytes() as u64)?;
-    (bytes > 0).then_some((shape, bytes))
 }
 
 fn tensor_type(number: u32) -> Option<TensorType> {
@@ -256,7 +243,7 @@ fn tensor_type(number: u32) -> Option<TensorType> {
     })
 }
 
-/// GGUF's names of its tensor types, so that a refused file's type is known by name.
+/// The names of GGUF's tensor types, by number: a message names the type that is not read.
 #[rustfmt::skip]
 const TYPE_NAMES: [&str; 40] = [
     "F32", "F16", "Q4_0", "Q4_1", "Q4_2", "Q4_3", "Q5_0", "Q5_1", "Q8_0", "Q8_1",

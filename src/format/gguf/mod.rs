@@ -1,5 +1,7 @@
 //! GGUF: `GGUF`, version, counts, metadata entries, tensor infos, then the tensors, aligned; little-endian.
-//! Reads the header alone, in growing ranges, and believes no count, length or range before checking it.
+//! Specification: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
+//! [`Gguf::read`] reads the header alone, in growing ranges, and checks every count, length and range before it uses
+//! it.
 
 mod header;
 
@@ -8,26 +10,36 @@ use crate::error::{Error, Result};
 use header::{Found, Header};
 use std::collections::{HashMap, HashSet};
 
-/// Real files have 32; one page of any system is less than this.
+/// The largest alignment that is accepted, in bytes. Real files have 32; a memory page is smaller than this.
 const MAX_ALIGNMENT: u64 = 1 << 16;
 
 /// One metadata value; numbers of every width are widened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
+    /// A `uint8`, `uint16`, `uint32` or `uint64`.
     Unsigned(u64),
+    /// An `int8`, `int16`, `int32` or `int64`.
     Signed(i64),
+    /// A `float32` or `float64`.
     Float(f64),
+    /// A byte that is 0 or 1.
     Bool(bool),
+    /// Text in UTF-8.
     String(String),
+    /// An array of unsigned integers, of any width.
     Unsigneds(Vec<u64>),
+    /// An array of signed integers, of any width.
     Signeds(Vec<i64>),
+    /// An array of floats, of either width.
     Floats(Vec<f64>),
+    /// An array of booleans.
     Bools(Vec<bool>),
+    /// An array of texts.
     Strings(Vec<String>),
 }
 
 impl Value {
-    /// What messages call such a value.
+    /// The name of this type of value in messages.
     fn kind(&self) -> &'static str {
         match self {
             Self::Unsigned(_) => "an unsigned integer",
@@ -61,18 +73,18 @@ impl Value {
 pub struct Gguf {
     /// The source's name, for messages.
     pub file: String,
-    /// 2 or 3, which have the same layout.
+    /// The version of the format, 2 or 3. Both have the same layout.
     pub version: u32,
-    /// Configuration and tokenizer.
+    /// The configuration and the tokenizer, by key.
     pub metadata: HashMap<String, Value>,
-    /// In file order.
+    /// The tensors of types that are read, in the order of their bytes.
     pub tensors: Vec<TensorInfo>,
-    /// Names and types of tensors that we don't read: a model may do without them.
+    /// Name and type of the tensors of other types. A model may do without them.
     pub skipped: Vec<(String, String)>,
 }
 
 impl Gguf {
-    /// Whether a file that starts with `first_bytes` says it is GGUF.
+    /// Whether a file that starts with `first_bytes` claims to be GGUF.
     pub fn is_gguf(first_bytes: &[u8]) -> bool {
         first_bytes.starts_with(b"GGUF")
     }
@@ -80,8 +92,8 @@ impl Gguf {
     /// Reads and checks the header of `source`.
     ///
     /// # Errors
-    /// [`Error::NotAModel`], [`Error::GgufVersion`], [`Error::Truncated`], [`Error::Absurd`] (a count or a length
-    /// that no real header has), [`Error::Malformed`] for everything else.
+    /// Those of `source`; [`Error::NotAModel`], [`Error::GgufVersion`], [`Error::Truncated`], [`Error::Absurd`] (a
+    /// count or a length that no real header has), [`Error::Malformed`] for everything else.
     pub async fn read(source: &dyn Source) -> Result<Self> {
         // 1. Magic, version, counts.
         let mut header = Header::new(source);
@@ -120,7 +132,10 @@ impl Gguf {
         Ok(gguf)
     }
 
-    /// A whole number that is not negative.
+    /// The metadata value of `key` as a whole number that is not negative; `None` where the key is missing.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a value of another type; likewise in the methods below.
     pub fn u64(&self, key: &str) -> Result<Option<u64>> {
         self.get(key, "an unsigned integer", |value| match value {
             Value::Unsigned(v) => Some(*v),
@@ -129,7 +144,7 @@ impl Gguf {
         })
     }
 
-    /// A float.
+    /// The metadata value of `key` as a float; `None` where the key is missing.
     pub fn f64(&self, key: &str) -> Result<Option<f64>> {
         self.get(key, "a float", |value| match value {
             Value::Float(v) => Some(*v),
@@ -137,7 +152,7 @@ impl Gguf {
         })
     }
 
-    /// A string.
+    /// The metadata value of `key` as text; `None` where the key is missing.
     pub fn str(&self, key: &str) -> Result<Option<&str>> {
         self.get(key, "a string", |value| match value {
             Value::String(v) => Some(v.as_str()),
@@ -145,7 +160,7 @@ impl Gguf {
         })
     }
 
-    /// An array of strings.
+    /// The metadata value of `key` as a list of texts; `None` where the key is missing.
     pub fn strings(&self, key: &str) -> Result<Option<&[String]>> {
         self.get(key, "an array of strings", |value| match value {
             Value::Strings(v) => Some(v.as_slice()),
@@ -153,7 +168,7 @@ impl Gguf {
         })
     }
 
-    /// An array of signed integers.
+    /// The metadata value of `key` as a list of signed integers; `None` where the key is missing.
     pub fn signeds(&self, key: &str) -> Result<Option<&[i64]>> {
         self.get(key, "an array of signed integers", |value| match value {
             Value::Signeds(v) => Some(v.as_slice()),
@@ -174,7 +189,7 @@ impl Gguf {
         }
     }
 
-    /// Bytes that each tensor's start is a multiple of.
+    /// The alignment: the start of each tensor, in bytes, is a multiple of it.
     fn alignment(&self) -> Result<u64> {
         let alignment = self.u64("general.alignment")?.unwrap_or(32);
         if !alignment.is_power_of_two() || alignment > MAX_ALIGNMENT {
@@ -184,7 +199,7 @@ impl Gguf {
         Ok(alignment)
     }
 
-    /// Turns offsets into places in the file, and checks that these exist and do not overlap.
+    /// Turns the tensors' offsets into ranges of the file, and checks that these exist and do not overlap.
     fn place_tensors(&mut self, header_end: u64, alignment: u64, size: u64) -> Result<()> {
         let data_start = header_end.next_multiple_of(alignment);
         self.tensors.sort_by_key(|tensor| tensor.range.start);
@@ -213,28 +228,6 @@ impl Gguf {
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Error {
-        Error::Malformed {
-            file: self.file.clone(),
-            item: item.into(),
-            expected: expected.into(),
-            found: found.into(),
-        }
+        Error::malformed(&self.file, item, expected, found)
     }
-}
-
-/// What a file that is no model seems to be, from its first 16 bytes or fewer.
-pub(super) fn describe(first_bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(first_bytes).to_lowercase();
-    let seems = match first_bytes {
-        [] => "an empty file",
-        [b'P', b'K', 3, 4, ..] => "a zip archive",
-        [0x1f, 0x8b, ..] => "a gzip archive",
-        [b'G', b'G', b'U', b'F', ..] => "a GGUF file",
-        [_, _, _, _, _, _, _, _, b'{', ..] => "a safetensors file",
-        _ if text.starts_with("version https") => "a Git LFS pointer instead of the file it stands for",
-        _ if text.trim_start().starts_with('<') => "an HTML or XML page",
-        _ if text.trim_start().starts_with('{') => "a JSON file",
-        _ => return format!("the bytes {first_bytes:02x?}"),
-    };
-    seems.into()
 }

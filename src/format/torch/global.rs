@@ -1,32 +1,9 @@
-//! What a pickle may name, and what comes of calling it: descriptions of tensors, and no code.
+//! The classes and functions that a pickle may name. Calling one gives the description of a tensor; no code of the
+//! file runs.
 
-use super::pickle::{ALLOWED, Machine, Storage, Tensor, Value};
+use super::pickle::{ALLOWED, Machine};
+use super::value::{Global, Storage, StorageType, Tensor, Value};
 use crate::error::{Error, Result};
-
-/// A class or a function that a pickle may name.
-#[derive(Clone, Copy)]
-pub(super) enum Global {
-    OrderedDict,
-    /// `torch.Size`, a tuple.
-    Size,
-    /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`
-    Tensor,
-    /// `_rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, dtype[, metadata])`
-    TensorOfDtype,
-    /// `_rebuild_parameter(tensor, requires_grad, hooks)`
-    Parameter,
-    Dtype(&'static str),
-    Storage(&'static StorageType),
-}
-
-/// A class of storages: all of one element type.
-pub(super) struct StorageType {
-    class: &'static str,
-    /// torch's name of the element type.
-    pub(super) dtype: &'static str,
-    /// Bytes of one element.
-    pub(super) bytes: u64,
-}
 
 const fn storage(class: &'static str, dtype: &'static str, bytes: u64) -> StorageType {
     StorageType { class, dtype, bytes }
@@ -49,7 +26,7 @@ static STORAGE_TYPES: [StorageType; 13] = [
     storage("UntypedStorage", "uint8", 1),
 ];
 
-/// Element types without a class of storages.
+/// The element types that have no class of storages.
 const NEW_DTYPES: [&str; 9] = [
     "float8_e4m3fn",
     "float8_e4m3fnuz",
@@ -63,7 +40,7 @@ const NEW_DTYPES: [&str; 9] = [
 ];
 
 impl Global {
-    /// The thing that `module` calls `name`, if it is one of ours.
+    /// The class or function `name` of `module`, if a pickle may name it.
     pub(super) fn find(module: &str, name: &str) -> Option<Self> {
         match (module, name) {
             ("collections", "OrderedDict") => Some(Self::OrderedDict),
@@ -76,7 +53,7 @@ impl Global {
         }
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     fn name(self) -> &'static str {
         match self {
             Self::OrderedDict => "OrderedDict",
@@ -99,7 +76,7 @@ impl Global {
 }
 
 impl<'a> Machine<'a> {
-    /// The class or function of a module and a name.
+    /// The class or function of which `names` are the module and the name.
     pub(super) fn global(&self, names: [Value; 2]) -> Result<Value<'a>> {
         let [Value::Text(module), Value::Text(name)] = names else {
             return Err(self.malformed("the name of a global", names.map(Value::kind).join(" and ")));
@@ -110,7 +87,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What `function` makes of `arguments`.
+    /// The result of calling `function` with `arguments`.
     pub(super) fn reduce(&mut self, function: Value<'a>, arguments: Value<'a>) -> Result<Value<'a>> {
         let (Value::Global(function), Value::Tuple(index)) = (function, arguments) else {
             let found = format!("{} with {}", function.kind(), arguments.kind());
@@ -172,7 +149,7 @@ impl<'a> Machine<'a> {
         Ok(Value::Storage(self.values.storages.len() - 1))
     }
 
-    /// Sets the attributes of an object: an `OrderedDict` of weights has `_metadata`, which is not needed.
+    /// Sets the attributes of an object. An `OrderedDict` of weights has `_metadata`, which nothing needs.
     pub(super) fn build(&mut self, state: Value<'a>) -> Result<()> {
         match (self.top()?, state) {
             (Value::Dict(_), Value::Dict(_)) => Ok(()),
@@ -184,7 +161,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// What messages call a tuple of these values, which may be millions.
+/// The types of a tuple's values, for messages: of the first eight, as a tuple may have millions.
 fn kinds(values: &[Value]) -> String {
     let first = values.iter().take(8).map(|value| value.kind()).collect::<Vec<_>>();
     format!("({})", first.join(", "))

@@ -1,20 +1,22 @@
-//! Checkpoints of `torch.save`: a zip archive of the pickle `data.pkl`, which describes the tensors, and one entry for
-//! the bytes of each storage. Read without the tensors' bytes, and without running anything that the pickle names.
+//! Checkpoints of `torch.save`: a zip archive with the pickle `data.pkl`, which describes the tensors, and one entry
+//! for the bytes of each storage. The reader takes none of the tensors' bytes and runs nothing that the pickle names.
+//! Specification: <https://docs.pytorch.org/docs/stable/notes/serialization.html>.
 
 mod global;
 mod pickle;
+mod value;
 mod weights;
 mod zip;
 
-use super::{Source, TensorInfo, TensorType, gguf::describe};
+use super::{Source, TensorInfo, TensorType, sniff::describe};
 use crate::error::{Error, Result};
-use pickle::Pickle;
 use std::collections::HashMap;
+use value::Pickle;
 use weights::Weights;
 use zip::Zip;
 
-/// A tensor takes about 100 bytes of the pickle: this is enough for 40000, an optimizer's among them. What means harm
-/// takes 64 times as much memory.
+/// The largest pickle that is read, in bytes. A tensor takes about 100 of them: this is enough for 40000, including
+/// those of an optimizer. A pickle made to do harm takes 64 times as much memory.
 const PICKLE_LIMIT: u64 = 4 << 20;
 
 /// The weights of a checkpoint.
@@ -22,9 +24,9 @@ const PICKLE_LIMIT: u64 = 4 << 20;
 pub struct Torch {
     /// The source's name, for messages.
     pub file: String,
-    /// In file order; tied weights have the same range.
+    /// The tensors of types that are read, in the order of their bytes. Tied weights have the same range.
     pub tensors: Vec<TensorInfo>,
-    /// Name and torch's dtype of the tensors of other types than ours.
+    /// Name and torch's dtype of the tensors of other types.
     pub skipped: Vec<(String, String)>,
 }
 
@@ -34,13 +36,14 @@ impl Torch {
         first_bytes.starts_with(b"PK\x03\x04")
     }
 
-    /// Reads and checks what `source` says about its weights: these are the tensors in the dictionary under `model`,
-    /// `state_dict` or `module`, or else in the outermost one except under `optimizer`. Dots join the names of
-    /// dictionaries and tensors; a `module.` before all of them goes. Values that are no tensors are left out.
+    /// Reads and checks the description of the weights in `source`. The weights are the tensors in the dictionary under
+    /// `model`, `state_dict` or `module`; where there is none, those in the outermost one except under `optimizer`.
+    /// Dots join the names of dictionaries and tensors; a `module.` that all names begin with is removed. Values that
+    /// are no tensors are left out.
     ///
     /// # Errors
-    /// [`Error::NotAModel`] (also for files of torch before 1.6, and without weights of our types),
-    /// [`Error::Absurd`] for counts and lengths, [`Error::Malformed`] for everything else.
+    /// Those of `source`; [`Error::NotAModel`] (also for files of torch before 1.6, and files without a weight of a
+    /// type that is read), [`Error::Absurd`] for counts and lengths, [`Error::Malformed`] for everything else.
     pub async fn read(source: &dyn Source) -> Result<Self> {
         // 1. The archive, and the pickle in it.
         let file = source.name();
@@ -52,7 +55,7 @@ impl Torch {
         let (root, values) = Pickle::read(file, &bytes)?;
         let weights = Weights::find(file, root, &values)?;
 
-        // 2. The places of the weights, by those of their storages.
+        // 2. The places of the weights, from the places of their storages.
         let mut read = Self { file: file.into(), tensors: Vec::new(), skipped: Vec::new() };
         let mut places = HashMap::new();
         for (name, tensor) in &weights.tensors {
@@ -69,7 +72,8 @@ impl Torch {
             };
             if place.end - place.start < storage.len {
                 let (item, found) = (format!("the zip entry `{entry}`"), place.end - place.start);
-                return Err(malformed(file, item, format!("{} bytes", storage.len), found.to_string()));
+                let expected = format!("{} bytes", storage.len);
+                return Err(Error::malformed(file, item, expected, found.to_string()));
             }
             let range = place.start + range.start..place.start + range.end;
             read.tensors.push(TensorInfo { name: name.clone(), dtype, shape, range });
@@ -100,7 +104,7 @@ fn check_first_bytes(file: &str, first_bytes: &[u8]) -> Result<()> {
     Err(not_a_checkpoint(file, found))
 }
 
-/// The folder that everything is in: it has the name that the file had when it was saved.
+/// The folder of all entries. Its name is the one that the file had when it was saved.
 fn folder<'a>(file: &str, zip: &'a Zip) -> Result<&'a str> {
     let folders = zip.names().filter_map(|name| name.strip_suffix("/data.pkl"));
     let mut folders = folders.filter(|folder| !folder.contains('/'));
@@ -111,7 +115,7 @@ fn folder<'a>(file: &str, zip: &'a Zip) -> Result<&'a str> {
     }
 }
 
-/// Refuses the numbers of big-endian machines; older files do not say.
+/// Refuses the numbers of big-endian machines. Older files do not name their byte order.
 async fn check_byte_order(file: &str, zip: &Zip<'_>, entry: &str) -> Result<()> {
     if !zip.contains(entry) {
         return Ok(());
@@ -119,8 +123,8 @@ async fn check_byte_order(file: &str, zip: &Zip<'_>, entry: &str) -> Result<()> 
     match &zip.bytes(entry, 16).await?[..] {
         b"little" => Ok(()),
         other => {
-            let found = String::from_utf8_lossy(other).into_owned();
-            Err(malformed(file, format!("the zip entry `{entry}`"), "`little`".into(), format!("`{found}`")))
+            let found = format!("`{}`", String::from_utf8_lossy(other));
+            Err(Error::malformed(file, format!("the zip entry `{entry}`"), "`little`", found))
         }
     }
 }
@@ -136,8 +140,4 @@ fn tensor_type(dtype: &str) -> Option<TensorType> {
 
 fn not_a_checkpoint(file: &str, found: String) -> Error {
     Error::NotAModel { file: file.into(), expected: "a checkpoint of torch.save", found }
-}
-
-fn malformed(file: &str, item: String, expected: String, found: String) -> Error {
-    Error::Malformed { file: file.into(), item, expected, found }
 }

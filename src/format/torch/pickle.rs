@@ -1,81 +1,15 @@
-//! Pickle, protocols 2 to 5: a stack machine whose opcodes build values. This one runs those that build tensors,
-//! dictionaries, lists, numbers and text, and refuses every other: nothing of a file is ever executed.
-//! Values stand in flat tables and point by index, so that neither deep nor shared nor circular ones can hurt.
+//! Pickle, protocols 2 to 5: a stack machine whose opcodes build values. This one runs the opcodes that build tensors,
+//! dictionaries, lists, numbers and text, and refuses all others: nothing in a file is ever executed.
+//! Specification: <https://github.com/python/cpython/blob/main/Lib/pickletools.py>.
 
-use super::global::Global;
+use super::value::{Pickle, Value};
 use crate::error::{Error, Result};
 
-/// What may stand in a pickle, for messages.
+/// The things that a pickle may hold, for messages.
 pub(super) const ALLOWED: &str = "tensors, dictionaries, lists, numbers and text only";
 
-/// One value; the indices are of the [`Pickle`]'s tables.
-#[derive(Clone, Copy)]
-pub(super) enum Value<'a> {
-    None,
-    Int(i64),
-    Text(&'a str),
-    /// A boolean, a float, bytes, a number beyond 64 bits: never asked for.
-    Plain,
-    /// Its values are never asked for.
-    List,
-    Tuple(usize),
-    Dict(usize),
-    Storage(usize),
-    Tensor(usize),
-    Global(Global),
-}
-
-impl Value<'_> {
-    /// What messages call such a value.
-    pub(super) fn kind(self) -> &'static str {
-        match self {
-            Self::None => "None",
-            Self::Int(_) => "an integer",
-            Self::Text(_) => "text",
-            Self::Plain => "a plain value",
-            Self::List => "a list",
-            Self::Tuple(_) => "a tuple",
-            Self::Dict(_) => "a dictionary",
-            Self::Storage(_) => "a storage",
-            Self::Tensor(_) => "a tensor",
-            Self::Global(_) => "a class or a function",
-        }
-    }
-}
-
-/// Bytes that tensors lie in: one entry of the archive.
-pub(super) struct Storage<'a> {
-    pub(super) dtype: &'static str,
-    pub(super) key: &'a str,
-    /// In bytes.
-    pub(super) len: u64,
-}
-
-/// A view into a storage; offset and strides count elements.
-pub(super) struct Tensor {
-    pub(super) dtype: &'static str,
-    /// Index of its storage.
-    pub(super) storage: usize,
-    pub(super) offset: i64,
-    /// Indices of two tuples.
-    pub(super) shape: usize,
-    pub(super) strides: usize,
-    /// Whether its elements are stored negated or conjugated.
-    pub(super) altered: bool,
-}
-
-/// All values of a pickle.
-#[derive(Default)]
-pub(super) struct Pickle<'a> {
-    pub(super) tuples: Vec<Vec<Value<'a>>>,
-    /// In file order; a key may stand there twice.
-    pub(super) dicts: Vec<Vec<(Value<'a>, Value<'a>)>>,
-    pub(super) storages: Vec<Storage<'a>>,
-    pub(super) tensors: Vec<Tensor>,
-}
-
 impl<'a> Pickle<'a> {
-    /// Reads the pickle `bytes` of the checkpoint `file`: its outermost value, and all others.
+    /// Reads the pickle `bytes` of the checkpoint `file`. Returns its outermost value and the tables of all values.
     pub(super) fn read(file: &'a str, bytes: &'a [u8]) -> Result<(Value<'a>, Self)> {
         let (stack, marks, memo) = (Vec::new(), Vec::new(), Vec::new());
         let mut machine = Machine { file, bytes, at: 0, stack, marks, memo, values: Self::default() };
@@ -86,35 +20,25 @@ impl<'a> Pickle<'a> {
             }
         }
     }
-
-    pub(super) fn dict(&mut self) -> Value<'a> {
-        self.dicts.push(Vec::new());
-        Value::Dict(self.dicts.len() - 1)
-    }
-
-    fn tuple(&mut self, items: Vec<Value<'a>>) -> Value<'a> {
-        self.tuples.push(items);
-        Value::Tuple(self.tuples.len() - 1)
-    }
 }
 
-/// The state between two opcodes.
+/// The state of the machine between two opcodes.
 pub(super) struct Machine<'a> {
     file: &'a str,
     bytes: &'a [u8],
     at: usize,
     stack: Vec<Value<'a>>,
-    /// Heights of the stack that `MARK` remembers: nothing below the last is popped.
+    /// The heights of the stack at each `MARK`; nothing below the last one is popped.
     marks: Vec<usize>,
     memo: Vec<Value<'a>>,
     pub(super) values: Pickle<'a>,
 }
 
 impl<'a> Machine<'a> {
-    /// Runs one opcode, whose arguments are the next bytes.
+    /// Runs one opcode. Its arguments are the next bytes.
     fn step(&mut self, opcode: u8) -> Result<()> {
         let value = match opcode {
-            // 1. Those that only change what is there.
+            // 1. Opcodes that only change what is there.
             0x80 => return self.protocol(),
             0x95 => return self.take(8).map(drop), // FRAME
             b'(' => {
@@ -132,7 +56,7 @@ impl<'a> Machine<'a> {
             b'u' => return self.pop_mark().and_then(|items| self.set_items(&items)),
             b'b' => return self.pop().and_then(|[state]| self.build(state)),
 
-            // 2. Those that add a value: plain ones,
+            // 2. Opcodes that add a value: plain ones,
             b'N' => Value::None,
             0x88 | 0x89 => Value::Plain, // True, False
             b'G' => self.take(8).map(|_| Value::Plain)?,
@@ -150,7 +74,7 @@ impl<'a> Machine<'a> {
             b'h' => self.get(1)?,
             b'j' => self.get(4)?,
 
-            // containers, and what torch makes of them.
+            // containers, and the objects that torch makes of them.
             b']' => Value::List,
             b'}' => self.values.dict(),
             b')' => self.values.tuple(Vec::new()),
@@ -187,7 +111,7 @@ impl<'a> Machine<'a> {
         Ok(self.take(width)?.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
-    /// Bytes behind their length, which takes `width` bytes.
+    /// The next bytes, after their number, which takes `width` bytes.
     fn sized(&mut self, width: u64) -> Result<&'a [u8]> {
         let len = self.number(width)?;
         self.take(len)
@@ -198,7 +122,7 @@ impl<'a> Machine<'a> {
         self.utf8(bytes).map(Value::Text)
     }
 
-    /// Text up to the end of its line.
+    /// The text up to the end of the line.
     fn line(&mut self) -> Result<&'a str> {
         let rest = &self.bytes[self.at..];
         let len = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
@@ -218,7 +142,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The last `N` values of the stack.
+    /// Takes the last `N` values from the stack.
     fn pop<const N: usize>(&mut self) -> Result<[Value<'a>; N]> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack[floor..].last_chunk() {
@@ -230,23 +154,23 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// All values above the last mark, and away with the mark.
+    /// Takes all values above the last mark, and the mark itself.
     fn pop_mark(&mut self) -> Result<Vec<Value<'a>>> {
         match self.marks.pop() {
-            // not `split_off`, which can leave all the stack's memory with a few values
+            // not `split_off`, which can leave all memory of the stack to a few values
             Some(mark) => Ok(self.stack.drain(mark..).collect()),
             None => Err(self.malformed("a mark on the stack", format!("none at byte {}", self.at))),
         }
     }
 
-    /// The last value, which stays.
+    /// The last value of the stack, which stays there.
     pub(super) fn top(&mut self) -> Result<Value<'a>> {
         let [top] = self.pop()?;
         self.stack.push(top);
         Ok(top)
     }
 
-    /// Keeps the last value as number `index` of the memo.
+    /// Stores the last value as number `index` of the memo.
     fn put(&mut self, index: u64) -> Result<()> {
         let (top, len) = (self.top()?, self.memo.len() as u64);
         match self.memo.get_mut(index as usize) {
@@ -265,7 +189,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// Puts values into a list, which does not keep them.
+    /// Appends values to a list, which does not keep them.
     fn append(&mut self) -> Result<()> {
         match self.top()? {
             Value::List => Ok(()),
@@ -273,7 +197,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Puts keys and values, in turn, into a dictionary.
+    /// Adds `items`, keys and values in turn, to a dictionary.
     fn set_items(&mut self, items: &[Value<'a>]) -> Result<()> {
         let Value::Dict(dict) = self.top()? else {
             let found = self.top()?.kind();
@@ -287,14 +211,13 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// [`Error::Malformed`] about the pickle.
+    /// The [`Error::Malformed`] about the pickle.
     pub(super) fn malformed(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
-        let (expected, found) = (expected.into(), found.into());
-        Error::Malformed { file: self.file.into(), item: "data.pkl".into(), expected, found }
+        Error::malformed(self.file, "data.pkl", expected, found)
     }
 }
 
-/// The little-endian integer of any length.
+/// The signed little-endian integer in `bytes`, which may be any number of them.
 fn integer<'a>(bytes: &[u8]) -> Value<'a> {
     let mut wide = [if bytes.last().is_some_and(|byte| byte >> 7 == 1) { 0xff } else { 0 }; 8];
     match wide.get_mut(..bytes.len()) {

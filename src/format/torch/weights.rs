@@ -1,33 +1,35 @@
-//! Which of a pickle's tensors are the model's weights, by which names, and which bytes of their storages they are.
+//! Finds the model's weights among the tensors of a pickle, with their names and their places in the storages.
 
 use super::{
     not_a_checkpoint,
-    pickle::{Pickle, Tensor, Value},
+    value::{Pickle, Tensor, Value},
 };
 use crate::{
     error::{Error, Result},
-    format::TensorType,
+    format::{TensorType, tensor::extent},
 };
 use std::{collections::HashSet, ops::Range};
 
-/// Where the outermost dictionary may keep the weights.
+/// Keys of the outermost dictionary under which the weights may stand.
 const MODEL_KEYS: [&str; 3] = ["model", "state_dict", "module"];
-/// All names together; a dictionary within a dictionary repeats the outer's name.
+/// The largest length of all names together, in bytes. A dictionary within a dictionary repeats the name of the outer
+/// one.
 const NAMES_LIMIT: usize = 16 << 20;
-/// Real weights have 5 dimensions or fewer.
+/// The most dimensions that are accepted. Real weights have 5 or fewer.
 const MAX_RANK: usize = 8;
 
-/// The weights of a checkpoint: what is in the dictionary under one of [`MODEL_KEYS`], or else in the outermost one.
+/// The weights of a checkpoint: the tensors in the dictionary under one of [`MODEL_KEYS`], or else in the outermost
+/// one.
 pub(super) struct Weights<'a> {
     file: &'a str,
     values: &'a Pickle<'a>,
     names_len: usize,
-    /// In no order that matters.
+    /// Names and tensors, in no particular order.
     pub(super) tensors: Vec<(String, &'a Tensor)>,
 }
 
 impl<'a> Weights<'a> {
-    /// Finds the weights below `root`, the outermost of `values`.
+    /// Finds the weights below `root`, the outermost value of the pickle `values`.
     pub(super) fn find(file: &'a str, root: Value<'a>, values: &'a Pickle<'a>) -> Result<Self> {
         let Value::Dict(root) = root else {
             return Err(not_a_checkpoint(file, format!("a pickle of {}", root.kind())));
@@ -35,7 +37,7 @@ impl<'a> Weights<'a> {
         let mut weights = Self { file, values, names_len: 0, tensors: Vec::new() };
         weights.collect(root)?;
 
-        // wrapped for several devices
+        // torch wraps a model that runs on several devices.
         if weights.tensors.iter().all(|(name, _)| name.starts_with("module.")) {
             for (name, _) in &mut weights.tensors {
                 name.drain(.."module.".len());
@@ -51,7 +53,7 @@ impl<'a> Weights<'a> {
         Ok(weights)
     }
 
-    /// Adds the tensors of the dictionary `root`, and of those in it, which are entered once each.
+    /// Adds the tensors of the dictionary `root` and of the dictionaries in it, each of which is entered once.
     fn collect(&mut self, root: usize) -> Result<()> {
         let model = self.model(root)?;
         let mut entered = HashSet::from([model.unwrap_or(root)]);
@@ -97,7 +99,7 @@ impl<'a> Weights<'a> {
         Ok(None)
     }
 
-    /// The name of what stands under `key` in the dictionary `outer`.
+    /// The name of the value under `key` in the dictionary named `outer`.
     fn name(&mut self, outer: &str, key: Value) -> Result<String> {
         let key = match key {
             Value::Text(text) => text.to_owned(),
@@ -116,7 +118,7 @@ impl<'a> Weights<'a> {
         Ok(if outer.is_empty() { key } else { format!("{outer}.{key}") })
     }
 
-    /// Shape and bytes of a tensor of our type `dtype`, counted from the start of its storage.
+    /// Shape and byte range of a tensor of type `dtype`. The range counts from the start of its storage.
     pub(super) fn extent(
         &self,
         name: &str,
@@ -129,11 +131,7 @@ impl<'a> Weights<'a> {
         }
         let shape = self.sizes(name, tensor.shape)?;
         let strides = self.sizes(name, tensor.strides)?;
-        let Some(bytes) = shape
-            .iter()
-            .try_fold(1, |len: usize, &dim| len.checked_mul(dim))
-            .and_then(|len| (len as u64).checked_mul(dtype.block_bytes() as u64))
-        else {
+        let Some((_, bytes)) = extent(&shape, dtype) else {
             return Err(self.malformed(item(), "a size that fits the memory", format!("{shape:?}")));
         };
         if strides.len() != shape.len() || (bytes > 0 && !contiguous(&shape, &strides)) {
@@ -153,7 +151,7 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// The numbers of the tuple `index`, a shape or strides.
+    /// The numbers of the tuple `index`, which is the shape or the strides of tensor `name`.
     fn sizes(&self, name: &str, index: usize) -> Result<Vec<usize>> {
         let tuple = &self.values.tuples[index];
         if tuple.len() > MAX_RANK {
@@ -178,12 +176,11 @@ impl<'a> Weights<'a> {
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Error {
-        let (item, expected, found) = (item.into(), expected.into(), found.into());
-        Error::Malformed { file: self.file.into(), item, expected, found }
+        Error::malformed(self.file, item, expected, found)
     }
 }
 
-/// Whether the elements lie one after the other; the stride of a dimension of 1 does not matter.
+/// Whether the elements lie one after the other. The stride of a dimension of 1 does not matter.
 fn contiguous(shape: &[usize], strides: &[usize]) -> bool {
     let mut next = 1;
     shape.iter().zip(strides).rev().all(|(&dim, &stride)| {

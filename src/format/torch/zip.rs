@@ -1,5 +1,6 @@
-//! The zip archive around a checkpoint, read from its end: end record (and its ZIP64 twin), then the directory.
-//! An entry's own header is read only when its bytes are asked for: its padding stands there alone.
+//! The zip archive around a checkpoint, which is read from its end: end record (and its ZIP64 twin), then the
+//! directory. The header of an entry is read only when its bytes are wanted: it alone tells the length of the
+//! padding. Specification: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>.
 
 use crate::{
     error::{Error, Result},
@@ -7,46 +8,51 @@ use crate::{
 };
 use std::{collections::HashMap, ops::Range};
 
-/// A checkpoint has one entry for one tensor and a few more.
+/// The most entries that are accepted. A checkpoint has one for each tensor and a few more.
 const MAX_ENTRIES: u64 = 1_000_000;
-/// That many entries, with the longest names a file system allows.
+/// The largest directory that is accepted, in bytes: that many entries with the longest names a file system allows.
 const DIRECTORY_LIMIT: u64 = 256 << 20;
 
-/// Lengths of the format's records, without their names and comments.
+/// Lengths of the format's records in bytes, without their names and comments.
 const END_LEN: usize = 22;
 const LOCATOR_LEN: usize = 20;
 const END64_LEN: u64 = 56;
 const LOCAL_LEN: u64 = 30;
 const ENTRY_LEN: usize = 46;
-/// The longest comment behind the end record.
+/// The length of the longest comment after the end record.
 const MAX_COMMENT: usize = 0xffff;
 
-/// Stands for a number of 64 bits, which an extra field holds.
+/// The value that stands for a number of 64 bits in an extra field.
 const WIDE: u64 = 0xffff_ffff;
 
 /// The directory of a zip archive.
 pub(super) struct Zip<'a> {
     source: &'a dyn Source,
-    /// Where the directory starts and every entry has ended.
+    /// The byte where the directory starts: every entry ends before it.
     data_end: u64,
     entries: HashMap<String, Entry>,
 }
 
-/// What the directory says about one entry.
+/// The directory's record of one entry.
 struct Entry {
-    /// Of its own header.
+    /// The byte where the header of the entry starts.
     offset: u64,
-    /// In the archive, and when unpacked.
+    /// The number of its bytes in the archive.
     packed: u64,
+    /// The number of its bytes when unpacked.
     size: u64,
     name_len: u64,
     flags: u64,
+    /// The compression method; 0 is none.
     method: u64,
 }
 
 impl<'a> Zip<'a> {
     /// Reads the directory of `source`.
     pub(super) async fn read(source: &'a dyn Source) -> Result<Self> {
+        let malformed = |expected: String, found: String| {
+            Error::malformed(source.name(), "the zip directory", expected, found)
+        };
         let (count, range) = directory(source).await?;
         let mut zip = Self { source, data_end: range.start, entries: HashMap::new() };
         let bytes = source.read(range).await?;
@@ -54,12 +60,11 @@ impl<'a> Zip<'a> {
         for index in 0..count {
             let Some((name, entry, after)) = next_entry(rest) else {
                 let found = format!("something else at entry {index}");
-                return Err(malformed(source, "the zip directory", format!("{count} entries"), found));
+                return Err(malformed(format!("{count} entries"), found));
             };
             rest = after;
             if zip.entries.contains_key(&name) {
-                let (expected, found) = ("one entry of each name".into(), format!("a second `{name}`"));
-                return Err(malformed(source, "the zip directory", expected, found));
+                return Err(malformed("one entry of each name".into(), format!("a second `{name}`")));
             }
             zip.entries.insert(name, entry);
         }
@@ -71,11 +76,12 @@ impl<'a> Zip<'a> {
         self.entries.keys().map(String::as_str)
     }
 
+    /// Whether there is an entry `name`.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }
 
-    /// The bytes of the entry `name`, which are `limit` or fewer.
+    /// The bytes of the entry `name`. More than `limit` of them are refused.
     pub(super) async fn bytes(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
         let range = self.range(name).await?;
         let (file, found) = (self.source.name().into(), range.end - range.start);
@@ -85,10 +91,10 @@ impl<'a> Zip<'a> {
         self.source.read(range).await
     }
 
-    /// Where the bytes of the entry `name` lie in the file.
+    /// The range of the file where the bytes of the entry `name` lie.
     pub(super) async fn range(&self, name: &str) -> Result<Range<u64>> {
         let refuse = |expected: &str, found: String| {
-            Err(malformed(self.source, &format!("the zip entry `{name}`"), expected.into(), found))
+            Err(Error::malformed(self.source.name(), format!("the zip entry `{name}`"), expected, found))
         };
         let Some(entry) = self.entries.get(name) else {
             return refuse("an entry of this name", "none".into());
@@ -125,10 +131,10 @@ impl<'a> Zip<'a> {
     }
 }
 
-/// The number of entries and the place of the directory.
+/// The number of entries, and the range of the file where the directory lies.
 async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
     // 1. The end record: the last one whose comment ends the file.
-    let size = source.size();
+    let (file, size) = (source.name(), source.size());
     let tail_start = size.saturating_sub((LOCATOR_LEN + END_LEN + MAX_COMMENT) as u64);
     let tail = source.read(tail_start..size).await?;
     let is_end = |&at: &usize| {
@@ -137,30 +143,29 @@ async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
     };
     let Some(at) = (0..(tail.len() + 1).saturating_sub(END_LEN)).rev().find(is_end) else {
         let (expected, found) = ("a directory at its end", "none, as in a file that was cut off");
-        return Err(malformed(source, "the zip archive", expected.into(), found.into()));
+        return Err(Error::malformed(file, "the zip archive", expected, found));
     };
     let mut limit = tail_start + at as u64;
     let mut record = [number::<2>(&tail, at + 10), number::<4>(&tail, at + 12), number::<4>(&tail, at + 16)];
 
-    // 2. Its ZIP64 twin, which has the same numbers where they fit.
+    // 2. Its ZIP64 twin, which repeats the numbers that fit into the end record.
     let locator = at.checked_sub(LOCATOR_LEN).map(|start| &tail[start..at]);
     if let Some(locator) = locator.filter(|bytes| bytes.starts_with(b"PK\x06\x07")) {
         let wide = record64(source, number::<8>(locator, 8), limit - LOCATOR_LEN as u64).await?;
         for (wide, (narrow, max)) in wide.into_iter().zip(record.into_iter().zip([0xffff, WIDE, WIDE])) {
             if narrow != max && narrow != wide {
                 let expected = format!("the end record's {narrow}");
-                return Err(malformed(source, "the ZIP64 end record", expected, wide.to_string()));
+                return Err(Error::malformed(file, "the ZIP64 end record", expected, wide.to_string()));
             }
         }
         limit = number::<8>(locator, 8);
         record = wide;
     }
 
-    // 3. What they claim.
+    // 3. Check the numbers.
     let [count, len, start] = record;
-    let absurd = |item: &str, found, limit| {
-        Err(Error::Absurd { file: source.name().into(), item: item.into(), found, limit })
-    };
+    let absurd =
+        |item: &str, found, limit| Err(Error::Absurd { file: file.into(), item: item.into(), found, limit });
     if count > MAX_ENTRIES {
         return absurd("the number of zip entries", count, MAX_ENTRIES);
     }
@@ -169,25 +174,26 @@ async fn directory(source: &dyn Source) -> Result<(u64, Range<u64>)> {
     }
     let end = start.saturating_add(len);
     if end > limit {
-        let expected = format!("an end before byte {limit}");
-        return Err(malformed(source, "the zip directory", expected, format!("bytes {start} to {end}")));
+        let (expected, found) = (format!("an end before byte {limit}"), format!("bytes {start} to {end}"));
+        return Err(Error::malformed(file, "the zip directory", expected, found));
     }
     Ok((count, start..end))
 }
 
-/// The ZIP64 end record at `start`, which has to end by `limit`: number of entries, size and start of the directory.
+/// The number of entries, and the size and the start of the directory, from the ZIP64 end record at `start`, which has
+/// to end by `limit`.
 async fn record64(source: &dyn Source, start: u64, limit: u64) -> Result<[u64; 3]> {
     let end = start.saturating_add(END64_LEN);
     let record = if end > limit { Vec::new() } else { source.read(start..end).await? };
     if !record.starts_with(b"PK\x06\x06") {
         let expected = format!("one that ends by byte {limit}");
         let found = format!("something else at byte {start}");
-        return Err(malformed(source, "the ZIP64 end record", expected, found));
+        return Err(Error::malformed(source.name(), "the ZIP64 end record", expected, found));
     }
     Ok([number::<8>(&record, 32), number::<8>(&record, 40), number::<8>(&record, 48)])
 }
 
-/// The first entry of the directory's bytes, and the bytes after it.
+/// The first entry in `bytes`, which are of the directory, and the bytes after it.
 fn next_entry(bytes: &[u8]) -> Option<(String, Entry, &[u8])> {
     let (fixed, rest) = bytes.split_at_checked(ENTRY_LEN)?;
     if !fixed.starts_with(b"PK\x01\x02") {
@@ -204,7 +210,7 @@ fn next_entry(bytes: &[u8]) -> Option<(String, Entry, &[u8])> {
     Some((String::from_utf8_lossy(name).into_owned(), entry, rest))
 }
 
-/// `numbers` with those that read [`WIDE`] taken from the ZIP64 extra field, which has these alone, in this order.
+/// `numbers`, with each [`WIDE`] among them replaced from the ZIP64 extra field, which has only these, in this order.
 fn widened(mut numbers: [u64; 3], mut extra: &[u8]) -> Option<[u64; 3]> {
     if !numbers.contains(&WIDE) {
         return Some(numbers);
@@ -227,8 +233,4 @@ fn widened(mut numbers: [u64; 3], mut extra: &[u8]) -> Option<[u64; 3]> {
 /// The little-endian number of `N` bytes at `at`.
 fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
     bytes[at..at + N].iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
-}
-
-fn malformed(source: &dyn Source, item: &str, expected: String, found: String) -> Error {
-    Error::Malformed { file: source.name().into(), item: item.into(), expected, found }
 }

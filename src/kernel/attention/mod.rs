@@ -2,10 +2,11 @@
 
 mod twin;
 
+use crate::device::class::is_software;
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::launch::info::info;
 use crate::kernel::launch::text::lines;
-use crate::kernel::launch::{self, Values, Wgsl, declare, dense};
+use crate::kernel::launch::{Values, Wgsl, declare, dense};
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
@@ -78,7 +79,7 @@ pub(super) fn launch(
         first_k: first_k / 4,
         first_v: first_v / 4,
     };
-    let (together, block, lanes) = match launch::is_software() {
+    let (together, block, lanes) = match is_software() {
         true => (shared_heads(count / kv), SOFTWARE_KEY_BLOCK, 8),
         false => (1, KEY_BLOCK, QUERY_LANES),
     };

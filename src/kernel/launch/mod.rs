@@ -12,47 +12,10 @@ use cubecl::server::KernelArguments;
 use info::Info;
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Whether the adapter is a CPU in disguise, which wants other kernels; a process has one wgpu device.
-static SOFTWARE: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// What [`as_class`] asks for.
-    static CLASS: Cell<Option<bool>> = const { Cell::new(None) };
     /// Kernels launched by this thread.
     static LAUNCHES: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Says of which class the process's adapter is: [`Device::gpu`](crate::device::Device::gpu) does.
-pub fn set_software(software: bool) {
-    SOFTWARE.store(software, Ordering::Relaxed);
-}
-
-/// Whether kernels are launched for a software adapter.
-pub fn is_software() -> bool {
-    CLASS.get().unwrap_or_else(|| SOFTWARE.load(Ordering::Relaxed))
-}
-
-/// Runs `work` with the kernels of the other class or of this one, whatever the adapter: each computes the same.
-pub fn as_class<R>(software: bool, work: impl FnOnce() -> R) -> R {
-    with(&CLASS, software, work)
-}
-
-/// Runs `work` with `cell` set on this thread, also where `work` panics.
-pub fn with<T: Copy + 'static, R>(
-    cell: &'static std::thread::LocalKey<Cell<Option<T>>>,
-    value: T,
-    work: impl FnOnce() -> R,
-) -> R {
-    struct Reset<T: Copy + 'static>(&'static std::thread::LocalKey<Cell<Option<T>>>, Option<T>);
-    impl<T: Copy + 'static> Drop for Reset<T> {
-        fn drop(&mut self) {
-            self.0.set(self.1);
-        }
-    }
-    let _reset = Reset(cell, cell.replace(Some(value)));
-    work()
 }
 
 /// Kernels that this thread has launched so far.

@@ -2,7 +2,8 @@
 //! their row. Called by `norm`.
 
 use super::info::Info;
-use super::{self as launch, Wgsl, fold};
+use super::{Wgsl, fold};
+use crate::device::class::is_software;
 
 /// A GPU's invocations per row: they load neighboring values. After one barrier, every invocation adds the partial sums
 /// in the same order.
@@ -22,7 +23,7 @@ pub(crate) fn over_rows(
     info: Info,
 ) -> (Wgsl, [usize; 3]) {
     const TOTALS: [&str; 2] = ["total_0", "total_1"];
-    let software = launch::is_software();
+    let software = is_software();
     let (lanes, rows_each) = if software { (1, ROWS_PER_WORKGROUP) } else { (LANES_PER_ROW, 1) };
     let [x, y] = fold(rows.div_ceil(rows_each as usize));
     let sources = [include_str!("rows.wgsl"), source];

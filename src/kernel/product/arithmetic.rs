@@ -2,23 +2,23 @@
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::named::named;
 use crate::quant::Layout;
-use serde::Serialize;
-use std::str::FromStr;
 
-/// The numbers in which a product multiplies and adds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arithmetic {
-    /// Dequantized weights and activations in f32.
-    #[default]
-    F32,
-    /// Weights and activations of 11 bits in products and in sums of eight; sums of those in f32. Needs an adapter with
-    /// `shader-f16`; embeddings change a little.
-    F16,
-    /// The weights' codes and activations of 8 bits, multiplied exactly; scales and sums of groups in f32. Embeddings
-    /// change a little.
-    Int8,
+named! {
+    /// The numbers in which a product multiplies and adds.
+    #[derive(Default)]
+    pub enum Arithmetic("arithmetic", expected "f32, f16 or int8") {
+        /// Dequantized weights and activations in f32.
+        #[default]
+        F32 = "f32",
+        /// Weights and activations of 11 bits in products and in sums of eight; sums of those in f32. Needs an adapter
+        /// with `shader-f16`; embeddings change a little.
+        F16 = "f16",
+        /// The weights' codes and activations of 8 bits, multiplied exactly; scales and sums of groups in f32.
+        /// Embeddings change a little.
+        Int8 = "int8",
+    }
 }
 
 impl Arithmetic {
@@ -53,22 +53,5 @@ impl ProductKind {
     /// Products with weights of `layout`, in a model that computes in `arithmetic`.
     pub(crate) fn new(layout: Layout, arithmetic: Arithmetic) -> Self {
         Self { layout, arithmetic: arithmetic.of(layout) }
-    }
-}
-
-impl FromStr for Arithmetic {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            "int8" => Ok(Self::Int8),
-            _ => Err(Error::UnknownOption {
-                option: "arithmetic",
-                expected: "f32, f16 or int8".into(),
-                found: name.into(),
-            }),
-        }
     }
 }

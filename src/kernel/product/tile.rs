@@ -4,7 +4,7 @@
 //! depend on the tile, so a choice can be measured anew without changing an embedding.
 
 use super::{Arithmetic, ProductKind};
-use crate::kernel::launch;
+use crate::device::class::{is_software, with};
 use crate::quant::Layout;
 use std::cell::Cell;
 use std::fmt;
@@ -215,14 +215,14 @@ thread_local! {
 pub(crate) fn for_rows(rows: usize, kind: ProductKind) -> Tile {
     match TILE.get() {
         Some(tile) => tile,
-        None if kind.arithmetic == Arithmetic::F32 && launch::is_software() => SOFTWARE,
+        None if kind.arithmetic == Arithmetic::F32 && is_software() => SOFTWARE,
         None => kind.family().tile(class(rows)),
     }
 }
 
 /// Runs `work` with all of this thread's products in `tile`, which fits their arithmetic; results are the same.
 pub fn as_tile<R>(tile: Tile, work: impl FnOnce() -> R) -> R {
-    launch::with(&TILE, tile, work)
+    with(&TILE, tile, work)
 }
 
 /// The row class of a product, as an index into [`ROW_CLASSES`].

@@ -1,109 +1,39 @@
-//! What the files say of themselves: configuration, tokenizer, and where each needed tensor lies; all checked.
+//! The headers of a model's files: configuration, tokenizer, and the place of each needed tensor; all of it checked.
 
+use super::found::Found;
+use super::names::{gguf_name, strip};
 use super::{config, split};
+use crate::encoder::ModelInfo;
 use crate::error::{Error, Result};
 use crate::format::safetensors::{Index, Safetensors};
-use crate::format::{Source, TensorInfo, TensorType, gguf::Gguf};
+use crate::format::{Source, gguf::Gguf, short_name};
 use crate::kernel::Arithmetic;
-use crate::loader::read::sequential::PIECE;
-use crate::model::{
-    Config, Family,
-    config::{Expected, Role},
-};
+use crate::loader::planned::Planned;
+use crate::model::Config;
+use crate::model::config::Role;
 use crate::quant::{Layout, Quantize};
 use crate::text::tokenizer::Tokenizer;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Tokens that a text is cut to (the reference's limit), unless the model's own is smaller.
+/// Tokens that a text is cut to (the limit of the reference), unless the limit of the model is smaller.
 const MAX_LENGTH: usize = 2048;
 /// Largest token table that is kept in memory; rows of a larger one are read from the file.
 const RESIDENT_TABLE: u64 = if cfg!(target_family = "wasm") { 160 << 20 } else { 64 << 20 };
-/// Largest config.json or tokenizer.json.
+/// Largest config.json or tokenizer.json that is read, in bytes.
 const MAX_JSON: u64 = 64 << 20;
 
-/// A model's facts, for people.
-#[derive(Clone, Debug)]
-pub struct ModelInfo {
-    /// The weight file's name, without folder, host and query: reports and links are passed on.
-    pub name: String,
-    /// Bytes of all weight files.
-    pub file_bytes: u64,
-    /// Bytes of the weights on the device.
-    pub device_bytes: u64,
-    /// Values in the tensors that are used, the token table among them.
-    pub parameters: u64,
-    /// How many of the used tensors have which type.
-    pub tensor_types: BTreeMap<TensorType, usize>,
-    /// How dense matrices are packed while they are loaded.
-    pub quantize: Option<Quantize>,
-    /// What the decoder's products with packed matrices are computed in.
-    pub arithmetic: Arithmetic,
-    /// Tokens that a text is cut to.
-    pub max_length: usize,
-    /// Name, as `name`, and SHA-256 of each weight file; empty before they were read.
-    pub sha256: Vec<(String, String)>,
-}
-
-/// A tensor to load.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    pub source: usize,
-    pub info: TensorInfo,
-    /// Hugging Face's name without prefix.
-    pub name: String,
-    pub role: Role,
-    /// Of a matrix on the device.
-    pub layout: Layout,
-    /// The heads whose rows have to be put in order (`llama` GGUF files).
-    pub heads: Option<usize>,
-    /// Names of all matrices that it is joined with, itself among them.
-    pub joined: Vec<String>,
-}
-
-impl Planned {
-    /// Bytes of its buffers on the device: words and scales.
-    pub fn buffers(&self) -> [u64; 2] {
-        match self.info.shape[..] {
-            [out_features, in_features] => self.layout.bytes(out_features, in_features),
-            _ => [self.info.shape.iter().product::<usize>() as u64 * 4, 0],
-        }
-    }
-
-    /// Stored bytes of one row.
-    pub fn row_bytes(&self) -> u64 {
-        (self.info.range.end - self.info.range.start) / self.info.shape[0] as u64
-    }
-
-    /// The rows of a head, where they have to be put in order.
-    pub fn head_rows(&self) -> Option<u64> {
-        self.heads.map(|heads| (self.info.shape[0] / heads) as u64)
-    }
-
-    /// The stored bytes to read at once: whole rows, or whole heads.
-    pub fn piece(&self) -> u64 {
-        let least = match self.role {
-            Role::Vector => self.info.range.end - self.info.range.start,
-            _ => self.row_bytes() * self.head_rows().unwrap_or(1),
-        };
-        (PIECE / least).max(1) * least
-    }
-
-    /// Bytes on the device.
-    pub fn device_bytes(&self) -> u64 {
-        self.buffers().iter().sum()
-    }
-}
-
-/// Everything but the weights.
+/// Everything that a model's files say before its weights are read.
 pub struct Header {
+    /// The sizes and options of the decoder.
     pub config: Config,
+    /// The facts of the files; their hashes come with the weights.
     pub info: ModelInfo,
     pub(crate) tokenizer: Option<Tokenizer>,
     pub(crate) sources: Vec<Rc<dyn Source>>,
-    /// In file order.
+    /// The tensors to load, in file order.
     pub(crate) tensors: Vec<Planned>,
-    /// One of `tensors`.
+    /// The token table, which is one of `tensors`.
     pub(crate) token_table: Planned,
 }
 
@@ -112,7 +42,7 @@ impl Header {
     /// (optional), safetensors files and their index (optional).
     ///
     /// # Errors
-    /// Everything that can be wrong with them: see [`Error`].
+    /// Every fault that the files can have before their weights are read: see [`Error`].
     pub async fn read(files: Vec<Rc<dyn Source>>) -> Result<Self> {
         let [mut config, mut tokenizer, mut index] = [None, None, None];
         let mut weights = Vec::new();
@@ -139,7 +69,7 @@ impl Header {
         }
     }
 
-    /// Packs what is dense while it is loaded; tensors that are quantized stay as they are.
+    /// Packs dense matrices while they are loaded; quantized tensors stay as they are.
     pub fn quantize(mut self, quantize: Quantize) -> Self {
         for planned in self.tensors.iter_mut().filter(|planned| planned.role == Role::Matrix) {
             planned.layout = Layout::packed(planned.info.dtype, Some(quantize));
@@ -149,7 +79,7 @@ impl Header {
         self
     }
 
-    /// Computes the decoder's products in `arithmetic`; those with dense matrices stay in f32.
+    /// Computes the decoder's products in `arithmetic`; products with dense matrices stay in f32.
     pub fn computed_in(mut self, arithmetic: Arithmetic) -> Self {
         self.info.arithmetic = arithmetic;
         self
@@ -210,7 +140,8 @@ impl Header {
         Self::new(config, tokenizer, sources, found, |name| name.starts_with("layers."))
     }
 
-    /// Matches what is needed with what was found; `is_text` tells the decoder's own tensors from vision and heads.
+    /// Matches the tensors that the network needs with those that were found. `is_text` tells the decoder's own tensors from
+    /// those of a vision tower or an output head.
     fn new(
         config: Config,
         tokenizer: Option<Tokenizer>,
@@ -285,7 +216,7 @@ impl Header {
         Ok(())
     }
 
-    /// How its matrices will lie on the device: what the products are tuned for.
+    /// The layouts that its matrices will have on the device, each once: products are tuned for them.
     pub fn layouts(&self) -> Vec<Layout> {
         let mut layouts = Vec::new();
         for planned in self.tensors.iter().filter(|planned| planned.role == Role::Matrix) {
@@ -301,122 +232,6 @@ impl Header {
         let range = &self.token_table.info.range;
         range.end - range.start <= RESIDENT_TABLE
     }
-}
-
-/// The tensors of the files, by their name without prefix.
-struct Found {
-    /// The file's own name for one of Hugging Face's.
-    name: fn(&str) -> String,
-    /// With the number of the source each is in.
-    tensors: HashMap<String, (usize, TensorInfo)>,
-    /// The other source of a tensor that is in two.
-    twice: HashMap<String, usize>,
-    /// Tensors of types that we don't read.
-    skipped: HashMap<String, String>,
-    /// Which shard each tensor should be in.
-    index: Option<Index>,
-}
-
-impl Found {
-    fn new(name: fn(&str) -> String) -> Self {
-        Self { name, tensors: HashMap::new(), twice: HashMap::new(), skipped: HashMap::new(), index: None }
-    }
-
-    /// Adds the tensors of one source; `strip` takes the prefix off a name.
-    fn add(&mut self, source: usize, tensors: Vec<TensorInfo>, strip: fn(&str) -> &str) {
-        for info in tensors {
-            let name = strip(&info.name).to_string();
-            if let Some((first, _)) = self.tensors.insert(name.clone(), (source, info)) {
-                self.twice.insert(name, first);
-            }
-        }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name) || self.skipped.contains_key(name)
-    }
-
-    fn take(&mut self, sources: &[Rc<dyn Source>], expected: Expected, config: &Config) -> Result<Planned> {
-        let name = (self.name)(&expected.name);
-        let Some((source, info)) = self.tensors.remove(&name) else {
-            return Err(self.missing(sources[0].name(), name));
-        };
-        if let Some(first) = self.twice.get(&name) {
-            let [first, second] = [*first, source].map(|source| sources[source].name().into());
-            return Err(Error::DuplicateTensor { tensor: info.name, first, second });
-        }
-        if info.shape != expected.shape {
-            return Err(Error::WrongShape {
-                file: sources[source].name().into(),
-                tensor: info.name,
-                expected: expected.shape,
-                found: info.shape,
-            });
-        }
-        let is_gguf_llama = config.family == Family::Llama && name != expected.name;
-        let heads = match expected.name.rsplit('.').nth(1) {
-            Some("q_proj") if is_gguf_llama => Some(config.num_attention_heads),
-            Some("k_proj") if is_gguf_llama => Some(config.num_key_value_heads),
-            _ => None,
-        };
-        let layout = Layout::of(info.dtype);
-        let joined = Vec::new();
-        Ok(Planned { source, info, name: expected.name, role: expected.role, layout, heads, joined })
-    }
-
-    fn missing(&mut self, file: &str, tensor: String) -> Error {
-        if let Some(found) = self.skipped.remove(&tensor) {
-            return Error::UnknownTensorType { file: file.into(), tensor, found };
-        }
-        let in_index = self.index.as_ref().and_then(|index| {
-            let (name, shard) = index.weight_map.iter().find(|(name, _)| strip(name) == tensor)?;
-            let (file, tensor, shard) = (index.file.clone(), name.clone(), shard.clone());
-            Some(Error::MissingFromShard { file, tensor, shard })
-        });
-        in_index.unwrap_or(Error::MissingTensor { file: file.into(), tensor })
-    }
-}
-
-/// `model.gguf` of `https://host/folder/model.gguf?key=secret` or of a path.
-pub(in crate::loader) fn short_name(name: &str) -> &str {
-    let path = if name.contains("://") { name.split(['?', '#']).next().unwrap_or(name) } else { name };
-    path.rsplit(['/', '\\']).next().unwrap_or(path)
-}
-
-/// The part of a safetensors name that all exports share.
-fn strip(name: &str) -> &str {
-    ["model.language_model.", "language_model.model.", "model."]
-        .into_iter()
-        .find_map(|prefix| name.strip_prefix(prefix))
-        .unwrap_or(name)
-}
-
-/// GGUF's name for one of Hugging Face's.
-fn gguf_name(name: &str) -> String {
-    const PARTS: [(&str, &str); 15] = [
-        ("embed_tokens", "token_embd"),
-        ("layers", "blk"),
-        ("input_layernorm", "attn_norm"),
-        ("post_attention_layernorm", "ffn_norm"),
-        ("self_attn", ""),
-        ("q_proj", "attn_q"),
-        ("k_proj", "attn_k"),
-        ("v_proj", "attn_v"),
-        ("o_proj", "attn_output"),
-        ("q_norm", "attn_q_norm"),
-        ("k_norm", "attn_k_norm"),
-        ("mlp", ""),
-        ("gate_proj", "ffn_gate"),
-        ("up_proj", "ffn_up"),
-        ("down_proj", "ffn_down"),
-    ];
-    if name == "norm.weight" {
-        return "output_norm.weight".into();
-    }
-    let part = |part: &str| {
-        PARTS.iter().find(|(ours, _)| *ours == part).map_or(part.to_string(), |(_, gguf)| (*gguf).into())
-    };
-    name.split('.').map(part).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
 }
 
 async fn read_json(source: &dyn Source) -> Result<Vec<u8>> {

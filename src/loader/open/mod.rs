@@ -1,5 +1,7 @@
-//! What the files of a model say of themselves, before any weight is read.
+//! The headers of a model's files, read and checked before any weight is.
 
-pub mod config;
+mod config;
+mod found;
 pub mod header;
+mod names;
 pub mod split;

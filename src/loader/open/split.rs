@@ -1,21 +1,22 @@
 //! Models in parts: `name-00001-of-00003.gguf` and its siblings, as llama.cpp's gguf-split writes them. The first part
 //! holds the metadata; each holds tensors, and says in `split.no`, `split.count` and `split.tensors.count` which it is.
 
-use super::header::short_name;
 use crate::error::{Error, Result};
+use crate::format::short_name;
 use crate::format::{Source, gguf::Gguf};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// What a part's name says, be it a path or a URL.
+/// The number and the count in a part's name, which may be a path or a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
-    /// What comes before the number.
+    /// The text before the number.
     pub prefix: &'a str,
     /// From 1 to `count`.
     pub number: u64,
+    /// The number of parts.
     pub count: u64,
-    /// What comes after the count: `.gguf`, `.safetensors`, and a URL's query.
+    /// The text after the count: `.gguf` or `.safetensors`, and the query of a URL.
     pub ending: &'a str,
 }
 

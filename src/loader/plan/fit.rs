@@ -1,4 +1,4 @@
-//! What a model will take before it is loaded: device memory, host memory, download; from its header alone.
+//! The memory and the download that a model will take, computed from its header alone.
 //!
 //! ```text
 //! whole      layers + fixed + activations
@@ -6,18 +6,17 @@
 //! ```
 //! Activations are the largest set of `[T, ...]` buffers that are alive together in `model::decoder`.
 
-use crate::encoder::{STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
+use crate::encoder::Placement;
 use crate::error::{Error, Result};
-use crate::loader::open::header::{Header, Planned};
-use crate::loader::read::sequential::PIECE;
+use crate::loader::open::header::Header;
 use crate::model::Config;
 use crate::text::token_table::KEPT_ROWS;
-use serde::{Serialize, Serializer, ser::SerializeSeq};
+use serde::{Serialize, Serializer};
 
-/// Layers on the device at once where they are streamed: one computes while the next is filled.
+/// Layers on the device at once while a model is streamed: one computes while the next is filled.
 pub const SLOTS: usize = 2;
 
-/// What a device allows; nothing is known to be refused where there is no number.
+/// A device's limits. `None` means that no limit is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     /// The largest buffer that one binding may hold.
@@ -26,24 +25,8 @@ pub struct Limits {
     pub budget_bytes: Option<u64>,
 }
 
-/// Fewer tokens in a batch are not worth bringing a layer for.
+/// The fewest tokens in a batch that are worth bringing a layer for.
 const FEWEST_TOKENS: usize = 64;
-
-/// How a model is held on its device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Placement {
-    /// Its layers stay in the file and are brought for each pass.
-    pub streamed: bool,
-    /// Tokens of a packed batch; a text that is longer passes alone.
-    pub batch_tokens: usize,
-}
-
-impl Placement {
-    /// Without limits.
-    pub fn new(streamed: bool) -> Self {
-        Self { streamed, batch_tokens: if streamed { STREAMED_TOKEN_BUDGET } else { TOKEN_BUDGET } }
-    }
-}
 
 /// The memory for a model and one packed batch.
 #[derive(Debug, Serialize)]
@@ -60,29 +43,30 @@ pub struct Fit {
     pub layer_bytes: u64,
     /// Device: the final norm and the table of rotations.
     pub fixed_bytes: u64,
-    /// Device: what the batch takes between layers and in them.
+    /// Device: the activations of the batch, between layers and in them.
     pub activation_bytes: u64,
-    /// Device: the largest buffer it can't do without, and what is in it. (Matrices are joined where the device allows.)
+    /// Device: the largest buffer that the model can't do without. (Matrices are joined only where the device allows.)
     pub largest_buffer_bytes: u64,
+    /// The content of that buffer: a tensor's name, or the batch.
     pub largest_buffer: String,
-    /// Host: the token table where it is kept, and the larger of the tensors on their way to the device and the batch's
-    /// rows, with those that are kept where the table is not.
-    /// On the CPU, the device's bytes are the host's too.
+    /// Host memory at its peak: the resident token table (or the cached rows of a table that stays in its file), plus the
+    /// larger of the tensors in transit to the device and the rows of one batch. On the CPU, all device bytes are the
+    /// host's too.
     pub host_bytes: u64,
-    /// Why it does not fit; empty where it does.
+    /// The reasons why the model does not fit; empty where it does.
     #[serde(serialize_with = "sentences")]
     pub problems: Vec<Error>,
 }
 
 impl Fit {
-    /// Device memory where `slots` layers are there at once.
+    /// Device memory with `slots` layers on the device at once.
     pub fn streamed_bytes(&self, slots: usize) -> u64 {
         self.layers_bytes.min(slots as u64 * self.layer_bytes) + self.fixed_bytes + self.activation_bytes
     }
 }
 
 impl Header {
-    /// What the model takes with a packed batch of `tokens`, and whether that is within `limits`.
+    /// The memory that the model takes with a packed batch of `tokens`, and why that is not within `limits`.
     pub fn fit(&self, tokens: usize, limits: Limits) -> Fit {
         let mut layers = vec![0; self.config.num_hidden_layers];
         let mut fixed_bytes = (self.info.max_length * self.config.head_dim * 4) as u64;
@@ -113,7 +97,7 @@ impl Header {
         fit
     }
 
-    /// Whole where it may be, else streamed, with batches as large as the limits allow.
+    /// How the model will be held: whole where the limits allow it, else streamed, with batches as large as they allow.
     ///
     /// # Errors
     /// [`Error::DeviceLimit`]; [`Error::BudgetTooSmall`] where not even a few layers at a time fit the budget.
@@ -140,13 +124,13 @@ impl Header {
         Ok(placement)
     }
 
-    /// Device memory of a token of a batch.
+    /// Device memory that one token of a batch takes.
     fn token_bytes(&self, joined: &[Vec<String>]) -> u64 {
         let gates = joined.iter().filter(|names| names[0].ends_with("gate_proj.weight")).count();
         4 * live_values(&self.config, gates == self.config.num_hidden_layers) + 12 // position and span
     }
 
-    /// The bytes a token has in the widest buffer of activations.
+    /// Bytes of one token in the widest buffer of activations.
     fn widest_bytes(&self) -> u64 {
         let heads = self.config.num_attention_heads + 2 * self.config.num_key_value_heads;
         4 * self.config.intermediate_size.max(heads * self.config.head_dim) as u64
@@ -169,21 +153,7 @@ impl Header {
     }
 }
 
-impl Planned {
-    /// The layer it belongs to.
-    pub fn layer(&self) -> Option<usize> {
-        self.name.strip_prefix("layers.")?.split('.').next()?.parse().ok()
-    }
-
-    /// Host memory while it is read and packed: two pieces as stored, words and scales, and the scales before they are
-    /// rounded, which take twice as much.
-    pub(in crate::loader) fn loading_bytes(&self) -> u64 {
-        let [words, scales] = self.buffers();
-        2 * PIECE + words + 3 * scales
-    }
-}
-
-/// Values a token has on the device at once, at the worst moment of a layer. The running mix of layers and the residual
+/// Values of one token that are on the device at once, at the worst moment of a layer. The running mix of layers and the residual
 /// stream are always there. `gate_up_joined`: gate and up projection are one product, which stores what they make.
 fn live_values(config: &Config, gate_up_joined: bool) -> u64 {
     let (d, f) = (config.hidden_size, config.intermediate_size);
@@ -219,16 +189,22 @@ fn problems(fit: &Fit, limits: Limits) -> Vec<Error> {
     problems
 }
 
-/// As a page shows errors: `{code, message}`.
+/// An error as a page shows it.
+#[derive(Debug, Serialize)]
+pub struct Sentence {
+    /// The name of the error's variant.
+    pub code: String,
+    /// The error in a sentence.
+    pub message: String,
+}
+
+impl Sentence {
+    /// The code and the message of `error`.
+    pub fn of(error: &Error) -> Self {
+        Self { code: error.code(), message: error.to_string() }
+    }
+}
+
 fn sentences<S: Serializer>(problems: &[Error], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Sentence {
-        code: String,
-        message: String,
-    }
-    let mut list = serializer.serialize_seq(Some(problems.len()))?;
-    for problem in problems {
-        list.serialize_element(&Sentence { code: problem.code(), message: problem.to_string() })?;
-    }
-    list.end()
+    serializer.collect_seq(problems.iter().map(Sentence::of))
 }

@@ -1,19 +1,21 @@
-//! Linear layers of the same input that become one product: as many of a group's first as have the same layout, while
-//! what they become is small enough for one buffer of the device, and for the host, where they wait for each other.
+//! Linear layers that read the same input become one product. A group joins as many of its first matrices as have the
+//! same layout, while the result is small enough for one buffer of the device and for the host, where the parts wait for
+//! each other.
 
-use crate::loader::open::header::{Header, Planned};
+use crate::loader::open::header::Header;
+use crate::loader::planned::Planned;
 use std::collections::HashMap;
 
-/// The groups of a layer, in the order of their outputs.
+/// The groups in a layer: the block, and its projections in the order of their outputs.
 const GROUPS: [(&str, &[&str]); 2] =
     [("self_attn", &["q_proj", "k_proj", "v_proj"]), ("mlp", &["gate_proj", "up_proj"])];
 
-/// Bytes of the largest weight that is put together on the host, which holds it twice then. Larger ones fill a device
-/// alone.
+/// Bytes of the largest weight that is joined on the host, which then holds it twice. A larger one keeps a device busy
+/// by itself.
 const MOST: u64 = 32 << 20;
 
 impl Header {
-    /// The names of the matrices that are joined, in the order of their outputs.
+    /// The groups of matrices that will be joined: their names, in the order of their outputs.
     pub(in crate::loader) fn joined(&self, max_buffer_bytes: Option<u64>) -> Vec<Vec<String>> {
         let planned: HashMap<_, _> =
             self.on_device().map(|planned| (planned.name.as_str(), planned)).collect();
@@ -32,7 +34,7 @@ impl Header {
         groups.filter_map(joined).collect()
     }
 
-    /// Tells each matrix those that it is joined with.
+    /// Writes into each matrix the names of the group that it is joined with.
     pub(in crate::loader) fn join(&mut self, max_buffer_bytes: Option<u64>) {
         for names in self.joined(max_buffer_bytes) {
             for planned in self.tensors.iter_mut().filter(|planned| names.contains(&planned.name)) {
@@ -41,7 +43,8 @@ impl Header {
         }
     }
 
-    /// Host memory at the worst moment of a load: what is read and packed, and what waits to be joined with it.
+    /// Host memory at the worst moment of a load: the tensor that is read and packed, and the matrices that wait to be
+    /// joined with it.
     pub(in crate::loader) fn loading_bytes(&self, joined: &[Vec<String>]) -> u64 {
         let group = |name: &String| joined.iter().find(|names| names.contains(name));
         let (mut waiting, mut most) = (HashMap::<&[String], Vec<&Planned>>::new(), 0);
@@ -54,7 +57,7 @@ impl Header {
             if parts.len() < names.len() {
                 continue;
             }
-            // The parts and what they become, whose scales are made twice.
+            // The parts and the joined weight, whose scales are made twice.
             let [words, scales] = [0, 1].map(|i| parts.iter().map(|part| part.buffers()[i]).sum::<u64>());
             most = most.max(bytes + planned.device_bytes() + words + 2 * scales);
             waiting.remove(names.as_slice());
@@ -63,7 +66,7 @@ impl Header {
     }
 }
 
-/// Whether all of `parts` may be one.
+/// Whether all of `parts` may be joined into one.
 fn join(parts: &[&Planned], max_buffer_bytes: Option<u64>) -> bool {
     let alike = |part: &&Planned| (part.layout, part.info.shape.last().copied());
     let words: u64 = parts.iter().map(|part| part.buffers()[0]).sum();

@@ -2,3 +2,4 @@
 
 pub mod fit;
 mod joining;
+pub mod plan;

@@ -1,19 +1,19 @@
 //! A file read once from front to back in large pieces, hashed on the way.
 
 use crate::error::{Error, Result};
-use crate::format::{Source, TensorInfo};
+use crate::format::{Source, TensorInfo, hex, short_name};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// One request's bytes: small enough for the heap, large enough for a distant server.
+/// Bytes of one request: few enough for the heap, enough for a distant server.
 pub const PIECE: u64 = 4 << 20;
 
 /// The front of a file that has been read.
 pub struct Sequential {
     source: Rc<dyn Source>,
     hash: Sha256,
-    /// The bytes that end at `position`; those before `used` were asked for.
+    /// Bytes read ahead, which end at `position`; the first `used` of them were asked for.
     ahead: Vec<u8>,
     used: usize,
     position: u64,
@@ -33,7 +33,7 @@ impl Sequential {
         self.used = self.ahead.len() - (self.position - range.start) as usize;
         let len = (range.end - range.start) as usize;
         if range.end > self.position {
-            // What is large is fetched alone, what is small with the bytes behind it.
+            // A large range is fetched alone, a small one together with the bytes after it.
             let end = (self.position + PIECE).min(self.source.size()).max(range.end);
             let fetched = self.fetch(self.position..end).await?;
             let mut bytes = self.ahead.split_off(self.used);
@@ -108,8 +108,8 @@ impl Sequential {
     pub fn sha256(self) -> (String, String) {
         let digits = match self.source.sha256() {
             Some(digits) => digits.into(),
-            None => self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            None => hex(&self.hash.finalize()),
         };
-        (crate::loader::open::header::short_name(self.source.name()).into(), digits)
+        (short_name(self.source.name()).into(), digits)
     }
 }

@@ -1,34 +1,27 @@
-//! The paper's adapters: the token features of a text -> one embedding. Both were trained on frozen encoders.
-//!
-//! ```text
-//! attention  x = [pool_token; c]                                                      [1 + N, D]
-//!            twice: x = x + o_proj(attention(norm1(x)));  x = x + mlp(norm2(x))       8 heads, both directions
-//!            e = proj(out_norm(x))[0]                                                 [E]
-//! mean_mlp   e = proj(out_norm(mlp(mean(c))))                                         [E]
-//! ```
-//! RoPE (base 10000) turns q and k of the text's tokens, at positions 1..=N; the pool token is not turned, which is
-//! position 0. Adapters trained without RoPE have biases on q, k, v and o_proj instead (torch's TransformerEncoderLayer).
+//! The paper's adapters: the token features of a text -> one embedding. Both were trained on frozen encoders. Each
+//! has a file; this one holds their facts, their choice, and the parts they share. `loader` reads them.
+
+mod attention;
+mod mean_mlp;
 
 use super::linear::Linear;
 use super::weights::Weights;
 use crate::device::Device;
 use crate::error::Result;
-use crate::kernel::{self, AttentionHeads, RotaryHeads};
-use burn::tensor::{DType, Int, Tensor, TensorData, activation::gelu};
+use crate::kernel;
+use attention::AttentionPooling;
+use burn::tensor::{Tensor, activation::gelu};
+use mean_mlp::MeanMlp;
 
-/// Heads of attention pooling; no checkpoint states it.
-pub const HEADS: usize = 8;
-const ROPE_THETA: f64 = 10_000.0;
-
-/// The arithmetic an adapter runs in.
+/// The arithmetic that an adapter runs in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32 throughout.
     #[default]
     Full,
-    /// As the reference: weights, rotary tables and every result rounded to bfloat16. (Sums, softmax and the inside
-    /// of a norm stay f32.) It runs attention pooling so; mean + MLP stays f32 there, and here, which reports state as no
-    /// reference precision.
+    /// The reference's: weights, rotary tables and every result are rounded to bfloat16. (Sums, softmax and the inside
+    /// of a norm stay f32.) The reference runs attention pooling in it, but mean + MLP in f32; so does this crate, and
+    /// then reports do not claim the reference's precision.
     Reference,
 }
 
@@ -41,11 +34,16 @@ impl Precision {
     }
 }
 
-/// What kind of adapter a file holds; decided by its tensors' names.
+/// The kind of an adapter, which the names of its tensors tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdapterKind {
-    /// Attention pooling of `blocks` blocks.
-    Attention { blocks: usize, rope: bool },
+    /// Attention pooling.
+    Attention {
+        /// The number of transformer blocks.
+        blocks: usize,
+        /// Whether q and k are rotated; otherwise the projections have biases.
+        rope: bool,
+    },
     /// The mean of the tokens and an MLP.
     MeanMlp,
 }
@@ -60,24 +58,28 @@ impl AdapterKind {
     }
 }
 
-/// An adapter's facts, for people.
+/// The facts about an adapter that people are shown.
 #[derive(Clone, Debug)]
 pub struct AdapterInfo {
     /// The file's name, without folder, host and query.
     pub name: String,
-    /// SHA-256 of the file.
+    /// The SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
+    /// Its kind.
     pub kind: AdapterKind,
-    /// Length of the embedding, E.
+    /// The length of an embedding, E.
     pub dimension: usize,
+    /// The number of its parameters.
     pub parameters: u64,
-    /// The learned layer weights in the same file, before their softmax.
+    /// The learned layer weights in the same file, before their softmax; one per layer of the encoder.
     pub layer_weights: Option<Vec<f32>>,
 }
 
 /// A loaded adapter.
 pub struct Adapter {
+    /// Its facts.
     pub info: AdapterInfo,
+    /// The arithmetic that it runs in.
     pub precision: Precision,
     network: Network,
 }
@@ -88,11 +90,11 @@ enum Network {
 }
 
 impl Adapter {
-    /// Takes its tensors out of `weights`; `max_length` tokens is the longest text it will see.
+    /// Takes its tensors out of `weights`. `max_length` is the number of tokens of the longest text that it will get.
     ///
     /// # Errors
     /// [`Error::MissingTensor`](crate::error::Error::MissingTensor).
-    pub fn load(
+    pub(crate) fn load(
         weights: &mut Weights,
         info: AdapterInfo,
         precision: Precision,
@@ -108,183 +110,22 @@ impl Adapter {
         Ok(Self { info, precision, network })
     }
 
-    /// `features [T, D]` of texts that end to end are `segments`, `[first, end)` -> `[B, E]`, not of unit length.
-    pub fn forward(&self, features: Tensor<2>, segments: &[[u32; 2]], device: &Device) -> Tensor<2> {
+    /// `features [T, D]` of packed texts, which are the rows `segments`, `[first, end)` -> `[B, E]`, not of unit
+    /// length.
+    pub(crate) fn forward(&self, features: Tensor<2>, segments: &[[u32; 2]], device: &Device) -> Tensor<2> {
         match &self.network {
             Network::Attention(pooling) => pooling.forward(features, segments, self.precision, device),
             Network::MeanMlp(pooling) => pooling.forward(features, segments, device),
         }
     }
 
-    /// Whether embeddings are rounded to bfloat16.
-    pub fn rounds(&self) -> bool {
+    /// Whether its embeddings are rounded to bfloat16.
+    pub(crate) fn rounds(&self) -> bool {
         self.precision == Precision::Reference && matches!(self.network, Network::Attention(_))
     }
 }
 
-struct AttentionPooling {
-    /// `[1, D]`
-    pool_token: Tensor<2>,
-    encoder: Vec<Block>,
-    out_norm: LayerNorm,
-    proj: Linear,
-    /// `[1 + max_length, head_dim]`
-    table: Option<Tensor<2>>,
-}
-
-impl AttentionPooling {
-    fn load(
-        weights: &mut Weights,
-        blocks: usize,
-        rope: bool,
-        precision: Precision,
-        max_length: usize,
-        device: &Device,
-    ) -> Result<Self> {
-        let pool_token: Tensor<2> = weights.vector("pool_token")?.unsqueeze();
-        let head_dim = pool_token.dims()[1] / HEADS;
-        let table = || match precision {
-            Precision::Full => kernel::rotary_table(head_dim, ROPE_THETA, 1 + max_length, device),
-            Precision::Reference => kernel::rotary_table_bf16(head_dim, ROPE_THETA, 1 + max_length, device),
-        };
-        let block = |i| Block::load(weights, &format!("encoder.{i}"), !rope);
-        Ok(Self {
-            encoder: (0..blocks).map(block).collect::<Result<_>>()?,
-            out_norm: LayerNorm::load(weights, "out_norm")?,
-            proj: Linear::load(weights, "proj", true)?,
-            pool_token,
-            table: rope.then(table),
-        })
-    }
-
-    fn forward(
-        &self,
-        features: Tensor<2>,
-        segments: &[[u32; 2]],
-        precision: Precision,
-        device: &Device,
-    ) -> Tensor<2> {
-        let places = Places::new(segments, device);
-        let x = Tensor::cat(vec![self.pool_token.clone(), precision.round(features)], 0);
-        let mut x = x.select(0, places.rows.clone()); // [T + B, D]
-        for (i, block) in self.encoder.iter().enumerate() {
-            // Of the last block only the pool tokens are used.
-            let last = i + 1 == self.encoder.len();
-            x = block.forward(x, &places, self.table.as_ref(), last, precision); // [T + B, D], then [B, D]
-        }
-        let x = self.out_norm.forward(x, precision);
-        precision.round(self.proj.forward(x)) // [B, E]
-    }
-}
-
-/// Where the rows of the texts with their pool tokens stand.
-struct Places {
-    /// `[T + B]`: rows of [pool_token; features].
-    rows: Tensor<1, Int>,
-    /// `[T + B]`: 0 for the pool token, then 1..=N.
-    positions: Tensor<1, Int>,
-    /// `[T + B, 2]`: each attends to its whole text.
-    spans: Tensor<2, Int>,
-    /// `[B]`: rows of the pool tokens.
-    pools: Tensor<1, Int>,
-    /// `[B, 2]`
-    pool_spans: Tensor<2, Int>,
-}
-
-impl Places {
-    fn new(segments: &[[u32; 2]], device: &Device) -> Self {
-        let (mut rows, mut positions, mut spans) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut pools, mut pool_spans) = (Vec::new(), Vec::new());
-        for [first, end] in segments {
-            let start = rows.len() as u32;
-            let count = 1 + end - first;
-            rows.push(0);
-            rows.extend(1 + first..1 + end);
-            positions.extend(0..count);
-            let span = [start, start + count];
-            spans.extend(std::iter::repeat_n(span, count as usize));
-            pools.push(start);
-            pool_spans.push(span);
-        }
-        let list = |values: Vec<u32>| -> Tensor<1, Int> {
-            let shape = [values.len()];
-            Tensor::from_data(TensorData::new(values, shape), (device.burn(), DType::U32))
-        };
-        let pairs = |values: Vec<[u32; 2]>| -> Tensor<2, Int> {
-            let shape = [values.len(), 2];
-            Tensor::from_data(TensorData::new(values.concat(), shape), (device.burn(), DType::U32))
-        };
-        Self {
-            rows: list(rows),
-            positions: list(positions),
-            spans: pairs(spans),
-            pools: list(pools),
-            pool_spans: pairs(pool_spans),
-        }
-    }
-}
-
-/// A pre-norm transformer block.
-struct Block {
-    norm1: LayerNorm,
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    o_proj: Linear,
-    norm2: LayerNorm,
-    mlp: Mlp,
-}
-
-impl Block {
-    fn load(weights: &mut Weights, prefix: &str, bias: bool) -> Result<Self> {
-        let mut linear = |name: &str| Linear::load(weights, &format!("{prefix}.{name}_proj"), bias);
-        let [q_proj, k_proj, v_proj, o_proj] = [linear("q")?, linear("k")?, linear("v")?, linear("o")?];
-        Ok(Self {
-            norm1: LayerNorm::load(weights, &format!("{prefix}.norm1"))?,
-            q_proj,
-            k_proj,
-            v_proj,
-            o_proj,
-            norm2: LayerNorm::load(weights, &format!("{prefix}.norm2"))?,
-            mlp: Mlp::load(weights, &format!("{prefix}.mlp"), true)?,
-        })
-    }
-
-    fn forward(
-        &self,
-        x: Tensor<2>,
-        places: &Places,
-        table: Option<&Tensor<2>>,
-        last: bool,
-        precision: Precision,
-    ) -> Tensor<2> {
-        let head_dim = x.dims()[1] / HEADS;
-        let rotate = |x: Tensor<2>| match table {
-            Some(table) => {
-                let heads = RotaryHeads { count: HEADS, dim: head_dim };
-                precision.round(kernel::rotary(x, table.clone(), places.positions.clone(), heads))
-            }
-            None => x,
-        };
-        let normed = self.norm1.forward(x.clone(), precision); // [T, D]
-        let k = rotate(precision.round(self.k_proj.forward(normed.clone()))); // [T, D]
-        let v = precision.round(self.v_proj.forward(normed.clone())); // [T, D]
-        let (x, q, spans) = if last {
-            let normed = normed.select(0, places.pools.clone());
-            let q = precision.round(self.q_proj.forward(normed)); // [B, D], at position 0: not turned
-            (x.select(0, places.pools.clone()), q, places.pool_spans.clone())
-        } else {
-            (x, rotate(precision.round(self.q_proj.forward(normed))), places.spans.clone())
-        };
-        let heads = AttentionHeads { count: HEADS, kv: HEADS, dim: head_dim };
-        let attended = precision.round(kernel::attention(q, Some(k), v, spans, heads));
-        let x = precision.round(x + precision.round(self.o_proj.forward(attended)));
-        let hidden = self.mlp.forward(self.norm2.forward(x.clone(), precision), precision);
-        precision.round(x + hidden)
-    }
-}
-
-/// `mlp.3(gelu(mlp.0(x)))`, the exact GELU; names of the checkpoint, where 1 and 2 are GELU and dropout.
+/// `mlp.3(gelu(mlp.0(x)))` with the exact GELU. The names are the checkpoint's, where 1 and 2 are GELU and dropout.
 struct Mlp {
     mlp_0: Linear,
     mlp_3: Linear,
@@ -304,32 +145,7 @@ impl Mlp {
     }
 }
 
-struct MeanMlp {
-    mlp: Mlp,
-    out_norm: LayerNorm,
-    proj: Linear,
-}
-
-impl MeanMlp {
-    fn load(weights: &mut Weights) -> Result<Self> {
-        Ok(Self {
-            mlp: Mlp::load(weights, "mlp", false)?,
-            out_norm: LayerNorm::load(weights, "out_norm")?,
-            proj: Linear::load(weights, "proj", true)?,
-        })
-    }
-
-    fn forward(&self, features: Tensor<2>, segments: &[[u32; 2]], device: &Device) -> Tensor<2> {
-        let shape = [segments.len(), 2];
-        let segments =
-            Tensor::from_data(TensorData::new(segments.concat(), shape), (device.burn(), DType::U32));
-        let pooled = kernel::segment_mean(features, segments); // [B, D]
-        let x = self.mlp.forward(pooled, Precision::Full);
-        self.proj.forward(self.out_norm.forward(x, Precision::Full)) // [B, E]
-    }
-}
-
-/// LayerNorm with a learned weight and bias, eps 1e-5.
+/// LayerNorm with a learned weight and bias; eps is 1e-5.
 struct LayerNorm {
     weight: Tensor<1>,
     bias: Tensor<1>,

@@ -1,8 +1,16 @@
-//! The decoder, visited layer by layer: pre-norm attention and SwiGLU blocks over packed texts.
+//! The decoder: pre-norm attention and SwiGLU blocks over packed texts, visited layer by layer.
+//!
+//! ```text
+//! x = x + o_proj(attention(rotate(q_proj(n)), rotate(k_proj(n)), v_proj(n)))    n = input_layernorm(x)
+//! x = x + down_proj(silu(gate_proj(n)) * up_proj(n))                            n = post_attention_layernorm(x)
+//! ```
+//! It is the block of Llama (arXiv 2302.13971) with grouped queries (2305.13245): RMSNorm (1910.07467), RoPE
+//! (2104.09864), SwiGLU (2002.05202). Qwen2 has biases on q, k and v; Qwen3 (2505.09388) has norms over each head of
+//! q and k.
 
 mod parts;
 
-pub use parts::Part;
+pub(crate) use parts::Part;
 
 use super::config::Config;
 use super::linear::{Linear, RmsNorm};
@@ -15,50 +23,59 @@ use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 
-/// Where each packed token stands: `positions [T]` inside its text, `spans [T, 2]` the tokens it attends to.
+/// The places of the packed tokens, on the device.
 #[derive(Clone)]
-pub struct Batch {
+pub(crate) struct Batch {
+    /// `[T]`: the position of each token in its text.
     pub positions: Tensor<1, Int>,
+    /// `[T, 2]`: the tokens `[first, end)` that each token attends to.
     pub spans: Tensor<2, Int>,
 }
 
 /// The stack of layers and the final norm.
-pub struct Decoder {
+pub(crate) struct Decoder {
     layers: Layers,
     norm: RmsNorm,
+    /// `[max_length, head_dim]`: cosines and sines of the rotation.
     table: Tensor<2>,
 }
 
-/// Where the layers' weights are.
+/// The place of the layers' weights.
 enum Layers {
     /// On the device.
     Resident(Vec<Layer>),
-    /// In their file: one layer computes while the next is brought.
+    /// In their file: one layer computes while the next is loaded.
     Streamed { source: Box<dyn LayerSource>, config: Config, device: Device },
 }
 
-/// Brings a layer's weights to the device, `layers.{index}.…`.
-pub trait LayerSource {
-    /// The tensors of one layer.
+/// Loads the weights of one layer to the device at a time.
+pub(crate) trait LayerSource {
+    /// The tensors `layers.{index}.…`.
     fn load(&self, index: usize) -> Pin<Box<dyn Future<Output = Result<Weights>> + '_>>;
 }
 
 impl Decoder {
-    /// Takes its tensors out of `weights`; `max_length` tokens is the longest text it will see.
+    /// Takes its tensors out of `weights`. `max_length` is the number of tokens of the longest text that it will get.
     ///
     /// # Errors
     /// [`Error::MissingTensor`](crate::error::Error::MissingTensor).
-    pub fn load(weights: &mut Weights, config: &Config, max_length: usize, device: &Device) -> Result<Self> {
+    pub(crate) fn load(
+        weights: &mut Weights,
+        config: &Config,
+        max_length: usize,
+        device: &Device,
+    ) -> Result<Self> {
         let layers = (0..config.num_hidden_layers).map(|i| Layer::load(weights, i, config));
         let layers = Layers::Resident(layers.collect::<Result<_>>()?);
         Self::with_layers(layers, weights, config, max_length, device)
     }
 
-    /// The same with the layers' weights left in `source`: a pass through the layers brings each of them once.
+    /// A decoder that leaves the weights of its layers in `source`: a pass through the layers loads each of them
+    /// once. The other arguments are those of [`Self::load`].
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn streamed(
+    pub(crate) fn streamed(
         source: Box<dyn LayerSource>,
         weights: &mut Weights,
         config: &Config,
@@ -84,20 +101,15 @@ impl Decoder {
     }
 
     /// The number of layers, L.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match &self.layers {
             Layers::Resident(layers) => layers.len(),
             Layers::Streamed { config, .. } => config.num_hidden_layers,
         }
     }
 
-    /// Never: a decoder has layers.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether the layers' weights are brought anew for each pass.
-    pub fn is_streamed(&self) -> bool {
+    /// Whether the weights of the layers are loaded anew for each pass.
+    pub(crate) fn is_streamed(&self) -> bool {
         matches!(self.layers, Layers::Streamed { .. })
     }
 
@@ -105,8 +117,8 @@ impl Decoder {
     /// `visit(l, h_l [T, D])`; `h_0` is `x`, `h_L` comes after the final norm, as transformers counts them.
     ///
     /// # Errors
-    /// Where layers are streamed, those of their source and [`Error::Device`](crate::error::Error::Device).
-    pub async fn forward(
+    /// If layers are streamed, those of their source, and [`Error::Device`](crate::error::Error::Device).
+    pub(crate) async fn forward(
         &self,
         mut x: Tensor<2>,
         batch: &Batch,
@@ -172,10 +184,10 @@ impl Layer {
 
 #[derive(Clone)]
 struct Attention {
-    /// q, k and v, joined where their layouts agree: q k v in one; q k, v; or q, k, v.
+    /// q, k and v, joined if their layouts agree: all in one; q and k, v; or q, k, v.
     qkv_proj: Vec<Linear>,
     o_proj: Linear,
-    /// Weights of the norms over each head of q, then of k (qwen3): `[2 * head_dim]`.
+    /// `[2 * head_dim]`: the weights of the norms over each head of q, then of k (qwen3).
     qk_norm: Option<Tensor<1>>,
     heads: AttentionHeads,
     rms_norm_eps: f32,
@@ -219,7 +231,8 @@ impl Attention {
         self.o_proj.forward_add(attended, residual) // [T, D]
     }
 
-    /// The heads `which`, counted over those of q and of k, that are `x`'s first columns.
+    /// Rotates the first columns of `x`, which are the heads `which`, counted over those of q and then of k. With
+    /// qwen3 they are normalized first.
     fn rotate(&self, x: Tensor<2>, which: Range<usize>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
         let (table, positions) = (table.clone(), batch.positions.clone());
         let heads = RotaryHeads { count: which.len(), dim: self.heads.dim };
@@ -233,7 +246,7 @@ impl Attention {
 
 #[derive(Clone)]
 struct Mlp {
-    /// Joined where their layouts agree.
+    /// gate and up, joined if their layouts agree.
     gate_up_proj: Vec<Linear>,
     down_proj: Linear,
 }

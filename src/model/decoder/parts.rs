@@ -1,5 +1,5 @@
-//! A layer taken apart: what it runs, how often, with how much arithmetic and traffic. The benchmark times each part.
-//! Runs go through the layers in turn: their weights come from memory, as in a pass, and not from a cache.
+//! A layer taken apart: the kernels that it runs, how often, with how much arithmetic and traffic. The benchmark times
+//! each part. Runs go through the layers in turn, so that weights come from memory, as in a pass, and not from a cache.
 
 use super::super::linear::{Linear, RmsNorm};
 use super::{Attention, Batch, Decoder, Layer, Layers};
@@ -9,37 +9,38 @@ use burn::tensor::Tensor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A step of a layer, on the tensors of one batch.
-pub struct Part {
+pub(crate) struct Part {
     /// Its name in the layer, such as `q_proj`.
     pub name: &'static str,
-    /// What it runs, such as `quant_matmul`; `layer` for all of it.
+    /// The kernel that it runs, such as `quant_matmul`; `layer` for the whole layer.
     pub kernel: &'static str,
-    /// The shapes, in words.
+    /// The shapes of its tensors, in words.
     pub shape: String,
-    /// Times in a layer.
+    /// The number of its runs in a layer.
     pub calls: usize,
-    /// Kernels that the device is given, for all calls.
+    /// The number of kernels that the device gets, for all calls.
     pub dispatches: usize,
-    /// Arithmetic of one call: a multiply-add counts two, an exponential or a root one.
+    /// The operations of one call. A multiply-add counts as two, an exponential or a root as one.
     pub flop: f64,
-    /// Bytes that one call has to move between memory and processor: each input and output once.
+    /// The bytes that one call has to move between memory and processor: each input and output once.
     pub bytes: f64,
-    /// Runs it once, each time with the weights of the next layer.
+    /// Runs it once. Each run has the weights of the next layer.
     pub run: Run,
 }
 
-/// A kernel, or several.
-pub type Run = Box<dyn Fn() -> Tensor<2> + Send + Sync>;
+/// A run of one kernel or several, with its result.
+pub(crate) type Run = Box<dyn Fn() -> Tensor<2> + Send + Sync>;
 
-/// Bytes of an f32.
+/// The size of an f32 in bytes.
 const FLOAT: f64 = size_of::<f32>() as f64;
 
 impl Decoder {
-    /// The parts of a layer, the layer as a whole (last but one), and the `layer_mix` that a feature adds to each.
+    /// The parts of a layer on `x [T, D]`, then the layer as a whole, and the `layer_mix` that a feature adds to each
+    /// layer.
     ///
     /// # Errors
-    /// Where layers are streamed, those of their source.
-    pub async fn parts(&self, x: Tensor<2>, batch: &Batch) -> Result<Vec<Part>> {
+    /// If layers are streamed, those of their source.
+    pub(crate) async fn parts(&self, x: Tensor<2>, batch: &Batch) -> Result<Vec<Part>> {
         let first;
         let layers = match &self.layers {
             Layers::Resident(layers) => layers,
@@ -65,11 +66,11 @@ impl Decoder {
     }
 }
 
-/// What [`Layer::forward`] does on `x [T, D]`, in its order; equal parts stand once.
+/// The steps of [`Layer::forward`] on `x [T, D]`, in order. Equal steps stand once.
 ///
-/// Each input is a tensor of its own: WebGPU refuses a buffer that is bound twice to be written.
+/// Each input is a tensor of its own, as WebGPU refuses a buffer that is bound twice for writing.
 fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> Vec<Part> {
-    // Layers of a mixed file may be joined otherwise.
+    // In a file of mixed types, other layers may be joined in another way.
     let joined = |layer: &Layer| (layer.self_attn.qkv_proj.len(), layer.mlp.gate_up_proj.len());
     let alike: Vec<_> = layers.iter().filter(|layer| joined(layer) == joined(&layers[0])).cloned().collect();
     let (attn, mlp) = (&layers[0].self_attn, &layers[0].mlp);
@@ -105,7 +106,8 @@ fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> V
     parts
 }
 
-/// The names of some projections of which the first may be joined: `joined` are those of two and of three of them in one.
+/// The names of `count` projections, of which the first may be joined. `parts` are the names of single ones, `joined`
+/// those of two and of three in one.
 fn names(
     count: usize,
     parts: [&'static str; 3],
@@ -120,19 +122,20 @@ fn names(
     std::iter::once(first).chain(rest.to_vec())
 }
 
-/// Arithmetic of SwiGLU on a value.
+/// The operations of SwiGLU per value.
 const SWIGLU_FLOP: f64 = 5.0;
 
-/// What a product does with its sums.
+/// The use of the sums of a product.
 enum Store {
+    /// They are stored.
     Plain,
-    /// Adds them to the residual stream.
+    /// They are added to the residual stream.
     Add,
-    /// Of a gate and an up projection.
+    /// They are of a gate and an up projection, and SwiGLU joins them.
     SwiGlu,
 }
 
-/// Runs with the next of `weights` each time.
+/// A run that has the next of `weights` each time.
 fn in_turn<W: Send + Sync + 'static>(
     weights: Vec<W>,
     run: impl Fn(&W) -> Tensor<2> + Send + Sync + 'static,
@@ -141,7 +144,7 @@ fn in_turn<W: Send + Sync + 'static>(
     Box::new(move || run(&weights[turn.fetch_add(1, Ordering::Relaxed) % weights.len()]))
 }
 
-/// `x [T, K]` through a linear layer.
+/// The product of `x [T, K]` with the weights of a linear layer, which takes turns with those of the other layers.
 fn product(name: &'static str, linears: Vec<Linear>, x: &Tensor<2>, store: Store) -> Part {
     let (weight, biased) = linears[0].facts();
     let [t, k] = x.dims();
@@ -179,7 +182,8 @@ fn norm(name: &'static str, norm: &RmsNorm, x: &Tensor<2>) -> Part {
     elementwise(name, "rms_norm", x, [4.0, 2.0], move || norm.forward(input.clone()))
 }
 
-/// Rotation of q and k, and attention of one text, whose token i sees i + 1 tokens. `products` are those of `qkv_proj`.
+/// The rotation of q and k, and the attention of one text, whose token i sees i + 1 tokens. `products` are the
+/// results of `qkv_proj`.
 fn attention(attn: &Attention, products: Vec<Tensor<2>>, batch: &Batch, table: &Tensor<2>) -> Vec<Part> {
     let heads = attn.heads;
     let (t, width, kv) = (products[0].dims()[0], heads.count * heads.dim, heads.kv * heads.dim);
@@ -217,7 +221,7 @@ fn attention(attn: &Attention, products: Vec<Tensor<2>>, batch: &Batch, table: &
     parts
 }
 
-/// A kernel of so much arithmetic a value of `x` and so many tensors of its shape read and written.
+/// A kernel with `flop` operations per value of `x`, which reads and writes `tensors` tensors of its shape.
 fn elementwise(
     name: &'static str,
     kernel: &'static str,

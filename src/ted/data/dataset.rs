@@ -1,103 +1,63 @@
 //! The published file: {caption_key: {caption, caption_type, statements: {question_type: {question,
 //! correct_statement: {status, statement} | null, incorrect_statements: [{status, statement}]}}}}.
-//! What is unusable is skipped by the reference evaluator's rules, what is malformed is an error.
+//! Unusable items are skipped by the reference evaluator's rules; malformed ones are errors.
 
 use super::{
     json::{Item, Json, short},
     shuffle::Shuffler,
 };
 use crate::error::{Error, Result};
-use crate::ted::sha256_hex;
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use crate::format::sha256_hex;
+use crate::named::named;
+use crate::ted::decode::{self, Fault, MAX_BYTES};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
-/// The published file has some 7 MB.
-const MAX_BYTES: u64 = 64 << 20;
-/// The seed of the reference evaluator's option order.
-const SEED: u64 = 42;
-/// Options have the letters A to H, one of them for the right statement.
+/// The seed with which the reference evaluator shuffles the options of every item.
+const OPTION_ORDER_SEED: u64 = 42;
+/// The most wrong statements of an item: options have the letters A to H, one of them for the right statement.
 const MAX_INCORRECT: usize = 7;
 
-/// An enum whose variants are written, read and listed by their published names.
-macro_rules! named {
-    ($(#[$doc:meta])* $type:ident, $option:literal, { $($variant:ident = $name:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(into = "&'static str", try_from = "String")]
-        pub enum $type { $($variant,)* }
-
-        impl $type {
-            /// All of them in published order.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The published name.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.pad(self.name())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = Error;
-
-            fn from_str(found: &str) -> Result<Self> {
-                Self::ALL.iter().copied().find(|t| t.name() == found).ok_or_else(|| {
-                    let expected = [$($name,)*].join(", ");
-                    Error::UnknownOption { option: $option, expected, found: found.into() }
-                })
-            }
-        }
-
-        impl TryFrom<String> for $type {
-            type Error = Error;
-
-            fn try_from(found: String) -> Result<Self> {
-                found.parse()
-            }
-        }
-
-        impl From<$type> for &'static str {
-            fn from(value: $type) -> Self {
-                value.name()
-            }
-        }
-    };
-}
-
-named!(
-    /// What a caption describes.
-    CaptionType, "caption type", {
+named! {
+    /// The medium that a caption describes.
+    pub enum CaptionType("caption type") {
+        /// A still image.
         Image = "image",
+        /// A video.
         Video = "video",
     }
-);
+}
 
-named!(
-    /// What an item tests. Published order is alphabetical order.
-    QuestionType, "question type", {
+named! {
+    /// The ability that an item tests. The published order is alphabetical.
+    pub enum QuestionType("question type") {
+        /// The action of someone or something.
         ActionRecognition = "Action Recognition",
+        /// A property of a thing.
         Adjective = "Adjective",
+        /// The manner of an action.
         Adverb = "Adverb",
+        /// The event as a whole.
         BasicEvent = "Basic Event",
+        /// The thing that a word such as "it" refers to.
         Coreference = "Coreference",
+        /// Text that can be read in the picture.
         Ocr = "OCR",
+        /// The number of things.
         Quantity = "Quantity",
+        /// The places of things relative to each other.
         SpatialRelationship = "Spatial Relationship",
+        /// The order of events; videos alone have it.
         Temporal = "Temporal",
     }
-);
+}
 
 /// A dense description of an image or a video.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caption {
     /// Its key in the file.
     pub key: String,
-    /// What it describes.
+    /// The medium that it describes.
     pub caption_type: CaptionType,
     /// The description.
     pub caption: String,
@@ -115,21 +75,21 @@ impl Caption {
 pub struct Sample {
     /// The caption's key in the file.
     pub caption_key: String,
-    /// What the caption describes.
+    /// The medium that the caption describes.
     pub caption_type: CaptionType,
-    /// What the item tests.
+    /// The ability that the item tests.
     pub question_type: QuestionType,
-    /// Index into [`Dataset::captions`].
+    /// The index of its caption in [`Dataset::captions`].
     pub caption: usize,
-    /// The question the statements answer; it is not encoded.
+    /// The question that the statements answer; it is not encoded.
     pub question: String,
     /// 2 to 8 statements in the reference evaluator's order; each is encoded bare.
     pub statements: Vec<String>,
-    /// Index of the right statement.
+    /// The index of the right statement in `statements`.
     pub correct: usize,
 }
 
-/// A data set in memory.
+/// A data set in memory: the captions and the usable items of one file.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The file's name.
@@ -140,7 +100,7 @@ pub struct Dataset {
     pub captions: Vec<Caption>,
     /// The usable items, in the file's order.
     pub samples: Vec<Sample>,
-    /// How many items the rules dropped.
+    /// The number of items that the rules dropped.
     pub skipped: usize,
 }
 
@@ -151,41 +111,45 @@ pub struct DatasetCard {
     pub file: String,
     /// SHA-256 of the file's bytes.
     pub sha256: String,
-    /// Captions in the file.
+    /// The number of captions in the file.
     pub captions: usize,
-    /// Usable items.
+    /// The number of usable items.
     pub items: usize,
-    /// Items the rules dropped.
+    /// The number of items that the rules dropped.
     pub skipped: usize,
-    /// Items by caption type.
+    /// The number of usable items by caption type.
     pub caption_types: BTreeMap<String, usize>,
-    /// Items by question type.
+    /// The number of usable items by question type.
     pub question_types: BTreeMap<String, usize>,
 }
 
 impl Dataset {
-    /// Reads `bytes` of the file named `file`: UTF-8, with or without a byte order mark.
-    /// Differs from the reference evaluator in that a blank statement counts as none, and that a repeated key
-    /// or an unknown question type is an error.
+    /// Reads `bytes` of the file named `file`: UTF-8, with or without a byte order mark, of at most 64 MiB.
+    /// It differs from the reference evaluator in two points: a blank statement counts as none, and a repeated key or
+    /// an unknown question type is an error.
+    ///
+    /// # Errors
+    /// [`Error::NotTed`] names the first fault, [`Error::Absurd`] a size above the limit.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
         // 1. bytes -> JSON
         let found = bytes.len() as u64;
         if found > MAX_BYTES {
-            return Err(Error::Absurd {
-                file: file.into(),
-                item: "its size".into(),
-                found,
-                limit: MAX_BYTES,
-            });
+            let (file, item) = (file.into(), "its size".into());
+            return Err(Error::Absurd { file, item, found, limit: MAX_BYTES });
         }
-        let json = decode(file, bytes)?;
+        let json = decode(bytes).map_err(|Fault { item, expected, found }| Error::NotTed {
+            file: file.into(),
+            item,
+            expected,
+            found,
+        })?;
         let captions =
             Item { file, path: String::new(), json: Some(json) }.object("an object of captions")?;
 
         // 2. captions, and the items of each
         let sha256 = sha256_hex(bytes);
         let mut dataset = Self { file: file.into(), sha256, captions: vec![], samples: vec![], skipped: 0 };
-        let mut shuffler = Shuffler::new(SEED);
+        let mut shuffler = Shuffler::new(OPTION_ORDER_SEED);
         for (key, entry) in captions.into_items() {
             let mut entry = entry.object("an object")?;
             let caption = entry.take("caption").text()?;
@@ -201,7 +165,7 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// The item under the question type `name` of the last caption, or `None` where a rule drops it.
+    /// The item under the question type `name` of the last caption, or `None` if a rule drops it.
     fn sample(&self, name: &str, item: Item, shuffler: &mut Shuffler) -> Result<Option<Sample>> {
         let unknown = Item { file: item.file, path: item.path.clone(), json: Some(Json::Text(name.into())) };
         let mut item = item.object("an object")?;
@@ -220,7 +184,7 @@ impl Dataset {
         let question = item.take("question").text()?;
         let question_type = name.parse().map_err(|_| unknown.wrong("one of the nine question types"))?;
 
-        // The generator runs through the items that are dropped below as well.
+        // The reference shuffles the items that are dropped below too, and so moves its generator on.
         shuffler.shuffle(&mut options);
         let caption = self.captions.len() - 1;
         let Caption { key, caption_type, .. } = &self.captions[caption];
@@ -234,6 +198,9 @@ impl Dataset {
     }
 
     /// The item of a caption and a question type.
+    ///
+    /// # Errors
+    /// [`Error::NoItem`] where there is no such usable item.
     pub fn find(&self, caption_key: &str, question_type: QuestionType) -> Result<&Sample> {
         let is_it =
             |sample: &&Sample| sample.caption_key == caption_key && sample.question_type == question_type;
@@ -243,7 +210,7 @@ impl Dataset {
         })
     }
 
-    /// The data set in numbers.
+    /// Counts the captions and the items.
     pub fn card(&self) -> DatasetCard {
         let mut caption_types = BTreeMap::new();
         let mut question_types = BTreeMap::new();
@@ -263,32 +230,12 @@ impl Dataset {
     }
 }
 
-/// The JSON value in `bytes`.
-fn decode(file: &str, bytes: &[u8]) -> Result<Json> {
-    let encoding = |found: String| Error::NotTed {
-        file: file.into(),
-        item: "the encoding".into(),
-        expected: "UTF-8",
-        found,
-    };
+/// The JSON value in `bytes`. UTF-16, in which some editors save text, is a fault of its own.
+fn decode(bytes: &[u8]) -> Result<Json, Fault> {
     if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{', 0, ..] | [0, b'{', ..] = bytes {
-        return Err(encoding("UTF-16".into()));
+        return Err(Fault::new("the encoding", "UTF-8", "UTF-16"));
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|e| {
-        let at = e.valid_up_to();
-        encoding(format!("byte 0x{:02x} at {at}", bytes[at]))
-    })?;
-    serde_json::from_str(text).map_err(|e| {
-        let message = e.to_string();
-        let reason = message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason);
-        Error::NotTed {
-            file: file.into(),
-            item: format!("line {}, column {}", e.line(), e.column()),
-            expected: "JSON",
-            found: format!("an error: {reason}"),
-        }
-    })
+    serde_json::from_str(decode::text(bytes)?).map_err(|e| Fault::json(&e))
 }
 
 fn caption_type(item: Item) -> Result<CaptionType> {
@@ -296,7 +243,7 @@ fn caption_type(item: Item) -> Result<CaptionType> {
     item.text().ok().and_then(|name| name.parse().ok()).ok_or(wrong)
 }
 
-/// The text of a statement that was made with success; blank text is none.
+/// The text of a statement whose status is `success`; `None` for another status, and for blank text.
 fn statement(item: Item) -> Result<Option<String>> {
     if item.is_null() {
         return Ok(None);

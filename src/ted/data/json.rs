@@ -1,15 +1,15 @@
-//! JSON as it stands in the file: order kept, repeated keys seen, and each fault named by its path.
-//! Used by `dataset`, whose order decides the shuffling.
+//! JSON as it stands in the file: the order is kept, repeated keys are seen, and each fault is named by its path.
+//! Used by `dataset`: the order of the items decides how their options are shuffled.
 
 use crate::error::{Error, Result};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::{collections::HashSet, fmt};
 
-/// No caption is near it; it keeps messages and memory bounded.
+/// The longest text that is accepted, in bytes. No caption comes near it; it bounds memory.
 const MAX_TEXT: usize = 1 << 20;
 
-/// A value. A number's or a boolean's worth is never asked for.
-pub enum Json {
+/// A JSON value. Numbers and booleans keep no value: nothing reads them.
+pub(crate) enum Json {
     Null,
     Bool,
     Number,
@@ -18,23 +18,23 @@ pub enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// A value and where it was found: `json` is `None` where the key is absent.
-pub struct Item<'a> {
+/// A value and its path in the file. `json` is `None` if the key is missing.
+pub(crate) struct Item<'a> {
     pub file: &'a str,
     pub path: String,
     pub json: Option<Json>,
 }
 
 /// An object whose keys are all different.
-pub struct Object<'a> {
+pub(crate) struct Object<'a> {
     file: &'a str,
     path: String,
     entries: Vec<(String, Json)>,
 }
 
 impl<'a> Item<'a> {
-    /// The error that says this should have been `expected`.
-    pub fn wrong(&self, expected: &'static str) -> Error {
+    /// The error that says that this value should be `expected`.
+    pub(crate) fn wrong(&self, expected: &'static str) -> Error {
         let found = match &self.json {
             None => "nothing".into(),
             Some(Json::Null) => "null".into(),
@@ -47,13 +47,13 @@ impl<'a> Item<'a> {
         not_ted(self.file, &self.path, expected, found)
     }
 
-    /// Whether the value is there but null.
-    pub fn is_null(&self) -> bool {
+    /// Whether the key is there and its value is null.
+    pub(crate) fn is_null(&self) -> bool {
         matches!(self.json, Some(Json::Null))
     }
 
     /// The string.
-    pub fn text(self) -> Result<String> {
+    pub(crate) fn text(self) -> Result<String> {
         match self.json {
             Some(Json::Text(text)) if text.len() > MAX_TEXT => {
                 let found = format!("{} bytes", text.len());
@@ -64,16 +64,16 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The string, or `None` where it is null or absent.
-    pub fn optional_text(self) -> Result<Option<String>> {
+    /// The string, or `None` if it is null or missing.
+    pub(crate) fn optional_text(self) -> Result<Option<String>> {
         match self.json {
             None | Some(Json::Null) => Ok(None),
             _ => self.text().map(Some),
         }
     }
 
-    /// The items of an array in order; an absent array has none.
-    pub fn array(self) -> Result<Vec<Item<'a>>> {
+    /// The items of an array in order; a missing array has none.
+    pub(crate) fn array(self) -> Result<Vec<Item<'a>>> {
         let Self { file, path, json } = self;
         match json {
             None => Ok(Vec::new()),
@@ -85,8 +85,8 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The object, described as `expected` where it is none.
-    pub fn object(self, expected: &'static str) -> Result<Object<'a>> {
+    /// The object; the error of another value says that it should be `expected`.
+    pub(crate) fn object(self, expected: &'static str) -> Result<Object<'a>> {
         let Some(Json::Object(entries)) = self.json else { return Err(self.wrong(expected)) };
         let object = Object { file: self.file, path: self.path, entries };
         let mut seen = HashSet::new();
@@ -100,15 +100,15 @@ impl<'a> Item<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Takes the value of `key` out.
-    pub fn take(&mut self, key: &str) -> Item<'a> {
+    /// Takes the value of `key` out of the object.
+    pub(crate) fn take(&mut self, key: &str) -> Item<'a> {
         let json =
             self.entries.iter_mut().find(|(k, _)| k == key).map(|(_, v)| std::mem::replace(v, Json::Null));
         Item { file: self.file, path: self.path_of(key), json }
     }
 
-    /// Keys and values in the file's order.
-    pub fn into_items(mut self) -> impl Iterator<Item = (String, Item<'a>)> {
+    /// The keys and values, in the order of the file.
+    pub(crate) fn into_items(mut self) -> impl Iterator<Item = (String, Item<'a>)> {
         let entries = std::mem::take(&mut self.entries);
         entries.into_iter().map(move |(key, json)| {
             let item = Item { file: self.file, path: self.path_of(&key), json: Some(json) };
@@ -122,14 +122,14 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The data set fault at `path`; an empty path is the file's top level.
+/// The error about the value at `path`; an empty path is the top level of the file.
 fn not_ted(file: &str, path: &str, expected: &'static str, found: String) -> Error {
     let item = if path.is_empty() { "the top level".into() } else { format!("`{path}`") };
     Error::NotTed { file: file.into(), item, expected, found }
 }
 
-/// As much of a stranger's text as fits a message.
-pub fn short(text: &str) -> String {
+/// The first 60 characters of a text from a file, which are enough for a message.
+pub(crate) fn short(text: &str) -> String {
     const LIMIT: usize = 60;
     match text.char_indices().nth(LIMIT) {
         Some((end, _)) => format!("{}…", &text[..end]),

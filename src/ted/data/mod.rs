@@ -1,6 +1,6 @@
-//! The benchmark's file, and the part of it that is evaluated.
+//! The benchmark's file: its items, the order of their options, and the subset of them that is evaluated.
 
-pub mod dataset;
+pub(crate) mod dataset;
 mod json;
 mod shuffle;
-pub mod subset;
+pub(crate) mod subset;

@@ -2,25 +2,25 @@
 
 use rand_mt::Mt;
 
-/// One generator; each shuffle goes on where the one before stopped.
-pub struct Shuffler(Mt);
+/// A generator. Each shuffle continues where the one before stopped.
+pub(crate) struct Shuffler(Mt);
 
 impl Shuffler {
     /// The generator of `random.Random(seed)`.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let (low, high) = (seed as u32, (seed >> 32) as u32);
         // Python's key has as many 32-bit digits as the seed needs.
         Self(if high == 0 { Mt::new_with_key([low]) } else { Mt::new_with_key([low, high]) })
     }
 
     /// Reorders `items` as Python's `shuffle` would.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i as u32 + 1) as usize);
         }
     }
 
-    /// A number in `0..n` for `n` of at least 1: draws of just enough bits, until one fits.
+    /// A random number in `0..n`, for `n` of at least 1: numbers of just enough bits are drawn until one is below `n`.
     fn below(&mut self, n: u32) -> u32 {
         loop {
             let draw = self.0.next_u32() >> n.leading_zeros();

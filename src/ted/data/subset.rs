@@ -1,12 +1,12 @@
-//! Which items to evaluate: by caption type, by question type, a random few per type, the first captions.
-//! Written `caption=image;type=Adjective|OCR;n=10;captions=5;seed=7` on the command line and in links.
+//! The choice of items to evaluate: by caption type, by question type, a random few per type, the first captions.
+//! It is written `caption=image;type=Adjective|OCR;n=10;captions=5;seed=7` on the command line and in links.
 
 use super::{
     dataset::{CaptionType, Dataset, QuestionType, Sample},
     shuffle::Shuffler,
 };
 use crate::error::{Error, Result};
-use crate::ted::sha256_hex;
+use crate::format::sha256_hex;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::{self, Display},
@@ -14,32 +14,44 @@ use std::{
 };
 
 /// A choice of items; the default is all of them.
+///
+/// ```
+/// use gran_ted::ted::Subset;
+///
+/// let subset = Subset::parse("n=10; caption=image")?;
+/// assert_eq!(subset.to_string(), "caption=image;n=10;seed=42");
+/// # Ok::<(), gran_ted::error::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Subset {
-    /// Caption types; none = all.
+    /// Only items of these caption types; an empty list takes all.
     pub caption_types: Vec<CaptionType>,
-    /// Question types; none = all.
+    /// Only items of these question types; an empty list takes all.
     pub question_types: Vec<QuestionType>,
     /// At most this many items of each question type, chosen by `seed`.
     pub per_type: Option<usize>,
-    /// Only the items of the file's first so many captions.
+    /// Only the items of this many captions, the first of the file.
     pub captions: Option<usize>,
-    /// Decides which items `per_type` keeps.
+    /// The seed of the draw that decides which items `per_type` keeps.
     pub seed: u64,
 }
 
-/// Of the draw, unless another is given; the page has the same.
-const SEED: u64 = 42;
+/// The seed of the draw if none is given; the page has the same.
+const DEFAULT_SEED: u64 = 42;
 
 impl Default for Subset {
     fn default() -> Self {
-        Self { caption_types: vec![], question_types: vec![], per_type: None, captions: None, seed: SEED }
+        let (caption_types, question_types) = (vec![], vec![]);
+        Self { caption_types, question_types, per_type: None, captions: None, seed: DEFAULT_SEED }
     }
 }
 
 impl Subset {
-    /// Reads the written form: parts in any order, none or `all` for everything.
+    /// Reads the written form: its parts may stand in any order; an empty text or `all` takes every item.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOption`] names the first part that is not one.
     pub fn parse(text: &str) -> Result<Self> {
         let mut subset = Self::default();
         let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty() && *part != "all");
@@ -57,9 +69,12 @@ impl Subset {
         Ok(subset)
     }
 
-    /// Indices into `dataset.samples`, in the file's order.
-    /// With `per_type = n`, each question type keeps the first n of its remaining items, listed in the file's
-    /// order, after Python's `random.Random(seed).shuffle`.
+    /// The indices of the chosen items in `dataset.samples`, in the file's order.
+    /// With `per_type = n`, the remaining items of each question type are listed in the file's order, shuffled as by
+    /// Python's `random.Random(seed).shuffle`, and the first n of them are kept.
+    ///
+    /// # Errors
+    /// [`Error::NoItems`] where no item is chosen.
     pub fn select(&self, dataset: &Dataset) -> Result<Vec<usize>> {
         let matches = |i: &usize| self.matches(&dataset.samples[*i]);
         let mut selected: Vec<usize> = (0..dataset.samples.len()).filter(matches).collect();
@@ -90,7 +105,8 @@ impl Subset {
             && self.captions.is_none_or(|captions| sample.caption < captions)
     }
 
-    /// Ten hexadecimal digits that name this choice from the data set with this SHA-256.
+    /// Ten hexadecimal digits that name this choice from the data set with this SHA-256: the first of the SHA-256 of
+    /// the data set's, a line feed and the canonical form.
     pub fn id(&self, dataset_sha256: &str) -> String {
         let mut id = sha256_hex(format!("{dataset_sha256}\n{self}").as_bytes());
         id.truncate(10);
@@ -99,7 +115,7 @@ impl Subset {
 }
 
 impl Display for Subset {
-    /// The canonical form: what doesn't narrow the choice is left out, types are in published order.
+    /// The canonical form: parts that do not narrow the choice are left out, types are in published order.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let parts = [
             names("caption", &self.caption_types, CaptionType::ALL),
@@ -113,7 +129,7 @@ impl Display for Subset {
     }
 }
 
-/// `key=a|b` for some of `all`, nothing for none or all of them.
+/// `key=a|b` for some of `all`; `None` if none or all of them are chosen.
 fn names<T: Display + PartialEq>(key: &str, chosen: &[T], all: &[T]) -> Option<String> {
     let names: Vec<String> = all.iter().filter(|t| chosen.contains(t)).map(T::to_string).collect();
     (!names.is_empty() && names.len() < all.len()).then(|| format!("{key}={}", names.join("|")))

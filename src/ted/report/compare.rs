@@ -1,62 +1,64 @@
-//! Two reports on the items they share, matched by caption key and question type: McNemar's test of the items
-//! that one of them alone gets right. Left out are items whose statements are not the same in both.
+//! Compares two reports on the items that they share, matched by caption key and question type, with McNemar's test of
+//! the items that one report alone gets right. Items whose statements differ are left out.
 
-use super::{Accuracy, ItemResult, Report, letter};
+use super::{Accuracy, ItemResult, Report};
 use crate::error::{Error, Result};
+use crate::provenance::Provenance;
 use crate::ted::data::dataset::{CaptionType, QuestionType};
+use crate::ted::score::letter;
 use crate::ted::statistics::mcnemar;
 use serde::Serialize;
 use std::collections::HashMap;
 
-/// Two reports, item by item.
+/// The comparison of two reports, item by item.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// What to bear in mind: that the reports are of different data sets.
+    /// A sentence that says that the reports are of different data sets, if they are.
     pub note: Option<String>,
-    /// Items in both.
+    /// The number of items that are in both reports.
     pub shared: usize,
-    /// Items that the second report lacks.
+    /// The number of items that the second report lacks.
     pub only_first: usize,
-    /// Items that the first report lacks.
+    /// The number of items that the first report lacks.
     pub only_second: usize,
-    /// Shared items that are not compared, as their statements or the right one among them differ.
+    /// The number of shared items that are not compared, as their statements or the right one among them differ.
     pub differing: usize,
-    /// All items, then those of each caption type, then those of each question type, where there are any.
+    /// The group of all items, then a group for each caption type and for each question type that has items.
     pub groups: Vec<ComparisonGroup>,
-    /// The items that one report alone gets right, in the first one's order.
+    /// The items that one report alone gets right, in the order of the first report.
     pub changed: Vec<ChangedItem>,
 }
 
-/// Both accuracies over a group of items, and whether their difference may be chance.
+/// The accuracies of both reports over a group of items, and a test of their difference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ComparisonGroup {
-    /// What the items have in common.
+    /// The property that the items have in common.
     pub group: Group,
-    /// Its name; empty for all items.
+    /// The value of that property, such as `Adjective`; empty for all items.
     pub name: String,
-    /// Compared items.
+    /// The number of compared items.
     pub total: usize,
     /// The first report's accuracy.
     pub first: Accuracy,
     /// The second report's accuracy.
     pub second: Accuracy,
-    /// Items that the first report alone gets right.
+    /// The number of items that the first report alone gets right.
     pub first_only: usize,
-    /// Items that the second report alone gets right.
+    /// The number of items that the second report alone gets right.
     pub second_only: usize,
-    /// McNemar's exact test, two-sided.
+    /// The two-sided p of McNemar's exact test, as [`mcnemar`] computes it.
     pub p: f64,
 }
 
-/// What the items of a group have in common.
+/// The property that the items of a group have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
-    /// Nothing: all items.
+    /// No property: the group has all items.
     All,
-    /// What their captions describe.
+    /// The medium that their captions describe.
     CaptionType,
-    /// What they test.
+    /// The ability that they test.
     QuestionType,
 }
 
@@ -65,11 +67,11 @@ pub enum Group {
 pub struct ChangedItem {
     /// The caption's key in the data set.
     pub caption_key: String,
-    /// What the caption describes.
+    /// The medium that the caption describes.
     pub caption_type: CaptionType,
-    /// What the item tests.
+    /// The ability that the item tests.
     pub question_type: QuestionType,
-    /// The caption, empty where neither report has it.
+    /// The caption; empty if neither report has it.
     pub caption: String,
     /// The report that gets it right.
     pub winner: Winner,
@@ -79,22 +81,22 @@ pub struct ChangedItem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Winner {
-    /// The first.
+    /// The first report.
     First,
-    /// The second.
+    /// The second report.
     Second,
 }
 
-/// One item in both reports.
+/// An item in the first report and in the second.
 type Pair<'a> = (&'a ItemResult, &'a ItemResult);
 
 impl Comparison {
-    /// Compares `first` with `second`.
+    /// Compares `first` with `second`, item by item and by groups.
     ///
     /// # Errors
-    /// [`Error::NoSharedItems`] where no item is left to compare.
+    /// [`Error::NoSharedItems`] if no item is left to compare.
     pub fn new(first: &Report, second: &Report) -> Result<Self> {
-        // 1. Items of both, in the first report's order.
+        // 1. The items of both reports, in the order of the first.
         let mut others: HashMap<_, _> = second.results.iter().map(|item| (key(item), item)).collect();
         let find = |item| others.remove(&key(item)).map(|other| (item, other));
         let mut pairs: Vec<Pair> = first.results.iter().filter_map(find).collect();
@@ -108,7 +110,7 @@ impl Comparison {
             return Err(Error::NoSharedItems { first: name(first), second: name(second), reason });
         }
 
-        // 2. Numbers by group.
+        // 2. The numbers of each group.
         let caption_types = CaptionType::ALL.iter().map(|caption_type| {
             let of_type = pairs.iter().filter(|(item, _)| item.caption_type == *caption_type);
             ComparisonGroup::new(Group::CaptionType, caption_type.name(), of_type)
@@ -152,8 +154,8 @@ fn key(item: &ItemResult) -> (&str, QuestionType) {
     (&item.caption_key, item.question_type)
 }
 
-/// Whether both show the same statements, in any order, and call the same one right.
-/// Where one of them has none, the key has to do.
+/// Whether both items have the same statements, in any order, and the same right one among them. Where one of them has
+/// no statements, equal keys are enough.
 fn same_statements(first: &ItemResult, second: &ItemResult) -> bool {
     if first.statements.is_empty() || second.statements.is_empty() {
         return true;
@@ -161,7 +163,7 @@ fn same_statements(first: &ItemResult, second: &ItemResult) -> bool {
     sorted(first) == sorted(second)
 }
 
-/// The statements in alphabetical order, each with whether it is the right one.
+/// The statements in alphabetical order; each with `true` if it is the right one.
 fn sorted(item: &ItemResult) -> Vec<(&str, bool)> {
     let statements = item.statements.iter().enumerate();
     let mut statements: Vec<(&str, bool)> =
@@ -190,23 +192,24 @@ fn changed(pair: &Pair) -> Option<ChangedItem> {
     })
 }
 
-/// That the reports are of different files, where both say of which; items are matched all the same.
+/// The note that the reports are of different data sets, if both name theirs and the files differ. Their items are
+/// compared nevertheless.
 fn other_data(first: &Report, second: &Report) -> Option<String> {
-    let fact = |report: &Report, key: &str| Some(report.provenance["dataset"][key].as_str()?.to_string());
     let [first, second] = [first, second].map(|report| {
-        let sha256 = fact(report, "sha256")?;
-        let file = fact(report, "file").unwrap_or_else(|| "a data set".into());
-        Some((format!("{file} (SHA-256 {}…)", sha256.get(..12).unwrap_or(&sha256)), sha256))
+        let [file, sha256] = report.provenance.as_ref()?.dataset_words();
+        let (file, sha256) = (file.unwrap_or("a data set"), sha256?);
+        Some((format!("{file} (SHA-256 {}…)", sha256.get(..12).unwrap_or(sha256)), sha256))
     });
     let ((first, first_hash), (second, second_hash)) = (first?, second?);
     let note = || format!("The reports are of different data sets: {first} and {second}.");
     (first_hash != second_hash).then(note)
 }
 
-/// What an error calls a report.
+/// The name of a report in an error.
 fn name(report: &Report) -> String {
-    let model = report.provenance["model"]["name"].as_str().unwrap_or("a report without provenance");
-    match report.provenance["feature"].as_str() {
+    let stated = report.provenance.as_ref();
+    let model = stated.and_then(Provenance::model_name).unwrap_or("a report without provenance");
+    match stated.and_then(|stated| stated.feature.as_deref()) {
         Some(feature) => format!("{model}, {feature}"),
         None => model.into(),
     }

@@ -1,9 +1,10 @@
 //! A report as rows for other programs: the accuracies as CSV (RFC 4180), the items as JSON Lines.
 
 use super::{Accuracy, ItemResult, Report};
+use crate::provenance::Provenance;
 use serde::Serialize;
 
-/// An item as a row: which subset it is of comes last.
+/// An item as a line. The id of its subset comes last.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
@@ -12,8 +13,8 @@ struct Line<'a> {
 }
 
 impl Report {
-    /// One row for each group: overall, caption types, question types, combined. Accuracies are fractions. The last
-    /// column is the id of the subset, so that rows of several files can stand together.
+    /// The accuracies as CSV, with a row for each group: overall, caption types, question types, combined. Accuracies
+    /// are fractions. The last column is the id of the subset, so that rows of several files can stand in one.
     pub fn to_csv(&self) -> String {
         let statistics = &self.summary.accuracy_statistics;
         let mut csv = "group,name,correct,total,accuracy,low,high,chance,subset\r\n".to_string();
@@ -30,17 +31,17 @@ impl Report {
         csv
     }
 
-    /// One object for each item, with the reference's keys and the id of the subset, each on its own line.
+    /// The items as JSON Lines: an object for each item, with the reference's keys and the id of the subset.
     pub fn to_jsonl(&self) -> String {
-        // Texts, numbers and a boolean: there is nothing in an item that JSON can't hold.
+        // An item has texts, numbers and a boolean alone: JSON can hold all of them.
         let subset = self.subset_id();
         let line = |item| serde_json::to_string(&Line { item, subset }).unwrap_or_default() + "\n";
         self.results.iter().map(line).collect()
     }
 
-    /// Empty where the report does not say.
+    /// The id of the subset; empty if the report has none.
     fn subset_id(&self) -> &str {
-        self.provenance["subset"]["id"].as_str().unwrap_or_default()
+        self.provenance.as_ref().and_then(Provenance::subset_id).unwrap_or_default()
     }
 }
 
@@ -50,7 +51,7 @@ fn row(group: &str, name: &str, of: &Accuracy, subset: &str) -> String {
     format!("{group},{name},{correct},{total},{accuracy},{low},{high},{chance},{subset}\r\n")
 }
 
-/// `field` in quotes where a comma, a quote or a line's end would break the row.
+/// `field`, in quotes if a comma, a quote or a line break in it would break the row.
 fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", field.replace('"', "\"\""))

@@ -1,16 +1,20 @@
-//! Reports that were written before: ours, the reference evaluator's {"summary", "results": [...]}, or a bare
-//! list of scored items. Letters, scores and texts are believed; what follows from them is computed anew.
+//! Reads a report from a file: ours, the reference evaluator's {"summary", "results": [...]}, or a bare list of scored
+//! items. Letters, scores and texts are taken from the file; the numbers that follow from them are computed anew.
 
-use super::{ItemResult, Report, letter};
+use super::{ItemResult, Report};
 use crate::error::{Error, Result};
+use crate::provenance::{FORMAT, Provenance};
 use crate::ted::data::dataset::QuestionType;
 use crate::ted::decode::{self, Fault};
+use crate::ted::score::letter;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashSet;
 
 impl Report {
-    /// Reads `bytes` of the file named `file`: UTF-8, at most 64 MiB.
-    /// Without provenance it is null; a report that doesn't say whether it is complete is.
+    /// Reads `bytes` of the file named `file`: UTF-8, of at most 64 MiB.
+    /// The provenance of a file without one is null; a file that does not say whether it is complete counts as
+    /// complete.
     ///
     /// # Errors
     /// [`Error::NotAReport`] names the first fault.
@@ -26,11 +30,21 @@ impl Report {
 
 fn read(bytes: &[u8]) -> Result<Report, Fault> {
     const TOP: &str = "a report, or a list of scored items";
-    // 1. The parts.
+    // 1. The parts of the file.
     let mut json = decode::json(decode::text(bytes)?)?;
     let provenance = json.get_mut("provenance").map(Value::take).unwrap_or_default();
     if !(provenance.is_null() || provenance.is_object()) {
         return Err(Fault::new("`provenance`", "an object or null", "another value"));
+    }
+    let provenance = Option::<Provenance>::deserialize(provenance).unwrap_or_default();
+    if let Some(found) =
+        provenance.as_ref().and_then(|stated| stated.format).filter(|format| *format > FORMAT)
+    {
+        return Err(Fault::new(
+            "`provenance.format`",
+            "at most 1, the newest that this version reads",
+            found.to_string(),
+        ));
     }
     let complete = match json.pointer("/summary/complete") {
         None => true,
@@ -64,9 +78,9 @@ fn read(bytes: &[u8]) -> Result<Report, Fault> {
     Ok(Report::new(items, complete, provenance))
 }
 
-/// The item at `results[index]`, checked.
+/// Reads and checks the item at `results[index]`.
 fn item(index: usize, value: Value) -> Result<ItemResult, Fault> {
-    // 1. Types, and the place in the file where the item has no index of its own.
+    // 1. Types. An item without an index has its place in the file as one.
     let unplaced = value.get("index").is_none();
     let mut item: ItemResult = decode::typed(&format!("`results[{index}]`"), value, "a scored item")?;
     if unplaced {
@@ -77,7 +91,7 @@ fn item(index: usize, value: Value) -> Result<ItemResult, Fault> {
         Err(Fault::new(item, expected, found))
     };
 
-    // 2. Scores, beside statements.
+    // 2. Scores, and statements parallel to them.
     let scores = &item.all_scores;
     if !(2..=8).contains(&scores.len()) {
         return fault("all_scores", "2 to 8 scores", scores.len().to_string());
@@ -90,7 +104,7 @@ fn item(index: usize, value: Value) -> Result<ItemResult, Fault> {
         return fault("all_scores", "finite numbers", score.to_string());
     }
 
-    // 3. Letters. On a tie any of the highest scores may have been predicted.
+    // 3. Letters. On a tie any of the statements with the highest score may have been predicted.
     let option = |letter_of: &str| (0..scores.len()).find(|i| letter(*i) == letter_of);
     let Some(correct) = option(&item.correct_answer) else {
         return fault("correct_answer", "the letter of a score", format!("`{}`", item.correct_answer));
@@ -103,7 +117,7 @@ fn item(index: usize, value: Value) -> Result<ItemResult, Fault> {
         return fault("predicted_answer", "the highest score's letter", format!("{low}, below {high}"));
     }
 
-    // 4. What follows.
+    // 4. The fields that follow.
     item.confidence_score = scores[predicted];
     item.is_correct = predicted == correct;
     Ok(item)

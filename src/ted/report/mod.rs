@@ -1,36 +1,37 @@
 //! The report: the reference evaluator's keys, plus intervals, chance, ties, completeness and provenance.
 //! Maps are in alphabetical order, which is the published order of the types.
 
-pub mod compare;
+pub(crate) mod compare;
 mod export;
 mod import;
 
 use super::data::dataset::{CaptionType, QuestionType, Sample};
-use super::run::evaluation::predict;
+use super::score::{is_tie, letter, predict};
 use super::statistics::wilson;
+use crate::provenance::Provenance;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What an evaluation found.
+/// The result of an evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The numbers.
+    /// The numbers that sum up the items.
     pub summary: Summary,
-    /// Every scored item.
+    /// Every scored item, in the order of the subset.
     pub results: Vec<ItemResult>,
-    /// What was evaluated, with what, on what.
-    pub provenance: Value,
+    /// The data set and subset that were evaluated, and the model, settings and device that did it; `None` where a
+    /// stranger's report states nothing.
+    pub provenance: Option<Provenance>,
 }
 
 /// The numbers of a report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Accuracies.
+    /// The accuracies over all items and over groups of them.
     pub accuracy_statistics: AccuracyStatistics,
-    /// Mean of the items' top scores; 0 without items.
+    /// The mean of the items' highest scores; 0 without items.
     pub average_confidence: f64,
-    /// Items in which two options or more share the top score exactly.
+    /// The number of items in which two options or more share the highest score exactly.
     pub ties: usize,
     /// Whether every item of the subset was scored.
     pub complete: bool,
@@ -39,19 +40,19 @@ pub struct Summary {
 /// Accuracies over items (micro), as fractions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccuracyStatistics {
-    /// Right items over items; 0 without items.
+    /// The number of right items over the number of items; 0 without items.
     pub overall_accuracy: f64,
-    /// Right items.
+    /// The number of right items.
     pub total_correct: usize,
-    /// Scored items.
+    /// The number of scored items.
     pub total_samples: usize,
-    /// The three above, with interval and chance.
+    /// The three numbers above, with interval and chance.
     pub overall: Accuracy,
-    /// By caption type.
+    /// The accuracy by caption type.
     pub caption_type_accuracy: BTreeMap<String, Accuracy>,
-    /// By question type.
+    /// The accuracy by question type.
     pub question_type_accuracy: BTreeMap<String, Accuracy>,
-    /// By both, with keys like `image_Adjective`.
+    /// The accuracy by caption type and question type, with keys like `image_Adjective`.
     pub combined_accuracy: BTreeMap<String, Accuracy>,
 }
 
@@ -60,17 +61,18 @@ pub struct AccuracyStatistics {
 pub struct Accuracy {
     /// `correct / total`, 0 without items.
     pub accuracy: f64,
-    /// Right items.
+    /// The number of right items.
     pub correct: usize,
-    /// Items.
+    /// The number of items.
     pub total: usize,
-    /// The accuracy's Wilson interval, 95 %.
+    /// The 95 % interval of the accuracy, as [`wilson`] computes it.
     pub interval: [f64; 2],
-    /// What guessing gives: the mean over the items of 1 / number of statements, 0 without items.
+    /// The accuracy of guessing: the mean over the items of 1 / number of statements; 0 without items.
     pub chance: f64,
 }
 
-/// One scored item. What a file lacks is empty; [`Report::import`] fills in what follows from the rest.
+/// One scored item. Fields that an imported file lacks are empty; [`Report::import`] computes those that follow from
+/// others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemResult {
     /// Its position in the subset.
@@ -78,9 +80,9 @@ pub struct ItemResult {
     pub index: usize,
     /// The caption's key in the data set.
     pub caption_key: String,
-    /// What the caption describes.
+    /// The medium that the caption describes.
     pub caption_type: CaptionType,
-    /// What the item tests.
+    /// The ability that the item tests.
     pub question_type: QuestionType,
     /// The caption.
     #[serde(default)]
@@ -88,34 +90,34 @@ pub struct ItemResult {
     /// The question.
     #[serde(default)]
     pub question: String,
-    /// `A. ...\nB. ...`
+    /// The statements behind their letters, one on a line: `A. ...\nB. ...`
     #[serde(default)]
     pub options: String,
-    /// The statements in the same order, as many as scores or none.
+    /// The statements, parallel to `all_scores`; empty if the file has none.
     #[serde(default)]
     pub statements: Vec<String>,
-    /// Letter of the right statement.
+    /// The letter of the right statement.
     pub correct_answer: String,
-    /// Letter of the highest score.
+    /// The letter of the predicted statement, which has the highest score.
     pub predicted_answer: String,
     /// The highest score.
     #[serde(default)]
     pub confidence_score: f32,
-    /// A cosine for each statement; 2 to 8.
+    /// The cosine of the caption and each statement; 2 to 8 of them.
     pub all_scores: Vec<f32>,
-    /// Whether the prediction is right.
+    /// Whether the predicted statement is the right one.
     #[serde(default)]
     pub is_correct: bool,
 }
 
 impl Report {
-    /// Sums up `results`.
-    pub(super) fn new(results: Vec<ItemResult>, complete: bool, provenance: Value) -> Self {
+    /// The report on `results`, with their summary.
+    pub(super) fn new(results: Vec<ItemResult>, complete: bool, provenance: Option<Provenance>) -> Self {
         let confidences = results.iter().map(|item| f64::from(item.confidence_score));
         let summary = Summary {
             accuracy_statistics: AccuracyStatistics::new(&results),
             average_confidence: confidences.sum::<f64>() / results.len().max(1) as f64,
-            ties: results.iter().filter(|item| item.is_tie()).count(),
+            ties: results.iter().filter(|item| is_tie(&item.all_scores)).count(),
             complete,
         };
         Self { summary, results, provenance }
@@ -148,12 +150,13 @@ fn group_by(results: &[ItemResult], key: impl Fn(&ItemResult) -> String) -> BTre
 }
 
 impl Accuracy {
-    /// `correct` of `total` items where guessing gives `chance`.
+    /// The accuracy of `correct` right ones in `total` items, with its interval; guessing gives `chance`.
     pub fn new(correct: usize, total: usize, chance: f64) -> Self {
         let accuracy = correct as f64 / total.max(1) as f64;
         Self { accuracy, correct, total, interval: wilson(correct, total), chance }
     }
 
+    /// The accuracy over `items`.
     pub(super) fn over<'a>(items: impl Iterator<Item = &'a ItemResult>) -> Self {
         let (mut correct, mut total, mut chance) = (0, 0, 0.0);
         for item in items {
@@ -166,14 +169,14 @@ impl Accuracy {
 }
 
 impl Default for Accuracy {
-    /// Of no items.
+    /// The accuracy over no items.
     fn default() -> Self {
         Self::new(0, 0, 0.0)
     }
 }
 
 impl ItemResult {
-    /// Item `index` of the subset with its scores, one for each statement.
+    /// Item `index` of the subset with its scores, which are parallel to the statements.
     pub(super) fn new(index: usize, sample: &Sample, caption: &str, all_scores: Vec<f32>) -> Self {
         let predicted = predict(&all_scores);
         let option = |(i, statement)| format!("{}. {statement}", letter(i));
@@ -194,13 +197,4 @@ impl ItemResult {
             is_correct: predicted == sample.correct,
         }
     }
-
-    fn is_tie(&self) -> bool {
-        self.all_scores.iter().filter(|score| **score == self.confidence_score).count() > 1
-    }
-}
-
-/// A for 0, H for 7, the last an item can have.
-pub fn letter(option: usize) -> String {
-    char::from(b'A' + option as u8).to_string()
 }

@@ -13,7 +13,7 @@ const STEP: Duration = Duration::from_millis(700);
 /// The texts of a run, some of them encoded.
 pub struct Batches {
     ids: Vec<Vec<u32>>,
-    /// Beside `ids`: encoded, or never to be.
+    /// Parallel to `ids`: already encoded, or skipped.
     done: Vec<bool>,
     next: usize,
     budget: usize,
@@ -49,7 +49,7 @@ impl Batches {
         }
     }
 
-    /// Leaves a text out, whose vector is known.
+    /// Skips a text whose vector is known.
     pub fn skip(&mut self, text: usize) {
         if !std::mem::replace(&mut self.done[text], true) {
             self.total -= self.ids[text].len();
@@ -93,7 +93,7 @@ impl Batches {
 mod tests {
     use super::*;
 
-    /// Tokens of the batches of a device that takes so many seconds a token, on 200 texts of 8 tokens.
+    /// Tokens of the batches of a device that takes `seconds` per token, on 200 texts of 8 tokens.
     fn sizes(most: usize, fixed: bool, seconds: f64) -> Vec<usize> {
         let mut batches = Batches::new(vec![vec![0; 8]; 200], most, fixed);
         let mut sizes = Vec::new();

@@ -2,21 +2,23 @@
 //! its caption and statements are there: scores = caption . statements, prediction = first maximum.
 
 use super::pending::Pending;
+use crate::encoder::dot;
 use crate::error::Result;
+use crate::provenance::Provenance;
 use crate::ted::data::dataset::Dataset;
 use crate::ted::data::subset::Subset;
 use crate::ted::report::{ItemResult, Report};
+use crate::ted::score::predict;
 use half::bf16;
-use serde_json::Value;
 use std::sync::Arc;
 
-/// The items of a subset, and what is known of them so far.
+/// The items of a subset, and the scores that are known so far.
 pub struct Evaluation {
     dataset: Arc<Dataset>,
     pending: Pending<Vec<f32>>,
-    /// Beside the items; empty until scored.
+    /// The scores of each item, parallel to the items; empty until the item is scored.
     scores: Vec<Vec<f32>>,
-    /// Scores are rounded to bfloat16.
+    /// Whether scores are rounded to bfloat16.
     rounds: bool,
     scored: usize,
     correct: usize,
@@ -79,7 +81,7 @@ impl Evaluation {
     }
 
     /// The report on the items scored so far, with `provenance` as given.
-    pub fn report(&self, provenance: Value) -> Report {
+    pub fn report(&self, provenance: Option<Provenance>) -> Report {
         let scored = self.scores.iter().enumerate().filter(|(_, scores)| !scores.is_empty());
         let results = scored.map(|(index, scores)| {
             let sample = &self.dataset.samples[self.pending.items()[index].sample];
@@ -88,16 +90,4 @@ impl Evaluation {
         });
         Report::new(results.collect(), self.scored == self.scores.len(), provenance)
     }
-}
-
-/// The first index of the maximum.
-pub fn predict(scores: &[f32]) -> usize {
-    let better = |best, i| if scores[i] > scores[best] { i } else { best };
-    (0..scores.len()).fold(0, better)
-}
-
-/// Summed in f64, so that the order of the sum doesn't decide between near equals.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    debug_assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
 }

@@ -5,17 +5,20 @@ pub mod evaluation;
 pub mod pending;
 pub mod study;
 
-use super::{Dataset, Evaluation, Report, Subset, sha256_hex};
+use super::{Dataset, Evaluation, Report, Subset};
 use crate::encoder::{Settings, TextEncoder};
 use crate::error::Result;
-use crate::model::features::softmax;
+use crate::format::sha256_hex;
 use crate::model::{Feature, Pooling};
+use crate::provenance::{
+    AdapterProvenance, Build, DatasetProvenance, LayerWeights, Provenance, SubsetProvenance, Timings,
+};
 use batches::Batches;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use web_time::Instant;
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RunProgress {
     /// Tokens encoded.
@@ -26,11 +29,11 @@ pub struct RunProgress {
     pub texts: usize,
     /// Distinct texts.
     pub total_texts: usize,
-    /// Those whose vectors were restored.
+    /// Distinct texts whose vectors were restored.
     pub restored: usize,
     /// Items scored.
     pub items: usize,
-    /// Right ones among them.
+    /// Items scored that are right.
     pub correct: usize,
 }
 
@@ -43,11 +46,11 @@ pub struct Run {
     batches: Batches,
     truncated: usize,
     restored: usize,
-    /// What the stored vectors depend on besides the text, in words.
+    /// Everything that stored vectors depend on, except their text.
     scope: Value,
-    /// Length of a stored vector.
+    /// Values of a stored vector.
     stored_length: usize,
-    /// Texts encoded since [`Self::take_fresh`], with what is to be stored of them.
+    /// Texts encoded since the last [`Self::take_fresh`], with their vectors to be stored.
     fresh: Vec<(usize, Vec<f32>)>,
 }
 
@@ -105,8 +108,8 @@ impl Run {
         Ok(Some(self.progress()))
     }
 
-    /// What is stored of each text: an adapter's embedding, or those of both training-free poolings, one behind the
-    /// other, so that a second run with the other pooling has nothing left to encode.
+    /// The stored vector of each text: the embedding of an adapter, or the vectors of both training-free poolings, one
+    /// after the other, so that a second run with the other pooling has nothing left to encode.
     async fn encode(&self, encoder: &TextEncoder, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         match self.settings.pooling {
             Pooling::Adapter(_) => encoder.embed_ids(texts, &self.settings).await,
@@ -119,7 +122,7 @@ impl Run {
         }
     }
 
-    /// The part of a stored vector that this run's pooling gives.
+    /// The part of a stored vector that belongs to this run's pooling.
     fn chosen<'a>(&self, stored: &'a [f32]) -> &'a [f32] {
         let half = stored.len() / 2;
         match self.settings.pooling {
@@ -129,18 +132,18 @@ impl Run {
         }
     }
 
-    /// Length of a stored vector.
+    /// Values of a stored vector.
     pub fn stored_length(&self) -> usize {
         self.stored_length
     }
 
-    /// What stored vectors depend on besides their texts, as 64 hexadecimal digits: model, arithmetic, feature,
-    /// adapter, precision, device and version.
+    /// A digest of everything that stored vectors depend on except their texts, in 64 hexadecimal digits: model,
+    /// arithmetic, feature, adapter, precision, device and build.
     pub fn scope_id(&self) -> String {
         sha256_hex(self.scope.to_string().as_bytes())
     }
 
-    /// The same in words.
+    /// The facts behind [`Self::scope_id`].
     pub fn scope(&self) -> &Value {
         &self.scope
     }
@@ -150,7 +153,7 @@ impl Run {
         self.evaluation.texts().iter().map(|text| sha256_hex(text.as_bytes())).collect()
     }
 
-    /// Takes a stored vector for the text behind `keys()[text]`; `false` where it can't be one, which is ignored.
+    /// Takes a stored vector for the text behind `keys()[text]`. An implausible one is ignored, and gives `false`.
     pub fn restore(&mut self, text: usize, stored: &[f32]) -> bool {
         if stored.len() != self.stored_length || !is_unit(self.chosen(stored)) {
             return false;
@@ -162,14 +165,14 @@ impl Run {
         true
     }
 
-    /// What was encoded since the last call, to be stored: keys and vectors.
+    /// The keys and vectors that were encoded since the last call, to be stored.
     pub fn take_fresh(&mut self) -> Vec<(String, Vec<f32>)> {
         let fresh = std::mem::take(&mut self.fresh);
         let texts = self.evaluation.texts();
         fresh.into_iter().map(|(text, vector)| (sha256_hex(texts[text].as_bytes()), vector)).collect()
     }
 
-    /// How far it is.
+    /// The progress so far.
     pub fn progress(&self) -> RunProgress {
         let (items, correct) = self.evaluation.scored();
         RunProgress {
@@ -185,84 +188,54 @@ impl Run {
 
     /// The report on what is scored so far.
     pub fn report(&self, encoder: &TextEncoder) -> Report {
-        self.evaluation.report(self.provenance(encoder))
+        self.evaluation.report(Some(self.provenance(encoder)))
     }
 
-    /// What was evaluated, with what, on what.
-    fn provenance(&self, encoder: &TextEncoder) -> Value {
+    /// The origin of this run's results.
+    fn provenance(&self, encoder: &TextEncoder) -> Provenance {
         let weights = match &self.settings.feature {
-            Feature::Weighted(weights) => json!({ "logits": weights, "softmax": softmax(weights) }),
-            _ => Value::Null,
+            Feature::Weighted(weights) => Some(LayerWeights::of(weights)),
+            _ => None,
         };
-        let adapter = self.settings.pooling.adapter().map(|adapter| {
-            let info = &adapter.info;
-            json!({
-                "file": info.name,
-                "sha256": info.sha256,
-                "kind": info.kind.name(),
-                "dimension": info.dimension,
-            })
-        });
-        let mut timings = timings(&self.batches);
-        timings.insert("restored".into(), json!(self.restored));
-        let mut provenance = provenance(encoder, &self.dataset, &self.subset);
-        let own = json!({
-            "feature": self.settings.feature.to_string(),
-            "layer_weights": weights,
-            "pooling": self.settings.pooling.to_string(),
-            "adapter": adapter,
-            "reference_precision": self.settings.rounds(),
-            "truncated_texts": self.truncated,
-            "timings": timings,
-        });
-        if let Value::Object(own) = own {
-            provenance.extend(own);
+        let adapter = self.settings.pooling.adapter().map(|adapter| AdapterProvenance::of(&adapter.info));
+        Provenance {
+            feature: Some(self.settings.feature.to_string()),
+            layer_weights: Some(weights),
+            pooling: Some(self.settings.pooling.to_string()),
+            adapter: Some(adapter),
+            reference_precision: Some(self.settings.rounds()),
+            truncated_texts: Some(self.truncated),
+            timings: Some(Timings { restored: Some(self.restored), ..timings(&self.batches) }),
+            ..provenance(encoder, &self.dataset, &self.subset)
         }
-        Value::Object(provenance)
     }
 }
 
-/// What every study of an encoder on a data set states.
-pub(super) fn provenance(encoder: &TextEncoder, dataset: &Dataset, subset: &Subset) -> Map<String, Value> {
-    let info = &encoder.info;
-    let device = encoder.device();
-    let types = info.tensor_types.iter().map(|(dtype, count)| (format!("{dtype:?}"), json!(count)));
-    let files = info.sha256.iter().map(|(file, sha256)| json!({ "file": file, "sha256": sha256 }));
-    let facts = json!({
-        "model": {
-            "name": info.name,
-            "family": encoder.config.family.name(),
-            "files": files.collect::<Vec<_>>(),
-            "tensor_types": types.collect::<Map<_, _>>(),
-            "num_hidden_layers": encoder.config.num_hidden_layers,
-            "hidden_size": encoder.config.hidden_size,
-            "max_length": info.max_length,
-            "quantize": info.quantize,
-            "arithmetic": info.arithmetic,
-        },
-        "dataset": { "file": dataset.file, "sha256": dataset.sha256 },
-        "subset": { "id": subset.id(&dataset.sha256), "definition": subset.to_string() },
-        "device": { "kind": device.kind.name(), "adapter": device.adapter, "software": device.software },
-        "versions": { "gran-ted": env!("CARGO_PKG_VERSION") },
-    });
-    match facts {
-        Value::Object(facts) => facts,
-        _ => unreachable!("made as an object"),
-    }
+/// The origin that every result of an encoder on a data set states.
+fn provenance(encoder: &TextEncoder, dataset: &Dataset, subset: &Subset) -> Provenance {
+    let dataset_provenance = DatasetProvenance {
+        file: Some(dataset.file.clone()),
+        sha256: Some(dataset.sha256.clone()),
+        ..DatasetProvenance::default()
+    };
+    let subset = SubsetProvenance {
+        id: Some(subset.id(&dataset.sha256)),
+        definition: Some(subset.to_string()),
+        ..SubsetProvenance::default()
+    };
+    Provenance { dataset: Some(dataset_provenance), subset: Some(subset), ..Provenance::of(encoder) }
 }
 
-/// What was encoded, and how fast.
-pub(super) fn timings(batches: &Batches) -> Map<String, Value> {
+/// The texts and tokens that were encoded, and their time.
+fn timings(batches: &Batches) -> Timings {
     let seconds = batches.spent.as_secs_f64();
-    let speed = if seconds > 0.0 { batches.tokens as f64 / seconds } else { 0.0 };
-    [
-        ("texts".to_string(), json!(batches.texts)),
-        ("tokens".to_string(), json!(batches.tokens)),
-        ("seconds".to_string(), json!(seconds)),
-        ("tokens_per_second".to_string(), json!(speed)),
-    ]
-    .into_iter()
-    .collect()
+    Timings {
+        texts: batches.texts,
+        tokens: batches.tokens,
+        seconds,
+        tokens_per_second: if seconds > 0.0 { batches.tokens as f64 / seconds } else { 0.0 },
+        restored: None,
+    }
 }
 
 fn scope(encoder: &TextEncoder, settings: &Settings) -> Value {
@@ -282,11 +255,11 @@ fn scope(encoder: &TextEncoder, settings: &Settings) -> Value {
         "adapter": settings.pooling.adapter().map(|adapter| &adapter.info.sha256),
         "rounded": settings.rounds(),
         "device": [device.kind.name(), device.adapter.as_str()],
-        "version": env!("CARGO_PKG_VERSION"),
+        "build": Build::current().id(),
     })
 }
 
-/// Whether it can be an embedding: bfloat16 keeps a length within 1 %.
+/// Whether a stored vector is plausible: of length 1 to within bfloat16's 1 %.
 fn is_unit(vector: &[f32]) -> bool {
     let square: f64 = vector.iter().map(|x| f64::from(*x).powi(2)).sum();
     (square - 1.0).abs() < 0.02

@@ -8,7 +8,7 @@ use std::collections::{HashMap, hash_map::Entry};
 pub struct Pending<V> {
     items: Vec<Item>,
     texts: Vec<String>,
-    /// Beside `texts`.
+    /// Parallel to `texts`.
     slots: Vec<Slot<V>>,
     encoded: usize,
 }

@@ -7,24 +7,24 @@
 //! ```
 
 use super::batches::Batches;
-use super::evaluation::{dot, predict};
 use super::pending::Pending;
 use super::{provenance, timings};
-use crate::encoder::{LayerVectors, TextEncoder, unit};
+use crate::encoder::{LayerVectors, TextEncoder, dot, unit};
 use crate::error::Result;
 use crate::model::features::softmax;
 use crate::model::{Feature, Pooling};
+use crate::provenance::Provenance;
 use crate::ted::report::Accuracy;
+use crate::ted::score::{is_tie, predict};
 use crate::ted::{Dataset, Subset};
 use serde::Serialize;
-use serde_json::{Value, json};
 use std::sync::Arc;
 use web_time::Instant;
 
 /// Largest memory for the products that let a page mix the layers anew.
 const PRODUCTS_BYTES: usize = 64 << 20;
 
-/// How far a study is.
+/// The progress of a study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct StudyProgress {
     /// Tokens encoded.
@@ -39,12 +39,12 @@ pub struct StudyProgress {
     pub items: usize,
 }
 
-/// A feature's score.
+/// The score of a feature.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FeatureScore {
     /// `layer(3)`, `norm_avg`, ...
     pub feature: String,
-    /// Over all items of the study.
+    /// The accuracy over all items of the study.
     pub accuracy: Accuracy,
     /// Items in which two options or more share the top score exactly.
     pub ties: usize,
@@ -53,29 +53,31 @@ pub struct FeatureScore {
 /// An item of a study.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StudyItem {
+    /// The subject of the caption: `image` or `video`.
     pub caption_type: String,
+    /// The aspect that is tested.
     pub question_type: String,
-    /// How many statements.
+    /// The number of statements.
     pub options: usize,
-    /// Index of the right one.
+    /// The index of the right statement.
     pub correct: usize,
 }
 
-/// What a study found so far.
+/// The results of a study so far.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerReport {
     /// layer(0) to layer(L), last, penultimate, norm_avg, and weighted where weights were given.
     pub features: Vec<FeatureScore>,
     /// `mean` or `last_token`.
     pub pooling: String,
-    /// L
+    /// L, the number of layers.
     pub num_hidden_layers: usize,
-    /// w of `weighted`, before its softmax.
+    /// The weights w of `weighted`, before their softmax.
     pub layer_weights: Option<Vec<f32>>,
     /// The scored items, in order.
     pub items: Vec<StudyItem>,
-    /// What was studied, with what, on what.
-    pub provenance: Value,
+    /// The origin of the results.
+    pub provenance: Provenance,
 }
 
 /// A study under way: step until there is nothing left, report at any time.
@@ -86,9 +88,9 @@ pub struct Study {
     layer_weights: Option<Vec<f32>>,
     pending: Pending<LayerVectors>,
     batches: Batches,
-    /// Beside the items; scored ones have a list of scores for each feature.
+    /// Parallel to the items: for a scored item, the scores of its statements by each feature.
     scores: Vec<Vec<Vec<f32>>>,
-    /// Beside the items, where they fit into memory.
+    /// Parallel to the items: products of their layers; `None` where they do not fit into memory.
     products: Option<Vec<Vec<f32>>>,
     scored: usize,
 }
@@ -185,7 +187,7 @@ impl Study {
         [Some(&uniform), self.layer_weights.as_ref()].into_iter().flatten().map(|w| softmax(w)).collect()
     }
 
-    /// How far it is.
+    /// The progress so far.
     pub fn progress(&self) -> StudyProgress {
         StudyProgress {
             done: self.batches.tokens,
@@ -214,18 +216,17 @@ impl Study {
             let right = |(index, scores): (&usize, &&Vec<f32>)| predict(scores) == sample(*index).correct;
             let correct = scored.iter().zip(&scores).filter(|pair| right(*pair)).count();
             let chance: f64 = scores.iter().map(|scores| 1.0 / scores.len() as f64).sum();
-            let is_tie = |scores: &&&Vec<f32>| {
-                scores.iter().filter(|score| **score == scores[predict(scores)]).count() > 1
-            };
             FeatureScore {
                 feature,
                 accuracy: Accuracy::new(correct, scored.len(), chance / scored.len().max(1) as f64),
-                ties: scores.iter().filter(is_tie).count(),
+                ties: scores.iter().filter(|scores| is_tie(scores)).count(),
             }
         };
-        let mut provenance = provenance(encoder, &self.dataset, &self.subset);
-        provenance.insert("timings".into(), Value::Object(timings(&self.batches)));
-        provenance.insert("complete".into(), json!(scored.len() == self.scores.len()));
+        let provenance = Provenance {
+            timings: Some(timings(&self.batches)),
+            complete: Some(scored.len() == self.scores.len()),
+            ..provenance(encoder, &self.dataset, &self.subset)
+        };
         LayerReport {
             features: self.features(layers).into_iter().enumerate().map(feature_score).collect(),
             pooling: self.pooling.to_string(),
@@ -243,11 +244,11 @@ impl Study {
                     }
                 })
                 .collect(),
-            provenance: Value::Object(provenance),
+            provenance,
         }
     }
 
-    /// In the order of [`score`].
+    /// The names of the features, in the order of [`score`].
     fn features(&self, layers: usize) -> Vec<String> {
         let mut names: Vec<String> = (0..=layers).map(|layer| Feature::Layer(layer).to_string()).collect();
         names.extend([

@@ -1,0 +1,63 @@
+//! Vectors of texts: their length and their products.
+
+use crate::error::{Error, Result};
+use half::bf16;
+
+/// The pooled layers of one text. Every training-free feature can be made from them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerVectors {
+    /// Pooled h_0 to h_L, `[L + 1][D]`.
+    pub hidden: Vec<Vec<f32>>,
+    /// Pooled LayerNorm(h_1) to LayerNorm(h_L), `[L][D]`.
+    pub normed: Vec<Vec<f32>>,
+}
+
+/// The vectors of several texts. The three lists are parallel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    /// One vector per text, `[B][E]`, each of unit length.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens of each text, after cutting.
+    pub tokens: Vec<usize>,
+    /// Whether a text was cut to the model's `max_length`.
+    pub truncated: Vec<bool>,
+}
+
+impl Embeddings {
+    /// The cosines of all pairs of texts, `[B][B]`.
+    pub fn similarity(&self) -> Vec<Vec<f32>> {
+        let row = |a: &Vec<f32>| self.vectors.iter().map(|b| dot(a, b)).collect();
+        self.vectors.iter().map(row).collect()
+    }
+}
+
+/// The product of two vectors, summed in f64: the order of the sum doesn't decide between near equals.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    debug_assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
+}
+
+/// `v / |v|`, the length taken in f64.
+pub(crate) fn unit(v: &[f32]) -> Result<Vec<f32>> {
+    let length = v.iter().map(|x| (*x as f64).powi(2)).sum::<f64>().sqrt();
+    if !length.is_finite() {
+        return Err(not_finite());
+    }
+    Ok(v.iter().map(|x| (*x as f64 / length.max(f64::MIN_POSITIVE)) as f32).collect())
+}
+
+/// As [`unit`], with values, length and quotients rounded to bfloat16.
+pub(super) fn unit_bf16(v: &[f32]) -> Result<Vec<f32>> {
+    let round = |x: f32| bf16::from_f32(x).to_f32();
+    let v: Vec<f32> = v.iter().map(|x| round(*x)).collect();
+    let length = v.iter().map(|x| x * x).sum::<f32>().sqrt();
+    if !length.is_finite() {
+        return Err(not_finite());
+    }
+    let length = round(length).max(f32::MIN_POSITIVE);
+    Ok(v.iter().map(|x| round(x / length)).collect())
+}
+
+pub(super) fn not_finite() -> Error {
+    Error::Device { reason: "an embedding is not finite".into() }
+}

@@ -1,0 +1,29 @@
+//! The facts of a model that its configuration does not hold: its files, their types, its arithmetic.
+
+use crate::format::TensorType;
+use crate::kernel::Arithmetic;
+use crate::quant::Quantize;
+use std::collections::BTreeMap;
+
+/// The facts of a model that reports and people are told.
+#[derive(Clone, Debug)]
+pub struct ModelInfo {
+    /// The name of the weight file without folder, host and query, as reports and links show it to others.
+    pub name: String,
+    /// Bytes of all weight files.
+    pub file_bytes: u64,
+    /// Bytes of the weights on the device.
+    pub device_bytes: u64,
+    /// Values in the tensors that are used, the token table among them.
+    pub parameters: u64,
+    /// The number of used tensors of each type.
+    pub tensor_types: BTreeMap<TensorType, usize>,
+    /// How dense matrices are packed while they are loaded.
+    pub quantize: Option<Quantize>,
+    /// The arithmetic of the decoder's products with packed matrices.
+    pub arithmetic: Arithmetic,
+    /// Tokens that a text is cut to.
+    pub max_length: usize,
+    /// The name and the SHA-256 of each weight file; empty until the weights are read.
+    pub sha256: Vec<(String, String)>,
+}

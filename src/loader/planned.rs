@@ -1,0 +1,71 @@
+//! A tensor that a model needs: where it lies in its file, and how it will lie on the device.
+
+use super::read::sequential::PIECE;
+use crate::format::TensorInfo;
+use crate::model::config::Role;
+use crate::quant::Layout;
+
+/// A tensor to load.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The index of the file that it lies in.
+    pub source: usize,
+    /// Its place, type and shape in that file.
+    pub info: TensorInfo,
+    /// Hugging Face's name without prefix.
+    pub name: String,
+    /// How the network uses it.
+    pub role: Role,
+    /// The layout of a matrix on the device.
+    pub layout: Layout,
+    /// Number of heads whose rows must be reordered (llama GGUF files interleave the halves of each head).
+    pub heads: Option<usize>,
+    /// Names of all matrices of the group that it is joined with, its own included; empty where it stays alone.
+    pub joined: Vec<String>,
+}
+
+impl Planned {
+    /// Bytes of its two buffers on the device, `[words, scales]`.
+    pub fn buffers(&self) -> [u64; 2] {
+        match self.info.shape[..] {
+            [out_features, in_features] => self.layout.bytes(out_features, in_features),
+            _ => [self.info.shape.iter().product::<usize>() as u64 * 4, 0],
+        }
+    }
+
+    /// Stored bytes of one row.
+    pub fn row_bytes(&self) -> u64 {
+        (self.info.range.end - self.info.range.start) / self.info.shape[0] as u64
+    }
+
+    /// Rows of one head, where its rows must be reordered.
+    pub fn head_rows(&self) -> Option<u64> {
+        self.heads.map(|heads| (self.info.shape[0] / heads) as u64)
+    }
+
+    /// Stored bytes that are read at once: whole rows, or whole heads where rows must be reordered.
+    pub fn piece(&self) -> u64 {
+        let least = match self.role {
+            Role::Vector => self.info.range.end - self.info.range.start,
+            _ => self.row_bytes() * self.head_rows().unwrap_or(1),
+        };
+        (PIECE / least).max(1) * least
+    }
+
+    /// Bytes of all its buffers on the device.
+    pub fn device_bytes(&self) -> u64 {
+        self.buffers().iter().sum()
+    }
+
+    /// The index of the layer that it belongs to; `None` for the token table and the final norm.
+    pub fn layer(&self) -> Option<usize> {
+        self.name.strip_prefix("layers.")?.split('.').next()?.parse().ok()
+    }
+
+    /// Host memory while it is read and packed: two pieces as stored, the words and the scales, and the unrounded scales,
+    /// which take twice as much.
+    pub fn loading_bytes(&self) -> u64 {
+        let [words, scales] = self.buffers();
+        2 * PIECE + words + 3 * scales
+    }
+}

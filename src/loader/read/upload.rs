@@ -1,0 +1,77 @@
+//! The stored bytes of one tensor, on their way to the device.
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::loader::planned::Planned;
+use crate::model::Weights;
+use crate::quant::{self, Packer};
+use burn::tensor::{Tensor, TensorData};
+
+impl Planned {
+    pub(super) fn packer(&self) -> Packer {
+        let [out_features, in_features] = [self.info.shape[0], self.info.shape[1]];
+        Packer::new(self.layout, self.info.dtype, out_features, in_features)
+    }
+
+    /// Packs the next rows of a matrix.
+    pub(super) fn pack(&self, packer: &mut Packer, bytes: &[u8]) {
+        match self.head_rows() {
+            Some(rows) => bytes
+                .chunks_exact((rows * self.row_bytes()) as usize)
+                .for_each(|head| packer.push(&unpermute(head, rows as usize))),
+            None => packer.push(bytes),
+        }
+    }
+
+    pub(super) fn upload_matrix(
+        &self,
+        packer: Packer,
+        file: &str,
+        weights: &mut Weights,
+        device: &Device,
+    ) -> Result<()> {
+        let packed = packer.finish();
+        if !packed.is_finite() {
+            return Err(self.not_finite(file));
+        }
+        weights.insert_packed(self.name.clone(), packed, &self.joined, device);
+        Ok(())
+    }
+
+    pub(super) fn upload_vector(
+        &self,
+        bytes: &[u8],
+        file: &str,
+        weights: &mut Weights,
+        device: &Device,
+    ) -> Result<()> {
+        let mut values = quant::dequantize(self.info.dtype, bytes);
+        if let Some(rows) = self.head_rows() {
+            values =
+                values.chunks_exact(rows as usize).flat_map(|head| unpermute(head, rows as usize)).collect();
+        }
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(self.not_finite(file));
+        }
+        let shape = [values.len()];
+        let tensor =
+            device.keep(TensorData::new(values, shape), |data, device| Tensor::<1>::from_data(data, device));
+        weights.insert_vector(self.name.clone(), tensor);
+        Ok(())
+    }
+
+    fn not_finite(&self, file: &str) -> Error {
+        Error::NotFinite { file: file.into(), tensor: self.info.name.clone() }
+    }
+}
+
+/// Undoes the row order of one head of `llama` files, whose RoPE rotates neighbours: rows `(i, j)` become `(j, i)`,
+/// `i < head_dim / 2`, `j < 2`, so that the halves can be rotated. `head` is `rows` equal pieces.
+fn unpermute<T: Copy>(head: &[T], rows: usize) -> Vec<T> {
+    let width = head.len() / rows;
+    let mut ordered = Vec::with_capacity(head.len());
+    for row in (0..rows).step_by(2).chain((1..rows).step_by(2)) {
+        ordered.extend_from_slice(&head[row * width..][..width]);
+    }
+    ordered
+}
