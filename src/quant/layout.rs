@@ -1,32 +1,16 @@
 //! How a weight lies on the device: decided by the type that its checkpoint stores, or by the user for dense weights.
 
 use super::encode::GROUP;
-use crate::error::{Error, Result};
 use crate::format::TensorType;
+use crate::named::named;
 
-/// How dense weights are packed while they are loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Quantize {
-    /// 9 bits per value, in [`Layout::Packed8`].
-    Q8,
-    /// 5 bits per value, in [`Layout::Packed4`].
-    Q4,
-}
-
-impl std::str::FromStr for Quantize {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "q8" => Ok(Self::Q8),
-            "q4" => Ok(Self::Q4),
-            _ => Err(Error::UnknownOption {
-                option: "quantize",
-                expected: "q8 or q4".into(),
-                found: name.into(),
-            }),
-        }
+named! {
+    /// How dense weights are packed while they are loaded.
+    pub enum Quantize("quantize", expected "q8 or q4") {
+        /// 9 bits per value, in [`Layout::Packed8`].
+        Q8 = "q8",
+        /// 5 bits per value, in [`Layout::Packed4`].
+        Q4 = "q4",
     }
 }
 
