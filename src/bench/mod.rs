@@ -21,6 +21,7 @@ use crate::encoder::{Settings, TextEncoder};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::model::{Feature, Part, Pooling};
+use crate::trial::clock::MultiplyAdds;
 use burn::tensor::Tensor;
 use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
@@ -88,16 +89,12 @@ enum Case {
     Model(usize, [f64; 2]),
 }
 
-/// Elements of the multiply-adds: more than any device has lanes.
-const ELEMENTS: [usize; 2] = [256, 1024];
 /// Values of a row that is copied: 4 KiB.
 const COPIED: usize = 1024;
 /// Times that they are copied at once.
 const COPIES: usize = 8;
 /// Milliseconds that the multiply-adds should last at least.
 const LASTING: f64 = 10.0;
-/// Rounds of them at most.
-const MOST_ROUNDS: usize = 1 << 18;
 
 impl Bench {
     /// Starts the clock, and takes a layer apart for the shortest text.
@@ -212,17 +209,16 @@ impl Bench {
     }
 
     async fn multiply_adds(&mut self, encoder: &TextEncoder) -> Result<()> {
-        let x = Tensor::<2>::full(ELEMENTS, 0.5, encoder.device().burn());
+        let work = MultiplyAdds::new(encoder.device());
         let mut rounds = 16;
         let timing = loop {
-            let timing = self.timer.kernel(&|| kernel::multiply_adds(x.clone(), rounds)).await?;
-            if timing.min >= LASTING || rounds >= MOST_ROUNDS {
+            let timing = self.timer.kernel(&|| work.run(rounds)).await?;
+            if timing.min >= LASTING || rounds >= MultiplyAdds::MOST_ROUNDS {
                 break timing;
             }
             rounds *= 8;
         };
-        let flop = (kernel::MULTIPLY_ADD_FLOP * rounds * ELEMENTS[0] * ELEMENTS[1]) as f64;
-        self.report.peak.gflops = Some(1e-6 * flop / timing.min);
+        self.report.peak.gflops = Some(1e-6 * MultiplyAdds::flop(rounds) / timing.min);
         Ok(())
     }
 

@@ -1,16 +1,82 @@
-//! Which implementation each backend runs: WGSL through cubecl, plain loops through flex.
+//! Which implementation each backend runs: WGSL through cubecl, or plain loops through flex. A new operation has a
+//! method here, and a folder with its contract, its launch and its twin.
 
-use super::EncoderBackend;
 use super::elementwise::{round_bf16, swiglu};
 use super::norm::{layer_mix, rms_norm};
 use super::peak::{copy, multiply_adds};
 use super::pool::segment_mean;
-use super::product::{self as quant_matmul, Product};
+use super::product::{self, Product};
 use super::rotary::HeadNorm;
 use super::{attention, rotary};
-use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Flex, backend_extension};
 use burn_wgpu::CubeBackend;
+
+/// The operations that each backend implements: `Cube` launches WGSL, `Flex` runs the CPU twins. Their contracts are
+/// the functions of the same names in the operations' folders.
+#[backend_extension(Cube, Flex)]
+pub(super) trait EncoderBackend: burn::backend::Backend {
+    fn quant_matmul(
+        x: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        scales: IntTensor<Self>,
+        product: Product,
+    ) -> FloatTensor<Self>;
+
+    fn quant_matmul_add(
+        x: FloatTensor<Self>,
+        words: IntTensor<Self>,
+        scales: IntTensor<Self>,
+        addend: FloatTensor<Self>,
+        product: Product,
+    ) -> FloatTensor<Self>;
+
+    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self>;
+
+    fn rotary(
+        x: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        positions: IntTensor<Self>,
+        heads: rotary::Heads,
+    ) -> FloatTensor<Self>;
+
+    fn norm_rotary(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        table: FloatTensor<Self>,
+        positions: IntTensor<Self>,
+        heads: rotary::Heads,
+        other: usize,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        spans: IntTensor<Self>,
+        heads: attention::Heads,
+    ) -> FloatTensor<Self>;
+
+    fn attention_joined(
+        qk: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        spans: IntTensor<Self>,
+        heads: attention::Heads,
+    ) -> FloatTensor<Self>;
+
+    fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn layer_mix(mix: FloatTensor<Self>, hidden: FloatTensor<Self>, alpha: f32) -> FloatTensor<Self>;
+
+    fn round_bf16(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn segment_mean(x: FloatTensor<Self>, segments: IntTensor<Self>) -> FloatTensor<Self>;
+
+    fn multiply_adds(x: FloatTensor<Self>, rounds: usize) -> FloatTensor<Self>;
+
+    fn copy(x: FloatTensor<Self>, times: usize) -> FloatTensor<Self>;
+}
 
 macro_rules! implement {
     ($backend:ty, $run:ident) => {
@@ -21,7 +87,7 @@ macro_rules! implement {
                 scales: IntTensor<Self>,
                 product: Product,
             ) -> FloatTensor<Self> {
-                quant_matmul::$run(x, words, scales, None, product)
+                product::$run(x, words, scales, None, product)
             }
 
             fn quant_matmul_add(
@@ -31,7 +97,7 @@ macro_rules! implement {
                 addend: FloatTensor<Self>,
                 product: Product,
             ) -> FloatTensor<Self> {
-                quant_matmul::$run(x, words, scales, Some(addend), product)
+                product::$run(x, words, scales, Some(addend), product)
             }
 
             fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {

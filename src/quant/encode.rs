@@ -4,24 +4,26 @@
 //! Q8   d = max |x| / 127                 code = round(x / d)             as ggml's Q8_0
 //! Q4   d = (max - min) / 15, m = min     code = round((x - m) / d)       as Q4_1, then least squares
 //! ```
-//! Scale and minimum are rounded to f16's 11 bits before codes are chosen by them. Values that a group can hold exactly
-//! come back exactly. Loops are over lanes, so that every compiler makes vectors of them.
+//! The scale and the minimum are rounded to f16's 11 bits before they choose the codes. Values that a group can hold
+//! exactly come back exactly. Inner loops run over lanes, so that every compiler vectorizes them.
 
-use super::Layout;
+use super::layout::Layout;
+use super::rounding::{round_even, round_to_half};
 
-/// Values of one group.
-pub const GROUP: usize = 32;
+/// Values in a group that [`encode`] takes.
+pub(super) const GROUP: usize = 32;
 
-/// Rounds of least squares. Root mean square error beside the formula's alone, on normal values, a ffn_down and a token
-/// table (qwen2-0.5b, SmolLM2): 1 round 0.957, 2 rounds 0.940, 3 rounds 0.932, 5 rounds 0.927; a search over 9 first
-/// scales, as ggml's for Q4_K, 0.911 at ten times the work.
-const ROUNDS: usize = 3;
+/// Rounds of least squares for Q4. Root mean square error relative to the formula's without any, on normal values, a
+/// ffn_down and a token table (qwen2-0.5b, SmolLM2): 1 round 0.957, 2 rounds 0.940, 3 rounds 0.932, 5 rounds 0.927; a
+/// search over 9 first scales, as ggml's for Q4_K, reaches 0.911 at ten times the work.
+const LEAST_SQUARES_ROUNDS: usize = 3;
 
+/// Values that [`lanes`] joins at a time: a vector of AVX2, two of SSE2 and of wasm.
 const LANES: usize = 8;
 
-/// Scale and minimum of `values`, and their codes; a scale that is not a number where a value is not.
-pub fn encode(layout: Layout, values: &[f32; GROUP], codes: &mut [i8; GROUP]) -> (f32, f32) {
-    // 0 * x is 0, or NaN where x is not finite.
+/// The scale and the minimum of `values`; their codes go into `codes`. The scale is NaN if a value is not finite.
+pub(super) fn encode(layout: Layout, values: &[f32; GROUP], codes: &mut [i8; GROUP]) -> (f32, f32) {
+    // 0 * x is 0, or NaN if x is not finite.
     if sum(values.map(|value| 0.0 * value)) != 0.0 {
         return (f32::NAN, 0.0);
     }
@@ -35,7 +37,7 @@ fn encode8(values: &[f32; GROUP], codes: &mut [i8; GROUP]) -> (f32, f32) {
     let largest = lanes(values.map(f32::abs), f32::max);
     let scale = round_to_half(largest / 127.0);
     let inverse = invert(scale);
-    *codes = values.map(|value| round((value * inverse).clamp(-127.0, 127.0)) as i8);
+    *codes = values.map(|value| round_even((value * inverse).clamp(-127.0, 127.0)) as i8);
     (scale, 0.0)
 }
 
@@ -43,7 +45,7 @@ fn encode4(values: &[f32; GROUP], codes: &mut [i8; GROUP]) -> (f32, f32) {
     let (first, last) = (lanes(*values, f32::min), lanes(*values, f32::max));
     let (mut scale, mut min) = (round_to_half((last - first) / 15.0), round_to_half(first));
     let (mut nearest, mut error) = choose(values, scale, min);
-    for _ in 0..ROUNDS {
+    for _ in 0..LEAST_SQUARES_ROUNDS {
         let (next_scale, next_min) = least_squares(values, first, &nearest);
         let (next, next_error) = choose(values, next_scale, next_min);
         if next_error >= error {
@@ -55,10 +57,10 @@ fn encode4(values: &[f32; GROUP], codes: &mut [i8; GROUP]) -> (f32, f32) {
     (scale, min)
 }
 
-/// The nearest codes 0..=15 by `scale` and `min`, and the sum of the squared errors.
+/// The nearest codes 0..=15 for `scale` and `min`, and the sum of their squared errors.
 fn choose(values: &[f32; GROUP], scale: f32, min: f32) -> ([f32; GROUP], f32) {
     let inverse = invert(scale);
-    let nearest = values.map(|value| round(((value - min) * inverse).clamp(0.0, 15.0)));
+    let nearest = values.map(|value| round_even(((value - min) * inverse).clamp(0.0, 15.0)));
     let mut errors = *values;
     for (error, code) in errors.iter_mut().zip(&nearest) {
         *error = (code * scale + min - *error).powi(2);
@@ -66,8 +68,8 @@ fn choose(values: &[f32; GROUP], scale: f32, min: f32) -> ([f32; GROUP], f32) {
     (nearest, sum(errors))
 }
 
-/// The scale and minimum with the least squared error for given codes. Sums are of values above `first`, which are small
-/// where the group's values are close together.
+/// The scale and the minimum with the least squared error for given codes. Values enter the sums minus `first`, the
+/// smallest: where a group's values are close together, these differences are small and lose no digits.
 fn least_squares(values: &[f32; GROUP], first: f32, codes: &[f32; GROUP]) -> (f32, f32) {
     let above = values.map(|value| value - first);
     let mut products = above;
@@ -88,7 +90,7 @@ fn sum(values: [f32; GROUP]) -> f32 {
     lanes(values, |a, b| a + b)
 }
 
-/// All values by a function of two, eight at a time.
+/// Joins all values by an associative function, eight at a time.
 fn lanes(values: [f32; GROUP], join: impl Fn(f32, f32) -> f32) -> f32 {
     let [first, rest @ ..] = values.as_chunks::<LANES>().0 else { return 0.0 };
     let mut all = *first;
@@ -100,21 +102,7 @@ fn lanes(values: [f32; GROUP], join: impl Fn(f32, f32) -> f32) -> f32 {
     all.into_iter().reduce(join).unwrap_or_default()
 }
 
-/// To the nearest whole number, ties to even, of a number below 2^22: one addition brings its fraction to where f32 has
-/// no bits. `round_ties_even` is a function call on processors without SSE4.1.
-fn round(value: f32) -> f32 {
-    const SHIFT: f32 = 12_582_912.0; // 1.5 * 2^23
-    (value + SHIFT) - SHIFT
-}
-
+/// `1 / scale`, or 0 if the scale is not positive: a group whose values are all equal.
 fn invert(scale: f32) -> f32 {
     if scale > 0.0 { 1.0 / scale } else { 0.0 }
-}
-
-/// The nearest number with f16's eleven significant bits; f32's range is kept.
-fn round_to_half(value: f32) -> f32 {
-    const LOST: u32 = 13;
-    let bits = value.to_bits();
-    let ties_even = (1 << (LOST - 1)) - 1 + (bits >> LOST & 1);
-    f32::from_bits(bits.wrapping_add(ties_even) & !((1 << LOST) - 1))
 }

@@ -1,9 +1,9 @@
-//! How long the device takes for what it is given. Runs are queued one behind the other, as many as last: a browser's
-//! clocks tick in tenths of a millisecond. Called by `kernel::tuning` and `bench`.
+//! Times work on the device. A sample repeats the work until it is long enough for a browser's clocks, which tick in
+//! 0.1 ms. Called by `trial::tuning` and `bench`.
 //!
 //! ```text
-//! device   its own timestamps, from the start of the first run to the end of the last
-//! wall     from the first run to a number read back, less what an empty read-back takes
+//! device   the device's own timestamps, from the start of the first run to the end of the last
+//! wall     from the start of the first run to a number read back, less the time of an empty read-back
 //! ```
 
 use crate::device::{Device, DeviceKind};
@@ -15,77 +15,104 @@ use std::cell::Cell;
 use web_time::Instant;
 
 named! {
-    /// Which clock a figure comes from.
+    /// The clock that a figure comes from.
     pub enum ClockKind("clock") {
-        /// The device's own.
+        /// The device's own timestamps.
         Device = "device",
-        /// The wall's.
+        /// The wall clock, around a read-back.
         Wall = "wall",
     }
 }
 
-/// A sample lasts so many read-backs at least, where these are slow.
+/// Where read-backs are slow, a sample lasts at least this many of them.
 const READ_BACKS: f64 = 5.0;
-/// Empty read-backs of which the median counts.
-const EMPTY: usize = 5;
-/// Runs in a sample at most.
+/// Read-backs timed to find the cost of one (median).
+const EMPTY_READ_BACKS: usize = 5;
+/// The most runs in a sample.
 const MOST_RUNS: usize = 2000;
-/// Seconds that the device's clock is tried for.
+/// Length of the trial of the device's clock, in seconds.
 const TRIAL: f64 = 0.03;
-/// Elements of the multiply-adds that it is tried with, and their rounds at most.
-const ELEMENTS: [usize; 2] = [256, 1024];
-const MOST_ROUNDS: usize = 1 << 18;
-/// What of the time that passed a device must have counted.
+/// A trusted clock reports at least this share of the wall time.
 const COUNTED: f64 = 0.5;
 
-/// How long to measure.
+/// How long a measurement lasts.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Seconds that a sample should last at least.
+    /// The least length of a sample, in seconds.
     pub lasting: f64,
-    /// Samples: so many, but only the fewest once `enough` seconds are over.
+    /// Number of samples that are taken.
     pub samples: usize,
+    /// Number of samples that are taken if `enough` seconds have passed.
     pub fewest: usize,
+    /// Seconds after which `fewest` samples are enough.
     pub enough: f64,
-    /// Seconds after which nothing begins.
+    /// Seconds after which no sample begins.
     pub left: f64,
-    /// Whether the kernel has run before: its first run counts too.
+    /// Whether the kernel has run before; then its first run counts too.
     pub warm: bool,
 }
 
-/// Seconds of a run.
+/// The times of a kernel's runs.
 #[derive(Clone, Debug)]
 pub struct Samples {
-    /// By the wall clock, the first run, which may compile a kernel.
+    /// Seconds of the first run by the wall clock; it may compile a kernel.
     pub first: f64,
-    /// A run's, in each sample; never empty.
+    /// Seconds of one run, the mean of each sample; never empty.
     pub times: Vec<f64>,
     /// Runs in each sample.
     pub runs: usize,
+    /// The clock of `times`.
     pub clock: ClockKind,
 }
 
-/// The device's clock, where that can be trusted, and the wall's.
+/// Multiply-adds that last as long as they are asked to: work of a known size, whatever the device.
+pub(crate) struct MultiplyAdds {
+    x: Tensor<2>,
+}
+
+impl MultiplyAdds {
+    /// Rows and columns: more elements than any device has lanes.
+    const ELEMENTS: [usize; 2] = [256, 1024];
+    /// The most rounds of a run.
+    pub(crate) const MOST_ROUNDS: usize = 1 << 18;
+
+    /// The operands, on the device.
+    pub(crate) fn new(device: &Device) -> Self {
+        Self { x: Tensor::full(Self::ELEMENTS, 0.5, device.burn()) }
+    }
+
+    /// One run of `rounds` rounds.
+    pub(crate) fn run(&self, rounds: usize) -> Tensor<2> {
+        kernel::multiply_adds(self.x.clone(), rounds)
+    }
+
+    /// Operations of a run of `rounds` rounds.
+    pub(crate) fn flop(rounds: usize) -> f64 {
+        (kernel::MULTIPLY_ADD_FLOP * rounds * Self::ELEMENTS[0] * Self::ELEMENTS[1]) as f64
+    }
+}
+
+/// The device's clock, if it can be trusted, and the wall clock.
 #[derive(Debug)]
 pub struct Clock {
     device: Device,
-    /// Which of them times kernels.
+    /// The clock that times kernels.
     pub kind: ClockKind,
-    /// Why it is not the device's; empty where it is.
+    /// Why the device's clock does not; empty if it does.
     pub reason: String,
-    /// Seconds of a read-back behind nothing.
+    /// Seconds of a read-back that waits for no work.
     pub read_back: f64,
 }
 
 impl Clock {
-    /// Times the read-back, and tries the device's clock on a kernel that lasts.
+    /// Times the read-back, and tries the device's clock on a long kernel.
     ///
     /// # Errors
-    /// [`Error::Device`](crate::error::Error::Device), likewise below.
+    /// [`Error::Device`](crate::error::Error::Device) if the device fails; likewise in the other methods.
     pub async fn start(device: &Device) -> Result<Self> {
         device.wait().await?; // compiles
         let mut times = Vec::new();
-        for _ in 0..EMPTY {
+        for _ in 0..EMPTY_READ_BACKS {
             let start = Instant::now();
             device.wait().await?;
             times.push(start.elapsed().as_secs_f64());
@@ -103,17 +130,18 @@ impl Clock {
         Ok(clock)
     }
 
-    /// Why the device's clock is not to be trusted: on some adapters it stands still, or ticks in another unit than it says.
+    /// Why the device's clock cannot be trusted; empty if it can. On some adapters it stands still, or ticks in another
+    /// unit than it says.
     async fn distrust(&self) -> Result<String> {
-        let x = Tensor::<2>::full(ELEMENTS, 0.5, self.device.burn());
-        drop(kernel::multiply_adds(x.clone(), 1));
+        let work = MultiplyAdds::new(&self.device);
+        drop(work.run(1));
         self.device.wait().await?; // compiles
         let mut rounds = 64;
         loop {
             let start = Instant::now();
-            let counted = self.device.seconds(|| drop(kernel::multiply_adds(x.clone(), rounds))).await?;
+            let counted = self.device.seconds(|| drop(work.run(rounds))).await?;
             let passed = start.elapsed().as_secs_f64();
-            if passed < self.lasting(TRIAL) + self.read_back && rounds < MOST_ROUNDS {
+            if passed < self.lasting(TRIAL) + self.read_back && rounds < MultiplyAdds::MOST_ROUNDS {
                 rounds *= 4;
                 continue;
             }
@@ -129,7 +157,7 @@ impl Clock {
         }
     }
 
-    /// Times a kernel.
+    /// Times the kernels that `run` launches.
     pub async fn kernel(&self, run: &(dyn Fn() -> Tensor<2> + Sync), effort: Effort) -> Result<Samples> {
         let kind = Cell::new(self.kind);
         let sample = async |runs: usize| {
@@ -145,7 +173,7 @@ impl Clock {
             };
             let passed = (start.elapsed().as_secs_f64() - self.read_back).max(1e-9);
             if counted.is_none() {
-                kind.set(ClockKind::Wall); // a window that the device lost makes the figure the wall's
+                kind.set(ClockKind::Wall); // a lost window of the device's clock makes the figure the wall clock's
             }
             Ok([passed, counted.unwrap_or(passed)])
         };
@@ -153,7 +181,7 @@ impl Clock {
         Ok(Samples { clock: kind.get(), ..samples })
     }
 
-    /// Times, by the wall clock, what reads its result back by itself.
+    /// Times work that reads its result back itself, by the wall clock.
     pub async fn whole(&self, run: impl AsyncFn() -> Result<()>, effort: Effort) -> Result<Samples> {
         let sample = async |runs: usize| {
             let start = Instant::now();
@@ -165,7 +193,8 @@ impl Clock {
         self.measure(effort, sample).await
     }
 
-    /// `sample(runs)` gives the seconds of that many runs, by the wall clock and by the one that counts.
+    /// Takes the samples; `sample(runs)` gives the seconds of that many runs, by the wall clock and by the clock that
+    /// counts.
     async fn measure(
         &self,
         effort: Effort,
@@ -175,7 +204,8 @@ impl Clock {
         let elapsed = || start.elapsed().as_secs_f64();
         let target = self.lasting(effort.lasting);
 
-        // 1. The first run, then twice to sixteen times as many until they last: what is taken off never decides alone.
+        // 1. The first run, then twice to sixteen times as many, until the sample is long, so that the subtracted
+        //    read-back never dominates.
         let [first, counted] = sample(1).await?;
         let mut times = Vec::new();
         let mut runs = 1;
@@ -203,17 +233,19 @@ impl Clock {
         Ok(Samples { first, times, runs, clock: ClockKind::Wall })
     }
 
+    /// The least length of a sample that should last `seconds`.
     fn lasting(&self, seconds: f64) -> f64 {
         seconds.max(READ_BACKS * self.read_back)
     }
 }
 
-/// Whether a device that `counted` so many seconds can have meant those that `passed`, with a read-back in them.
+/// Whether the `counted` seconds of a device's clock can be the `passed` ones of the wall clock, which include a
+/// read-back.
 fn agrees(counted: f64, passed: f64, read_back: f64) -> bool {
     (COUNTED * (passed - read_back)..=1.02 * passed).contains(&counted)
 }
 
-/// Of at least one value, which it sorts.
+/// The median of at least one value; sorts them.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;

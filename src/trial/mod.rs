@@ -1,4 +1,5 @@
-//! What a device must show before it is trusted, and how its time is measured.
+//! The trials of a device before it is trusted: whether its kernels compute what the CPU does (`self_test`), and which
+//! of them are fastest (`tuning`); `clock` measures its time. Called by the frontends and by `bench`.
 
 pub mod clock;
 pub mod self_test;

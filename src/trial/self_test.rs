@@ -1,48 +1,54 @@
-//! Every kernel once on the device and once on the CPU: a GPU that computes something else is found before it is used.
+//! Runs every kernel once on the device and once on the CPU: a GPU that computes something else is found before it is
+//! used.
 //!
-//! A broken WGSL source is only logged by the browser and leaves zeros behind; this makes it an error.
+//! A browser only logs a broken WGSL source, which leaves zeros behind; the self-test makes it an error.
 
 use crate::device::{Device, DeviceKind, read_back};
 use crate::error::{Error, Result};
 use crate::format::TensorType;
+use crate::kernel::product::ProductKind;
 use crate::kernel::product::tile::{Tile, as_tile};
 use crate::kernel::{self, Arithmetic, AttentionHeads, PackedWeight, RotaryHeads};
 use crate::quant::{self, Layout, Packed};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use serde::Serialize;
 
-/// Largest accepted difference, relative to the largest value.
+/// The largest accepted difference, relative to the largest value.
 const LIMIT: f32 = 1e-4;
-/// The same in half precision, where devices differ as much as from f32 (6e-4): they fuse or not, flush or not.
+/// The limit in half precision, where devices differ from each other as much as from f32 (6e-4): some fuse
+/// multiply-adds, some flush subnormal numbers.
 const LIMIT_F16: f32 = 1e-2;
 
-/// A test under way: each step is one kernel.
+/// A self-test under way: each step compares one kernel.
 pub struct SelfTest {
     device: Device,
-    /// The last is next.
+    /// The cases that have not run, the next one last.
     open: Vec<Case>,
+    /// Number of all cases.
     total: usize,
 }
 
-/// What a device has shown to compute as the CPU does.
+/// The kernels of a device that have passed a self-test.
 #[derive(Clone, Debug, Default)]
 pub struct Tested {
-    /// Layouts of the products.
+    /// Weight layouts whose products have passed.
     layouts: Vec<Layout>,
-    /// The kernels that every model uses.
+    /// Whether the kernels that every model uses have passed.
     others: bool,
 }
 
 /// How far a self-test is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SelfTestProgress {
+    /// Kernels that have passed.
     pub done: usize,
+    /// Kernels of the whole test.
     pub total: usize,
 }
 
 impl SelfTest {
-    /// Of the products with weights of `layouts`, and of the kernels that every model uses, less what was `tested`: a kernel
-    /// that is not needed need not be compiled either.
+    /// A test of the products with weights of `layouts`, and of the kernels that every model uses, without those that
+    /// are `tested`. Other kernels are left out: testing a kernel compiles it.
     pub fn new(device: &Device, layouts: &[Layout], tested: &Tested) -> Self {
         let mut open = Vec::new();
         for (dtypes, layout) in PRODUCTS.iter().map(|dtypes| (dtypes, Layout::of(dtypes[0]))) {
@@ -61,7 +67,7 @@ impl SelfTest {
     /// Compares the next kernel; `None` when all are compared.
     ///
     /// # Errors
-    /// [`Error::SelfTest`] names the kernel that differs.
+    /// [`Error::SelfTest`] names the kernel that differs; [`Error::Device`] if the device fails.
     pub async fn step(&mut self) -> Result<Option<SelfTestProgress>> {
         let Some(case) = self.open.pop() else {
             return Ok(None);
@@ -72,7 +78,7 @@ impl SelfTest {
 }
 
 impl Tested {
-    /// Remembers that a test of `layouts` has passed.
+    /// Remembers that a test of the products with weights of `layouts`, and of the other kernels, has passed.
     pub fn passed(&mut self, layouts: &[Layout]) {
         let own = PRODUCTS.iter().map(|dtypes| Layout::of(dtypes[0]));
         self.layouts.extend(own.filter(|own| layouts.iter().any(|layout| layout.shares_kernels(*own))));
@@ -80,7 +86,7 @@ impl Tested {
     }
 }
 
-/// The same at once, of all layouts.
+/// Runs the whole self-test at once, for all layouts.
 ///
 /// # Errors
 /// As [`SelfTest::step`].
@@ -91,8 +97,8 @@ pub async fn self_test(device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// Tests the products of adapters, whose weights are dense whatever the model's are, unless `tested` has them. The CPU needs
-/// no test.
+/// Tests the products of adapters, whose weights are dense whatever the model's are, unless `tested` has them. The CPU
+/// needs no test.
 ///
 /// # Errors
 /// As [`SelfTest::step`].
@@ -105,31 +111,26 @@ pub async fn test_adapters(device: &Device, tested: &mut Tested) -> Result<()> {
     Ok(())
 }
 
-/// The attention of a model, whose kernel depends on its heads.
+/// Tests the attention of a model, whose kernel depends on the model's heads.
 ///
 /// # Errors
-/// [`Error::SelfTest`], [`Error::Device`].
+/// [`Error::SelfTest`] if it differs from the CPU's, [`Error::Device`] if the device fails.
 pub async fn check_heads(device: &Device, heads: AttentionHeads) -> Result<()> {
     compare("attention with the model's heads", device, |device| attention(device, heads, true)).await
 }
 
-/// A tile of the product, with weights of `layout`: its plain and its gated end, over ragged edges.
+/// Tests a tile of a product: its plain and its gated end, over ragged edges.
 ///
 /// # Errors
-/// [`Error::SelfTest`], [`Error::Device`].
-pub(super) async fn check_tile(
-    device: &Device,
-    layout: Layout,
-    arithmetic: Arithmetic,
-    tile: Tile,
-) -> Result<()> {
+/// [`Error::SelfTest`] if it differs from the CPU's, [`Error::Device`] if the device fails.
+pub(super) async fn check_tile(device: &Device, product: ProductKind, tile: Tile) -> Result<()> {
     let run = |device: &Device| {
-        let weight = weight_of(device, layout, [N, K]).computed_in(arithmetic);
-        let x = normal(device, 21, K);
+        let weight = weight_of(device, product.layout, [N, K]).computed_in(product.arithmetic);
+        let x = values(device, 21, K);
         let plain = kernel::quant_matmul(x.clone(), &weight);
         Tensor::cat(vec![plain, kernel::quant_matmul_swiglu(x, &weight)], 1)
     };
-    let (kernel, limit) = match arithmetic {
+    let (kernel, limit) = match product.arithmetic {
         Arithmetic::F32 => ("quant_matmul in a chosen tile", LIMIT),
         Arithmetic::F16 => ("quant_matmul in f16", LIMIT_F16),
         Arithmetic::Int8 => ("quant_matmul in int8", LIMIT),
@@ -137,12 +138,12 @@ pub(super) async fn check_tile(
     compare_within(limit, kernel, device, |device| as_tile(tile, || run(device))).await
 }
 
-/// Compares what `run` gives on `device` with what it gives on the CPU.
+/// Compares the result of `run` on `device` with its result on the CPU, within [`LIMIT`].
 async fn compare(kernel: &'static str, device: &Device, run: impl Fn(&Device) -> Tensor<2>) -> Result<()> {
     compare_within(LIMIT, kernel, device, run).await
 }
 
-/// The same with another largest accepted difference than [`LIMIT`].
+/// Compares the result of `run` on `device` with its result on the CPU, within `limit`.
 async fn compare_within(
     limit: f32,
     kernel: &'static str,
@@ -163,68 +164,70 @@ async fn compare_within(
     Ok(())
 }
 
-/// A kernel's run.
+/// A run of one kernel.
 struct Case {
     name: &'static str,
-    /// Of the weights of products.
+    /// Types of the weights, if the kernel is a product.
     dtypes: [TensorType; 2],
     run: Run,
 }
 
 type Run = fn(&Device, [TensorType; 2]) -> Tensor<2>;
 
-/// Types of the layouts that have kernels of their own; two of each, where scales or minima differ.
+/// Two types for each layout that has kernels of its own; their scales or minima differ.
 const PRODUCTS: [[TensorType; 2]; 3] = [
     [TensorType::Q4_1, TensorType::Q4_0],
     [TensorType::Q8_0, TensorType::Q5_0],
     [TensorType::F32, TensorType::F32],
 ];
 
-// Row counts choose the tiles: 21, 7 and 3 rows are one each on a GPU, and the same on a software adapter.
+// Row counts choose the tiles: 21 rows have another than 7 and 1 on a GPU; a software adapter has one tile for all.
 const PRODUCT_CASES: [(&str, Run); 6] = [
     ("quant_matmul, 21 rows", |device, dtypes| product(device, dtypes[0], 21)),
     ("quant_matmul, 7 rows", |device, dtypes| product(device, dtypes[1], 7)),
     ("quant_matmul, 1 row", |device, dtypes| product(device, dtypes[0], 1)),
     ("quant_matmul with a bias", |device, dtypes| {
-        kernel::quant_matmul_bias(normal(device, 9, K), &weight(device, dtypes[0]), row(device, N))
+        kernel::quant_matmul_bias(values(device, 9, K), &weight(device, dtypes[0]), row(device, N))
     }),
     ("quant_matmul with a residual", |device, dtypes| {
-        let x = normal(device, 9, K);
-        kernel::quant_matmul_add(x, &weight(device, dtypes[0]), normal(device, 9, N))
+        let x = values(device, 9, K);
+        kernel::quant_matmul_add(x, &weight(device, dtypes[0]), values(device, 9, N))
     }),
     ("quant_matmul with SwiGLU", |device, dtypes| {
-        kernel::quant_matmul_swiglu(normal(device, 9, K), &weight(device, dtypes[0]))
+        kernel::quant_matmul_swiglu(values(device, 9, K), &weight(device, dtypes[0]))
     }),
 ];
 
 const OTHER_CASES: [(&str, Run); 7] = [
-    ("rms_norm", |device, _| kernel::rms_norm(normal(device, 5, 72), row(device, 72), 1e-6)),
+    ("rms_norm", |device, _| kernel::rms_norm(values(device, 5, 72), row(device, 72), 1e-6)),
     ("rotary", |device, _| {
         let heads = RotaryHeads { count: 2, dim: 16 };
-        kernel::rotary(normal(device, 5, 48), table(device), positions(device), heads)
+        kernel::rotary(values(device, 5, 48), table(device), positions(device), heads)
     }),
     ("norm_rotary", |device, _| {
-        let (x, heads) = (normal(device, 5, 56), RotaryHeads { count: 3, dim: 16 });
+        let (x, heads) = (values(device, 5, 56), RotaryHeads { count: 3, dim: 16 });
         kernel::norm_rotary(x, row(device, 32), table(device), positions(device), heads, 2, 1e-6)
     }),
     ("attention", |device, _| attention(device, AttentionHeads { count: 6, kv: 2, dim: 16 }, false)),
     ("swiglu and layer_mix", |device, _| {
         kernel::layer_mix(
-            kernel::swiglu(normal(device, 5, 72), normal(device, 5, 72)),
-            normal(device, 5, 72),
+            kernel::swiglu(values(device, 5, 72), values(device, 5, 72)),
+            values(device, 5, 72),
             0.3,
         )
     }),
-    ("round_bf16", |device, _| kernel::round_bf16(normal(device, 5, 72))),
+    ("round_bf16", |device, _| kernel::round_bf16(values(device, 5, 72))),
     ("segment_mean", |device, _| {
-        kernel::segment_mean(normal(device, 9, 72), integers(device, &[0, 4, 4, 9], [2, 2]))
+        kernel::segment_mean(values(device, 9, 72), integers(device, &[0, 4, 4, 9], [2, 2]))
     }),
 ];
 
+/// Number of inputs of the tested products.
 const K: usize = 96;
+/// Number of outputs of the tested products: no multiple of any tile's columns.
 const N: usize = 70;
 
-/// A random weight of `[out, in]` in `layout`.
+/// A random weight `[out, in]` in `layout`.
 pub(super) fn weight_of(
     device: &Device,
     layout: Layout,
@@ -237,7 +240,7 @@ pub(super) fn weight_of(
     };
     let mut packed = random(dtype, out_features, in_features);
     if let (Layout::Packed8 { group: 16 }, scales) = (layout, &mut packed.scales) {
-        // Each group of 32 as two.
+        // Each group of 32 becomes two of 16.
         *scales = scales.chunks(out_features).flat_map(|row| [row, row].concat()).collect();
         packed.layout = layout;
     }
@@ -245,7 +248,7 @@ pub(super) fn weight_of(
 }
 
 fn product(device: &Device, dtype: TensorType, rows: usize) -> Tensor<2> {
-    kernel::quant_matmul(normal(device, rows, K), &weight(device, dtype))
+    kernel::quant_matmul(values(device, rows, K), &weight(device, dtype))
 }
 
 fn weight(device: &Device, dtype: TensorType) -> PackedWeight {
@@ -281,14 +284,15 @@ fn attention(device: &Device, heads: AttentionHeads, joined: bool) -> Tensor<2> 
     let spans = integers(device, &spans, [tokens, 2]);
     let AttentionHeads { count, kv, dim } = heads;
     if joined {
-        let qk = normal(device, tokens, (count + kv) * dim);
-        return kernel::attention(qk, None, normal(device, tokens, (count + 2 * kv) * dim), spans, heads);
+        let qk = values(device, tokens, (count + kv) * dim);
+        return kernel::attention(qk, None, values(device, tokens, (count + 2 * kv) * dim), spans, heads);
     }
-    let [q, k, v] = [count, kv, kv].map(|heads| normal(device, tokens, heads * dim));
+    let [q, k, v] = [count, kv, kv].map(|heads| values(device, tokens, heads * dim));
     kernel::attention(q, Some(k), v, spans, heads)
 }
 
-pub(super) fn normal(device: &Device, rows: usize, columns: usize) -> Tensor<2> {
+/// Random values in -1..1, `[rows, columns]`.
+pub(super) fn values(device: &Device, rows: usize, columns: usize) -> Tensor<2> {
     Tensor::from_data(TensorData::new(noise(rows * columns), [rows, columns]), device.burn())
 }
 
@@ -308,7 +312,7 @@ fn integers(device: &Device, values: &[u32], shape: [usize; 2]) -> Tensor<2, Int
     Tensor::from_data(TensorData::new(values.to_vec(), shape), (device.burn(), DType::U32))
 }
 
-/// Reproducible values in -1..1 (the splitmix64 sequence from a fixed seed).
+/// Reproducible values in -1..1: the splitmix64 sequence from a fixed seed.
 fn noise(count: usize) -> Vec<f32> {
     let mut state = 0x6a09_e667_f3bc_c908u64;
     let mut next = || {

@@ -1,31 +1,61 @@
-//! Grouped-query attention over packed texts; contract in [`super::attention`] and attention.wgsl.
+//! Grouped-query attention over packed texts: its contract and its launch. The formula is in attention.wgsl.
 
 mod twin;
 
-use crate::kernel::launch::{self, Values, Wgsl, declare, dense};
+use crate::device::class::is_software;
+use crate::kernel::backend::EncoderBackend;
+use crate::kernel::launch::info::info;
+use crate::kernel::launch::text::lines;
+use crate::kernel::launch::{Values, Wgsl, declare, dense};
+use burn::backend::Dispatch;
+use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
-pub use twin::twin;
+pub(super) use twin::twin;
 
-const LANES: u32 = 32;
-/// Keys a block: so many scores are held beside the output's registers. On a software adapter four are as fast as eight, and
-/// compile in half the time and memory.
-const BLOCK: usize = 8;
-const SOFTWARE_BLOCK: usize = 4;
-/// Heads that share the keys an invocation loads on a software adapter, at most: there a load costs more than the
-/// arithmetic of several heads. On a GPU it is one, for its registers.
-const HEADS: usize = 4;
+/// Grouped-query attention (arXiv 2305.13245) of each query over its own range of keys, with scale `head_dim^-0.5`;
+/// gives `[Q, H * head_dim]`.
+///
+/// q is the first `H * head_dim` columns of `q [Q, ...]`. k is the first `KV * head_dim` columns of `k [T, ...]`, or,
+/// without one, those after q in the same tensor. v is the last `KV * head_dim` columns of `v [T, ...]`. `spans [Q, 2]`
+/// u32 holds each query's first key and the end of its keys; no span is empty. Attention is causal inside a text if a
+/// span ends at the query's own place plus one.
+pub fn attention(
+    q: Tensor<2>,
+    k: Option<Tensor<2>>,
+    v: Tensor<2>,
+    spans: Tensor<2, Int>,
+    heads: Heads,
+) -> Tensor<2> {
+    let (q, v, spans) = (q.into_dispatch(), v.into_dispatch(), spans.into_dispatch());
+    Tensor::from_dispatch(match k {
+        Some(k) => Dispatch::attention(q, k.into_dispatch(), v, spans, heads),
+        None => Dispatch::attention_joined(q, v, spans, heads),
+    })
+}
 
-/// The sizes of an attention.
+/// Invocations of a GPU's workgroup, along queries.
+const QUERY_LANES: u32 = 32;
+/// Keys in a block: one score each is held in registers, beside the output.
+const KEY_BLOCK: usize = 8;
+/// Keys in a block on a software adapter: four are as fast as eight there, and compile in half the time and memory.
+const SOFTWARE_KEY_BLOCK: usize = 4;
+/// The most heads that share the keys an invocation loads on a software adapter: there a load costs more than the
+/// arithmetic of several heads. On a GPU it is one head, because of its registers.
+const MOST_HEADS: usize = 4;
+
+/// The heads of an attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
-    /// Of q.
+    /// Number of q's heads, H: a multiple of `kv`.
     pub count: usize,
-    /// Of k and v.
+    /// Number of k's and of v's heads, KV.
     pub kv: usize,
+    /// Numbers in a head, head_dim: a multiple of 4.
     pub dim: usize,
 }
 
-pub fn launch(
+/// Launches [`attention`].
+pub(super) fn launch(
     q: CubeTensor,
     k: Option<CubeTensor>,
     v: CubeTensor,
@@ -39,47 +69,48 @@ pub fn launch(
     let first_k = if k.is_some() { 0 } else { count * dim };
     let first_v = columns(&v) - kv * dim;
     let [q_row, k_row, v_row] = [&q, k.as_ref().unwrap_or(&q), &v].map(columns);
-    let quads = [q_row, k_row, v_row, first_k, first_v].map(|columns| (columns / 4) as u32);
-    let info: Vec<_> = [shape[0], count, kv].map(|size| size as u32).into_iter().chain(quads).collect();
-    let (together, block, lanes) = match launch::is_software() {
-        true => (shared_heads(count / kv), SOFTWARE_BLOCK, 8),
-        false => (1, BLOCK, LANES),
+    let info = info! {
+        Q: shape[0],
+        H: count,
+        KV: kv,
+        q_row: q_row / 4,
+        k_row: k_row / 4,
+        v_row: v_row / 4,
+        first_k: first_k / 4,
+        first_v: first_v / 4,
+    };
+    let (together, block, lanes) = match is_software() {
+        true => (shared_heads(count / kv), SOFTWARE_KEY_BLOCK, 8),
+        false => (1, KEY_BLOCK, QUERY_LANES),
     };
     let key = if k.is_some() { "k" } else { "q" };
-    let kernel = Wgsl::new("attention", include_str!("attention.wgsl"), [lanes, 1])
+    let kernel = Wgsl::new("attention", &[include_str!("attention.wgsl")], [lanes, 1], info)
         .set("quads", dim / 4)
         .set("block", block)
         .set("heads", together)
         .unroll(move || unrolled(dim, together, block, key));
     let groups = [shape[0].div_ceil(lanes as usize), count / together, 1];
     match &k {
-        Some(k) => kernel
-            .set("declare_k", declare(3, "k: array<vec4<f32>>"))
-            .set("y_binding", 4)
-            .set("info_binding", 5)
-            .run(&[&q, &v, &spans, k], &info, shape, groups),
-        None => kernel.set("declare_k", "").set("y_binding", 3).set("info_binding", 4).run(
-            &[&q, &v, &spans],
-            &info,
+        Some(k) => kernel.set("declare_k", declare(3, "k: array<vec4<f32>>")).run(
+            &[&q, &v, &spans, k],
             shape,
             groups,
         ),
+        None => kernel.set("declare_k", "").run(&[&q, &v, &spans], shape, groups),
     }
 }
 
-/// The most heads of a group of `heads` that share their keys evenly.
+/// How many heads of a group of `heads` share their keys: the most that divide the group evenly.
 fn shared_heads(heads: usize) -> usize {
-    (1..=HEADS).rev().find(|together| heads.is_multiple_of(*together)).unwrap_or(1)
+    (1..=MOST_HEADS).rev().find(|together| heads.is_multiple_of(*together)).unwrap_or(1)
 }
 
-/// The source with its loops over heads, keys and output registers written out: WGSL has no register arrays that every
-/// compiler keeps in registers.
+/// Fills the places of attention.wgsl, with its loops over `together` heads, `block` keys and output registers written
+/// out. `key` names the tensor that holds k.
 fn unrolled(head_dim: usize, together: usize, block: usize, key: &str) -> Values {
     let quads = head_dim / 4;
-    // A sum takes this many vec4 in one expression: stores to a `var` are dear on software adapters.
+    // Vec4 that a sum takes in one expression: stores to a `var` are expensive on software adapters.
     let step = [4, 2, 1].into_iter().find(|step| quads.is_multiple_of(*step)).unwrap_or(1);
-    let lines =
-        |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().join("\n");
     let heads = |line: &dyn Fn(usize) -> String| lines(together, line);
     let keys = |line: &dyn Fn(usize) -> String| lines(block, line);
     let queries = heads(&|h| lines(step, &|e| format!("let x{h}_{e} = q[query + {}u + d];", h * quads + e)));
@@ -123,7 +154,7 @@ fn unrolled(head_dim: usize, together: usize, block: usize, key: &str) -> Values
         let output = lines(quads, &|d| format!("y[output + {d}u] = o0_{d} * scale;"));
         format!("let scale = 1.0 / total0;\n{output}")
     } else {
-        // On software adapters stores are most of what there is to compile, and the sums lie in memory anyway.
+        // On software adapters, stores are most of what has to be compiled, and the sums lie in memory anyway.
         let sums = |h: usize| (0..quads).map(move |d| format!("o{h}_{d} * scale{h}"));
         let scales = heads(&|h| format!("let scale{h} = 1.0 / total{h};"));
         let all: Vec<_> = (0..together).flat_map(sums).collect();
@@ -138,8 +169,8 @@ fn unrolled(head_dim: usize, together: usize, block: usize, key: &str) -> Values
     let rows = keys(&|j| {
         format!(
             "let token{j} = min(first + {j}u, last);
-            let row{j} = token{j} * info[4] + first_k;
-            let value{j} = token{j} * info[5] + first_v;"
+            let row{j} = token{j} * info.k_row + first_k;
+            let value{j} = token{j} * info.v_row + first_v;"
         )
     });
     vec![

@@ -1,11 +1,13 @@
-//! Attention on the CPU: for a few tokens and one head, scores and values are two products with panels, as of a weight.
+//! Attention on the CPU. For a few tokens and one head, scores and values are two products with panels, like products
+//! with a weight.
 
 use super::Heads;
-use crate::kernel::cpu::vector::{PANEL, ROWS, exp, for_rows, multiply_rows, simd};
-use crate::kernel::launch::{from_host, host, rows_columns};
+use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, exp, for_rows, multiply_rows, simd};
+use crate::kernel::cpu::{from_host, host, rows_columns};
 use burn::backend::flex::FlexTensor;
 
-pub fn twin(
+/// The CPU twin of [`super::launch()`].
+pub(crate) fn twin(
     q: FlexTensor,
     k: Option<FlexTensor>,
     v: FlexTensor,
@@ -27,11 +29,11 @@ pub fn twin(
         (0..kv).map(|head| value_panels(v.storage(), v_columns, first_v + head * dim, dim)).collect();
     let width = count * dim;
     let mut output = vec![0.0; rows * width];
-    for_rows(&mut output, ROWS * width, |block, out| {
-        let tokens = block * ROWS..(block * ROWS + ROWS).min(rows);
+    for_rows(&mut output, BLOCK_ROWS * width, |block, out| {
+        let tokens = block * BLOCK_ROWS..(block * BLOCK_ROWS + BLOCK_ROWS).min(rows);
         let spans = &spans[tokens.clone()];
         for head in 0..count {
-            let mut x = vec![[0f32; ROWS]; dim];
+            let mut x = vec![[0f32; BLOCK_ROWS]; dim];
             for (i, token) in tokens.clone().enumerate() {
                 let q = &query[token * q_columns + head * dim..][..dim];
                 x.iter_mut().zip(q).for_each(|(x, q)| x[i] = *q);
@@ -43,7 +45,7 @@ pub fn twin(
     from_host(output, [rows, width])
 }
 
-/// A head's keys, `PANEL` tokens a panel: `[T / PANEL][dim][PANEL]`, zero past the last token.
+/// A head's keys, [`PANEL`] tokens per panel: `[T / PANEL][dim][PANEL]`, zero past the last token.
 fn key_panels(k: &[f32], columns: usize, first: usize, dim: usize) -> Vec<[f32; PANEL]> {
     let mut panels = vec![[0f32; PANEL]; (k.len() / columns).div_ceil(PANEL) * dim];
     for (token, row) in k.chunks_exact(columns).enumerate() {
@@ -53,7 +55,7 @@ fn key_panels(k: &[f32], columns: usize, first: usize, dim: usize) -> Vec<[f32; 
     panels
 }
 
-/// A head's values, `PANEL` of its numbers a panel: `[dim / PANEL][T][PANEL]`, zero past the last number.
+/// A head's values, [`PANEL`] of its numbers per panel: `[dim / PANEL][T][PANEL]`, zero past the last number.
 fn value_panels(v: &[f32], columns: usize, first: usize, dim: usize) -> Vec<[f32; PANEL]> {
     let tokens = v.len() / columns;
     let mut panels = vec![[0f32; PANEL]; dim.div_ceil(PANEL) * tokens];
@@ -65,7 +67,7 @@ fn value_panels(v: &[f32], columns: usize, first: usize, dim: usize) -> Vec<[f32
     panels
 }
 
-/// Where a head's results go: columns from `first` on, in rows of `width`.
+/// The place of a head's results: the columns from `first` on, in rows of `width`.
 struct Out<'a> {
     values: &'a mut [f32],
     width: usize,
@@ -73,18 +75,18 @@ struct Out<'a> {
 }
 
 simd!(fn attend(
-    x: &[[f32; ROWS]],
+    x: &[[f32; BLOCK_ROWS]],
     keys: &[[f32; PANEL]],
     values: &[[f32; PANEL]],
     spans: &[[u32; 2]],
     out: Out,
 ) = attend_body);
 
-/// One head of some tokens, `x [dim, ROWS]`, over all keys that one of them attends to: those of the others weigh nothing,
-/// and change no bit of a sum.
+/// Attention of one head of some tokens, `x [dim, BLOCK_ROWS]`, over all keys that one of the tokens attends to. Keys
+/// that a token does not attend to have weight zero, and change no bit of its sums.
 #[inline(always)]
 fn attend_body<const FMA: bool>(
-    x: &[[f32; ROWS]],
+    x: &[[f32; BLOCK_ROWS]],
     keys: &[[f32; PANEL]],
     values: &[[f32; PANEL]],
     spans: &[[u32; 2]],
@@ -92,20 +94,20 @@ fn attend_body<const FMA: bool>(
 ) {
     let dim = x.len();
     let scale = (dim as f32).powf(-0.5);
-    let (mut start, mut end) = ([0usize; ROWS], [0usize; ROWS]);
+    let (mut start, mut end) = ([0usize; BLOCK_ROWS], [0usize; BLOCK_ROWS]);
     let (mut first, mut last) = (usize::MAX, 0);
     for (i, span) in spans.iter().enumerate() {
         (start[i], end[i]) = (span[0] as usize, span[1] as usize);
         (first, last) = (first.min(start[i]), last.max(end[i]));
     }
 
-    // 1. Scores, from the panel that has the first key: [keys, ROWS].
+    // 1. Scores, from the panel that has the first key: [keys, BLOCK_ROWS].
     let first = first / PANEL * PANEL;
-    let mut weights = vec![[0f32; ROWS]; (last - first).next_multiple_of(PANEL)];
+    let mut weights = vec![[0f32; BLOCK_ROWS]; (last - first).next_multiple_of(PANEL)];
     for (block, weights) in weights.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
         let sums = multiply_rows::<FMA>(x, &keys[(first / PANEL + block) * dim..][..dim]);
         for j in 0..PANEL {
-            for i in 0..ROWS {
+            for i in 0..BLOCK_ROWS {
                 weights[j][i] = sums[i][j] * scale;
             }
         }
@@ -114,21 +116,21 @@ fn attend_body<const FMA: bool>(
 
     // 2. Softmax of each row over its own span, the division left to the end.
     let inside = |key: usize, i: usize| (first + key >= start[i]) & (first + key < end[i]);
-    let (mut largest, mut totals) = ([f32::MIN; ROWS], [0f32; ROWS]);
+    let (mut largest, mut totals) = ([f32::MIN; BLOCK_ROWS], [0f32; BLOCK_ROWS]);
     for (key, weights) in weights.iter().enumerate() {
-        for i in 0..ROWS {
+        for i in 0..BLOCK_ROWS {
             largest[i] = largest[i].max(if inside(key, i) { weights[i] } else { f32::MIN });
         }
     }
     for (key, weights) in weights.iter_mut().enumerate() {
-        for i in 0..ROWS {
+        for i in 0..BLOCK_ROWS {
             let weight = exp::<FMA>(weights[i] - largest[i]);
             weights[i] = if inside(key, i) { weight } else { 0.0 };
             totals[i] += weights[i];
         }
     }
 
-    // 3. The values, weighed.
+    // 3. The weighted sum of the values.
     let tokens = values.len() / dim.div_ceil(PANEL);
     for (index, panel) in values.chunks_exact(tokens).enumerate() {
         let sums = multiply_rows::<FMA>(&weights, &panel[first..last]);

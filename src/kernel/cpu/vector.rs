@@ -1,49 +1,61 @@
-//! Vector arithmetic of the CPU twins, compiled for the instructions the processor has.
+//! Vector arithmetic of the CPU twins, compiled for the instructions that the processor has.
 //!
 //! [`simd!`] makes a function's AVX2 and baseline versions from one body and picks one at run time; `FMA` tells the
-//! body whether fused multiply-add is an instruction or a slow library call. (AVX-512 gained 15 % at best.) Each stays a
-//! function of its own: several inlined into one caller keep their sums in memory (1.4 times as long in wasm).
+//! body whether fused multiply-add is an instruction or a slow library call. (AVX-512 gained 15 % at best.) Each stays
+//! a function of its own: when several are inlined into one caller, they keep their sums in memory (1.4 times as long
+//! in wasm).
 
-/// Defines `fn name(args) -> R` that runs `body::<FMA>(args)` with the best instructions at hand.
+use crate::quant::rounding::WHOLE;
+
+/// Defines `fn name<P: Bound>(args) -> R` that runs `body::<FMA, P>(args)` with the best instructions at hand;
+/// `<P: Bound>` is optional.
 macro_rules! simd {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
-        $(#[$meta])*
+    (
+        $vis:vis fn $name:ident $(<$panel:ident: $bound:ident>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?
+        = $body:ident
+    ) => {
         #[inline(never)]
-        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name $(<$panel: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $ty),*) $(-> $ret)? { $body::<true>($($arg),*) }
+                fn avx2 $(<$panel: $bound>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<true $(, $panel)?>($($arg),*)
+                }
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: the processor has the instructions the function is compiled for.
-                    return unsafe { avx2($($arg),*) };
+                    // SAFETY: the processor has the instructions that the function is compiled for.
+                    return unsafe { avx2 $(::<$panel>)? ($($arg),*) };
                 }
             }
-            $body::<{ cfg!(target_arch = "aarch64") }>($($arg),*)
+            $body::<{ cfg!(target_arch = "aarch64") } $(, $panel)?>($($arg),*)
         }
     };
 }
 pub(crate) use simd;
 
-/// `a * b + c`, rounded once where `FMA`.
+/// `a * b + c`, rounded once if `FMA`, and twice otherwise.
 #[inline(always)]
-pub fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+pub(crate) fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// Columns of a panel, the right operand of [`multiply_rows`]: sixteen values of each k, side by side. One dequantized
-/// panel of a weight stays in the second-level cache.
-pub const PANEL: usize = 16;
-/// Rows of the left operand that it holds in registers: 6 x 16 sums are twelve of AVX2's sixteen, 4 x 16 are all of wasm's.
-/// Measured beside 4 x 8 to 24 x 16 and 6 x 64: within 15 % of the best on AVX-512, AVX2 and SIMD128.
-pub const ROWS: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
+/// Columns of a panel, the right operand of [`multiply_rows`]: a panel holds sixteen values of each k, side by side.
+/// One dequantized panel of a weight stays in the second-level cache.
+pub(crate) const PANEL: usize = 16;
+/// Rows of a block, the left operand of [`multiply_rows`], whose sums it holds in registers: 6 x 16 sums are twelve of
+/// AVX2's sixteen registers, 4 x 16 are all of wasm's. Measured against 4 x 8 to 24 x 16 and 6 x 64: within 15 % of the
+/// best on AVX-512, AVX2 and SIMD128.
+pub(crate) const BLOCK_ROWS: usize = if cfg!(target_family = "wasm") { 4 } else { 6 };
 
 /// `sums[i][j] = sum_k x[k][i] * panel[k][j]`, in the order of k.
 #[inline(always)]
-pub fn multiply_rows<const FMA: bool>(x: &[[f32; ROWS]], panel: &[[f32; PANEL]]) -> [[f32; PANEL]; ROWS] {
-    let mut sums = [[0f32; PANEL]; ROWS];
+pub(crate) fn multiply_rows<const FMA: bool>(
+    x: &[[f32; BLOCK_ROWS]],
+    panel: &[[f32; PANEL]],
+) -> [[f32; PANEL]; BLOCK_ROWS] {
+    let mut sums = [[0f32; PANEL]; BLOCK_ROWS];
     for (x, weights) in x.iter().zip(panel) {
-        for i in 0..ROWS {
+        for i in 0..BLOCK_ROWS {
             for j in 0..PANEL {
                 sums[i][j] = madd::<FMA>(x[i], weights[j], sums[i][j]);
             }
@@ -52,9 +64,9 @@ pub fn multiply_rows<const FMA: bool>(x: &[[f32; ROWS]], panel: &[[f32; PANEL]])
     sums
 }
 
-/// `sums += low * low + high * high` of the 16-bit halves of `w` and of `x`, which are codes of a byte.
+/// `sums += low * low + high * high` for the 16-bit halves of `w` and of `x`, which hold codes of a byte.
 #[inline(always)]
-pub fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: i32) {
+pub(crate) fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: i32) {
     #[cfg(target_arch = "x86_64")]
     if FMA {
         use std::arch::x86_64::{
@@ -64,7 +76,7 @@ pub fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: 
         let (sums, w) = (sums.as_chunks_mut::<8>().0, w.as_chunks::<8>().0);
         for (sums, w) in sums.iter_mut().zip(w) {
             let sums: *mut __m256i = sums.as_mut_ptr().cast();
-            // SAFETY: `FMA` is only set where the processor has AVX2; both are 256 bits, and may be unaligned.
+            // SAFETY: `FMA` is only set on processors with AVX2; both operands are 256 bits, and may be unaligned.
             unsafe {
                 let dots = _mm256_madd_epi16(_mm256_loadu_si256(w.as_ptr().cast()), _mm256_set1_epi32(x));
                 _mm256_storeu_si256(sums, _mm256_add_epi32(_mm256_loadu_si256(sums), dots));
@@ -96,14 +108,14 @@ pub fn dot_pairs<const FMA: bool>(sums: &mut [i32; PANEL], w: &[i32; PANEL], x: 
     }
 }
 
-/// `e^x` within two units in the last place, for x from -87.3 to 88, past which it stays: the library's is a call for each element, and loops with
-/// calls stay scalar. Cody and Waite's reduction to |r| <= ln 2 / 2, then the series to r^7.
+/// `e^x` to within two units in the last place; x is clamped to [-87.3, 88]. It is written out because the library's
+/// `exp` is a call, and loops with calls are not vectorized. Cody and Waite's reduction to |r| <= ln 2 / 2, then the
+/// series to r^7.
 #[inline(always)]
-pub fn exp<const FMA: bool>(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves the nearest integer in the lowest bits
+pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
     let x = x.clamp(-87.3, 88.0);
-    let shifted = madd::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
+    let shifted = madd::<FMA>(x, std::f32::consts::LOG2_E, WHOLE);
+    let n = shifted - WHOLE;
     let r = madd::<FMA>(n, 2.121_944_4e-4, madd::<FMA>(n, -0.693_359_4, x)); // ln 2 in two parts
     let mut p = 1.0 / 5040.0;
     for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
@@ -112,9 +124,9 @@ pub fn exp<const FMA: bool>(x: f32) -> f32 {
     p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
 }
 
-/// `sum(a * b)`. Sixteen partial sums, so that the order of additions is fixed and vectors are full.
+/// `sum(a * b)`, in sixteen partial sums, so that the order of additions is fixed and vectors are full.
 #[inline(always)]
-pub fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0f32; LANES];
     let (a, a_rest) = a.as_chunks::<LANES>();
@@ -130,8 +142,9 @@ pub fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum()
 }
 
-/// Runs `work(row, out_row)` for every row of `out`, on all cores where there are threads.
-pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+/// Runs `work(row, out_row)` for every row of `out`, which are `width` values each; on all cores if the target has
+/// threads.
+pub(crate) fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     #[cfg(not(target_family = "wasm"))]
     {
         use rayon::prelude::*;

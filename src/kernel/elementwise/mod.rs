@@ -1,4 +1,4 @@
-//! Operations on each element alone.
+//! Operations on single elements.
 
-pub mod round_bf16;
-pub mod swiglu;
+pub(super) mod round_bf16;
+pub(super) mod swiglu;

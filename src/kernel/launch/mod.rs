@@ -1,13 +1,15 @@
-//! Launching a raw WGSL source through Burn, and reading a CPU tensor's elements: shared by every kernel.
+//! Launches a raw WGSL source through Burn. Called by every operation's `launch`.
 
-pub mod rows;
+pub(super) mod elements;
+pub(super) mod info;
+pub(super) mod rows;
+pub(super) mod text;
 
-pub(crate) use crate::device::class::{is_software, with};
-use burn::backend::flex::FlexTensor;
-use burn::tensor::{DType, Shape, TensorData};
+use burn::tensor::{DType, Shape};
 use burn_wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
 use cubecl::prelude::*;
-use cubecl::server::{KernelArguments, MetadataBindingInfo};
+use cubecl::server::KernelArguments;
+use info::Info;
 use std::cell::Cell;
 use std::sync::OnceLock;
 
@@ -21,68 +23,63 @@ pub fn launches() -> usize {
     LAUNCHES.get()
 }
 
-/// How a kernel declares what it only reads. A browser's tensors have buffers of their own, and a GPU may read faster
-/// what nothing writes; natively tensors share buffers, which must not be bound both to be read and to be written.
+/// How a kernel declares its inputs. A browser's tensors have buffers of their own, and a GPU may read a buffer faster
+/// if nothing writes it. Natively, tensors share buffers, which must not be bound both for reading and for writing.
 const READ: &str = if cfg!(target_family = "wasm") { "read" } else { "read_write" };
 
 /// A WGSL source whose `{{ name }}` places are filled with `values`.
 ///
-/// All values that are `set` are part of the kernel's id: two kernels that differ in one never share a pipeline.
-pub struct Wgsl {
+/// The name, the fields of `info` and all values that are `set` are the kernel's id: two kernels that differ in one of
+/// them never share a pipeline.
+pub(super) struct Wgsl {
+    /// The kernel's name. It stands for `sources`, which are not in the id: different sources need different names.
     name: &'static str,
-    source: &'static str,
-    /// What follows the source.
-    end: &'static str,
+    /// The parts of the source, one after the other; some are shared by several kernels.
+    sources: Vec<&'static str>,
+    info: Info,
+    /// Number of bindings before the output's.
+    inputs: usize,
     values: Values,
-    /// Makes the values that follow from the others.
+    /// Makes more values, from those that are set.
     unroll: Option<Box<dyn Fn() -> Values + Send + Sync>>,
     workgroup: [u32; 2],
 }
 
-/// What is filled into which place.
-pub type Values = Vec<(&'static str, String)>;
+/// The names of places, and the text that fills each.
+pub(super) type Values = Vec<(&'static str, String)>;
 
 impl Wgsl {
-    /// `source` with workgroups of `workgroup` invocations, registered as `workgroup_x` and `workgroup_y`; `read` is the
-    /// access of its inputs.
-    pub fn new(name: &'static str, source: &'static str, workgroup: [u32; 2]) -> Self {
-        let values = vec![
-            ("workgroup_x", workgroup[0].to_string()),
-            ("workgroup_y", workgroup[1].to_string()),
-            ("read", READ.to_string()),
-        ];
-        Self { name, source, end: "", values, unroll: None, workgroup }
-    }
-
-    /// Puts `end` behind the source: functions that another kernel has too. The name tells whether it is there.
-    pub fn end(self, end: &'static str) -> Self {
-        Self { end, ..self }
+    /// A kernel with workgroups of `workgroup` invocations, along x and y. Besides the places that are `set`, it may
+    /// have
+    ///
+    /// ```text
+    /// workgroup_x, workgroup_y   the workgroup's sizes
+    /// read                       the access of inputs
+    /// output                     the number of the output's binding
+    /// info                       `struct Info`, and its binding as `info`
+    /// ```
+    pub(super) fn new(name: &'static str, sources: &[&'static str], workgroup: [u32; 2], info: Info) -> Self {
+        Self { name, sources: sources.to_vec(), info, inputs: 0, values: Vec::new(), unroll: None, workgroup }
     }
 
     /// Fills the place `{{ name }}`.
-    pub fn set(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(super) fn set(mut self, name: &'static str, value: impl ToString) -> Self {
         self.values.push((name, value.to_string()));
         self
     }
 
-    /// Fills more places, once, when the pipeline is made: with what `unroll` makes of nothing but the values that are
-    /// set, for it is no part of the id.
-    pub fn unroll(mut self, unroll: impl Fn() -> Values + Send + Sync + 'static) -> Self {
+    /// Fills more places when the pipeline is compiled. `unroll` may use only values that are already `set`: its output
+    /// is not in the id.
+    pub(super) fn unroll(mut self, unroll: impl Fn() -> Values + Send + Sync + 'static) -> Self {
         self.unroll = Some(Box::new(unroll));
         self
     }
 
-    /// Runs the kernel on `inputs`; gives a new f32 tensor of `shape`.
+    /// Runs the kernel on `inputs`, in `groups` workgroups; gives a new f32 tensor of `shape`.
     ///
-    /// Bindings are numbered in the order inputs, output, info. The last travels with the launch and is kept by its
+    /// Bindings are numbered in the order inputs, output, info. The info travels with the launch and is kept by its
     /// content: a buffer written for it would end the pass, and each kernel would be a submission of its own.
-    pub fn run(
-        self,
-        inputs: &[&CubeTensor],
-        info: &[u32],
-        shape: [usize; 2],
-        groups: [usize; 3],
-    ) -> CubeTensor {
+    pub(super) fn run(mut self, inputs: &[&CubeTensor], shape: [usize; 2], groups: [usize; 3]) -> CubeTensor {
         let first = inputs[0];
         let client = &first.client;
         let buffer = client.empty(shape[0] * shape[1] * size_of::<f32>());
@@ -95,13 +92,11 @@ impl Wgsl {
         );
         let mut buffers: Vec<_> = inputs.iter().map(|input| input.handle.clone().binding()).collect();
         buffers.push(output.handle.clone().binding());
+        let arguments = KernelArguments::new().with_buffers(buffers).with_info(self.info.words());
         let dim = CubeDim::new_2d(self.workgroup[0], self.workgroup[1]);
         let [x, y, z] = groups.map(|count| count as u32);
-        client.launch(
-            Box::new(SourceKernel::new(self, dim)),
-            CubeCount::Static(x, y, z),
-            KernelArguments::new().with_buffers(buffers).with_info(words(info)),
-        );
+        self.inputs = inputs.len();
+        client.launch(Box::new(SourceKernel::new(self, dim)), CubeCount::Static(x, y, z), arguments);
         LAUNCHES.set(LAUNCHES.get() + 1);
         output
     }
@@ -109,14 +104,22 @@ impl Wgsl {
 
 impl KernelSource for Wgsl {
     fn source(&self) -> SourceTemplate {
+        let own = [
+            ("workgroup_x", self.workgroup[0].to_string()),
+            ("workgroup_y", self.workgroup[1].to_string()),
+            ("read", READ.to_string()),
+            ("output", self.inputs.to_string()),
+            ("info", self.info.text(self.inputs + 1)),
+        ];
         let unrolled = self.unroll.as_ref().map_or_else(Vec::new, |unroll| unroll());
-        let source = SourceTemplate::new(self.source).add_template(self.end);
-        let places = self.values.iter().chain(&unrolled);
+        let source = SourceTemplate::new(self.sources.concat());
+        let places = own.iter().chain(&self.values).chain(&unrolled);
         places.fold(source, |source, (name, value)| source.register(*name, value.as_str()))
     }
 
     fn id(&self) -> KernelId {
-        KernelId::new::<Self>().info((self.name, self.values.clone()))
+        let info = self.info.shape();
+        KernelId::new::<Self>().info((self.name, self.workgroup, self.inputs, info, self.values.clone()))
     }
 
     fn lang(&self) -> &'static str {
@@ -124,25 +127,19 @@ impl KernelSource for Wgsl {
     }
 }
 
-/// Sizes as the runtime takes them, two to a word.
-fn words(info: &[u32]) -> MetadataBindingInfo {
-    let word = |pair: &[u32]| u64::from(pair[0]) | u64::from(pair.get(1).copied().unwrap_or(0)) << 32;
-    MetadataBindingInfo::custom(info.chunks(2).map(word).collect())
-}
-
-/// The declaration of an input that not every variant of a kernel has.
-pub fn declare(binding: usize, name_and_type: &str) -> String {
+/// The declaration of an input that not every variant of a kernel has, such as `table: array<f32>`.
+pub(super) fn declare(binding: usize, name_and_type: &str) -> String {
     format!("@group(0) @binding({binding}) var<storage, {READ}> {name_and_type};")
 }
 
-/// Workgroups for `count` rows, folded into two dimensions: one alone ends at 65,535.
-pub fn fold(count: usize) -> [usize; 2] {
+/// `count` workgroups folded into two dimensions: one dimension has at most 65,535.
+pub(super) fn fold(count: usize) -> [usize; 2] {
     let x = count.clamp(1, 32_768);
     [x, count.div_ceil(x)]
 }
 
-/// `[0.0]` on the device of `like`, made once: fills a binding that nothing is read from.
-pub fn zero(like: &CubeTensor) -> CubeTensor {
+/// `[0.0]` on the device of `like`, made once. It fills a binding that a kernel declares and a launch does not use.
+pub(super) fn zero(like: &CubeTensor) -> CubeTensor {
     static ZERO: OnceLock<CubeTensor> = OnceLock::new();
     let make = || {
         let buffer = like.client.create_from_slice(bytemuck::bytes_of(&0f32));
@@ -157,23 +154,7 @@ pub fn zero(like: &CubeTensor) -> CubeTensor {
     ZERO.get_or_init(make).clone()
 }
 
-/// The tensor with its elements in row-major order.
-pub fn dense(x: CubeTensor) -> CubeTensor {
+/// The tensor with its elements in row-major order: itself, or a copy.
+pub(super) fn dense(x: CubeTensor) -> CubeTensor {
     into_contiguous(x)
-}
-
-/// A CPU tensor with its elements in row-major order.
-pub fn host(x: FlexTensor) -> FlexTensor {
-    x.to_contiguous()
-}
-
-/// A CPU tensor of `values`.
-pub fn from_host(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
-}
-
-/// `[rows, columns]` of a CPU tensor.
-pub fn rows_columns(x: &FlexTensor) -> [usize; 2] {
-    let shape = x.layout().shape();
-    [shape[0], shape[1]]
 }

@@ -1,21 +1,36 @@
-//! One term of the layer-weighted sum; contract in [`super::layer_mix`] and layer_mix.wgsl.
+//! One term of the layer-weighted sum: contract, launch and twin. The formula is in layer_mix.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{for_rows, madd, simd};
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::dense;
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::rows::over_rows;
-use crate::kernel::launch::{dense, from_host, host, rows_columns};
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
+/// The number that is added to the variance; layer_mix.wgsl has it too.
 const EPSILON: f32 = 1e-5;
 
-pub fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
-    let (mix, hidden) = (dense(mix), dense(hidden));
-    let shape = [hidden.meta.shape()[0], hidden.meta.shape()[1]];
-    let (kernel, groups) = over_rows("layer_mix", include_str!("layer_mix.wgsl"), 2, shape[0]);
-    kernel.run(&[&mix, &hidden], &[shape[0] as u32, shape[1] as u32, alpha.to_bits()], shape, groups)
+/// One term of the layer-weighted sum (GRAN-TED, section 3.2): `mix + alpha * LayerNorm(hidden)`, the LayerNorm over
+/// each row without parameters, with epsilon 1e-5: `[T, D]` -> `[T, D]`.
+pub fn layer_mix(mix: Tensor<2>, hidden: Tensor<2>, alpha: f32) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::layer_mix(mix.into_dispatch(), hidden.into_dispatch(), alpha))
 }
 
-pub fn twin(mix: FlexTensor, hidden: FlexTensor, alpha: f32) -> FlexTensor {
+/// Launches [`layer_mix`].
+pub(crate) fn launch(mix: CubeTensor, hidden: CubeTensor, alpha: f32) -> CubeTensor {
+    let (mix, hidden) = (dense(mix), dense(hidden));
+    let shape = [hidden.meta.shape()[0], hidden.meta.shape()[1]];
+    let info = info! { T: shape[0], D: shape[1], alpha };
+    let (kernel, groups) = over_rows("layer_mix", include_str!("layer_mix.wgsl"), 2, shape[0], info);
+    kernel.run(&[&mix, &hidden], shape, groups)
+}
+
+/// The CPU twin of [`launch`].
+pub(crate) fn twin(mix: FlexTensor, hidden: FlexTensor, alpha: f32) -> FlexTensor {
     let (mix, hidden) = (host(mix), host(hidden));
     let [rows, width] = rows_columns(&hidden);
     let hidden = hidden.storage::<f32>();
@@ -36,7 +51,7 @@ fn add_normalized_body<const FMA: bool>(x: &[f32], alpha: f32, out: &mut [f32]) 
     }
 }
 
-/// `sum(value(x))` in sixteen partial sums, as [`super::vector::dot`].
+/// `sum(value(x))` in sixteen partial sums, in the order of [`crate::kernel::cpu::vector::dot`].
 #[inline(always)]
 fn sum_of(x: &[f32], value: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0f32; 16];

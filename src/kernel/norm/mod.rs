@@ -1,4 +1,4 @@
-//! Norms over the rows of a tensor.
+//! Operations with a norm over each row.
 
-pub mod layer_mix;
-pub mod rms_norm;
+pub(super) mod layer_mix;
+pub(super) mod rms_norm;

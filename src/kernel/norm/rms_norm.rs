@@ -1,19 +1,32 @@
-//! RMS norm over rows; contract in [`super::rms_norm`] and rms_norm.wgsl.
+//! RMS norm over rows (arXiv 1910.07467): contract, launch and twin. The formula is in rms_norm.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{dot, for_rows, simd};
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::dense;
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::rows::over_rows;
-use crate::kernel::launch::{dense, from_host, host, rows_columns};
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
-pub fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
-    let (x, weight) = (dense(x), dense(weight));
-    let shape = [x.meta.shape()[0], x.meta.shape()[1]];
-    let (kernel, groups) = over_rows("rms_norm", include_str!("rms_norm.wgsl"), 1, shape[0]);
-    kernel.run(&[&x, &weight], &[shape[0] as u32, shape[1] as u32, epsilon.to_bits()], shape, groups)
+/// `x / sqrt(mean(x²) + epsilon) * weight`, with the mean over each row: `x [T, D]`, `weight [D]` -> `[T, D]`.
+pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, epsilon: f32) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::rms_norm(x.into_dispatch(), weight.into_dispatch(), epsilon))
 }
 
-pub fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
+/// Launches [`rms_norm`].
+pub(crate) fn launch(x: CubeTensor, weight: CubeTensor, epsilon: f32) -> CubeTensor {
+    let (x, weight) = (dense(x), dense(weight));
+    let shape = [x.meta.shape()[0], x.meta.shape()[1]];
+    let info = info! { T: shape[0], D: shape[1], epsilon };
+    let (kernel, groups) = over_rows("rms_norm", include_str!("rms_norm.wgsl"), 1, shape[0], info);
+    kernel.run(&[&x, &weight], shape, groups)
+}
+
+/// The CPU twin of [`launch`].
+pub(crate) fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
     let (x, weight) = (host(x), host(weight));
     let [rows, width] = rows_columns(&x);
     let (input, weight) = (x.storage::<f32>(), weight.storage::<f32>());
@@ -22,6 +35,7 @@ pub fn twin(x: FlexTensor, weight: FlexTensor, epsilon: f32) -> FlexTensor {
     from_host(output, [rows, width])
 }
 
+// The norm of one row; `rotary` calls it for one head.
 simd!(pub(crate) fn normalize(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = normalize_body);
 
 #[inline(always)]

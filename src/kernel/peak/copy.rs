@@ -1,30 +1,38 @@
-//! A copy, for the device's bandwidth; contract in [`super::copy`] and copy.wgsl.
+//! A copy, which measures the device's bandwidth: contract, launch and twin. The formula is in copy.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
-use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::dense;
+use crate::kernel::launch::elements::over_elements;
+use crate::kernel::launch::info::info;
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
-const LANES: u32 = 64;
+/// Copies `x` into new memory, `times` times one after the other, to measure the device's bandwidth: `[T, D]` with D a
+/// multiple of 4 -> `[T, D]`. Several times, because new memory is slow when it is first touched.
+pub fn copy(x: Tensor<2>, times: usize) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::copy(x.into_dispatch(), times))
+}
 
-pub fn launch(x: CubeTensor, times: usize) -> CubeTensor {
+/// Launches [`copy()`].
+pub(crate) fn launch(x: CubeTensor, times: usize) -> CubeTensor {
     let x = dense(x);
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
     let count = shape[0] * shape[1] / 4;
-    let [columns, rows] = fold(count.div_ceil(LANES as usize));
     let run = || {
-        Wgsl::new("copy", include_str!("copy.wgsl"), [LANES, 1]).run(
-            &[&x],
-            &[count as u32],
-            shape,
-            [columns, rows, 1],
-        )
+        let (kernel, groups) =
+            over_elements("copy", include_str!("copy.wgsl"), count, info! { length: count });
+        kernel.run(&[&x], shape, groups)
     };
     (1..times).for_each(|_| drop(run()));
     run()
 }
 
-pub fn twin(x: FlexTensor, times: usize) -> FlexTensor {
+/// The CPU twin of [`launch`].
+pub(crate) fn twin(x: FlexTensor, times: usize) -> FlexTensor {
     let x = host(x);
     let [rows, width] = rows_columns(&x);
     let values = x.storage::<f32>();

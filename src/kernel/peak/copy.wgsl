@@ -1,15 +1,10 @@
-// y[i] = x[i], four values an invocation; info = length / 4.
+// y[i] = x[i], four values per invocation. Info: length, in fours.
 @group(0) @binding(0) var<storage, {{ read }}> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> info: array<u32>;
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = (group.y * groups.x + group.x) * {{ workgroup_x }}u + lane;
-    if (i >= info[0]) { return; }
+fn main(at: Invocation) {
+    let i = element(at);
+    if (i >= info.length) { return; }
     y[i] = x[i];
 }

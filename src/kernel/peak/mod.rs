@@ -1,4 +1,5 @@
-//! What a device can do at most: its arithmetic and its memory, to measure kernels against.
+//! Kernels that reach a device's limits, the peak of its arithmetic and of its memory: other kernels are measured
+//! against them.
 
-pub mod copy;
-pub mod multiply_adds;
+pub(super) mod copy;
+pub(super) mod multiply_adds;

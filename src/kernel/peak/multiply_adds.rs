@@ -1,44 +1,63 @@
-//! Arithmetic at its peak, to measure kernels against; contract in [`super::multiply_adds`] and multiply_adds.wgsl.
+//! Multiply-adds, which measure the device's peak: contract, launch and twin. The formula is in multiply_adds.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{for_rows, madd, simd};
-use crate::kernel::launch::{Wgsl, dense, fold, from_host, host, rows_columns};
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::dense;
+use crate::kernel::launch::elements::over_elements;
+use crate::kernel::launch::info::info;
+use crate::kernel::launch::text::lines;
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
 
-const LANES: u32 = 64;
-/// Independent sums of an element.
-pub const CHAINS: usize = 16;
+/// Independent chains of multiply-adds of an element.
+const CHAINS: usize = 16;
+/// Operations of [`multiply_adds`] on an element, per round.
+pub const MULTIPLY_ADD_FLOP: usize = 2 * CHAINS;
 
-/// Rounds that are written out.
+/// Rounds that are written out in one expression.
 const UNROLLED: usize = 8;
 
-pub fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
+/// Multiply-adds alone, to measure the device's peak: `[T, D]` -> `[T, D]`. Sixteen values start as `a = x + j / 16`
+/// for each element, become `a x + x` in each of `rounds` rounds, and are summed: `MULTIPLY_ADD_FLOP * rounds`
+/// operations per element.
+pub fn multiply_adds(x: Tensor<2>, rounds: usize) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::multiply_adds(x.into_dispatch(), rounds))
+}
+
+/// Launches [`multiply_adds`].
+pub(crate) fn launch(x: CubeTensor, rounds: usize) -> CubeTensor {
     let x = dense(x);
     let shape = [x.meta.shape()[0], x.meta.shape()[1]];
     let count = shape[0] * shape[1];
-    let [columns, rows] = fold(count.div_ceil(LANES as usize));
-    let lines =
-        |line: &dyn Fn(usize) -> String, with: &str| (0..CHAINS).map(line).collect::<Vec<_>>().join(with);
-    Wgsl::new("multiply_adds", include_str!("multiply_adds.wgsl"), [LANES, 1])
-        .set("declare", lines(&|j| format!("var a{j} = b + {:?};", j as f32 / CHAINS as f32), "\n"))
+    let info = info! { length: count, rounds };
+    let (kernel, groups) = over_elements("multiply_adds", include_str!("multiply_adds.wgsl"), count, info);
+    let declare = |j: usize| format!("var a{j} = b + {:?};", j as f32 / CHAINS as f32);
+    let chains: Vec<_> = (0..CHAINS).map(|j| format!("a{j}")).collect();
+    kernel
+        .set("declare", lines(CHAINS, &declare))
         .set("unrolled", UNROLLED)
-        .set("multiply_adds", lines(&|j| format!("a{j} = {};", rounds_of(j, UNROLLED)), "\n"))
-        .set("multiply_add", lines(&|j| format!("a{j} = {};", rounds_of(j, 1)), "\n"))
-        .set("sum", lines(&|j| format!("a{j}"), " + "))
-        .run(&[&x], &[count as u32, rounds as u32], shape, [columns, rows, 1])
+        .set("multiply_adds", lines(CHAINS, &|j| format!("a{j} = {};", rounds_of(j, UNROLLED))))
+        .set("multiply_add", lines(CHAINS, &|j| format!("a{j} = {};", rounds_of(j, 1))))
+        .set("sum", chains.join(" + "))
+        .run(&[&x], shape, groups)
 }
 
-/// Rounds of chain `j` in one expression.
+/// `rounds` rounds of chain `j` in one expression.
 fn rounds_of(j: usize, rounds: usize) -> String {
     (0..rounds).fold(format!("a{j}"), |a, _| format!("({a} * b + b)"))
 }
 
-/// Elements that fill the registers: with eight chains at a time, 8 vectors of AVX2 or SSE2 and of wasm.
-const ELEMENTS: usize = if cfg!(target_family = "wasm") { 4 } else { 8 };
-/// Chains at a time.
-const HALF: usize = CHAINS / 2;
+/// Elements whose chains fill the registers: with eight chains at once, eight vectors of AVX2 or of wasm, or sixteen of
+/// SSE2.
+const VECTOR_ELEMENTS: usize = if cfg!(target_family = "wasm") { 4 } else { 8 };
+/// Chains that are computed at once.
+const CHAINS_AT_ONCE: usize = CHAINS / 2;
 
-pub fn twin(x: FlexTensor, rounds: usize) -> FlexTensor {
+/// The CPU twin of [`launch`].
+pub(crate) fn twin(x: FlexTensor, rounds: usize) -> FlexTensor {
     let x = host(x);
     let [rows, width] = rows_columns(&x);
     let values = x.storage::<f32>();
@@ -51,13 +70,13 @@ simd! { fn multiply_add_row(x: &[f32], rounds: usize, out: &mut [f32]) = multipl
 
 #[inline(always)]
 fn multiply_add_body<const FMA: bool>(x: &[f32], rounds: usize, out: &mut [f32]) {
-    for (x, out) in x.chunks(ELEMENTS).zip(out.chunks_mut(ELEMENTS)) {
-        let mut b = [0f32; ELEMENTS];
+    for (x, out) in x.chunks(VECTOR_ELEMENTS).zip(out.chunks_mut(VECTOR_ELEMENTS)) {
+        let mut b = [0f32; VECTOR_ELEMENTS];
         b[..x.len()].copy_from_slice(x);
-        let mut sum = [0f32; ELEMENTS];
+        let mut sum = [0f32; VECTOR_ELEMENTS];
         for half in 0..2 {
-            let mut a: [[f32; ELEMENTS]; HALF] =
-                std::array::from_fn(|j| b.map(|b| b + (half * HALF + j) as f32 / CHAINS as f32));
+            let mut a: [[f32; VECTOR_ELEMENTS]; CHAINS_AT_ONCE] =
+                std::array::from_fn(|j| b.map(|b| b + (half * CHAINS_AT_ONCE + j) as f32 / CHAINS as f32));
             for _ in 0..rounds {
                 for a in &mut a {
                     for (a, b) in a.iter_mut().zip(&b) {

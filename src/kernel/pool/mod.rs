@@ -1,3 +1,3 @@
-//! Operations that join the tokens of a text.
+//! Operations that join the tokens of a text into one row.
 
-pub mod segment_mean;
+pub(super) mod segment_mean;

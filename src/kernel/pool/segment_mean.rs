@@ -1,24 +1,38 @@
-//! Pooling over packed texts; contract in [`super::segment_mean`] and segment_mean.wgsl.
+//! Mean pooling over packed texts: contract, launch and twin. The formula is in segment_mean.wgsl.
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
-use crate::kernel::launch::{Wgsl, dense, from_host, host, rows_columns};
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::info::info;
+use crate::kernel::launch::{Wgsl, dense};
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 
-const LANES: u32 = 64;
+/// Invocations of a workgroup, along a row.
+const WORKGROUP: u32 = 64;
 
-pub fn launch(x: CubeTensor, segments: CubeTensor) -> CubeTensor {
+/// The mean of `x`'s rows over each segment: `x [T, D]`, `segments [B, 2]` u32 (first row, end row; not empty) ->
+/// `[B, D]`.
+pub fn segment_mean(x: Tensor<2>, segments: Tensor<2, Int>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::segment_mean(x.into_dispatch(), segments.into_dispatch()))
+}
+
+/// Launches [`segment_mean`].
+pub(crate) fn launch(x: CubeTensor, segments: CubeTensor) -> CubeTensor {
     let (x, segments) = (dense(x), dense(segments));
     let shape = [segments.meta.shape()[0], x.meta.shape()[1]];
-    Wgsl::new("segment_mean", include_str!("segment_mean.wgsl"), [LANES, 1]).run(
+    let info = info! { B: shape[0], D: shape[1] };
+    Wgsl::new("segment_mean", &[include_str!("segment_mean.wgsl")], [WORKGROUP, 1], info).run(
         &[&x, &segments],
-        &[shape[0] as u32, shape[1] as u32],
         shape,
-        [shape[1].div_ceil(LANES as usize), shape[0], 1],
+        [shape[1].div_ceil(WORKGROUP as usize), shape[0], 1],
     )
 }
 
-pub fn twin(x: FlexTensor, segments: FlexTensor) -> FlexTensor {
+/// The CPU twin of [`launch`].
+pub(crate) fn twin(x: FlexTensor, segments: FlexTensor) -> FlexTensor {
     let (x, segments) = (host(x), host(segments));
     let [_, width] = rows_columns(&x);
     let [count, _] = rows_columns(&segments);

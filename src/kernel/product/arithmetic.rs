@@ -1,4 +1,4 @@
-//! In what the products with packed weights are computed: a choice made for a model when it is loaded.
+//! In which arithmetic the products with packed weights are computed: a choice made for a model when it is loaded.
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -6,34 +6,52 @@ use crate::named::named;
 use crate::quant::Layout;
 
 named! {
-    /// In what a product multiplies.
+    /// The numbers in which a product multiplies and adds.
     #[derive(Default)]
     pub enum Arithmetic("arithmetic", expected "f32, f16 or int8") {
         /// Dequantized weights and activations in f32.
         #[default]
         F32 = "f32",
-        /// Weights and activations of 11 bits in products and in sums of eight, f32 in sums of those. On adapters with
-        /// `shader-f16`; embeddings change a little.
+        /// Weights and activations of 11 bits in products and in sums of eight; sums of those in f32. Needs an adapter
+        /// with `shader-f16`; embeddings change a little.
         F16 = "f16",
-        /// The weights' codes and activations of 8 bits, exactly; scales and sums in f32. Embeddings change a little.
+        /// The weights' codes and activations of 8 bits, multiplied exactly; scales and sums of groups in f32.
+        /// Embeddings change a little.
         Int8 = "int8",
     }
 }
 
 impl Arithmetic {
-    /// What a weight of `layout` is multiplied in: dense ones have no codes.
+    /// The arithmetic for a weight of `layout`, in a model that computes in this one: dense weights have no codes, and
+    /// stay in f32.
     pub fn of(self, layout: Layout) -> Self {
         if layout == Layout::Dense { Self::F32 } else { self }
     }
 
-    /// Whether `device` can compute in it.
+    /// Checks that `device` can compute in it.
     ///
     /// # Errors
-    /// [`Error::NoShaderF16`].
+    /// [`Error::NoShaderF16`] for f16 on an adapter without it.
     pub fn check(self, device: &Device) -> Result<()> {
         match self {
             Self::F16 if !device.has_f16 => Err(Error::NoShaderF16 { device: device.adapter.clone() }),
             _ => Ok(()),
         }
+    }
+}
+
+/// The two choices that decide which kernels a product runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProductKind {
+    /// How the weight is stored.
+    pub layout: Layout,
+    /// The arithmetic; f32 if the layout is dense.
+    pub arithmetic: Arithmetic,
+}
+
+impl ProductKind {
+    /// Products with weights of `layout`, in a model that computes in `arithmetic`.
+    pub(crate) fn new(layout: Layout, arithmetic: Arithmetic) -> Self {
+        Self { layout, arithmetic: arithmetic.of(layout) }
     }
 }

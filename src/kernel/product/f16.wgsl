@@ -1,36 +1,21 @@
-// Quantized matrix product in half precision; bindings and info as in quant_matmul.wgsl. With v[k] = w[k] / ({{ raise }} * factor),
-// for every 32 k:
+// Quantized matrix product in half precision; bindings and info as in prelude.wgsl.
+// With v[k] = w[k] / ({{ raise }} * factor), for every 32 k:
 //   h[k] = x[k] / sx, sx a power of two with 8 <= max |h| < 16,   a += sx * sum of 8 h[k] * v[k],   y = {{ raise }} * factor * a
-// h and v are rounded to f16 and the sums of 8 are fused in f16, in the order of k; the rest is f32. |v| <= 258, for stored scales
-// are at most 2^14: a sum is below 8 * 16 * 258, half of what f16 holds, whatever stands out in x; and h is normal down to
-// 2^-17 of the largest of its 32, v to 2^-22 of the largest that there can be.
-// A workgroup owns {{ rows_each }} rows and {{ quads }} vec4 of columns, half of them `second` further on. An invocation rounds whole rows
-// of 32 k into the workgroup's memory, and blocks of 8 k of a vec4 of columns. Rows are padded to STRIDE vec4, so that those a
-// subgroup reads at once lie in other banks. Every tile gives the same bits. No invocation leaves before a barrier.
-enable f16;
-
-@group(0) @binding(0) var<storage, {{ read }}> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, {{ read }}> words: array<u32>;
-@group(0) @binding(2) var<storage, {{ read }}> scales: array<u32>;
-@group(0) @binding(3) var<storage, {{ read }}> addend: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<storage, read> info: array<u32>;
-
+// h and v are rounded to f16, and the sums of 8 are fused in f16, in the order of k; the rest is f32. |v| <= 258,
+// because stored scales are at most 2^14: a sum is below 8 * 16 * 258, half of what f16 holds, whatever stands out in
+// x. h is normal down to 2^-17 of the largest of its 32 values, v down to 2^-22 of the largest that is possible.
+// An invocation rounds whole rows of 32 k into the workgroup's memory, and blocks of 8 k of a vec4 of columns. Rows are
+// padded to STRIDE vec4, so that those that a subgroup reads at once lie in different banks. Every tile gives the same
+// bits. No invocation leaves before a barrier.
 const STRIDE = 9u;
-const QUADS = {{ quads }}u;
 
 var<workgroup> xs: array<vec4<f16>, {{ rows_each }}u * STRIDE>;
 var<workgroup> x_scales: array<f32, {{ rows_each }}>;
 var<workgroup> ws: array<vec4<f16>, 32u * QUADS>;
 
-fn peak(v: vec4<f32>) -> f32 {
-    let a = abs(v);
-    return max(max(a.x, a.y), max(a.z, a.w));
-}
-
-// Row `m` from k on, into the row `to` of the workgroup's. What is smaller than 2^-95 is nothing.
+// Brings row `m`, from k on, into the workgroup's row `to`. Values that are all below 2^-95 count as zero.
 fn halve(m: u32, k: u32, to: u32) {
-    let at = (m * info[1] + k) / 4u;
+    let first = (m * info.K + k) / 4u;
     {{ load }}
     let exponent = bitcast<u32>({{ peaks }}) >> 23u;
     let small = exponent < 32u;
@@ -39,11 +24,11 @@ fn halve(m: u32, k: u32, to: u32) {
     {{ keep }}
 }
 
-// Eight k of four columns: v, into rows of the workgroup's memory from `to` on.
-fn weights(k: u32, column: u32, to: u32) {
-    let N = info[2];
-    let n = min(vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(N - 1u));
-    let g = n + vec4<u32>(k / (8u * info[4]) * N);
+// Brings eight k of four columns, as v, into rows of the workgroup's memory from `to` on.
+fn weights(k: u32, c: u32, to: u32) {
+    let N = info.N;
+    let n = min(vec4<u32>(c) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(N - 1u));
+    let g = n + vec4<u32>(k / (8u * info.blocks) * N);
     let s0 = unpack2x16float(scales[g.x]);
     let s1 = unpack2x16float(scales[g.y]);
     let s2 = unpack2x16float(scales[g.z]);
@@ -55,36 +40,30 @@ fn weights(k: u32, column: u32, to: u32) {
 }
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_id) local: vec3<u32>,
-    @builtin(local_invocation_index) index: u32,
-) {
-    let M = info[0];
-    let K = info[1];
-    let second = info[6];
-    let first_m = group.y * {{ rows_each }}u;
-    let first_n = group.x * info[5];
+fn main(at: Invocation) {
+    let M = info.M;
+    let K = info.K;
+    let first_m = at.group.y * {{ rows_each }}u;
+    let first_n = at.group.x * info.columns;
 
     {{ declare }}
     for (var k = 0u; k < K; k += 32u) {
-        for (var i = index; i < {{ rows_each }}u; i += {{ invocations }}u) {
+        for (var i = at.index; i < {{ rows_each }}u; i += {{ invocations }}u) {
             halve(min(first_m + i, M - 1u), k, i);
         }
-        for (var i = index; i < 4u * QUADS; i += {{ invocations }}u) {
+        for (var i = at.index; i < 4u * QUADS; i += {{ invocations }}u) {
             let quad = i % QUADS;
             let t = 8u * (i / QUADS);
-            let c = first_n + 4u * (quad % (QUADS / 2u)) + select(0u, second, quad >= QUADS / 2u);
-            weights(k + t, c, t * QUADS + quad);
+            weights(k + t, column(first_n, quad), t * QUADS + quad);
         }
         workgroupBarrier();
         for (var q = 0u; q < STRIDE - 1u; q += 2u) {
-            let row = 4u * q * QUADS + local.x;
+            let row = 4u * q * QUADS + at.local.x;
             {{ w }}
             {{ multiply }}
         }
         workgroupBarrier();
     }
-    let raise = {{ raise }} * bitcast<f32>(info[3]);
+    let raise = {{ raise }} * info.factor;
     {{ store }}
 }

@@ -1,18 +1,11 @@
-// Quantized matrix product in integers; bindings and info as in quant_matmul.wgsl. For every 32 k, {{ parts }} groups of weights:
+// Quantized matrix product in integers; bindings and info as in prelude.wgsl.
+// For every 32 k, which are {{ parts }} groups of weights:
 //   q[k] = round(x[k] / sx), |q| <= 127,   a += sx * (scale * sum_k q[k] * code[k] + min * sum_k q[k])
-// A workgroup owns {{ rows_each }} rows and {{ quads }} vec4 of columns, half of them `second` further on. An invocation rounds whole rows
-// of 32 k into the workgroup's memory, four codes a word; four codes of a weight beside them, in the same order. Rows are
-// padded to STRIDE words, so that those a subgroup reads at once lie in other banks. Sums of integers are exact and those of
-// groups fused in the order of k: every tile gives the same bits. No invocation leaves before a barrier.
-@group(0) @binding(0) var<storage, {{ read }}> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, {{ read }}> words: array<u32>;
-@group(0) @binding(2) var<storage, {{ read }}> scales: array<u32>;
-@group(0) @binding(3) var<storage, {{ read }}> addend: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
-@group(0) @binding(5) var<storage, read> info: array<u32>;
-
+// An invocation rounds whole rows of 32 k into the workgroup's memory, four codes per word; four codes of a weight lie
+// beside them, in the same order. Rows are padded to STRIDE words, so that those that a subgroup reads at once lie in
+// different banks. Sums of integers are exact, and those of groups are fused in the order of k: every tile gives the
+// same bits. No invocation leaves before a barrier.
 const STRIDE = 9u;
-const QUADS = {{ quads }}u;
 const PARTS = {{ parts }}u;
 const PART_WORDS = 8u / PARTS;
 
@@ -23,11 +16,6 @@ var<workgroup> ws: array<vec4<u32>, 8u * QUADS>;
 var<workgroup> w_scales: array<vec4<f32>, PARTS * QUADS>;
 var<workgroup> w_mins: array<vec4<f32>, PARTS * QUADS>;
 
-fn peak(v: vec4<f32>) -> f32 {
-    let a = abs(v);
-    return max(max(a.x, a.y), max(a.z, a.w));
-}
-
 fn total(q: vec4<i32>) -> f32 {
     return f32(q.x + q.y + q.z + q.w);
 }
@@ -37,10 +25,10 @@ fn joined(q: vec4<i32>) -> u32 {
     return b.x | (b.y << 8u) | (b.z << 16u) | (b.w << 24u);
 }
 
-// Row `m` from k on, into the row `to` of the workgroup's. The largest value is rounded up to 16 bits, and what 127 is
-// divided by is their integer: quotients of floats differ by device, and so would codes that stand half-way.
+// Brings row `m`, from k on, into the workgroup's row `to`. The largest value is rounded up to 16 bits, and 127 is
+// divided by their integer: quotients of floats differ by device, and then codes that stand half-way would too.
 fn quantize(m: u32, k: u32, to: u32) {
-    let at = (m * info[1] + k) / 4u;
+    let first = (m * info.K + k) / 4u;
     {{ load }}
     let bits = (bitcast<u32>({{ peaks }}) + 255u) & 0xffffff00u;
     let exponent = bits >> 23u;
@@ -52,15 +40,16 @@ fn quantize(m: u32, k: u32, to: u32) {
     {{ keep }}
 }
 
-fn scale(group: u32, column: u32) -> vec2<f32> {
-    let n = min(column, info[2] - 1u);
-    return unpack2x16float(scales[group * info[2] + n]) * bitcast<f32>(info[3]);
+// The scale and the minimum of a group of a column.
+fn scale(g: u32, c: u32) -> vec2<f32> {
+    let n = min(c, info.N - 1u);
+    return unpack2x16float(scales[g * info.N + n]) * info.factor;
 }
 
-// Four codes of a column: the word `t` of eight from k on.
-fn weight(k: u32, t: u32, column: u32) -> u32 {
-    let N = info[2];
-    let n = min(column, N - 1u);
+// Four codes of a column: the word `t` of the eight from k on.
+fn weight(k: u32, t: u32, c: u32) -> u32 {
+    let N = info.N;
+    let n = min(c, N - 1u);
     {{ weight }}
 }
 
@@ -69,36 +58,29 @@ fn dots(q: u32, w: vec4<u32>) -> vec4<i32> {
 }
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_id) local: vec3<u32>,
-    @builtin(local_invocation_index) index: u32,
-) {
-    let M = info[0];
-    let K = info[1];
-    let second = info[6];
-    let first_m = group.y * {{ rows_each }}u;
-    let first_n = group.x * info[5];
+fn main(at: Invocation) {
+    let M = info.M;
+    let K = info.K;
+    let first_m = at.group.y * {{ rows_each }}u;
+    let first_n = at.group.x * info.columns;
 
     {{ declare }}
     for (var k = 0u; k < K; k += 32u) {
-        for (var i = index; i < {{ rows_each }}u; i += {{ invocations }}u) {
+        for (var i = at.index; i < {{ rows_each }}u; i += {{ invocations }}u) {
             quantize(min(first_m + i, M - 1u), k, i);
         }
-        for (var i = index; i < 8u * QUADS; i += {{ invocations }}u) {
-            let quad = i % QUADS;
+        for (var i = at.index; i < 8u * QUADS; i += {{ invocations }}u) {
             let t = i / QUADS;
-            let c = first_n + 4u * (quad % (QUADS / 2u)) + select(0u, second, quad >= QUADS / 2u);
+            let c = column(first_n, i % QUADS);
             ws[i] = vec4<u32>(weight(k, t, c), weight(k, t, c + 1u), weight(k, t, c + 2u), weight(k, t, c + 3u));
         }
-        for (var i = index; i < PARTS * QUADS; i += {{ invocations }}u) {
-            let quad = i % QUADS;
-            let at = k / 32u * PARTS + i / QUADS;
-            let c = first_n + 4u * (quad % (QUADS / 2u)) + select(0u, second, quad >= QUADS / 2u);
-            let s0 = scale(at, c);
-            let s1 = scale(at, c + 1u);
-            let s2 = scale(at, c + 2u);
-            let s3 = scale(at, c + 3u);
+        for (var i = at.index; i < PARTS * QUADS; i += {{ invocations }}u) {
+            let g = k / 32u * PARTS + i / QUADS;
+            let c = column(first_n, i % QUADS);
+            let s0 = scale(g, c);
+            let s1 = scale(g, c + 1u);
+            let s2 = scale(g, c + 2u);
+            let s3 = scale(g, c + 3u);
             w_scales[i] = vec4<f32>(s0.x, s1.x, s2.x, s3.x);
             w_mins[i] = vec4<f32>(s0.y, s1.y, s2.y, s3.y);
         }
@@ -106,14 +88,14 @@ fn main(
         for (var part = 0u; part < PARTS; part++) {
             {{ declare_dots }}
             for (var t = part * PART_WORDS; t < (part + 1u) * PART_WORDS; t++) {
-                let w0 = ws[t * QUADS + local.x];
-                let w1 = ws[t * QUADS + local.x + QUADS / 2u];
+                let w0 = ws[t * QUADS + at.local.x];
+                let w1 = ws[t * QUADS + at.local.x + QUADS / 2u];
                 {{ multiply }}
             }
-            let s0 = w_scales[part * QUADS + local.x];
-            let s1 = w_scales[part * QUADS + local.x + QUADS / 2u];
-            let m0 = w_mins[part * QUADS + local.x];
-            let m1 = w_mins[part * QUADS + local.x + QUADS / 2u];
+            let s0 = w_scales[part * QUADS + at.local.x];
+            let s1 = w_scales[part * QUADS + at.local.x + QUADS / 2u];
+            let m0 = w_mins[part * QUADS + at.local.x];
+            let m1 = w_mins[part * QUADS + at.local.x + QUADS / 2u];
             {{ add }}
         }
         workgroupBarrier();

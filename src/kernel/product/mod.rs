@@ -1,48 +1,90 @@
-//! The quantized matrix product; contract in [`super::quant_matmul`], [`super::quant::Packed`] and the four `.wgsl`.
+//! The product with a packed weight: its contracts and its launch. The formula is in registers.wgsl, the bindings are
+//! in prelude.wgsl, and [`crate::quant::Packed`] has the weight's layout.
 
-pub mod arithmetic;
+mod arithmetic;
 mod f16;
 mod int8;
 mod registers;
 mod shared;
-pub mod tile;
+pub(crate) mod tile;
+mod tiling;
 mod twin;
+mod weight;
 
+use super::backend::EncoderBackend;
+use crate::kernel::launch::info::info;
 use crate::kernel::launch::{self, Wgsl, dense};
-use crate::quant::Layout;
 pub use arithmetic::Arithmetic;
+pub(crate) use arithmetic::ProductKind;
+use burn::backend::{Dispatch, DispatchTensor};
+use burn::tensor::Tensor;
 use burn_wgpu::CubeTensor;
-use tile::Kind;
-pub use twin::twin;
+use tile::Operands;
+pub(crate) use twin::twin;
+pub use weight::PackedWeight;
 
-/// The weight of a product, and what becomes of its sums.
+/// `y = x Wᵀ`: `x [T, in]` -> `[T, out]`, in the weight's arithmetic.
+pub fn quant_matmul(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
+    dispatch(x, weight, None, false)
+}
+
+/// `y = x Wᵀ + bias`: `x [T, in]`, `bias [out]` -> `[T, out]`, in the weight's arithmetic.
+pub fn quant_matmul_bias(x: Tensor<2>, weight: &PackedWeight, bias: Tensor<1>) -> Tensor<2> {
+    dispatch(x, weight, Some(bias.into_dispatch()), false)
+}
+
+/// `y = x Wᵀ + residual`: `x [T, in]`, `residual [T, out]` -> `[T, out]`, in the weight's arithmetic.
+pub fn quant_matmul_add(x: Tensor<2>, weight: &PackedWeight, residual: Tensor<2>) -> Tensor<2> {
+    dispatch(x, weight, Some(residual.into_dispatch()), false)
+}
+
+/// `y = silu(x Gᵀ) * (x Uᵀ)`, where the weight's first `out / 2` rows are G, and the others U: `x [T, in]` ->
+/// `[T, out / 2]`, in the weight's arithmetic.
+pub fn quant_matmul_swiglu(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
+    dispatch(x, weight, None, true)
+}
+
+fn dispatch(x: Tensor<2>, weight: &PackedWeight, addend: Option<DispatchTensor>, gated: bool) -> Tensor<2> {
+    let PackedWeight { layout, arithmetic, out_features, factor, .. } = *weight;
+    let product = Product { kind: ProductKind::new(layout, arithmetic), out_features, factor, gated };
+    let words = weight.words.clone().into_dispatch();
+    let scales = weight.scales.clone().into_dispatch();
+    Tensor::from_dispatch(match addend {
+        Some(addend) => Dispatch::quant_matmul_add(x.into_dispatch(), words, scales, addend, product),
+        None => Dispatch::quant_matmul(x.into_dispatch(), words, scales, product),
+    })
+}
+
+/// The weight of a product, without its tensors, and the use of the sums.
 #[derive(Clone, Copy, Debug)]
-pub struct Product {
-    pub layout: Layout,
-    /// F32 where the layout is dense.
-    pub arithmetic: Arithmetic,
-    /// Columns of `words`.
+pub(crate) struct Product {
+    /// Which kernels run.
+    pub kind: ProductKind,
+    /// Columns of the weight's `words`.
     pub out_features: usize,
-    /// Of the scales.
+    /// A power of two by which the weight's scales and minima are multiplied.
     pub factor: f32,
-    /// The columns are a gate and an up projection, and the result is their SwiGLU.
+    /// Whether the columns are a gate and an up projection, and the result is their SwiGLU.
     pub gated: bool,
 }
 
 impl Product {
-    /// Columns of the result.
+    /// Columns of the result: half of `out_features` if it is gated.
     fn width(&self) -> usize {
         if self.gated { self.out_features / 2 } else { self.out_features }
     }
 }
 
-/// Values of k that a block has: two vec4 of x, one to eight words.
-const BLOCK: usize = 8;
+/// Values of k in a block: two vec4 of x, one to eight words of a weight.
+const BLOCK_K: usize = 8;
 
-/// How the products through the workgroup's memory end.
-const STORE: &str = include_str!("store.wgsl");
+/// Stands before each of the kernels.
+const PRELUDE: &str = include_str!("prelude.wgsl");
+/// Stands after the kernels whose operands lie in the workgroup's memory.
+const WORKGROUP: &str = include_str!("workgroup.wgsl");
 
-pub fn launch(
+/// Launches the product of `x [M, K]` with a weight, in the tile for M rows. `addend` is `[M, N]` or `[N]`.
+pub(crate) fn launch(
     x: CubeTensor,
     words: CubeTensor,
     scales: CubeTensor,
@@ -51,54 +93,45 @@ pub fn launch(
 ) -> CubeTensor {
     let x = dense(x);
     let (m, k, n, width) = (x.meta.shape()[0], x.meta.shape()[1], product.out_features, product.width());
-    let (layout, tile) = (product.layout, tile::for_rows(m, product.layout, product.arithmetic));
+    let ProductKind { layout, arithmetic } = product.kind;
+    let tile = tile::for_rows(m, product.kind);
     let [rows_each, columns_each] = tile.outputs();
     let half = columns_each / 2;
-    // A gated product's workgroup has as many columns of the one kind as of the other.
+    // A gated product's workgroup has as many columns of the gate as of the up projection.
     let (columns, second) = if product.gated { (half, width) } else { (2 * half, half) };
     let (addend, row_stride, step) = match addend {
         Some(addend) if addend.meta.shape().len() == 2 => (dense(addend), n, 1),
         Some(addend) => (dense(addend), 0, 1),
         None => (launch::zero(&x), 0, 0),
     };
-    let blocks = layout.group().unwrap_or(32) / BLOCK;
-    let sizes = [blocks, columns, second, row_stride, step, product.gated as usize, width];
-    let info: Vec<_> = [m as u32, k as u32, n as u32, product.factor.to_bits()]
-        .into_iter()
-        .chain(sizes.map(|size| size as u32))
-        .collect();
-    let kernel = match (product.arithmetic, tile.kind) {
-        (Arithmetic::Int8, _) => Wgsl::new("quant_matmul_int8", include_str!("int8.wgsl"), tile.lanes)
-            .end(STORE)
-            .set("group", 8 * blocks)
-            .unroll(move || int8::values(layout, tile)),
-        (Arithmetic::F16, _) => Wgsl::new("quant_matmul_f16", include_str!("f16.wgsl"), tile.lanes)
-            .end(STORE)
+    let blocks = layout.group().unwrap_or(32) / BLOCK_K;
+    let gated = usize::from(product.gated);
+    let info = info! {
+        M: m, K: k, N: n, factor: product.factor, blocks, columns, second, row_stride, step, gated, width,
+    };
+    let kernel = |name, sources| Wgsl::new(name, sources, tile.lanes, info);
+    let kernel = match (arithmetic, tile.operands) {
+        (Arithmetic::Int8, _) => {
+            kernel("quant_matmul_int8", &[PRELUDE, include_str!("int8.wgsl"), WORKGROUP])
+                .set("group", 8 * blocks)
+                .unroll(move || int8::values(layout, tile))
+        }
+        (Arithmetic::F16, _) => kernel("quant_matmul_f16", &[PRELUDE, include_str!("f16.wgsl"), WORKGROUP])
             .unroll(move || f16::values(layout, tile)),
-        (Arithmetic::F32, Kind::Software | Kind::Registers) => {
-            Wgsl::new("quant_matmul", include_str!("registers.wgsl"), tile.lanes)
+        (Arithmetic::F32, Operands::Software | Operands::Registers) => {
+            kernel("quant_matmul", &[PRELUDE, include_str!("registers.wgsl")])
                 .unroll(move || registers::values(layout, tile))
         }
-        (Arithmetic::F32, Kind::Shared) => {
-            Wgsl::new("quant_matmul_shared", include_str!("shared.wgsl"), tile.lanes)
-                .end(STORE)
+        (Arithmetic::F32, Operands::Shared) => {
+            kernel("quant_matmul_shared", &[PRELUDE, include_str!("shared.wgsl"), WORKGROUP])
                 .unroll(move || shared::values(layout, tile))
         }
     };
     kernel
-        .set("kind", format!("{:?}", tile.kind))
+        .set("enable", if arithmetic == Arithmetic::F16 { "enable f16;" } else { "" })
+        .set("operands", format!("{:?}", tile.operands))
         .set("per_word", layout.per_word())
         .set("tile_m", tile.rows)
         .set("tile_n", tile.columns)
-        .run(
-            &[&x, &words, &scales, &addend],
-            &info,
-            [m, width],
-            [width.div_ceil(columns), m.div_ceil(rows_each), 1],
-        )
-}
-
-/// `line(0)` to `line(count - 1)`, one below the other.
-fn lines(count: usize, line: &dyn Fn(usize) -> String) -> String {
-    (0..count).map(line).collect::<Vec<_>>().join("\n")
+        .run(&[&x, &words, &scales, &addend], [m, width], [width.div_ceil(columns), m.div_ceil(rows_each), 1])
 }

@@ -1,15 +1,15 @@
-//! The text of the product that holds its tile in registers: WGSL has no register arrays that every compiler keeps there.
+//! The text of the product that holds its tile in registers; the formula is in registers.wgsl, the reasons are in
+//! tile.rs.
 
-use super::tile::{Kind, Tile};
-use super::{BLOCK, lines};
+use super::BLOCK_K;
+use super::tile::{Operands, Tile};
 use crate::kernel::launch::Values;
+use crate::kernel::launch::text::{COMPONENTS, lines};
 use crate::quant::Layout;
 
-const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
-
-/// The places where the tile's registers are written out. Groups of all sizes share a pipeline.
-pub fn values(layout: Layout, tile: Tile) -> Values {
-    let fused = tile.kind == Kind::Registers;
+/// Fills the places of registers.wgsl. Groups of all sizes share a pipeline.
+pub(super) fn values(layout: Layout, tile: Tile) -> Values {
+    let fused = tile.operands == Operands::Registers;
     let (lanes, half) = (tile.lanes[0] as usize, tile.columns / 2);
     let scales = match layout {
         // A declared binding that nothing reads would be missing from the automatic layout.
@@ -17,11 +17,11 @@ pub fn values(layout: Layout, tile: Tile) -> Values {
         _ => lines(tile.columns, &|j| format!("let s{j} = unpack2x16float(scales[g * N + n{j}]) * factor;")),
     };
     let multiply = |j: usize| {
-        let words = BLOCK / layout.per_word();
+        let words = BLOCK_K / layout.per_word();
         let load = lines(words, &|c| format!("let p{c} = words[(block * {words}u + {c}u) * N + n{j}];"));
-        let values = lines(BLOCK, &|t| format!("let w{t} = {};", value(layout, fused, j, t)));
+        let values = lines(BLOCK_K, &|t| format!("let w{t} = {};", value(layout, fused, j, t)));
         let sums = lines(tile.rows, &|i| {
-            let sum = (0..BLOCK).fold(format!("a{i}_{j}"), |sum, t| {
+            let sum = (0..BLOCK_K).fold(format!("a{i}_{j}"), |sum, t| {
                 madd(fused, &format!("x{i}_{}.{}", t / 4, COMPONENTS[t % 4]), &format!("w{t}"), &sum)
             });
             format!("a{i}_{j} = {sum};")
@@ -51,6 +51,7 @@ pub fn values(layout: Layout, tile: Tile) -> Values {
     ]
 }
 
+/// The end for software adapters: the sums become an array that a loop stores.
 fn store_in_a_loop(tile: Tile) -> String {
     let Tile { rows, columns, lanes: [lanes, _], .. } = tile;
     let half = columns / 2;
@@ -69,9 +70,9 @@ fn store_in_a_loop(tile: Tile) -> String {
                     y[m * width + c] = sum / (1.0 + exp(-sum)) * other;
                     continue;
                 }}
-                y[m * width + c] = sum + addend[m * info[7] + c * info[8]];
+                y[m * width + c] = sum + addend[m * info.row_stride + c * info.step];
                 let d = c + second;
-                if (d < width) {{ y[m * width + d] = other + addend[m * info[7] + d * info[8]]; }}
+                if (d < width) {{ y[m * width + d] = other + addend[m * info.row_stride + d * info.step]; }}
             }}
         }}",
         rows * columns,
@@ -79,6 +80,7 @@ fn store_in_a_loop(tile: Tile) -> String {
     )
 }
 
+/// The end for GPUs: one statement per sum, so that all sums stay in registers.
 fn store_written_out(tile: Tile) -> String {
     let half = tile.columns / 2;
     let grid = |columns: usize, value: &dyn Fn(usize, usize) -> String| {
@@ -89,16 +91,17 @@ fn store_written_out(tile: Tile) -> String {
         lines(tile.rows, &row)
     };
     let gated = |i: usize, j: usize| format!("a{i}_{j} / (1.0 + exp(-a{i}_{j})) * a{i}_{}", j + half);
-    let added =
-        |i: usize, j: usize| format!("a{i}_{j} + addend[(first_m + {i}u) * info[7] + c{j} * info[8]]");
+    let added = |i: usize, j: usize| {
+        format!("a{i}_{j} + addend[(first_m + {i}u) * info.row_stride + c{j} * info.step]")
+    };
     format!("if (gated) {{ {} }} else {{ {} }}", grid(half, &gated), grid(tile.columns, &added))
 }
 
-/// The weight at the block's value `t` of k, in column `j`.
+/// The expression of the weight at value `t` of a block's k, in column `j`.
 ///
-/// A code is masked where it stands, which multiplies it by a power of two, and the scale is divided by the same: both
-/// are exact. The sign bit would make the uppermost unsigned code negative, and the lower signed ones are unsigned where
-/// they stand: flipping that bit moves the code by half its range, which is added back exactly.
+/// A code is masked where it stands, which multiplies it by a power of two, and the scale is divided by that power:
+/// both are exact. The sign bit would make the uppermost unsigned code negative, and the lower signed ones are unsigned
+/// where they stand: flipping that bit moves the code by half its range, which is added back exactly.
 fn value(layout: Layout, fused: bool, j: usize, t: usize) -> String {
     let (per_word, bits) = (layout.per_word(), 32 / layout.per_word());
     let (word, shift) = (t / per_word, t % per_word * bits);
@@ -120,7 +123,7 @@ fn value(layout: Layout, fused: bool, j: usize, t: usize) -> String {
     }
 }
 
-/// `a * b + c`, in one rounding where `fused`: a software adapter has no instruction for that.
+/// The expression `a * b + c`, in one rounding if `fused`: a software adapter has no instruction for that.
 fn madd(fused: bool, a: &str, b: &str, c: &str) -> String {
     if fused { format!("fma({a}, {b}, {c})") } else { format!("({c} + {a} * {b})") }
 }

@@ -1,36 +1,81 @@
-//! Rotary position embedding, with or without the norm over each head before it; contract in [`super::rotary`],
-//! [`super::norm_rotary`] and rotary.wgsl.
+//! Rotary position embedding, with or without a norm over each head before it: contracts, launch and twin. The formula
+//! is in rotary.wgsl.
 
-pub mod table;
+pub(super) mod table;
 
+use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::for_rows;
-use crate::kernel::launch::{Wgsl, declare, dense, fold, from_host, host, rows_columns};
+use crate::kernel::cpu::{from_host, host, rows_columns};
+use crate::kernel::launch::elements::over_elements;
+use crate::kernel::launch::info::info;
+use crate::kernel::launch::{declare, dense};
 use crate::kernel::norm::rms_norm::normalize;
+use burn::backend::Dispatch;
 use burn::backend::flex::FlexTensor;
+use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 
-const LANES: u32 = 64;
-const MEASURE: &str = "var sum = 0.0;
-    for (var i = 0u; i < head_dim; i++) { sum += x[base + i] * x[base + i]; }
-    scale = 1.0 / sqrt(sum / f32(head_dim) + bitcast<f32>(info[3]));
-    let weights = select(0u, head_dim, head % info[1] >= info[5]);";
+/// Rotate-half RoPE (arXiv 2104.09864) on the heads in each row's first columns:
+/// `x [T, at least heads.count * heads.dim]`, `table [P, head_dim]` from [`crate::kernel::rotary_table`],
+/// `positions [T]` u32 below `P` -> `[T, heads.count * heads.dim]`.
+pub fn rotary(x: Tensor<2>, table: Tensor<2>, positions: Tensor<1, Int>, heads: Heads) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::rotary(
+        x.into_dispatch(),
+        table.into_dispatch(),
+        positions.into_dispatch(),
+        heads,
+    ))
+}
 
-/// The norm over each head that goes before the rotation.
-pub struct HeadNorm<T> {
-    /// `[head_dim]`, and another after it for the heads from `other` on.
+/// RMS norm over each head, then [`rotary`]. `weight [head_dim]` is for the heads before `other`; another `[head_dim]`
+/// after it is for the heads from there on; `epsilon` is added to the mean of the squares.
+pub fn norm_rotary(
+    x: Tensor<2>,
+    weight: Tensor<1>,
+    table: Tensor<2>,
+    positions: Tensor<1, Int>,
+    heads: Heads,
+    other: usize,
+    epsilon: f32,
+) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::norm_rotary(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        table.into_dispatch(),
+        positions.into_dispatch(),
+        heads,
+        other,
+        epsilon,
+    ))
+}
+
+/// The text of the norm: where a head's weights begin, and what its values are multiplied by.
+const NORM: &str = "var sum = 0.0;
+    for (var i = 0u; i < head_dim; i++) { sum += x[base + i] * x[base + i]; }
+    scale = 1.0 / sqrt(sum / f32(head_dim) + info.epsilon);
+    let weights = select(0u, head_dim, head % info.H >= info.other);";
+
+/// The norm over each head before the rotation.
+pub(super) struct HeadNorm<T> {
+    /// `[head_dim]`, and another `[head_dim]` after it for the heads from `other` on.
     pub weight: T,
+    /// The first head that the second weight is for.
     pub other: usize,
+    /// The number that is added to the mean of the squares.
     pub epsilon: f32,
 }
 
-/// The heads that are rotated: those of a row's first columns.
+/// The heads that are rotated: those in a row's first columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
+    /// Number of heads.
     pub count: usize,
+    /// Numbers in a head, head_dim: even.
     pub dim: usize,
 }
 
-pub fn launch(
+/// Launches [`norm_rotary`], or [`rotary`] without a `norm`.
+pub(super) fn launch(
     x: CubeTensor,
     norm: Option<HeadNorm<CubeTensor>>,
     table: CubeTensor,
@@ -42,32 +87,26 @@ pub fn launch(
     let [tokens, width] = [x.meta.shape()[0], x.meta.shape()[1]];
     let shape = [tokens, heads.count * heads.dim];
     let (epsilon, other) = norm.as_ref().map_or((0.0, 0), |norm| (norm.epsilon, norm.other));
-    let [tokens32, count, dim] = [tokens, heads.count, heads.dim].map(|size| size as u32);
-    let info = [tokens32, count, dim, epsilon.to_bits(), width as u32, other as u32];
-    let [columns, rows] = fold((tokens * heads.count).div_ceil(LANES as usize));
-    let kernel = Wgsl::new("rotary", include_str!("rotary.wgsl"), [LANES, 1]);
-    let groups = [columns, rows, 1];
+    let info = info! { T: tokens, H: heads.count, head_dim: heads.dim, epsilon, width, other };
+    let (kernel, groups) = over_elements("rotary", include_str!("rotary.wgsl"), tokens * heads.count, info);
     match &norm {
         Some(norm) => kernel
             .set("declare_weight", declare(3, "weight: array<f32>"))
-            .set("y_binding", 4)
-            .set("info_binding", 5)
-            .set("measure", MEASURE)
+            .set("norm", NORM)
             .set("weight_low", " * weight[weights + i]")
             .set("weight_high", " * weight[weights + half + i]")
-            .run(&[&x, &table, &positions, &norm.weight], &info, shape, groups),
+            .run(&[&x, &table, &positions, &norm.weight], shape, groups),
         None => kernel
             .set("declare_weight", "")
-            .set("y_binding", 3)
-            .set("info_binding", 4)
-            .set("measure", "")
+            .set("norm", "")
             .set("weight_low", "")
             .set("weight_high", "")
-            .run(&[&x, &table, &positions], &info, shape, groups),
+            .run(&[&x, &table, &positions], shape, groups),
     }
 }
 
-pub fn twin(
+/// The CPU twin of [`launch`].
+pub(super) fn twin(
     x: FlexTensor,
     norm: Option<HeadNorm<FlexTensor>>,
     table: FlexTensor,

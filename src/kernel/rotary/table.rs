@@ -1,12 +1,13 @@
-//! The table of rotary position embedding: `angle(p, i) = p * theta^(-2 i / head_dim)`.
+//! The table of rotary position embedding (arXiv 2104.09864): `angle(p, i) = p * theta^(-2 i / head_dim)`.
 //!
-//! Qwen3-VL's interleaved M-RoPE is exactly this on text alone.
+//! Qwen3-VL's interleaved M-RoPE is exactly this for text.
 
 use crate::device::Device;
 use burn::tensor::{Tensor, TensorData};
 use half::bf16;
 
-/// `[positions, head_dim]`: the cosines of the `head_dim / 2` angles, then their sines, computed in f64.
+/// The table `[positions, head_dim]`: in each row the cosines of the position's `head_dim / 2` angles, then their
+/// sines, computed in f64.
 pub fn table(head_dim: usize, theta: f64, positions: usize, device: &Device) -> Tensor<2> {
     let frequencies: Vec<_> =
         (0..head_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64)).collect();
@@ -14,8 +15,8 @@ pub fn table(head_dim: usize, theta: f64, positions: usize, device: &Device) -> 
     make(head_dim, positions, device, angle, |x| x as f32)
 }
 
-/// The same with every step rounded to bfloat16, as the reference's adapters compute it: positions above 256 fall
-/// together in twos and more.
+/// The table of [`table`] with every step rounded to bfloat16, as the reference's adapters compute it: of the positions
+/// above 256, two or more share a row's values.
 pub fn table_bf16(head_dim: usize, theta: f64, positions: usize, device: &Device) -> Tensor<2> {
     let round = |x: f64| bf16::from_f32(x as f32).to_f64();
     let frequency = |i: usize| {
@@ -26,6 +27,7 @@ pub fn table_bf16(head_dim: usize, theta: f64, positions: usize, device: &Device
     make(head_dim, positions, device, angle, |x| round(x) as f32)
 }
 
+/// Fills a table: `stored` rounds the cosines and sines of `angle(position, i)`.
 fn make(
     head_dim: usize,
     positions: usize,

@@ -1,34 +1,33 @@
-//! The product in integers on the CPU: rows are rounded once, panels of codes are unpacked once and multiplied with all rows.
+//! The product in integers on the CPU: rows are rounded once, panels of codes are unpacked once and multiplied with all
+//! rows.
 //!
-//! Codes stand in pairs of neighbouring k, sixteen bits each: AVX2 and SIMD128 multiply and add such pairs in one instruction.
+//! Codes stand in pairs of neighboring k, sixteen bits each: AVX2 and SIMD128 multiply and add such pairs in one
+//! instruction.
 
-use super::{Weight, gather, half_to_f32};
-use crate::kernel::cpu::vector::{PANEL, ROWS, dot_pairs, madd, simd};
+use super::{Panel, Weight, X_GROUP, gather};
+use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, dot_pairs, madd, simd};
 use crate::quant::Layout;
+use crate::quant::half_float::half_to_f32;
+use crate::quant::rounding::round_even_to_int;
 
-/// Values of x that share a scale.
-const GROUP: usize = 32;
-/// Adding it leaves the nearest integer in the lowest bits, ties to even.
-const ROUND: f32 = 12_582_912.0;
-
-/// `x [M, K]` in codes, in blocks of `ROWS` rows; rows past the end are zero.
-pub struct Rows {
-    /// `[K / 2, ROWS]` a block.
-    pairs: Vec<[i32; ROWS]>,
-    /// `[K / 32, ROWS]` a block.
-    scales: Vec<[f32; ROWS]>,
-    /// Sums of codes, `[K / group, ROWS]` a block.
-    sums: Vec<[f32; ROWS]>,
+/// `x [M, K]` in codes, in blocks of [`BLOCK_ROWS`] rows; rows past the end are zero.
+pub(super) struct Rows {
+    /// `[K / 2, BLOCK_ROWS]` per block.
+    pairs: Vec<[i32; BLOCK_ROWS]>,
+    /// `[K / 32, BLOCK_ROWS]` per block.
+    scales: Vec<[f32; BLOCK_ROWS]>,
+    /// Sums of codes, `[K / group, BLOCK_ROWS]` per block.
+    sums: Vec<[f32; BLOCK_ROWS]>,
 }
 
 impl Rows {
-    /// For weights of groups of `group`.
-    pub fn new(x: &[f32], k: usize, group: usize) -> Self {
-        let blocks = (x.len() / k).div_ceil(ROWS);
+    /// Rounds `x`, for weights in groups of `group`.
+    pub(super) fn new(x: &[f32], k: usize, group: usize) -> Self {
+        let blocks = (x.len() / k).div_ceil(BLOCK_ROWS);
         let mut rows = Self {
-            pairs: vec![[0; ROWS]; blocks * k / 2],
-            scales: vec![[0.0; ROWS]; blocks * k / GROUP],
-            sums: vec![[0.0; ROWS]; blocks * k / group],
+            pairs: vec![[0; BLOCK_ROWS]; blocks * k / 2],
+            scales: vec![[0.0; BLOCK_ROWS]; blocks * k / X_GROUP],
+            sums: vec![[0.0; BLOCK_ROWS]; blocks * k / group],
         };
         quantize(x, k, group, &mut rows);
         rows
@@ -40,15 +39,15 @@ simd!(fn quantize(x: &[f32], k: usize, group: usize, rows: &mut Rows) = quantize
 #[inline(always)]
 fn quantize_body<const FMA: bool>(x: &[f32], k: usize, group: usize, rows: &mut Rows) {
     for (row, values) in x.chunks_exact(k).enumerate() {
-        let (block, row) = (row / ROWS, row % ROWS);
-        for (g, values) in values.as_chunks::<GROUP>().0.iter().enumerate() {
+        let (block, row) = (row / BLOCK_ROWS, row % BLOCK_ROWS);
+        for (g, values) in values.as_chunks::<X_GROUP>().0.iter().enumerate() {
             let (scale, codes) = codes(values);
-            rows.scales[block * k / GROUP + g][row] = scale;
-            let at = block * k / 2 + g * GROUP / 2;
+            rows.scales[block * k / X_GROUP + g][row] = scale;
+            let at = block * k / 2 + g * X_GROUP / 2;
             for (pair, [a, b]) in rows.pairs[at..].iter_mut().zip(codes.as_chunks().0) {
                 pair[row] = a & 0xffff | b << 16;
             }
-            let at = block * k / group + g * GROUP / group;
+            let at = block * k / group + g * X_GROUP / group;
             for (sum, codes) in rows.sums[at..].iter_mut().zip(codes.chunks_exact(group)) {
                 sum[row] = codes.iter().sum::<i32>() as f32;
             }
@@ -56,9 +55,9 @@ fn quantize_body<const FMA: bool>(x: &[f32], k: usize, group: usize, rows: &mut 
     }
 }
 
-/// The scale and the codes of a group, by the same steps as in quant_matmul_int8.wgsl.
+/// The scale and the codes of a group, in the same steps as int8.wgsl.
 #[inline(always)]
-fn codes(values: &[f32; GROUP]) -> (f32, [i32; GROUP]) {
+fn codes(values: &[f32; X_GROUP]) -> (f32, [i32; X_GROUP]) {
     let mut peaks = [0f32; 8];
     for values in values.as_chunks::<8>().0 {
         for (peak, value) in peaks.iter_mut().zip(values) {
@@ -68,16 +67,15 @@ fn codes(values: &[f32; GROUP]) -> (f32, [i32; GROUP]) {
     let bits = (peaks.into_iter().fold(0f32, f32::max).to_bits() + 255) & !255;
     let exponent = bits >> 23;
     if !(32..=244).contains(&exponent) {
-        return (if exponent < 32 { 0.0 } else { f32::NAN }, [0; GROUP]);
+        return (if exponent < 32 { 0.0 } else { f32::NAN }, [0; X_GROUP]);
     }
     let quotient = (127u32 << 25) / ((bits >> 8) & 0x7fff | 0x8000);
     let inverse = quotient as f32 * f32::from_bits((244 - exponent) << 23);
-    let code = |value: f32| (value * inverse + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
-    (f32::from_bits(bits) * (1.0 / 127.0), values.map(code))
+    (f32::from_bits(bits) * (1.0 / 127.0), values.map(|value| round_even_to_int(value * inverse)))
 }
 
 /// Columns of a weight in codes.
-pub struct Codes {
+pub(super) struct Codes {
     /// `[K / 2]`
     pairs: Vec<[i32; PANEL]>,
     /// Scales and minima, `[K / group]`.
@@ -86,48 +84,70 @@ pub struct Codes {
     each: usize,
 }
 
-impl Codes {
-    /// Columns `first..first + PANEL`; columns past the edge are zero.
+/// The packed columns of a panel: words, and scales beside minima.
+pub(super) struct Columns {
+    words: Vec<[u32; PANEL]>,
+    scales: Vec<[u32; PANEL]>,
+}
+
+impl Panel for Codes {
+    type Rows = Rows;
+    type Columns = Columns;
+    const ABREAST: usize = 1;
+
     #[inline(always)]
-    pub fn unpack(weight: &Weight, first: usize) -> Self {
-        let words = gather(weight.words, weight.n, first);
-        let mut pairs = vec![[0; PANEL]; weight.k / 2];
+    fn new(weight: &Weight) -> Self {
+        let group = weight.layout.group().unwrap_or(X_GROUP);
+        Self {
+            pairs: vec![[0; PANEL]; weight.k / 2],
+            scales: vec![[[0.0; PANEL]; 2]; weight.k / group],
+            each: group / 2,
+        }
+    }
+
+    #[inline(always)]
+    fn gather(weight: &Weight, first: usize) -> Columns {
+        Columns {
+            words: gather(weight.words, weight.n, first),
+            scales: gather(weight.scales, weight.n, first),
+        }
+    }
+
+    #[inline(always)]
+    fn unpack<const FMA: bool>(&mut self, weight: &Weight, columns: &Columns, _place: usize) {
         match weight.layout {
-            Layout::Packed4 => unpack::<4>(&words, &mut pairs, |word, i| {
+            Layout::Packed4 => unpack::<4>(&columns.words, &mut self.pairs, |word, i| {
                 let byte = word >> (8 * i);
                 (byte & 0xf | (byte & 0xf0) << 12) as i32
             }),
-            _ => unpack::<2>(&words, &mut pairs, |word, i| {
+            _ => unpack::<2>(&columns.words, &mut self.pairs, |word, i| {
                 let [low, high] = [24, 16].map(|shift| ((word >> (16 * i)) << shift) as i32 >> 24);
                 low & 0xffff | high << 16
             }),
         }
         let value = |bits: u32| half_to_f32(bits) * weight.factor;
-        let scales = gather(weight.scales, weight.n, first);
-        let scales = scales
-            .iter()
-            .map(|row| [row.map(|pair| value(pair & 0xffff)), row.map(|pair| value(pair >> 16))]);
-        Self { pairs, scales: scales.collect(), each: weight.layout.group().unwrap_or(GROUP) / 2 }
+        for (scales, row) in self.scales.iter_mut().zip(&columns.scales) {
+            *scales = [row.map(|pair| value(pair & 0xffff)), row.map(|pair| value(pair >> 16))];
+        }
     }
 
-    /// `sum_k x[k] * w[k]` for a block of rows.
     #[inline(always)]
-    pub fn multiply<const FMA: bool>(&self, rows: &Rows, block: usize) -> [[f32; PANEL]; ROWS] {
+    fn multiply<const FMA: bool>(&self, rows: &Rows, block: usize) -> [[f32; PANEL]; BLOCK_ROWS] {
         let (k, groups) = (self.pairs.len(), self.scales.len());
-        let parts = GROUP / 2 / self.each;
+        let parts = X_GROUP / 2 / self.each;
         let x = rows.pairs[block * k..][..k].chunks_exact(self.each);
-        let mut sums = [[0f32; PANEL]; ROWS];
+        let mut sums = [[0f32; PANEL]; BLOCK_ROWS];
         for (g, (x, w)) in x.zip(self.pairs.chunks_exact(self.each)).enumerate() {
-            let mut dots = [[0i32; PANEL]; ROWS];
+            let mut dots = [[0i32; PANEL]; BLOCK_ROWS];
             for (x, w) in x.iter().zip(w) {
-                for i in 0..ROWS {
+                for i in 0..BLOCK_ROWS {
                     dot_pairs::<FMA>(&mut dots[i], w, x[i]);
                 }
             }
             let [scale, min] = &self.scales[g];
             let x_scales = &rows.scales[(block * groups + g) / parts];
             let x_sums = &rows.sums[block * groups + g];
-            for i in 0..ROWS {
+            for i in 0..BLOCK_ROWS {
                 for j in 0..PANEL {
                     let dot = madd::<FMA>(scale[j], dots[i][j] as f32, min[j] * x_sums[i]);
                     sums[i][j] = madd::<FMA>(x_scales[i], dot, sums[i][j]);
@@ -138,7 +158,7 @@ impl Codes {
     }
 }
 
-/// `pair(word, i)` is the i-th of a word's `PAIRS` pairs of codes.
+/// Unpacks words of `PAIRS` pairs of codes; `pair(word, i)` is the i-th of a word.
 #[inline(always)]
 fn unpack<const PAIRS: usize>(
     words: &[[u32; PANEL]],

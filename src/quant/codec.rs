@@ -1,0 +1,142 @@
+//! Stored blocks -> values. Every block type is read as groups of 16 or 32 small integers with a scale and a minimum:
+//! `value = code * scale + min`. Block layouts: ggml's `ggml-common.h`.
+
+use crate::format::TensorType;
+use half::f16;
+
+/// The values of a group: `code * scale + min`.
+pub(super) struct Group<'a> {
+    /// One code per value: 32, or 16 in Q6_K.
+    pub codes: &'a [i8],
+    /// The step between neighboring codes.
+    pub scale: f32,
+    /// The value of code 0.
+    pub min: f32,
+}
+
+/// The values stored in `bytes`, which hold whole blocks of `dtype`, in their order.
+pub fn dequantize(dtype: TensorType, bytes: &[u8]) -> Vec<f32> {
+    match dtype {
+        TensorType::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        TensorType::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+        TensorType::BF16 => {
+            // bfloat16 is the upper half of an f32.
+            bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f32::from_bits((u16::from_le_bytes(*b) as u32) << 16))
+                .collect()
+        }
+        _ => {
+            let mut values = Vec::with_capacity(bytes.len() / dtype.block_bytes() * dtype.block_len());
+            for block in bytes.chunks_exact(dtype.block_bytes()) {
+                for_groups(dtype, block, |group| {
+                    values.extend(group.codes.iter().map(|code| *code as f32 * group.scale + group.min));
+                });
+            }
+            values
+        }
+    }
+}
+
+/// Calls `each` for the groups of one block, in the order of their values.
+pub(super) fn for_groups(dtype: TensorType, block: &[u8], mut each: impl FnMut(Group)) {
+    let half = |at: usize| f16::from_le_bytes([block[at], block[at + 1]]).to_f32();
+    let mut codes = [0i8; 32];
+    match dtype {
+        TensorType::Q4_0 => {
+            nibbles(&block[2..18], &mut codes);
+            each(Group { codes: &codes, scale: half(0), min: -8.0 * half(0) });
+        }
+        TensorType::Q4_1 => {
+            nibbles(&block[4..20], &mut codes);
+            each(Group { codes: &codes, scale: half(0), min: half(2) });
+        }
+        TensorType::Q5_0 => {
+            nibbles(&block[6..22], &mut codes);
+            fifth_bits(&block[2..6], &mut codes);
+            codes.iter_mut().for_each(|code| *code -= 16);
+            each(Group { codes: &codes, scale: half(0), min: 0.0 });
+        }
+        TensorType::Q5_1 => {
+            nibbles(&block[8..24], &mut codes);
+            fifth_bits(&block[4..8], &mut codes);
+            each(Group { codes: &codes, scale: half(0), min: half(2) });
+        }
+        TensorType::Q8_0 => {
+            codes.iter_mut().zip(&block[2..34]).for_each(|(code, byte)| *code = *byte as i8);
+            each(Group { codes: &codes, scale: half(0), min: 0.0 });
+        }
+        TensorType::Q4_K => {
+            let (scale, min) = (half(0), half(2));
+            for group in 0..8 {
+                let bytes = &block[16 + group / 2 * 32..][..32];
+                let shift = 4 * (group % 2);
+                codes.iter_mut().zip(bytes).for_each(|(code, byte)| *code = ((byte >> shift) & 15) as i8);
+                let (s, m) = six_bits(&block[4..16], group);
+                each(Group { codes: &codes, scale: scale * s, min: -min * m });
+            }
+        }
+        TensorType::Q5_K => {
+            let (scale, min) = (half(0), half(2));
+            for group in 0..8 {
+                let bytes = &block[48 + group / 2 * 32..][..32];
+                let shift = 4 * (group % 2);
+                for ((code, byte), high) in codes.iter_mut().zip(bytes).zip(&block[16..48]) {
+                    *code = (((byte >> shift) & 15) | ((high >> group) & 1) << 4) as i8;
+                }
+                let (s, m) = six_bits(&block[4..16], group);
+                each(Group { codes: &codes, scale: scale * s, min: -min * m });
+            }
+        }
+        TensorType::Q6_K => {
+            for group in 0..16 {
+                q6_k_codes(block, group, &mut codes[..16]);
+                let scale = half(208) * (block[192 + group] as i8) as f32;
+                each(Group { codes: &codes[..16], scale, min: 0.0 });
+            }
+        }
+        TensorType::F32 | TensorType::F16 | TensorType::BF16 => unreachable!("dense types have no groups"),
+    }
+}
+
+/// Reads 32 codes from sixteen bytes: the low nibbles are codes 0..16, the high ones 16..32.
+fn nibbles(bytes: &[u8], codes: &mut [i8; 32]) {
+    for (i, byte) in bytes.iter().enumerate() {
+        codes[i] = (byte & 15) as i8;
+        codes[i + 16] = (byte >> 4) as i8;
+    }
+}
+
+/// Adds bit `i` of four bytes to code `i` as its fifth bit.
+fn fifth_bits(bytes: &[u8], codes: &mut [i8; 32]) {
+    for (i, code) in codes.iter_mut().enumerate() {
+        *code |= (((bytes[i / 8] >> (i % 8)) & 1) << 4) as i8;
+    }
+}
+
+/// The 6-bit scale and the 6-bit minimum of one of a super-block's eight groups.
+fn six_bits(packed: &[u8], group: usize) -> (f32, f32) {
+    let (scale, min) = if group < 4 {
+        (packed[group] & 63, packed[group + 4] & 63)
+    } else {
+        (
+            (packed[group + 4] & 15) | (packed[group - 4] >> 6) << 4,
+            (packed[group + 4] >> 4) | (packed[group] >> 6) << 4,
+        )
+    };
+    (scale as f32, min as f32)
+}
+
+/// Reads the sixteen 6-bit codes of a group, minus 32. Bytes 0..128 of the super-block hold the low nibbles, 128..192
+/// the upper two bits; each half of the super-block is four runs of 32.
+fn q6_k_codes(block: &[u8], group: usize, codes: &mut [i8]) {
+    let (half, run, start) = (group / 8, group % 8 / 2, group % 2 * 16);
+    let low = &block[half * 64 + run % 2 * 32 + start..][..16];
+    let high = &block[128 + half * 32 + start..][..16];
+    let (low_shift, high_shift) = (4 * (run / 2), 2 * run);
+    for ((code, low), high) in codes.iter_mut().zip(low).zip(high) {
+        *code = ((low >> low_shift & 15) | (high >> high_shift & 3) << 4) as i8 - 32;
+    }
+}
