@@ -276,8 +276,8 @@ impl ModelProvenance {
             hidden_size: Some(config.hidden_size),
             intermediate_size: Some(config.intermediate_size),
             max_length: Some(info.max_length),
-            quantize: Some(info.quantize.map(written)),
-            arithmetic: Some(written(info.arithmetic)),
+            quantize: Some(info.quantize.map(|quantize| quantize.name().into())),
+            arithmetic: Some(info.arithmetic.name().into()),
             streamed: Some(encoder.is_streamed()),
             other: Map::new(),
         }
@@ -336,11 +336,6 @@ impl<'de> Deserialize<'de> for Provenance {
             other,
         })
     }
-}
-
-/// The name that a value is written by.
-fn written(value: impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(String::from)).unwrap_or_default()
 }
 
 /// Takes the value of `key` out of `map`, where it has the type `T`; another value stays.
