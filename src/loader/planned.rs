@@ -7,7 +7,7 @@ use crate::quant::Layout;
 
 /// A tensor to load.
 #[derive(Clone, Debug)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// The index of the file that it lies in.
     pub source: usize,
     /// Its place, type and shape in that file.
@@ -26,7 +26,7 @@ pub struct Planned {
 
 impl Planned {
     /// Bytes of its two buffers on the device, `[words, scales]`.
-    pub fn buffers(&self) -> [u64; 2] {
+    pub(crate) fn buffers(&self) -> [u64; 2] {
         match self.info.shape[..] {
             [out_features, in_features] => self.layout.bytes(out_features, in_features),
             _ => [self.info.shape.iter().product::<usize>() as u64 * 4, 0],
@@ -34,17 +34,17 @@ impl Planned {
     }
 
     /// Stored bytes of one row.
-    pub fn row_bytes(&self) -> u64 {
+    pub(crate) fn row_bytes(&self) -> u64 {
         (self.info.range.end - self.info.range.start) / self.info.shape[0] as u64
     }
 
     /// Rows of one head, where its rows must be reordered.
-    pub fn head_rows(&self) -> Option<u64> {
+    pub(crate) fn head_rows(&self) -> Option<u64> {
         self.heads.map(|heads| (self.info.shape[0] / heads) as u64)
     }
 
     /// Stored bytes that are read at once: whole rows, or whole heads where rows must be reordered.
-    pub fn piece(&self) -> u64 {
+    pub(crate) fn piece(&self) -> u64 {
         let least = match self.role {
             Role::Vector => self.info.range.end - self.info.range.start,
             _ => self.row_bytes() * self.head_rows().unwrap_or(1),
@@ -53,18 +53,18 @@ impl Planned {
     }
 
     /// Bytes of all its buffers on the device.
-    pub fn device_bytes(&self) -> u64 {
+    pub(crate) fn device_bytes(&self) -> u64 {
         self.buffers().iter().sum()
     }
 
     /// The index of the layer that it belongs to; `None` for the token table and the final norm.
-    pub fn layer(&self) -> Option<usize> {
+    pub(crate) fn layer(&self) -> Option<usize> {
         self.name.strip_prefix("layers.")?.split('.').next()?.parse().ok()
     }
 
     /// Host memory while it is read and packed: two pieces as stored, the words and the scales, and the unrounded scales,
     /// which take twice as much.
-    pub fn loading_bytes(&self) -> u64 {
+    pub(crate) fn loading_bytes(&self) -> u64 {
         let [words, scales] = self.buffers();
         2 * PIECE + words + 3 * scales
     }

@@ -6,11 +6,11 @@ use crate::model::{Config, Family};
 use serde_json::Value;
 
 /// Tensors that hold factors of scaled RoPE.
-pub const ROPE_FACTORS: [&str; 3] =
+pub(super) const ROPE_FACTORS: [&str; 3] =
     ["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"];
 
 /// From GGUF metadata; `vocab_size` is the token table's height.
-pub fn from_gguf(gguf: &Gguf, vocab_size: usize) -> Result<Config> {
+pub(super) fn from_gguf(gguf: &Gguf, vocab_size: usize) -> Result<Config> {
     let file = &gguf.file;
     let name = gguf.str("general.architecture")?.ok_or_else(|| Error::MissingKey {
         file: file.clone(),
@@ -51,7 +51,7 @@ pub fn from_gguf(gguf: &Gguf, vocab_size: usize) -> Result<Config> {
 }
 
 /// From config.json; a vision-language model's text part is under `text_config`.
-pub fn from_json(file: &str, bytes: &[u8]) -> Result<Config> {
+pub(super) fn from_json(file: &str, bytes: &[u8]) -> Result<Config> {
     let malformed = |item: &str, expected: &str, found: String| Error::Malformed {
         file: file.into(),
         item: item.into(),
@@ -109,7 +109,7 @@ pub fn from_json(file: &str, bytes: &[u8]) -> Result<Config> {
 }
 
 /// Scaled RoPE would give other embeddings without a word.
-pub fn refuse_scaling(file: &str, found: &str) -> Result<()> {
+pub(super) fn refuse_scaling(file: &str, found: &str) -> Result<()> {
     match found {
         "none" | "default" | "mrope" => Ok(()),
         _ => Err(Error::Malformed {

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 /// The tensors of the files, by their name without prefix.
-pub struct Found {
+pub(super) struct Found {
     /// Gives the file's own name for one of Hugging Face's.
     pub name: fn(&str) -> String,
     /// Each tensor, with the index of the source that it is in.
@@ -26,12 +26,12 @@ pub struct Found {
 }
 
 impl Found {
-    pub fn new(name: fn(&str) -> String) -> Self {
+    pub(super) fn new(name: fn(&str) -> String) -> Self {
         Self { name, tensors: HashMap::new(), twice: HashMap::new(), skipped: HashMap::new(), index: None }
     }
 
     /// Adds the tensors of one source. `strip` takes the prefix off a name.
-    pub fn add(&mut self, source: usize, tensors: Vec<TensorInfo>, strip: fn(&str) -> &str) {
+    pub(super) fn add(&mut self, source: usize, tensors: Vec<TensorInfo>, strip: fn(&str) -> &str) {
         for info in tensors {
             let name = strip(&info.name).to_string();
             if let Some((first, _)) = self.tensors.insert(name.clone(), (source, info)) {
@@ -40,11 +40,11 @@ impl Found {
         }
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name) || self.skipped.contains_key(name)
     }
 
-    pub fn take(
+    pub(super) fn take(
         &mut self,
         sources: &[Rc<dyn Source>],
         expected: Expected,

@@ -2,6 +2,6 @@
 
 mod config;
 mod found;
-pub mod header;
+pub(super) mod header;
 mod names;
-pub mod split;
+pub(super) mod split;

@@ -1,7 +1,7 @@
 //! The names of tensors: each format and exporter has its own; ours are those of Hugging Face without a prefix.
 
 /// The part of a safetensors name that all exports share.
-pub fn strip(name: &str) -> &str {
+pub(super) fn strip(name: &str) -> &str {
     ["model.language_model.", "language_model.model.", "model."]
         .into_iter()
         .find_map(|prefix| name.strip_prefix(prefix))
@@ -9,7 +9,7 @@ pub fn strip(name: &str) -> &str {
 }
 
 /// GGUF's name for one of Hugging Face's.
-pub fn gguf_name(name: &str) -> String {
+pub(super) fn gguf_name(name: &str) -> String {
     const PARTS: [(&str, &str); 15] = [
         ("embed_tokens", "token_embd"),
         ("layers", "blk"),

@@ -1,5 +1,5 @@
 //! How a model will lie in memory: what it takes, and which matrices become one.
 
-pub mod fit;
+pub(super) mod fit;
 mod joining;
-pub mod plan;
+pub(super) mod plan;

@@ -39,7 +39,12 @@ pub struct Plan {
 ///
 /// # Errors
 /// The errors of [`Header::place`].
-pub fn place(header: &Header, limits: Limits, streamed: bool, small_batches: bool) -> Result<Placement> {
+pub(crate) fn place(
+    header: &Header,
+    limits: Limits,
+    streamed: bool,
+    small_batches: bool,
+) -> Result<Placement> {
     header.place(limits, streamed).map(|placement| clamp(placement, small_batches))
 }
 

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 /// The layers of a model, read from their file when they are needed.
-pub struct FileLayers {
+pub(super) struct FileLayers {
     sources: Vec<Rc<dyn Source>>,
     /// The tensors of each layer, in file order.
     tensors: Vec<Vec<Planned>>,
@@ -21,7 +21,7 @@ pub struct FileLayers {
 }
 
 impl FileLayers {
-    pub fn new(header: &Header, device: &Device) -> Self {
+    pub(super) fn new(header: &Header, device: &Device) -> Self {
         let mut tensors = vec![Vec::new(); header.config.num_hidden_layers];
         for planned in &header.tensors {
             if let Some(layer) = planned.layer() {

@@ -1,6 +1,6 @@
 //! The bytes of a model, from its files to the device.
 
 mod layers;
-pub mod loading;
-pub mod sequential;
+pub(super) mod loading;
+pub(super) mod sequential;
 mod upload;

@@ -7,10 +7,10 @@ use std::ops::Range;
 use std::rc::Rc;
 
 /// Bytes of one request: few enough for the heap, enough for a distant server.
-pub const PIECE: u64 = 4 << 20;
+pub(crate) const PIECE: u64 = 4 << 20;
 
 /// The front of a file that has been read.
-pub struct Sequential {
+pub(crate) struct Sequential {
     source: Rc<dyn Source>,
     hash: Sha256,
     /// Bytes read ahead, which end at `position`; the first `used` of them were asked for.
@@ -21,12 +21,12 @@ pub struct Sequential {
 
 impl Sequential {
     /// At the file's first byte.
-    pub fn new(source: Rc<dyn Source>) -> Self {
+    pub(crate) fn new(source: Rc<dyn Source>) -> Self {
         Self { source, hash: Sha256::new(), ahead: Vec::new(), used: 0, position: 0 }
     }
 
     /// The bytes of `range`, which begins no earlier than the last one ended.
-    pub async fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
+    pub(crate) async fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
         while self.position < range.start {
             self.skip_to(range.start).await?;
         }
@@ -52,7 +52,7 @@ impl Sequential {
     }
 
     /// A tensor's bytes; one that lies inside an earlier one is refused.
-    pub async fn read_in_order(&mut self, tensor: &TensorInfo) -> Result<Vec<u8>> {
+    pub(crate) async fn read_in_order(&mut self, tensor: &TensorInfo) -> Result<Vec<u8>> {
         let free_from = self.position - (self.ahead.len() - self.used) as u64;
         if tensor.range.start < free_from {
             return Err(Error::Malformed {
@@ -66,7 +66,7 @@ impl Sequential {
     }
 
     /// Passes over one piece of what lies before `start`; `false` where the rest is no piece any more.
-    pub async fn skips_to(&mut self, start: u64) -> Result<bool> {
+    pub(crate) async fn skips_to(&mut self, start: u64) -> Result<bool> {
         let far = start >= self.position + PIECE;
         if far {
             self.skip_to(start).await?;
@@ -75,7 +75,7 @@ impl Sequential {
     }
 
     /// Reads one more piece that nobody asked for.
-    pub async fn skip(&mut self) -> Result<()> {
+    pub(crate) async fn skip(&mut self) -> Result<()> {
         self.skip_to(self.source.size()).await
     }
 
@@ -95,17 +95,17 @@ impl Sequential {
     }
 
     /// Bytes read so far.
-    pub fn done(&self) -> u64 {
+    pub(crate) fn done(&self) -> u64 {
         self.position
     }
 
     /// Whether the whole file was read.
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.position >= self.source.size()
     }
 
     /// The file's name and the SHA-256 of what was read, in hexadecimal digits.
-    pub fn sha256(self) -> (String, String) {
+    pub(crate) fn sha256(self) -> (String, String) {
         let digits = match self.source.sha256() {
             Some(digits) => digits.into(),
             None => hex(&self.hash.finalize()),

@@ -11,7 +11,7 @@ const LEAST_BUDGET: usize = 16;
 const STEP: Duration = Duration::from_millis(700);
 
 /// The texts of a run, some of them encoded.
-pub struct Batches {
+pub(crate) struct Batches {
     ids: Vec<Vec<u32>>,
     /// Parallel to `ids`: already encoded, or skipped.
     done: Vec<bool>,
@@ -34,7 +34,7 @@ pub struct Batches {
 impl Batches {
     /// All of `ids`, in order, in batches of at most `most` tokens, or of that many where `fixed`, whatever the speed:
     /// where layers are streamed, each batch brings them all.
-    pub fn new(ids: Vec<Vec<u32>>, most: usize, fixed: bool) -> Self {
+    pub(crate) fn new(ids: Vec<Vec<u32>>, most: usize, fixed: bool) -> Self {
         Self {
             total: ids.iter().map(Vec::len).sum(),
             done: vec![false; ids.len()],
@@ -50,14 +50,14 @@ impl Batches {
     }
 
     /// Skips a text whose vector is known.
-    pub fn skip(&mut self, text: usize) {
+    pub(crate) fn skip(&mut self, text: usize) {
         if !std::mem::replace(&mut self.done[text], true) {
             self.total -= self.ids[text].len();
         }
     }
 
     /// The texts of the next batch: at least one, at most the budget's tokens; none when all are done.
-    pub fn next(&mut self) -> Vec<usize> {
+    pub(crate) fn next(&mut self) -> Vec<usize> {
         while self.done.get(self.next) == Some(&true) {
             self.next += 1;
         }
@@ -70,12 +70,12 @@ impl Batches {
     }
 
     /// The token ids of a batch's texts.
-    pub fn ids(&self, batch: &[usize]) -> Vec<&[u32]> {
+    pub(crate) fn ids(&self, batch: &[usize]) -> Vec<&[u32]> {
         batch.iter().map(|text| self.ids[*text].as_slice()).collect()
     }
 
     /// Says that a batch is encoded, and how long it took.
-    pub fn finish(&mut self, batch: &[usize], elapsed: Duration) {
+    pub(crate) fn finish(&mut self, batch: &[usize], elapsed: Duration) {
         let tokens: usize = batch.iter().map(|text| self.ids[*text].len()).sum();
         batch.iter().for_each(|text| self.done[*text] = true);
         self.tokens += tokens;

@@ -1,9 +1,9 @@
 //! An evaluation driven through an encoder, a batch at a time.
 
-pub mod batches;
-pub mod evaluation;
-pub mod pending;
-pub mod study;
+pub(super) mod batches;
+pub(super) mod evaluation;
+pub(super) mod pending;
+pub(super) mod study;
 
 use super::{Dataset, Evaluation, Report, Subset};
 use crate::encoder::{Settings, TextEncoder};

@@ -5,7 +5,7 @@ use crate::ted::data::dataset::{Dataset, Sample};
 use std::collections::{HashMap, hash_map::Entry};
 
 /// Items that wait for the vectors `V` of their texts.
-pub struct Pending<V> {
+pub(crate) struct Pending<V> {
     items: Vec<Item>,
     texts: Vec<String>,
     /// Parallel to `texts`.
@@ -14,7 +14,7 @@ pub struct Pending<V> {
 }
 
 /// An item; `caption` and `statements` are indices into the texts.
-pub struct Item {
+pub(crate) struct Item {
     /// Index into [`Dataset::samples`].
     pub sample: usize,
     caption: usize,
@@ -33,7 +33,7 @@ struct Slot<V> {
 
 impl<V> Pending<V> {
     /// The items `selected` from the samples of `dataset`; nothing is encoded yet.
-    pub fn new(dataset: &Dataset, selected: Vec<usize>) -> Self {
+    pub(crate) fn new(dataset: &Dataset, selected: Vec<usize>) -> Self {
         let mut pending = Self { items: vec![], texts: vec![], slots: vec![], encoded: 0 };
         let mut index = HashMap::new();
         for sample in selected {
@@ -64,23 +64,23 @@ impl<V> Pending<V> {
     }
 
     /// The distinct texts, each once, in the order of first use.
-    pub fn texts(&self) -> &[String] {
+    pub(crate) fn texts(&self) -> &[String] {
         &self.texts
     }
 
     /// The items in order.
-    pub fn items(&self) -> &[Item] {
+    pub(crate) fn items(&self) -> &[Item] {
         &self.items
     }
 
     /// How many texts have got their vector.
-    pub fn encoded(&self) -> usize {
+    pub(crate) fn encoded(&self) -> usize {
         self.encoded
     }
 
     /// Gives the vector of `texts()[text]`; `complete(item, caption, statements)` is called for each item it completes.
     /// A second vector for a text is ignored.
-    pub fn insert(&mut self, text: usize, vector: V, mut complete: impl FnMut(usize, &V, &[&V])) {
+    pub(crate) fn insert(&mut self, text: usize, vector: V, mut complete: impl FnMut(usize, &V, &[&V])) {
         let items = std::mem::take(&mut self.slots[text].items);
         if items.is_empty() {
             return;
