@@ -33,7 +33,7 @@
 //! # Ok::<(), gran_ted::error::Error>(())
 //! ```
 //!
-//! Imports point down: frontends (`main`, `web`) -> `ted`, `bench` -> `encoder` -> `loader`, `model` -> `kernel`, `format`.
+//! Imports point down, along the arrows that are drawn in docs/architecture.md; a test reads every one of them.
 
 #![warn(missing_docs, unreachable_pub)]
 
