@@ -25,6 +25,11 @@ export default [
             'max-len': ['error', { code: 160, comments: 120, ignoreRegExpLiterals: true }],
             'no-unused-vars': ['error', { ignoreRestSiblings: true }],
             'import-x/no-cycle': 'error',
+            'import-x/order': [
+                'error',
+                { groups: ['builtin', 'external', 'parent', 'sibling'], alphabetize: { order: 'asc' } },
+            ],
+            'sort-imports': ['error', { ignoreCase: true, ignoreDeclarationSort: true }],
             'no-unsanitized/method': 'error',
             'no-unsanitized/property': 'error',
         },

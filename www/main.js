@@ -1,17 +1,17 @@
 // Joins the page's parts: the app, what is kept for the next visit, the views.
 import { App } from './app/app.js';
-import { openDatabase } from './storage/database.js';
-import { takeDrops } from './views/drop.js';
 import { Keeper } from './state/keep.js';
-import { benchView } from './views/bench.js';
-import { compareView } from './views/compare.js';
+import { openDatabase } from './storage/database.js';
 import { adapterView } from './views/adapter.js';
+import { benchView } from './views/bench.js';
 import { catalogueView } from './views/catalogue.js';
+import { compareView } from './views/compare.js';
 import { deviceView } from './views/device.js';
+import { takeDrops } from './views/drop.js';
 import { itemsView } from './views/items.js';
-import { leaderboardView } from './views/leaderboard.js';
 import { keptView } from './views/kept.js';
 import { layersView } from './views/layers.js';
+import { leaderboardView } from './views/leaderboard.js';
 import { linkView } from './views/link.js';
 import { modelView } from './views/model.js';
 import { panicView } from './views/panic.js';

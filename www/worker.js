@@ -1,16 +1,16 @@
 // The worker, which owns the wasm module: a table of methods. `open` fetches the wasm, after `probe` has told which
 // device there is. After a panic the module is unusable: the panic's text is posted and the worker ends.
-import { answer } from './worker/requests.js';
-import { named } from './worker/errors.js';
-import { openDatabase } from './storage/database.js';
 import { formatBytes } from './figures/format.js';
+import { openDatabase } from './storage/database.js';
 import { ModelFiles } from './storage/files.js';
 import { openVault } from './storage/vault.js';
 import { tileStore, vectorStore } from './storage/vectors.js';
+import { named } from './worker/errors.js';
+import { answer } from './worker/requests.js';
 
-/** @import { OnProgress } from './worker/requests.js' */
-/** @import { Methods } from './types/worker' */
 /** @import { Session, Wasm } from './types/session' */
+/** @import { Methods } from './types/worker' */
+/** @import { OnProgress } from './worker/requests.js' */
 
 const ASK = 1e9; // a download of more bytes waits until the person has seen its size
 

@@ -12,8 +12,8 @@ import { faultServer } from '../support/fault-server.mjs';
 import { random } from '../support/random.mjs';
 import { siteWith } from '../support/site.mjs';
 
-/** @import { Page } from 'playwright-core' */
 /** @import { TestContext } from 'node:test' */
+/** @import { Page } from 'playwright-core' */
 
 const CHUNK = 8 << 20;
 const PACE = 40e6; // bytes per second: a download of the model is slow enough to be looked at

@@ -9,8 +9,8 @@ import { startDist } from '../support/dist.mjs';
 import { faultServer } from '../support/fault-server.mjs';
 import { siteWith } from '../support/site.mjs';
 
-/** @import { Page } from 'playwright-core' */
 /** @import { TestContext } from 'node:test' */
+/** @import { Page } from 'playwright-core' */
 
 const MODEL = process.env.GRAN_TED_MODEL ?? '.cache/models/generated-small.gguf';
 const LARGE = 'GRAN_TED_MODEL' in process.env;

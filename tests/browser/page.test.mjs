@@ -1,7 +1,7 @@
 // The page of dist/ in real Chromium, on WebGPU (SwiftShader) and on the CPU, with the real default model.
 // Screenshots are left in target/screenshots. CHROMIUM names another browser than /usr/bin/chromium.
 import assert from 'node:assert/strict';
-import { open, mkdir, readFile } from 'node:fs/promises';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import { before, test } from 'node:test';
 import { serve } from '../../serve.mjs';
 import { badServer } from '../support/bad-server.mjs';

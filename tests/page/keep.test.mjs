@@ -2,8 +2,8 @@
 // storage in memory.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Keeper, restore } from '../../www/state/keep.js';
 import { initialState } from '../../www/state/initial.js';
+import { Keeper, restore } from '../../www/state/keep.js';
 import { vectorStore } from '../../www/storage/vectors.js';
 import { fakeDatabase } from '../support/fake-database.mjs';
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { afterEach, test } from 'node:test';
-import { encoderSource } from '../../www/sources/catalogue.js';
 import { decodeState, emptyState, encodeState } from '../../www/link/codec.js';
+import { encoderSource } from '../../www/sources/catalogue.js';
 import { modelAddress, modelUrl, urlSource } from '../../www/sources/model.js';
 import { announcedSha256 } from '../../www/storage/expand.js';
 import { TIMING } from '../../www/storage/http.js';

@@ -1,11 +1,11 @@
 // The page's pure parts: the choice of the device, the scale of the heat map, figures and their formats.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseDevice } from '../../www/worker/device.js';
 import { formatBytes, formatDuration, formatParameters, formatSpeed, plural } from '../../www/figures/format.js';
 import { extremes, position, scaleOf } from '../../www/figures/heat.js';
 import { timeLeft } from '../../www/ui/progress.js';
 import { reportName } from '../../www/ui/save.js';
+import { chooseDevice } from '../../www/worker/device.js';
 
 const adapter = { vendor: 'nvidia', architecture: 'lovelace', device: '', description: '', fallback: false };
 const probe = { secure: true, webgpu: true, adapter };

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { formatInterval, formatP } from '../../www/figures/format.js';
+import { origin } from '../../www/figures/provenance.js';
 import { COLUMNS, differences, downstream, PUBLISHED_ITEMS } from '../../www/figures/published.js';
 import { pearson, wilson } from '../../www/figures/statistics.js';
 import {
@@ -16,10 +17,9 @@ import {
   resultsOf,
   selectItems,
 } from '../../www/state/reports.js';
-import { origin } from '../../www/figures/provenance.js';
 
-/** @import { ItemResult, Report } from '../../www/types/wasm' */
 /** @import { NamedReport } from '../../www/state/state' */
+/** @import { ItemResult, Report } from '../../www/types/wasm' */
 
 const BROWSE = /** @type {const} */ ({
   report: 'run',

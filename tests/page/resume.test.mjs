@@ -1,9 +1,9 @@
 // Runs that survive: pause, resume, stop and reload. And adapters and layer weights, as the app handles them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decodeState } from '../../www/link/codec.js';
 import { pausedStudy } from '../../www/state/layers.js';
 import { advance } from '../../www/state/resume.js';
-import { decodeState } from '../../www/link/codec.js';
 import { CARD, DATASET, EMBEDDINGS, failure, setUp, setUpOpened, tedFile } from '../support/app.mjs';
 
 /** @import { Kept, KeptPage } from '../../www/state/keep.js' */

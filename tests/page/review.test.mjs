@@ -1,8 +1,8 @@
 // What a person does with finished reports: www/app/reports.js on a worker whose methods the test gives.
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
-import { pairOf, reportsOf } from '../../www/state/reports.js';
 import { decodeState, emptyState, encodeState } from '../../www/link/codec.js';
+import { pairOf, reportsOf } from '../../www/state/reports.js';
 import { failure, setUp as setUpApp } from '../support/app.mjs';
 
 /** @import { Method } from '../../www/worker/requests.js' */

@@ -106,7 +106,8 @@ test('twenty cuts in one download: the right bytes, and no finished chunk twice'
   for (const seed of [1, 2, 3]) {
     const { model, requests, repeated } = await host(t, { plan: cuts(seed, 20) });
     const opfs = fakeOpfs();
-    const { read } = await load([model], { opfs });
+    // On a busy machine a cut may lose all that was sent before it, so that the cuts of a chunk count in a row.
+    const { read } = await load([model], { opfs, timing: { ...TIMING, tries: 21 } });
     assert.equal(hash(read[0].bytes), SHA256);
     assert.equal(requests.filter(({ fault }) => fault.cut !== undefined).length, 20);
     assert.equal(repeated(CHUNK), 0);

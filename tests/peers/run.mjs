@@ -11,7 +11,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { engines, WORK, workloads as allWorkloads } from './engines.mjs';
+import { workloads as allWorkloads, engines, WORK } from './engines.mjs';
 
 /** @import { Engine, Open } from './engines.mjs' */
 

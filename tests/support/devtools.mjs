@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { COMMON, SWIFTSHADER, executable } from './chromium.mjs';
+import { COMMON, executable, SWIFTSHADER } from './chromium.mjs';
 
 /**
  * @typedef {object} BarePage

@@ -1,9 +1,9 @@
 // The app: the state, the worker, and one task at a time. What a person can do lies in its parts; each action changes
 // the state and tells the views, and the worker does the work.
+import { initialState } from '../state/initial.js';
 import { restore } from '../state/keep.js';
 import { whatStays } from '../state/resume.js';
 import { readDevice } from '../state/settings.js';
-import { initialState } from '../state/initial.js';
 import { Engine } from '../worker/engine.js';
 import { codeOf, isAsking, isFatal, isQuiet, isRestart, messageOf } from '../worker/errors.js';
 import { Pace } from '../worker/pace.js';
@@ -16,11 +16,11 @@ import { Prompts } from './prompts.js';
 import { Reports } from './reports.js';
 import { Sharing } from './sharing.js';
 
-/** @import { DeviceKind } from '../types/wasm' */
-/** @import { Methods } from '../types/worker' */
 /** @import { DatasetSource } from '../sources/dataset.js' */
 /** @import { Kept } from '../state/keep.js' */
 /** @import { Section } from '../state/state' */
+/** @import { DeviceKind } from '../types/wasm' */
+/** @import { Methods } from '../types/worker' */
 /** @import { WorkerLike } from '../worker/client.js' */
 /** @import { Lending } from './lending' */
 

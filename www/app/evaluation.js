@@ -4,9 +4,9 @@ import { advance, dataOf, heldSource, modelOf, obstacle, unfinishedRun } from '.
 import { subsetOf, wholeSettings } from '../state/settings.js';
 import { isRestart, messageOf } from '../worker/errors.js';
 
-/** @import { Dataset, Subset } from '../types/wasm' */
 /** @import { DatasetSource } from '../sources/dataset.js' */
 /** @import { Outcome } from '../state/state' */
+/** @import { Dataset, Subset } from '../types/wasm' */
 /** @import { Lending } from './lending' */
 /** @import { Model } from './model.js' */
 /** @import { Reports } from './reports.js' */

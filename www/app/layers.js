@@ -1,9 +1,9 @@
 // What a person can do with layers: load an adapter, weigh layers, study each one. New weights are applied in the
 // page, by figures/mix.js.
+import { mixPrompts, mixStudy } from '../figures/mix.js';
 import { canMix, mixes, pausedStudy, studyParams } from '../state/layers.js';
 import { weightsOf, wholeSettings, withoutAdapter } from '../state/settings.js';
 import { isEnded, messageOf } from '../worker/errors.js';
-import { mixPrompts, mixStudy } from '../figures/mix.js';
 
 /** @import { Lending } from './lending' */
 

@@ -1,11 +1,11 @@
 // The library of models: those stored in this browser, and the catalogue. It is read on the page, without the worker.
-import { messageOf } from '../worker/errors.js';
 import { readCatalogue } from '../sources/catalogue.js';
 import { damagedText } from '../storage/faults.js';
 import { openVault } from '../storage/vault.js';
+import { messageOf } from '../worker/errors.js';
 
-/** @import { StoredSet } from '../storage/sets.js' */
 /** @import { State } from '../state/state' */
+/** @import { StoredSet } from '../storage/sets.js' */
 /** @import { Lending } from './lending' */
 
 export class Library {

@@ -2,10 +2,10 @@
 import { defaultSource, fileSource, modelAddress, sameSource, urlSource } from '../sources/model.js';
 import { codeOf, isAsking, isFatal, isQuiet, messageOf } from '../worker/errors.js';
 
+/** @import { ModelSource } from '../sources/model.js' */
 /** @import { DownloadProgress } from '../types/storage' */
 /** @import { LoadOptions } from '../types/wasm' */
 /** @import { Methods } from '../types/worker' */
-/** @import { ModelSource } from '../sources/model.js' */
 /** @import { Layers } from './layers.js' */
 /** @import { Lending } from './lending' */
 /** @import { Library } from './library.js' */

@@ -1,15 +1,15 @@
 // What a person can do with finished reports: import them, look at their items, compare two, save one.
-import { subsetOf, wholeSubset } from '../state/settings.js';
-import { MAX_REPORTS } from '../state/limits.js';
-import { isEnded, messageOf } from '../worker/errors.js';
-import { SAMPLE } from '../sources/dataset.js';
-import { encodeState, emptyState } from '../link/codec.js';
-import { findItem, itemName, pairOf, reportBytes, reportsOf, RUN } from '../state/reports.js';
 import { origin } from '../figures/provenance.js';
+import { emptyState, encodeState } from '../link/codec.js';
+import { SAMPLE } from '../sources/dataset.js';
+import { MAX_REPORTS } from '../state/limits.js';
+import { findItem, itemName, pairOf, reportBytes, reportsOf, RUN } from '../state/reports.js';
+import { subsetOf, wholeSubset } from '../state/settings.js';
+import { isEnded, messageOf } from '../worker/errors.js';
 
-/** @import { Report } from '../types/wasm' */
-/** @import { Browse, ItemId, NamedReport, Section, State } from '../state/state' */
 /** @import { Column, Leaderboard } from '../figures/published.js' */
+/** @import { Browse, ItemId, NamedReport, Section, State } from '../state/state' */
+/** @import { Report } from '../types/wasm' */
 /** @import { Lending } from './lending' */
 
 export class Reports {

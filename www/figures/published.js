@@ -9,6 +9,12 @@ import { origin } from './provenance.js';
  * @typedef {{ model: string, kind: string, provenance?: string } & Partial<Record<Column, number>>} Row accuracies in
  *   percent
  * @typedef {[model: string, layers: string, score: number]} Downstream
+ * @typedef {object} DownstreamScores
+ * @property {string} metric
+ * @property {{ T2I: number, T2V: number, note: string }} pearson_r the correlations as printed in the paper
+ * @property {Downstream[]} T2I scores of text-to-image models
+ * @property {Downstream[]} T2V scores of text-to-video models
+ *
  * @typedef {object} Leaderboard
  * @property {string} benchmark
  * @property {string} source
@@ -16,9 +22,7 @@ import { origin } from './provenance.js';
  * @property {Record<Column, string>} columns
  * @property {Row[]} rows
  * @property {Record<string, Record<string, number> | string>} per_question_type
- * @property
- *   {{ metric: string, pearson_r: { T2I: number, T2V: number, note: string }, T2I: Downstream[], T2V: Downstream[] }}
- *   downstream
+ * @property {DownstreamScores} downstream
  */
 
 export const PUBLISHED_ITEMS = 6641;

@@ -11,6 +11,8 @@
 //   item=image_0|OCR
 //   result=21/40,norm_avg,mean
 // A link is untrusted: every length is bounded and every value checked; what is refused is left out and said.
+import { modelUrl } from '../sources/model.js';
+import { MAX_PROMPT, MAX_PROMPTS } from '../state/limits.js';
 import {
   quote,
   readArithmetic,
@@ -21,9 +23,7 @@ import {
   unknown,
   wholeSubset,
 } from '../state/settings.js';
-import { MAX_PROMPT, MAX_PROMPTS } from '../state/limits.js';
 import { messageOf } from '../worker/errors.js';
-import { modelUrl } from '../sources/model.js';
 
 /** @import { Headline, ItemId, SharedState } from '../state/state' */
 

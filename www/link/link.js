@@ -1,11 +1,11 @@
 // Chooses what of the state goes into a link. A result goes with it only if the receiver would run the same: the same
 // model, settings and items.
-import { wholeSettings } from '../state/settings.js';
 import { origin } from '../figures/provenance.js';
 import { dataOf } from '../state/resume.js';
+import { wholeSettings } from '../state/settings.js';
 
+/** @import { SharedState, State } from '../state/state' */
 /** @import { Subset } from '../types/wasm' */
-/** @import { State, SharedState } from '../state/state' */
 
 /** @param {State} state @param {Subset} subset with empty lists where every type is ticked @returns {SharedState} */
 export function sharedState(state, subset) {

@@ -1,29 +1,29 @@
 // Keeps the state for the next visit: each part under its name in IndexedDB (`kept` in database.js). What is read from
 // there is validated like untrusted input: a value of another shape is left out. If two tabs write, the last one wins.
-import { MAX_REPORTS, MAX_PROMPT, MAX_PROMPTS } from './limits.js';
 import { sampleDataset } from '../sources/dataset.js';
+import { MAX_URL, modelUrl, urlSource } from '../sources/model.js';
+import { reason } from '../storage/database.js';
+import { isSha256 } from '../storage/sha256.js';
+import { initialState } from './initial.js';
+import { MAX_PROMPT, MAX_PROMPTS, MAX_REPORTS } from './limits.js';
+import { reportsOf } from './reports.js';
 import {
-  subsetOf,
-  weightsOf,
-  withoutAdapter,
   readArithmetic,
   readDevice,
   readFeature,
   readPooling,
   readQuantize,
+  subsetOf,
+  weightsOf,
+  withoutAdapter,
 } from './settings.js';
-import { reportsOf } from './reports.js';
 import { amount, flag, floats, list, map, maybe, number, one, readable, record, text } from './shape.js';
-import { modelUrl, MAX_URL, urlSource } from '../sources/model.js';
-import { isSha256 } from '../storage/sha256.js';
-import { initialState } from './initial.js';
-import { reason } from '../storage/database.js';
 
-/** @import { DeviceKind, LoadOptions, Settings, Subset } from '../types/wasm' */
-/** @import { PromptComparison, ItemId, NamedReport, Outcome, State, Study, Unfinished } from './state' */
 /** @import { DatasetSource } from '../sources/dataset.js' */
 /** @import { Database } from '../storage/database.js' */
+/** @import { DeviceKind, LoadOptions, Settings, Subset } from '../types/wasm' */
 /** @import { Shape } from './shape.js' */
+/** @import { ItemId, NamedReport, Outcome, PromptComparison, State, Study, Unfinished } from './state' */
 
 /**
  * @typedef {object} KeptPage

@@ -1,8 +1,8 @@
 // What the state says about layers: whether the matrix can follow the sliders, and which study would run now.
 import { subsetOf, weightsOf } from './settings.js';
 
-/** @import { Methods } from '../types/worker' */
 /** @import { Pooling } from '../types/wasm' */
+/** @import { Methods } from '../types/worker' */
 /** @import { State } from './state' */
 
 /**

@@ -1,9 +1,9 @@
 // The interrupted run that can be resumed: what it is, how far it is, and what stands in the way.
-import { defaultSource, urlSource, modelUrl } from '../sources/model.js';
+import { defaultSource, modelUrl, urlSource } from '../sources/model.js';
 
+/** @import { ModelSource } from '../sources/model.js' */
 /** @import { EvaluateProgress, Settings, Subset } from '../types/wasm' */
 /** @import { HeldSource, Run, State, Unfinished } from './state' */
-/** @import { ModelSource } from '../sources/model.js' */
 
 /**
  * The facts about a model that a run depends on: its source, how it is packed and how it computes.

@@ -1,8 +1,8 @@
 // Reads a stored file from front to back, as a load does. Each chunk is compared with what was downloaded before a
 // byte of it is given. The browser's own SHA-256 does that during the work on the chunk before, at a tenth of the cost
 // of hashing in wasm.
-import { joined } from './bytes.js';
 import { named } from '../worker/errors.js';
+import { joined } from './bytes.js';
 import { hash } from './hasher.js';
 import { chunkCount, chunkRange } from './journal.js';
 

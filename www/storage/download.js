@@ -6,7 +6,7 @@ import { hash } from './hasher.js';
 import { changed, fetchRange } from './http.js';
 
 /** @import { Options, Remote, Timing } from './http.js' */
-/** @import { StoredFile } from './vault.js' */
+/** @import { Reader, StoredFile } from './vault.js' */
 /**
  * @typedef {object} Piece a chunk in transit, or one that is held in memory
  * @property {Uint8Array} bytes
@@ -15,7 +15,6 @@ import { changed, fetchRange } from './http.js';
  * @property {boolean} away whether its bytes are away, in the hashing worker
  *
  * @typedef {{ file: Download, index: number }} Job
- * @typedef {{ read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>, close: () => void }} Reader
  */
 
 export const CHUNK = 8 << 20;

@@ -1,24 +1,24 @@
 // The files of one model, as the wasm reads them: picked ones in place, stored ones from the browser's storage, the
 // rest from the web and into the storage on the way. A storage that is missing, locked or full never ends a load: it
 // goes on without one, and says so.
-import { cancelled, isNamed, messageOf, named } from '../worker/errors.js';
 import { formatBytes } from '../figures/format.js';
+import { cancelled, isNamed, messageOf, named } from '../worker/errors.js';
 import { turn } from '../worker/turn.js';
 import { CheckedReader } from './checked.js';
 import { CHUNK, Download, Pool } from './download.js';
 import { announcedSha256, expand } from './expand.js';
 import { damagedText, wrongHash } from './faults.js';
-import { nameOf, idOf } from './names.js';
 import { openRemote, sameVersion, TIMING, versionOfSmall } from './http.js';
 import { chunkRange, isComplete, storedBytes } from './journal.js';
+import { idOf, nameOf } from './names.js';
 import { SmallFiles } from './small.js';
 import { damagedChunks } from './vault.js';
 
 /** @import { ByteSource, CheckProgress, DownloadProgress, ModelFile } from '../types/storage' */
 /** @import { ModelCard } from '../types/wasm' */
 /** @import { WebFile } from './expand.js' */
-/** @import { Header, Journal } from './journal.js' */
 /** @import { Remote, Timing } from './http.js' */
+/** @import { Header, Journal } from './journal.js' */
 /** @import { StoredFile, Vault } from './vault.js' */
 
 /**

@@ -1,8 +1,8 @@
 // Reads bytes of a URL, whatever the network does. A broken range request is continued where it broke, soon at first,
 // then more and more patiently, as long as that helps; a transfer that stalls counts as broken. Errors that retrying
 // cannot fix fail at once, each with its own message.
-import { joined } from './bytes.js';
 import { cancelled, isNamed, named } from '../worker/errors.js';
+import { joined } from './bytes.js';
 
 /**
  * @typedef {object} Remote a file as its server describes it

@@ -1,9 +1,9 @@
 // The small files of a model (config.json, tokenizer.json, an index of shards), each read as a whole from the
 // browser's storage or else from the web. After the load they are stored as one chunk each, so that a stored model
 // needs no server.
-import { nameOf, idOf } from './names.js';
 import { fetchSmall } from './http.js';
 import { isComplete } from './journal.js';
+import { idOf, nameOf } from './names.js';
 import { sha256 } from './sha256.js';
 
 /** @import { Options, Small } from './http.js' */

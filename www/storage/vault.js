@@ -15,8 +15,15 @@ import {
   writeLine,
 } from './journal.js';
 
-/** @import { Header, Journal, Line } from './journal.js' */
 /** @import { CheckProgress, StoredModel, SyncHandle } from '../types/storage' */
+/** @import { Header, Journal, Line } from './journal.js' */
+
+/**
+ * @typedef {object} Reader a stored file that is open for reading
+ * @property {(start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>} read `into`: where the bytes may
+ *   be put
+ * @property {() => void} close
+ */
 
 const LOCK_TRIES = 6; // a worker that has just ended holds its files for a moment
 const LOCK_PAUSE = 150; // ms
@@ -94,9 +101,7 @@ export class Vault {
    * Opens a file to read. If the browser has shared handles, any number of tabs can; otherwise the second one reads
    * slices, which is slower.
    * @param {string} id
-   * @returns
-   *   {Promise<{ read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>, close: () => void }>}
-   *   `into`: where the bytes may be put
+   * @returns {Promise<Reader>}
    */
   async read(id) {
     const handle = await this.#directory.getFileHandle(`${id}.data`);

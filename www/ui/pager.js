@@ -1,6 +1,6 @@
 // A pager under a long list: "Back, Page 2 of 9, Next".
-import { element } from './dom.js';
 import { formatCount } from '../figures/format.js';
+import { element } from './dom.js';
 
 /** @param {HTMLElement} area @param {(page: number) => void} turn called with the page to show, counted from 0 */
 export function pager(area, turn) {

@@ -1,8 +1,8 @@
 // How far work is: the bar, the stage of a load, the time that is left.
 import { formatBytes } from '../figures/format.js';
 
-/** @import { LoadProgress } from '../types/wasm' */
 /** @import { CheckProgress } from '../types/storage' */
+/** @import { LoadProgress } from '../types/wasm' */
 
 /**
  * Shows how far the work is. Without a total the bar only shows that something happens.

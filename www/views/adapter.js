@@ -1,13 +1,13 @@
 // The adapter: its file, its facts, the weights of layers in it, and the button that drops it.
-import { watch } from '../ui/watch.js';
-import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatParameters, formatPercent } from '../figures/format.js';
 import { softmax } from '../figures/statistics.js';
+import { byId, element, showText } from '../ui/dom.js';
 import { fact } from '../ui/facts.js';
+import { watch } from '../ui/watch.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { AdapterCard } from '../types/wasm' */
 /** @import { State } from '../state/state' */
+/** @import { AdapterCard } from '../types/wasm' */
 
 const KINDS = { attention: 'attention pooling', mean_mlp: 'mean + MLP', layer_weights: 'layer weights alone' };
 

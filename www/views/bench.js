@@ -1,12 +1,12 @@
 // The benchmark: the device's peak, the time and share of each part, the model's speed by length of the text, and the
 // figures as a file.
-import { watch } from '../ui/watch.js';
-import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
-import { saveJson, reportName } from '../ui/save.js';
-import { showProgress, loadStage } from '../ui/progress.js';
-import { byId, element, showText } from '../ui/dom.js';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../figures/format.js';
+import { byId, element, showText } from '../ui/dom.js';
 import { fact } from '../ui/facts.js';
+import { loadStage, showProgress } from '../ui/progress.js';
+import { reportName, saveJson } from '../ui/save.js';
+import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
+import { watch } from '../ui/watch.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State } from '../state/state' */

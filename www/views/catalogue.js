@@ -1,11 +1,11 @@
 // The catalogue of public encoders: the sizes of each, a button that loads it, and one that copies a link to it.
-import { watch } from '../ui/watch.js';
-import { table, tbody } from '../ui/table.js';
-import { encoderSource } from '../sources/catalogue.js';
-import { byId, element, showText } from '../ui/dom.js';
 import { formatBytes } from '../figures/format.js';
-import { roomOf } from '../state/stored.js';
 import { emptyState, encodeState } from '../link/codec.js';
+import { encoderSource } from '../sources/catalogue.js';
+import { roomOf } from '../state/stored.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { table, tbody } from '../ui/table.js';
+import { watch } from '../ui/watch.js';
 import { shortage } from './stored.js';
 
 /** @import { App } from '../app/app.js' */

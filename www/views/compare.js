@@ -1,17 +1,17 @@
 // Two reports, item by item: the list of reports, both accuracies by type, McNemar's test, and the items that changed.
-import { watch } from '../ui/watch.js';
-import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
-import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatInterval, formatP, formatPercent, plural } from '../figures/format.js';
-import { chart } from '../ui/plot.js';
 import { origin } from '../figures/provenance.js';
 import { PAGE_SIZE, pairOf, reportsOf, RUN } from '../state/reports.js';
-import { saveReport } from './save.js';
+import { byId, element, showText } from '../ui/dom.js';
 import { pager } from '../ui/pager.js';
+import { chart } from '../ui/plot.js';
+import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
+import { watch } from '../ui/watch.js';
+import { saveReport } from './save.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { Comparison, ComparisonGroup } from '../types/wasm' */
 /** @import { NamedReport, State } from '../state/state' */
+/** @import { Comparison, ComparisonGroup } from '../types/wasm' */
 
 /** @param {App} app */
 export function compareView(app) {

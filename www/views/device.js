@@ -1,7 +1,7 @@
 // The header: the device, why it was chosen, and the list that overrules the choice.
-import { byId, showText } from '../ui/dom.js';
 import { formatBytes } from '../figures/format.js';
 import { readDevice } from '../state/settings.js';
+import { byId, showText } from '../ui/dom.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State } from '../state/state' */

@@ -1,7 +1,4 @@
 // The items of a report, filtered and sorted, a page at a time; and the item that a link or a comparison opened.
-import { watch } from '../ui/watch.js';
-import { scrolling, table, tbody } from '../ui/table.js';
-import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, plural } from '../figures/format.js';
 import {
   countOutcomes,
@@ -15,11 +12,14 @@ import {
   resultsOf,
   selectItems,
 } from '../state/reports.js';
+import { byId, element, showText } from '../ui/dom.js';
 import { pager } from '../ui/pager.js';
+import { scrolling, table, tbody } from '../ui/table.js';
+import { watch } from '../ui/watch.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { Item, ItemResult } from '../types/wasm' */
 /** @import { Browse, NamedReport, State } from '../state/state' */
+/** @import { Item, ItemResult } from '../types/wasm' */
 
 const BADGES = { right: 'Right', wrong: 'Wrong', tie: 'Tie' };
 

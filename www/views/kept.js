@@ -1,6 +1,6 @@
 // What is kept in this browser for the next visit, and the button that forgets it.
-import { byId, showText } from '../ui/dom.js';
 import { formatCount, plural } from '../figures/format.js';
+import { byId, showText } from '../ui/dom.js';
 
 /** @import { Keeper } from '../state/keep.js' */
 /** @import { State } from '../state/state' */

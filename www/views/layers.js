@@ -1,15 +1,15 @@
 // The layer study: accuracy by layer with intervals, the mixes as lines across, the weights of the mix below, and all
 // of it as a table.
-import { watch } from '../ui/watch.js';
-import { scrolling, table, tbody } from '../ui/table.js';
-import { saveJson, reportName } from '../ui/save.js';
-import { showProgress, timeLeft, loadStage } from '../ui/progress.js';
-import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
+import { softmax, wilson } from '../figures/statistics.js';
 import { pausedStudy, trainingFree } from '../state/layers.js';
 import { weightsOf } from '../state/settings.js';
-import { wilson, softmax } from '../figures/statistics.js';
+import { byId, element, showText } from '../ui/dom.js';
 import { chart } from '../ui/plot.js';
+import { loadStage, showProgress, timeLeft } from '../ui/progress.js';
+import { reportName, saveJson } from '../ui/save.js';
+import { scrolling, table, tbody } from '../ui/table.js';
+import { watch } from '../ui/watch.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State, Study } from '../state/state' */

@@ -1,13 +1,13 @@
 // The published figures as a table and a dot plot with intervals, together with the reports of this page; and how
 // TED-6K accuracy relates to downstream scores of image and video models.
-import { watch } from '../ui/watch.js';
-import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
-import { byId, element, showText } from '../ui/dom.js';
 import { formatInterval } from '../figures/format.js';
 import { COLUMNS, differences, downstream, PUBLISHED_ITEMS, readFigures } from '../figures/published.js';
 import { pearson, wilson } from '../figures/statistics.js';
-import { chart } from '../ui/plot.js';
 import { reportsOf } from '../state/reports.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { chart } from '../ui/plot.js';
+import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
+import { watch } from '../ui/watch.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { Column, Leaderboard, Row } from '../figures/published.js' */

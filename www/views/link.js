@@ -1,7 +1,7 @@
 // What a shared link brought: a summary, what in it was refused, and the button that does what it is for.
-import { byId, showText } from '../ui/dom.js';
 import { formatInterval, formatPercent, plural } from '../figures/format.js';
 import { wilson } from '../figures/statistics.js';
+import { byId, showText } from '../ui/dom.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { SharedState, State } from '../state/state' */

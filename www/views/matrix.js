@@ -1,8 +1,8 @@
 // The similarity matrix as a table with colors: cosines of the prompts' embeddings, and the tokens of each prompt.
-import { scrolling, table, tbody } from '../ui/table.js';
-import { element } from '../ui/dom.js';
 import { formatCount, formatDuration, formatSpeed, plural } from '../figures/format.js';
 import { extremes, position, scaleOf } from '../figures/heat.js';
+import { element } from '../ui/dom.js';
+import { scrolling, table, tbody } from '../ui/table.js';
 
 /** @import { Scale } from '../figures/heat.js' */
 /** @import { PromptComparison } from '../state/state' */

@@ -1,9 +1,4 @@
 // The model: its load with progress in bytes, the facts of the loaded model, and other sources.
-import { watch } from '../ui/watch.js';
-import { fact } from '../ui/facts.js';
-import { loadStage, showProgress } from '../ui/progress.js';
-import { byId, showText } from '../ui/dom.js';
-import { readArithmetic, readQuantize } from '../state/settings.js';
 import {
   formatBytes,
   formatCount,
@@ -12,11 +7,16 @@ import {
   formatPercent,
   plural,
 } from '../figures/format.js';
+import { readArithmetic, readQuantize } from '../state/settings.js';
+import { byId, showText } from '../ui/dom.js';
+import { fact } from '../ui/facts.js';
+import { loadStage, showProgress } from '../ui/progress.js';
+import { watch } from '../ui/watch.js';
 
 /** @import { App } from '../app/app.js' */
+/** @import { State } from '../state/state' */
 /** @import { DownloadProgress } from '../types/storage' */
 /** @import { LoadOptions, ModelCard, ModelPlan } from '../types/wasm' */
-/** @import { State } from '../state/state' */
 
 /** @param {App} app */
 export function modelView(app) {

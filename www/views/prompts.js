@@ -1,13 +1,13 @@
 // The prompts: examples, the list, which can be edited by keyboard alone, the settings, and the matrix of the last
 // comparison.
-import { watch } from '../ui/watch.js';
-import { byId, element, showText } from '../ui/dom.js';
-import { EXAMPLES } from '../sources/examples.js';
 import { formatBytes } from '../figures/format.js';
-import { weightsOf, readFeature, readPooling } from '../state/settings.js';
+import { EXAMPLES } from '../sources/examples.js';
 import { MAX_PROMPT, MAX_PROMPTS } from '../state/limits.js';
-import { matrix } from './matrix.js';
+import { readFeature, readPooling, weightsOf } from '../state/settings.js';
+import { byId, element, showText } from '../ui/dom.js';
 import { loadStage } from '../ui/progress.js';
+import { watch } from '../ui/watch.js';
+import { matrix } from './matrix.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State } from '../state/state' */

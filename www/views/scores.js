@@ -1,11 +1,11 @@
 // The result of a TED-6K run: accuracy by type with its interval, compared with chance and, muted, with published
 // figures.
-import { scrolling, table, tbody } from '../ui/table.js';
-import { element } from '../ui/dom.js';
 import { formatCount, formatInterval, formatPercent, plural } from '../figures/format.js';
+import { origin } from '../figures/provenance.js';
 import { differences, PUBLISHED_ITEMS } from '../figures/published.js';
 import { wilson } from '../figures/statistics.js';
-import { origin } from '../figures/provenance.js';
+import { element } from '../ui/dom.js';
+import { scrolling, table, tbody } from '../ui/table.js';
 
 /** @import { Leaderboard } from '../figures/published.js' */
 /** @import { Outcome } from '../state/state' */

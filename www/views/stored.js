@@ -1,18 +1,18 @@
 // The models in this browser's storage: how much of each is stored, and what can be done with it. It works without a
 // loaded model.
-import { watch } from '../ui/watch.js';
-import { table, tbody } from '../ui/table.js';
-import { saveBlob } from '../ui/save.js';
-import { showProgress } from '../ui/progress.js';
-import { byId, element, showText } from '../ui/dom.js';
 import { formatBytes, plural } from '../figures/format.js';
-import { roomOf } from '../state/stored.js';
 import { urlSource } from '../sources/model.js';
+import { roomOf } from '../state/stored.js';
 import { setsOf } from '../storage/sets.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { showProgress } from '../ui/progress.js';
+import { saveBlob } from '../ui/save.js';
+import { table, tbody } from '../ui/table.js';
+import { watch } from '../ui/watch.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { StoredSet } from '../storage/sets.js' */
 /** @import { State, Stored } from '../state/state' */
+/** @import { StoredSet } from '../storage/sets.js' */
 
 const LONG = 600_000; // ms that saving a large file may take
 

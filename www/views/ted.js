@@ -1,16 +1,16 @@
 // TED-6K: the file, the subset, the run with its progress, the result and its files.
-import { watch } from '../ui/watch.js';
-import { showProgress, timeLeft, loadStage } from '../ui/progress.js';
-import { byId, element, showText } from '../ui/dom.js';
 import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
 import { readFigures } from '../figures/published.js';
 import { wilson } from '../figures/statistics.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { loadStage, showProgress, timeLeft } from '../ui/progress.js';
+import { watch } from '../ui/watch.js';
 import { saveReport } from './save.js';
 import { scores } from './scores.js';
 
 /** @import { App } from '../app/app.js' */
-/** @import { Count, Dataset, DeviceKind, Subset } from '../types/wasm' */
 /** @import { Run, State, Unfinished } from '../state/state' */
+/** @import { Count, Dataset, DeviceKind, Subset } from '../types/wasm' */
 
 const DEVICES = { webgpu: 'WebGPU', cpu: 'the CPU' };
 

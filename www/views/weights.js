@@ -1,10 +1,10 @@
 // A slider for the weight of each layer. The matrix and the score of the last study follow the sliders at once.
-import { watch } from '../ui/watch.js';
-import { byId, element, showText } from '../ui/dom.js';
 import { formatInterval, formatPercent, plural } from '../figures/format.js';
-import { wilson, softmax } from '../figures/statistics.js';
+import { softmax, wilson } from '../figures/statistics.js';
 import { canMix, mixes } from '../state/layers.js';
 import { weightsOf } from '../state/settings.js';
+import { byId, element, showText } from '../ui/dom.js';
+import { watch } from '../ui/watch.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State } from '../state/state' */

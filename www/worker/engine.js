@@ -1,8 +1,8 @@
 // The worker's life: it is probed, its device is chosen, its session is opened when it is first needed, and after a
 // panic a fresh one is started.
 import { Client } from './client.js';
-import { codeOf, WorkerError } from './errors.js';
 import { chooseDevice } from './device.js';
+import { codeOf, WorkerError } from './errors.js';
 
 /** @import { DeviceInfo, DeviceKind } from '../types/wasm' */
 /** @import { Methods } from '../types/worker' */
