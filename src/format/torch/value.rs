@@ -30,7 +30,7 @@ pub(super) struct StorageType {
     pub(super) bytes: u64,
 }
 
-/// One value. The numbers are indices into the [`Pickle`]'s tables.
+/// One value. Each `usize` is an index into a table of the [`Pickle`].
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     None,
