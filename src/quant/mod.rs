@@ -1,7 +1,7 @@
 //! The only codec of stored weights: GGUF blocks and dense values -> f32 values, and -> the device's layouts.
 //!
 //! Called by `loader`, `model::weights`, `text::token_table` and the self-test; checked against the Python `gguf`
-//! package in tests/kernel.rs. Imported by `kernel`, which it doesn't import.
+//! package in tests/native/kernel.rs. Imported by `kernel`, which it doesn't import.
 
 mod codec;
 mod encode;

@@ -56,6 +56,8 @@ export interface LoadProgress {
   stage: 'self_test' | 'tuning' | 'weights';
   done: number;
   total: number;
+  /** In `tuning`: whether the last class was measured, and not remembered. */
+  measured?: boolean;
 }
 
 export interface EvaluateProgress {
@@ -432,16 +434,42 @@ export interface BenchReport {
   skipped: BenchSkipped[];
 }
 
+/** What an older version did not write may be absent. */
 export interface BenchProvenance {
+  /** The number of the format. */
+  format?: number;
   model: BenchModel;
   device: BenchDevice;
   versions: Record<string, string>;
+  build?: Build;
 }
 
+/** The build of the program. */
+export interface Build {
+  version: string;
+  /** null: the sources were not in a repository. */
+  commit: string | null;
+  /** Whether the sources differed from those of the commit. */
+  dirty: boolean;
+  /** A digest of the sources, 16 hexadecimal digits. */
+  source: string;
+}
+
+/** What an older version did not write may be absent. */
 export interface BenchModel {
   name: string;
+  family?: string;
+  files?: WeightFile[];
   /** Type -> number of tensors. */
   tensor_types: Record<string, number>;
+  num_hidden_layers?: number;
+  hidden_size?: number;
+  intermediate_size?: number;
+  /** Tokens of the longest text. */
+  max_length?: number;
+  quantize?: Quantize | null;
+  arithmetic?: Arithmetic;
+  streamed?: boolean;
 }
 
 export interface BenchDevice {
