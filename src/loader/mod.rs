@@ -15,6 +15,6 @@ pub use adapter::{AdapterCard, AdapterFile};
 pub use open::header::Header;
 pub use open::split::Part;
 pub use opening::{OpenOptions, Opened, Opening, OpeningProgress};
+pub use plan::Plan;
 pub use plan::fit::{Fit, Limits, SLOTS, Sentence};
-pub use plan::plan::Plan;
 pub use read::loading::{Loading, Progress};

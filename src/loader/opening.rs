@@ -1,6 +1,6 @@
 //! One way to open a model, for every frontend: header, plan, self-test, tuning, weights, step by step.
 
-use super::plan::plan::{Plan, place};
+use super::plan::{Plan, place};
 use super::{Header, Limits, Loading, Progress};
 use crate::device::{Device, DeviceKind};
 use crate::encoder::{Placement, TextEncoder};
