@@ -10,7 +10,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
 /// A `File`, or a `ByteSource` of www/types/wasm.d.ts.
-pub fn open(file: JsValue) -> Result<Rc<dyn Source>> {
+pub(super) fn open(file: JsValue) -> Result<Rc<dyn Source>> {
     if let Some(file) = file.dyn_ref::<File>() {
         return Ok(Rc::new(PickedFile { name: file.name(), file: file.clone() }));
     }
