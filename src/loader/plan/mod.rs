@@ -57,7 +57,7 @@ fn clamp(placement: Placement, small_batches: bool) -> Placement {
 }
 
 impl Plan {
-    /// The plan of [`place`]; where that refuses the model, the plan without its limits and the reason.
+    /// The plan of [`Header::place`]; where that refuses the model, the plan without its limits and the reason.
     pub fn new(header: &Header, limits: Limits, streamed: bool, small_batches: bool) -> Self {
         let placed = place(header, limits, streamed, small_batches);
         let placement = placed.as_ref().copied().unwrap_or(clamp(Placement::new(streamed), small_batches));
