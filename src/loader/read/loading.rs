@@ -4,6 +4,8 @@ use super::layers::FileLayers;
 use super::sequential::Sequential;
 use crate::device::Device;
 use crate::encoder::{Parts, Placement, TextEncoder};
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::loader::Header;
 use crate::model::{Decoder, Weights, config::Role};
@@ -43,7 +45,7 @@ impl Loading {
     /// Ready to read the tensors of `header` onto `device`.
     ///
     /// # Errors
-    /// [`Error::DeviceLimit`](crate::error::Error::DeviceLimit) where a tensor is larger than one of the device's buffers; [`Error::NoShaderF16`](crate::error::Error::NoShaderF16).
+    /// [`Error::DeviceLimit`] where a tensor is larger than one of the device's buffers; [`Error::NoShaderF16`].
     pub fn new(mut header: Header, device: Device) -> Result<Self> {
         header.info.arithmetic.check(&device)?;
         if let Some(limit) = device.max_buffer_bytes {
@@ -76,7 +78,7 @@ impl Loading {
     /// Reads some rows of a tensor, 4 MB or one row of it; `None` when all tensors are there.
     ///
     /// # Errors
-    /// [`Error::Read`](crate::error::Error::Read) and the source's other errors, [`Error::NotFinite`](crate::error::Error::NotFinite), [`Error::Device`](crate::error::Error::Device).
+    /// [`Error::Read`] and the source's other errors, [`Error::NotFinite`], [`Error::Device`].
     pub async fn step(&mut self) -> Result<Option<Progress>> {
         // 1. The next rows: no heap holds a whole tensor as it is stored, and a person can stop at any of them.
         let Some(planned) = self.header.tensors.get(self.next).cloned() else {
@@ -144,7 +146,7 @@ impl Loading {
     /// The encoder, once [`Self::step`] has given `None`.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`](crate::error::Error::MissingTensor) before that.
+    /// [`Error::MissingTensor`] before that.
     pub fn finish(mut self) -> Result<TextEncoder> {
         let hashes = self.readers.into_iter().map(Sequential::sha256).collect();
         let mut header = self.header;
