@@ -95,7 +95,9 @@ impl TextEncoder {
             begin_tokens: info.begin_tokens.clone(),
             end_tokens: info.end_tokens.clone(),
             warnings: info.warnings.clone(),
-            tokenizer_not_read: self.tokenizer().map_or_else(Vec::new, |tokenizer| tokenizer.not_read().to_vec()),
+            tokenizer_not_read: self
+                .tokenizer()
+                .map_or_else(Vec::new, |tokenizer| tokenizer.not_read().to_vec()),
             sha256: info.sha256.first().map_or_else(String::new, |(_, digits)| digits.clone()),
             files: info.sha256.iter().map(file).collect(),
         }

@@ -18,6 +18,7 @@ mod qwen2;
 mod statistics;
 mod support;
 mod ted;
+mod token_ids;
 mod tokenizer;
 mod torch;
 mod types;

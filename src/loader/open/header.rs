@@ -156,7 +156,9 @@ impl Header {
         }
         let header = Self::new(config, sources, found, |name| name.starts_with("layers."))?;
         match tokenizer {
-            Some(file) => header.with_tokenizer(Tokenizer::from_json(file.name(), &read_json(&*file).await?)?),
+            Some(file) => {
+                header.with_tokenizer(Tokenizer::from_json(file.name(), &read_json(&*file).await?)?)
+            }
             None => Ok(header),
         }
     }
@@ -235,7 +237,8 @@ impl Header {
 
     /// Writes the tokens around each text into the model's facts.
     fn name_special_tokens(&mut self) {
-        let template = self.tokenizer.as_ref().map(|tokenizer| tokenizer.template().clone()).unwrap_or_default();
+        let template =
+            self.tokenizer.as_ref().map(|tokenizer| tokenizer.template().clone()).unwrap_or_default();
         self.info.begin_tokens = template.begin.into_iter().map(|added| added.token).collect();
         self.info.end_tokens = template.end.into_iter().map(|added| added.token).collect();
     }

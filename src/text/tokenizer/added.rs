@@ -26,11 +26,17 @@ pub(super) struct AddedToken {
 }
 
 /// Added tokens by their text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Finder {
     tokens: HashMap<String, AddedToken>,
-    /// The lengths in bytes of the tokens that begin with a byte.
-    lengths: HashMap<u8, BTreeSet<usize>>,
+    /// The lengths in bytes of the tokens that begin with each byte.
+    lengths: [BTreeSet<usize>; 256],
+}
+
+impl Default for Finder {
+    fn default() -> Self {
+        Self { tokens: HashMap::new(), lengths: std::array::from_fn(|_| BTreeSet::new()) }
+    }
 }
 
 /// A stretch of a text, or an added token in it.
@@ -45,7 +51,7 @@ impl Finder {
     /// Adds a token that is found as `text`; the first of two equal ones stays.
     pub(super) fn insert(&mut self, text: String, token: AddedToken) {
         if let Some(&byte) = text.as_bytes().first() {
-            self.lengths.entry(byte).or_default().insert(text.len());
+            self.lengths[byte as usize].insert(text.len());
             self.tokens.entry(text).or_insert(token);
         }
     }
@@ -57,8 +63,11 @@ impl Finder {
     /// The first token at or after `from`, and where it lies: the longest of those that begin first.
     fn find(&self, text: &str, from: usize) -> Option<(&AddedToken, usize, usize)> {
         let bytes = text.as_bytes();
+        if self.tokens.is_empty() {
+            return None;
+        }
         (from..bytes.len()).find_map(|at| {
-            let lengths = self.lengths.get(&bytes[at])?;
+            let lengths = &self.lengths[bytes[at] as usize];
             lengths.iter().rev().find_map(|&length| {
                 let token = self.tokens.get(text.get(at..at + length)?)?;
                 Some((token, at, at + length))
@@ -129,7 +138,11 @@ pub(super) fn check<'v>(
         if let Some(other) = id_of(content).or(names.get(content).copied())
             && other != *id
         {
-            return wrong(content, format!("the id {other}, which it has elsewhere in the file"), format!("id {id}"));
+            return wrong(
+                content,
+                format!("the id {other}, which it has elsewhere in the file"),
+                format!("id {id}"),
+            );
         }
         if let Some(other) = ids.insert(*id, content)
             && other != content

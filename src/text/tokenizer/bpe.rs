@@ -70,8 +70,11 @@ impl Parts {
         let Options { unk_token, continuing_subword_prefix, end_of_word_suffix, .. } = self.options;
         if let Some(prefix) = &continuing_subword_prefix {
             // The crate cuts the second token of a merge by the prefix's length, whatever it begins with.
-            if let Some((left, right)) = self.merges.iter().find(|(_, right)| !right.starts_with(prefix.as_str())) {
-                let expected = format!("`continuing_subword_prefix` `{prefix}` before each merge's second token");
+            if let Some((left, right)) =
+                self.merges.iter().find(|(_, right)| !right.starts_with(prefix.as_str()))
+            {
+                let expected =
+                    format!("`continuing_subword_prefix` `{prefix}` before each merge's second token");
                 return Err(reading.malformed("merges", expected, format!("`{left} {right}`")));
             }
         }
@@ -89,6 +92,8 @@ impl Parts {
         if let Some(suffix) = end_of_word_suffix {
             builder = builder.end_of_word_suffix(suffix);
         }
-        builder.build().map_err(|e| reading.malformed(item, "pairs of tokens that make a token", e.to_string()))
+        builder
+            .build()
+            .map_err(|e| reading.malformed(item, "pairs of tokens that make a token", e.to_string()))
     }
 }

@@ -35,21 +35,81 @@ enum Pre {
 /// The names, as llama.cpp's `llama-vocab.cpp` joins them.
 const NAMES: &[(Pre, &[&str])] = &[
     (Pre::Qwen2, &["qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez"]),
-    (Pre::Llama3, &["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"]),
+    (
+        Pre::Llama3,
+        &[
+            "llama-bpe",
+            "llama3",
+            "llama-v3",
+            "falcon3",
+            "falcon-h1",
+            "pixtral",
+            "midm-2.0",
+            "lfm2",
+            "jina-v5-nano",
+        ],
+    ),
     (Pre::Smaug, &["smaug-bpe", "dbrx"]),
-    (Pre::SmolLm, &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"]),
-    (Pre::Gpt2, &["gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es", "jina-v2-de", "a.x-4.0", "mellum",
-        "modern-bert", "mpt", "olmo", "jais", "trillion", "granite-docling", "exaone4"]),
+    (
+        Pre::SmolLm,
+        &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"],
+    ),
+    (
+        Pre::Gpt2,
+        &[
+            "gpt-2",
+            "phi-2",
+            "jina-es",
+            "jina-de",
+            "gigachat",
+            "jina-v2-es",
+            "jina-v2-de",
+            "a.x-4.0",
+            "mellum",
+            "modern-bert",
+            "mpt",
+            "olmo",
+            "jais",
+            "trillion",
+            "granite-docling",
+            "exaone4",
+        ],
+    ),
     (Pre::Tekken, &["tekken"]),
 ];
 
 /// Tokens that end a text or fill a gap in code. llama.cpp takes them for control tokens whatever their type says, and
 /// warns.
 const ENDS: &[&str] = &[
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>",
-    "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>",
-    "<eos>", "<turn|>", "<|tool_response>", "<｜end▁of▁sentence｜>", "[e~[", "<|fim_prefix|>", "<|fim_suffix|>",
-    "<|fim_middle|>", "<|fim_pad|>", "<|fim_repo|>", "<|repo_name|>", "<|file_sep|>",
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "</s>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_text|>",
+    "<end_of_utterance>",
+    "<eos>",
+    "<turn|>",
+    "<|tool_response>",
+    "<｜end▁of▁sentence｜>",
+    "[e~[",
+    "<|fim_prefix|>",
+    "<|fim_suffix|>",
+    "<|fim_middle|>",
+    "<|fim_pad|>",
+    "<|fim_repo|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
 ];
 
 /// The tokenizer that the metadata of `gguf` describes.
@@ -62,14 +122,17 @@ pub(super) fn read(gguf: &Gguf) -> Result<Tokenizer> {
     let name = gguf.str("tokenizer.ggml.pre")?;
     let pre = name.and_then(|name| NAMES.iter().find(|(_, names)| names.contains(&name)));
     let (Some(&(pre, _)), "gpt2") = (pre, model) else {
-        let found = name.map_or(format!("{model} without tokenizer.ggml.pre"), |name| format!("{model}, {name}"));
-        let expected = "`gpt2` with the split qwen2, llama-bpe, smollm, gpt-2, tekken or one that means the same";
+        let found =
+            name.map_or(format!("{model} without tokenizer.ggml.pre"), |name| format!("{model}, {name}"));
+        let expected =
+            "`gpt2` with the split qwen2, llama-bpe, smollm, gpt-2, tekken or one that means the same";
         return Err(Error::UnknownTokenizer { file: file.clone(), expected, found });
     };
 
     // 2. What the table of keys says of each.
     let mut reading = Reading::new(file);
-    let mut keys: Vec<_> = gguf.metadata.keys().filter_map(|key| key.strip_prefix("tokenizer.ggml.")).collect();
+    let mut keys: Vec<_> =
+        gguf.metadata.keys().filter_map(|key| key.strip_prefix("tokenizer.ggml.")).collect();
     keys.sort_unstable();
     for key in keys {
         reading.note(Place::Gguf, key);
@@ -94,7 +157,11 @@ pub(super) fn read(gguf: &Gguf) -> Result<Tokenizer> {
     let (normalizers, splitters) = (pre.normalizers(), pre.splitters(file)?);
     let steps = format!("{pre:?}");
     let item = "metadata `tokenizer.ggml.merges`";
-    Tokenizer::build(reading, item, Built { parts, normalizers, splitters, template, added, cut_left: false, steps, warnings })
+    Tokenizer::build(
+        reading,
+        item,
+        Built { parts, normalizers, splitters, template, added, cut_left: false, steps, warnings },
+    )
 }
 
 impl Pre {
@@ -133,12 +200,16 @@ fn flag(gguf: &Gguf, key: &str) -> Result<Option<bool>> {
 
 fn merges(gguf: &Gguf) -> Result<Merges> {
     let Some(merges) = gguf.strings("tokenizer.ggml.merges")? else {
-        return Err(malformed(gguf, "merges", "pairs of tokens: without them each text is cut into bytes", "none"));
+        return Err(malformed(
+            gguf,
+            "merges",
+            "pairs of tokens: without them each text is cut into bytes",
+            "none",
+        ));
     };
     let two = |merge: &String| {
-        pair(merge).ok_or_else(|| {
-            malformed(gguf, "merges", "two tokens with a space between", format!("`{merge}`"))
-        })
+        pair(merge)
+            .ok_or_else(|| malformed(gguf, "merges", "two tokens with a space between", format!("`{merge}`")))
     };
     merges.iter().map(two).collect()
 }
@@ -174,7 +245,8 @@ fn added_tokens(tokens: &[String], types: Option<&[i64]>, warnings: &mut Vec<Str
                 continue;
             }
         };
-        let token = AddedToken { content: token.clone(), id: id as u32, special: control, ..AddedToken::default() };
+        let token =
+            AddedToken { content: token.clone(), id: id as u32, special: control, ..AddedToken::default() };
         added.push(token);
     }
     let mut warn = |names: &[&str], what: &str| {

@@ -48,7 +48,9 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
     for (key, value) in &document.options {
         parts.options.set(&reading, key, value)?;
     }
-    let of = |name: &str| document.small.iter().rfind(|(key, _)| key == name).map_or(&Value::Null, |(_, value)| value);
+    let of = |name: &str| {
+        document.small.iter().rfind(|(key, _)| key == name).map_or(&Value::Null, |(_, value)| value)
+    };
     let normalizers = Normalizer::read(&mut reading, of("normalizer"))?;
     let splitters = Splitter::read(&mut reading, of("pre_tokenizer"))?;
     let template = Template::read(&mut reading, of("post_processor"))?;
@@ -61,12 +63,17 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
         added.push(added_token(&reading, value, value["id"].as_u64())?);
     }
     let steps = [of("normalizer"), of("pre_tokenizer")].map(Value::to_string).concat();
-    Tokenizer::build(reading, "merges", Built { parts, normalizers, splitters, template, added, cut_left, steps, warnings: Vec::new() })
+    Tokenizer::build(
+        reading,
+        "merges",
+        Built { parts, normalizers, splitters, template, added, cut_left, steps, warnings: Vec::new() },
+    )
 }
 
 /// An added token as its file describes it, with the id `id`.
 pub(super) fn added_token(reading: &Reading, value: &Value, id: Option<u64>) -> Result<AddedToken> {
-    let (Some(content), Some(id)) = (value["content"].as_str(), id.and_then(|id| u32::try_from(id).ok())) else {
+    let (Some(content), Some(id)) = (value["content"].as_str(), id.and_then(|id| u32::try_from(id).ok()))
+    else {
         return Err(reading.malformed("added_tokens", "tokens with `id` and `content`", shown(value)));
     };
     let special = reading.flag(value, "special", false)?;

@@ -93,7 +93,12 @@ impl<'a> Reading<'a> {
         Self { file, not_read: Vec::new() }
     }
 
-    pub(super) fn malformed(&self, item: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
+    pub(super) fn malformed(
+        &self,
+        item: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Error {
         Error::malformed(self.file, format!("the tokenizer's `{item}`"), expected, found)
     }
 
@@ -130,7 +135,9 @@ impl<'a> Reading<'a> {
         };
         match neutral {
             true => Ok(()),
-            false => Err(self.malformed(key, "null, false or 0, since nothing else is applied", shown(value))),
+            false => {
+                Err(self.malformed(key, "null, false or 0, since nothing else is applied", shown(value)))
+            }
         }
     }
 

@@ -31,8 +31,10 @@ use normalize::Normalizer;
 use sha2::{Digest, Sha256};
 use split::{Splitter, split};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 use tokenizers::Model;
 use tokenizers::models::bpe::BPE;
 
@@ -64,6 +66,8 @@ pub struct Tokenizer {
     splitters: Vec<Splitter>,
     /// Whether a long text may be cut before a blank: no step looks past one.
     local: bool,
+    /// The characters that stand side by side in a token, once a long piece needs them.
+    neighbors: OnceLock<HashSet<(char, char)>>,
     template: Template,
     special: SpecialTokens,
     /// Whether a long text loses its beginning and not its end.
@@ -157,6 +161,7 @@ impl Tokenizer {
             normalizers: built.normalizers,
             splitters: built.splitters,
             local,
+            neighbors: OnceLock::new(),
             template: built.template,
             special: SpecialTokens::File,
             cut_left: built.cut_left,
@@ -231,8 +236,12 @@ impl Tokenizer {
                     Found::Text(part) => {
                         let first = first && std::ptr::eq(part.as_ptr(), normal.as_ptr());
                         let _ = split(&self.splitters, &self.file, part, first, &mut |piece| {
-                            self.merge(piece, ids)?;
-                            Ok(if ids.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                            self.merge(piece, limit, ids)?;
+                            Ok(if ids.len() > limit {
+                                ControlFlow::Break(())
+                            } else {
+                                ControlFlow::Continue(())
+                            })
                         })?;
                     }
                 }
@@ -243,8 +252,40 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// Adds the ids of a piece.
-    fn merge(&self, piece: &str, ids: &mut Vec<u32>) -> Result<()> {
+    /// Adds the ids of a piece, until there are more than `limit`.
+    fn merge(&self, piece: &str, limit: usize, ids: &mut Vec<u32>) -> Result<()> {
+        let mut rest = piece;
+        while !rest.is_empty() && ids.len() <= limit {
+            let (part, after) = rest.split_at(if rest.len() > CHUNK { self.seam(rest) } else { rest.len() });
+            self.merge_whole(part, ids)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Where a long piece is cut without a change of its ids: between two characters that no token holds side by side,
+    /// so that no merge joins them.
+    fn seam(&self, piece: &str) -> usize {
+        if self.model.get_continuing_subword_prefix().is_some() || self.model.end_of_word_suffix.is_some() {
+            return piece.len();
+        }
+        let neighbors = self.neighbors.get_or_init(|| {
+            let pairs = |token: &String| token.chars().zip(token.chars().skip(1)).collect::<Vec<_>>();
+            self.model.get_vocab().keys().flat_map(pairs).collect()
+        });
+        let known = |c: char| self.model.token_to_id(c.encode_utf8(&mut [0; 4])).is_some();
+        let mut before = None;
+        for (at, c) in piece.char_indices().skip_while(|(at, _)| *at < CHUNK) {
+            if before.is_some_and(|before| !neighbors.contains(&(before, c)) && known(before) && known(c)) {
+                return at;
+            }
+            before = Some(c);
+        }
+        piece.len()
+    }
+
+    /// Adds the ids of a piece that is merged at once.
+    fn merge_whole(&self, piece: &str, ids: &mut Vec<u32>) -> Result<()> {
         if piece.len() > LONGEST_PIECE {
             return Err(Error::Absurd {
                 file: self.file.clone(),

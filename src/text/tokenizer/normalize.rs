@@ -21,7 +21,11 @@ pub(super) enum Normalizer {
     /// A text that is put before each stretch between added tokens.
     Prepend(String),
     /// Each match of the pattern becomes `content`.
-    Replace { pattern: Pattern, blanks: bool, content: String },
+    Replace {
+        pattern: Pattern,
+        blanks: bool,
+        content: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,7 @@ pub(super) const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?
 /// Llama 3's split: as Qwen's, with up to three digits in a piece.
 pub(super) const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// GPT-2's split, which the step `ByteLevel` makes by itself.
-pub(super) const GPT2: &str =
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+pub(super) const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 /// Mistral's split (tekken): words end where small letters are followed by a capital one.
 pub(super) const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// CLIP's split.
@@ -63,7 +62,9 @@ impl Pattern {
     /// [`Error::Malformed`] if it is none, is longer than any real one, or would take too much memory.
     pub(super) fn regex(file: &str, pattern: &str) -> Result<Self> {
         let refused = |found: String| {
-            let expected = format!("a regular expression of at most {LONGEST_PATTERN} bytes that compiles to at most 1 MiB");
+            let expected = format!(
+                "a regular expression of at most {LONGEST_PATTERN} bytes that compiles to at most 1 MiB"
+            );
             Error::malformed(file, "the tokenizer's pattern", expected, found)
         };
         if pattern.len() > LONGEST_PATTERN {
@@ -87,9 +88,15 @@ impl Pattern {
     }
 
     /// The matches in `text` and the stretches between them, in order.
-    pub(super) fn spans<'a>(&'a self, file: &'a str, text: &'a str) -> Box<dyn Iterator<Item = Result<Span>> + 'a> {
+    pub(super) fn spans<'a>(
+        &'a self,
+        file: &'a str,
+        text: &'a str,
+    ) -> Box<dyn Iterator<Item = Result<Span>> + 'a> {
         let matches: Box<dyn Iterator<Item = Result<Range<usize>>>> = match self {
-            Self::Text(part) => Box::new(text.match_indices(&**part).map(|(at, found)| Ok(at..at + found.len()))),
+            Self::Text(part) => {
+                Box::new(text.match_indices(&**part).map(|(at, found)| Ok(at..at + found.len())))
+            }
             Self::Numeric => {
                 let digits = text.char_indices().filter(|(_, c)| c.is_numeric());
                 Box::new(digits.map(|(at, c)| Ok(at..at + c.len_utf8())))
@@ -109,7 +116,11 @@ pub(super) fn known<'a>(
 ) -> impl Iterator<Item = Result<Range<usize>>> + 'a {
     regex.find_iter(text).map(move |found| match found {
         Ok(found) => Ok(found.range()),
-        Err(e) => Err(gives_up(file, regex, e.to_string())),
+        Err(e) => {
+            let unknown = !KNOWN.contains(&regex.as_str());
+            let expected = "no stretch of more than a million characters of one kind".to_string();
+            Err(gives_up(file, regex, if unknown { bounds() } else { expected }, e.to_string()))
+        }
     })
 }
 
@@ -120,22 +131,26 @@ fn bounded<'a>(
     text: &'a str,
 ) -> impl Iterator<Item = Result<Range<usize>>> + 'a {
     let too_long = (text.len() > LONGEST_TEXT)
-        .then(|| Err(gives_up(file, regex, format!("a text of {} bytes", text.len()))));
+        .then(|| Err(gives_up(file, regex, bounds(), format!("a text of {} bytes", text.len()))));
     let started = Instant::now();
     let matches = known(regex, file, text).map(move |found| match started.elapsed() {
-        time if time > TIME => Err(gives_up(file, regex, format!("more than {} ms", TIME.as_millis()))),
+        time if time > TIME => {
+            Err(gives_up(file, regex, bounds(), format!("more than {} ms", TIME.as_millis())))
+        }
         _ => found,
     });
     let end = if too_long.is_some() { 0 } else { usize::MAX };
     too_long.into_iter().chain(matches.take(end))
 }
 
-/// The error of a pattern that cannot split a text within its bounds.
-fn gives_up(file: &str, regex: &Regex, found: String) -> Error {
-    let expected = format!(
-        "a split of at most {LONGEST_TEXT} bytes within {} ms and {STEPS} steps back for each match",
-        TIME.as_millis()
-    );
+/// The bounds of a pattern that is not known, for messages.
+fn bounds() -> String {
+    let time = TIME.as_millis();
+    format!("a split of at most {LONGEST_TEXT} bytes within {time} ms and {STEPS} steps back for each match")
+}
+
+/// The error of a pattern that cannot split a text.
+fn gives_up(file: &str, regex: &Regex, expected: String, found: String) -> Error {
     Error::malformed(file, format!("the tokenizer's pattern `{}`", shown(regex.as_str())), expected, found)
 }
 

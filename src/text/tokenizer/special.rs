@@ -81,7 +81,8 @@ impl Template {
             }
             "TemplateProcessing" => self.pieces(reading, value),
             other => {
-                let expected = "ByteLevel, BertProcessing, RobertaProcessing, TemplateProcessing or a Sequence of them";
+                let expected =
+                    "ByteLevel, BertProcessing, RobertaProcessing, TemplateProcessing or a Sequence of them";
                 Err(reading.malformed("post_processor", expected, format!("`{other}`")))
             }
         }
@@ -96,7 +97,11 @@ impl Template {
                 continue;
             }
             let Some(name) = piece["SpecialToken"]["id"].as_str() else {
-                return Err(reading.malformed("post_processor", "special tokens around the text `A`", shown(piece)));
+                return Err(reading.malformed(
+                    "post_processor",
+                    "special tokens around the text `A`",
+                    shown(piece),
+                ));
             };
             let special = &value["special_tokens"][name];
             let (Some(ids), Some(tokens)) = (special["ids"].as_array(), special["tokens"].as_array()) else {

@@ -30,10 +30,21 @@ pub(super) enum Prepend {
 /// A step from a text to its pieces.
 #[derive(Debug)]
 pub(super) enum Splitter {
-    Split { pattern: Pattern, behavior: Behavior, invert: bool },
+    Split {
+        pattern: Pattern,
+        behavior: Behavior,
+        invert: bool,
+    },
     /// Writes each byte as a letter; `gpt2` splits by GPT-2's pattern before.
-    ByteLevel { add_prefix_space: bool, gpt2: bool },
-    Metaspace { replacement: char, prepend: Prepend, split: bool },
+    ByteLevel {
+        add_prefix_space: bool,
+        gpt2: bool,
+    },
+    Metaspace {
+        replacement: char,
+        prepend: Prepend,
+        split: bool,
+    },
 }
 
 /// The letter for each byte, as GPT-2 writes them.
@@ -140,7 +151,8 @@ impl Splitter {
     ) -> Result<ControlFlow<()>> {
         match self {
             Self::Split { pattern, behavior, invert } => {
-                let spans = pattern.spans(file, text).map(|span| Ok(span.map(|(at, hit)| (at, hit != *invert))?));
+                let spans =
+                    pattern.spans(file, text).map(|span| Ok(span.map(|(at, hit)| (at, hit != *invert))?));
                 merged(text, first, spans, *behavior, visit)
             }
             Self::ByteLevel { add_prefix_space, gpt2 } => {

@@ -35,7 +35,8 @@ pub(super) fn read(
             reading.neutral(key, value)?;
         }
     }
-    let kind = config["tokenizer_class"].as_str().unwrap_or("no tokenizer_config.json with `tokenizer_class`");
+    let kind =
+        config["tokenizer_class"].as_str().unwrap_or("no tokenizer_config.json with `tokenizer_class`");
     let (normalizers, splitters) = match kind.trim_end_matches("Fast") {
         "Qwen2Tokenizer" => (vec![Normalizer::Form(Form::Nfc)], qwen2(file)?),
         "GPT2Tokenizer" => {
@@ -59,7 +60,11 @@ pub(super) fn read(
     let cut_left = config["truncation_side"] == "left";
     let steps = format!("{kind} {}", config["add_prefix_space"]);
     let parts = Parts { vocab, merges, ..Parts::default() };
-    Tokenizer::build(reading, "merges.txt", Built { parts, normalizers, splitters, template, added, cut_left, steps, warnings: Vec::new() })
+    Tokenizer::build(
+        reading,
+        "merges.txt",
+        Built { parts, normalizers, splitters, template, added, cut_left, steps, warnings: Vec::new() },
+    )
 }
 
 fn qwen2(file: &str) -> Result<Vec<Splitter>> {
@@ -79,10 +84,12 @@ fn object(reading: &Reading, name: &str, bytes: &[u8]) -> Result<Value> {
 
 /// The merges of merges.txt, one in a line; the first line may name a version.
 fn lines(reading: &Reading, merges: &[u8]) -> Result<Merges> {
-    let text = std::str::from_utf8(merges).map_err(|e| reading.malformed("merges.txt", "UTF-8", e.to_string()))?;
+    let text =
+        std::str::from_utf8(merges).map_err(|e| reading.malformed("merges.txt", "UTF-8", e.to_string()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).enumerate();
-    let merges = lines.filter(|(number, line)| !line.is_empty() && !(*number == 0 && line.starts_with("#version")));
+    let merges =
+        lines.filter(|(number, line)| !line.is_empty() && !(*number == 0 && line.starts_with("#version")));
     let two = |(number, line): (usize, &str)| {
         pair(line).ok_or_else(|| {
             let found = format!("line {}: {}", number + 1, shown(&Value::from(line)));
@@ -112,7 +119,13 @@ fn added_tokens(reading: &mut Reading, config: &Value, added: Option<&[u8]>) -> 
             Some(_) => {}
             None => {
                 let special = is_special(config, content);
-                let token = AddedToken { content: content.clone(), id, special, normalized: !special, ..AddedToken::default() };
+                let token = AddedToken {
+                    content: content.clone(),
+                    id,
+                    special,
+                    normalized: !special,
+                    ..AddedToken::default()
+                };
                 tokens.push(token);
             }
         }
