@@ -20,5 +20,6 @@ mod support;
 mod ted;
 mod token_ids;
 mod tokenizer;
+mod tokens_of_models;
 mod torch;
 mod types;

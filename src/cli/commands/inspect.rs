@@ -44,7 +44,7 @@ fn facts(header: &Header) -> Map<String, Value> {
         "tokenizer": header.has_tokenizer(),
         "begin_tokens": info.begin_tokens,
         "end_tokens": info.end_tokens,
-        "tokenizer_not_read": header.tokenizer().map(|tokenizer| tokenizer.not_read()),
+        "tokenizer_not_read": header.tokenizer().map(|tokenizer| tokenizer.not_read()).unwrap_or_default(),
         "warnings": info.warnings,
         "tensor_types": types,
         "quantize": info.quantize,
