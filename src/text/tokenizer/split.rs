@@ -151,8 +151,7 @@ impl Splitter {
     ) -> Result<ControlFlow<()>> {
         match self {
             Self::Split { pattern, behavior, invert } => {
-                let spans =
-                    pattern.spans(file, text).map(|span| Ok(span.map(|(at, hit)| (at, hit != *invert))?));
+                let spans = pattern.spans(file, text).map(|span| span.map(|(at, hit)| (at, hit != *invert)));
                 merged(text, first, spans, *behavior, visit)
             }
             Self::ByteLevel { add_prefix_space, gpt2 } => {

@@ -89,7 +89,7 @@ fn lines(reading: &Reading, merges: &[u8]) -> Result<Merges> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).enumerate();
     let merges =
-        lines.filter(|(number, line)| !line.is_empty() && !(*number == 0 && line.starts_with("#version")));
+        lines.filter(|(number, line)| !(line.is_empty() || *number == 0 && line.starts_with("#version")));
     let two = |(number, line): (usize, &str)| {
         pair(line).ok_or_else(|| {
             let found = format!("line {}: {}", number + 1, shown(&Value::from(line)));
