@@ -97,6 +97,11 @@ pub enum Error {
     #[error("token id {found} of prompt {index} is outside the vocabulary of {vocab_size}")]
     TokenRange { index: usize, found: u32, vocab_size: usize },
 
+    /// A text holds a token that the model never learned, most often padding that a tokenizer was given later. Leave it
+    /// out of the text.
+    #[error("prompt {index} holds the token `{token}` with id {id}, but the token table has {rows} rows")]
+    NoRow { index: usize, token: String, id: u32, rows: usize },
+
     // --- settings ---
     /// The value of an option is not one of its choices, which the message lists.
     #[error("{option} `{found}` is not known, expected {expected}")]
@@ -213,7 +218,7 @@ macro_rules! codes {
 codes! {
     Read Write Truncated NotAModel GgufVersion Absurd Malformed MissingKey UnknownFamily UnknownTensorType
     MissingTensor MissingFromShard DuplicateTensor MissingPart SeveralModels ExtraTensor WrongShape
-    NotAnAdapter NotFinite UnknownTokenizer NoTokenizer EmptyPrompt TokenRange UnknownOption LayerCount
+    NotAnAdapter NotFinite UnknownTokenizer NoTokenizer EmptyPrompt TokenRange NoRow UnknownOption LayerCount
     LayerWeight NotLoaded NoGpu NoShaderF16 DeviceLimit OverBudget BudgetTooSmall SelfTest DeviceLost Device
     Cancelled NotTed NoItem NoItems NotAReport NoSharedItems NotScores Statistics
 }

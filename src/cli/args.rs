@@ -156,6 +156,9 @@ pub struct LoadOptions {
     /// scores change a little in both.
     #[arg(long, default_value = "f32")]
     pub arithmetic: String,
+    /// file or none: add the begin and end tokens that the tokenizer's file names to each text, or none.
+    #[arg(long, default_value = "file")]
+    pub special_tokens: String,
 }
 
 #[derive(Args)]

@@ -107,10 +107,12 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<(TextEncoder, Tested)>
     let open = OpenOptions {
         quantize: options.quantize.parse()?,
         arithmetic: options.arithmetic.parse()?,
+        special_tokens: options.special_tokens.parse()?,
         budget_bytes: options.budget.map(|megabytes| megabytes.saturating_mul(1_000_000)),
         ..OpenOptions::default()
     };
     let header = block_on(Header::read(model_files(path)?))?;
+    header.info.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let device = open_device(&options.device)?;
     let opening = Opening::new(header, &device, &open)?;
     let mut opening = opening.remember(Tested::default(), cache::tiles(&device).as_deref());

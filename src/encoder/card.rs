@@ -45,6 +45,14 @@ pub struct ModelCard {
     pub arithmetic: Arithmetic,
     /// The number of used tensors of each type.
     pub tensor_types: BTreeMap<TensorType, usize>,
+    /// The tokens that the tokenizer adds before each text.
+    pub begin_tokens: Vec<String>,
+    /// The tokens that it adds after each text.
+    pub end_tokens: Vec<String>,
+    /// What a person should know before the vectors are used.
+    pub warnings: Vec<String>,
+    /// Keys of the tokenizer's file that are not read.
+    pub tokenizer_not_read: Vec<String>,
     /// The SHA-256 of the first weight file.
     pub sha256: String,
     /// The weight files.
@@ -84,6 +92,12 @@ impl TextEncoder {
             quantize: info.quantize,
             arithmetic: info.arithmetic,
             tensor_types: info.tensor_types.clone(),
+            begin_tokens: info.begin_tokens.clone(),
+            end_tokens: info.end_tokens.clone(),
+            warnings: info.warnings.clone(),
+            tokenizer_not_read: self
+                .tokenizer()
+                .map_or_else(Vec::new, |tokenizer| tokenizer.not_read().to_vec()),
             sha256: info.sha256.first().map_or_else(String::new, |(_, digits)| digits.clone()),
             files: info.sha256.iter().map(file).collect(),
         }

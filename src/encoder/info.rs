@@ -24,6 +24,12 @@ pub struct ModelInfo {
     pub arithmetic: Arithmetic,
     /// Tokens that a text is cut to.
     pub max_length: usize,
+    /// The tokens that the tokenizer adds before each text.
+    pub begin_tokens: Vec<String>,
+    /// The tokens that it adds after each text.
+    pub end_tokens: Vec<String>,
+    /// What a person should know before the vectors are used.
+    pub warnings: Vec<String>,
     /// The name and the SHA-256 of each weight file; empty until the weights are read.
     pub sha256: Vec<(String, String)>,
 }

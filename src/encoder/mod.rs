@@ -81,20 +81,34 @@ impl TextEncoder {
         self.decoder.is_streamed()
     }
 
-    /// Token ids of each text, cut to `max_length`.
+    /// The tokenizer, where the model came with one.
+    pub fn tokenizer(&self) -> Option<&Tokenizer> {
+        self.tokenizer.as_ref()
+    }
+
+    /// Token ids of each text, cut to `max_length`, with the begin and end tokens of the tokenizer's file.
     ///
     /// # Errors
-    /// [`Error::EmptyPrompt`] where a text is blank or has no token, [`Error::NoTokenizer`].
+    /// [`Error::EmptyPrompt`] where a text is blank or has no token, [`Error::NoTokenizer`], [`Error::NoRow`] where a
+    /// token is not in the token table.
     pub fn tokenize<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Encoded>> {
         let tokenizer =
             self.tokenizer.as_ref().ok_or_else(|| Error::NoTokenizer { file: self.info.name.clone() })?;
-        let encode =
-            |(index, text): (usize, &T)| match tokenizer.encode(text.as_ref(), self.info.max_length)? {
-                encoded if encoded.ids.is_empty() || text.as_ref().trim().is_empty() => {
-                    Err(Error::EmptyPrompt { index: index + 1 })
+        let added = tokenizer.template().len();
+        let rows = self.config.vocab_size;
+        let encode = |(index, text): (usize, &T)| {
+            let encoded = tokenizer.encode(text.as_ref(), self.info.max_length)?;
+            if encoded.ids.len() <= added || text.as_ref().trim().is_empty() {
+                return Err(Error::EmptyPrompt { index: index + 1 });
+            }
+            match encoded.ids.iter().find(|id| **id as usize >= rows) {
+                Some(&id) => {
+                    let token = tokenizer.token(id).unwrap_or_default();
+                    Err(Error::NoRow { index: index + 1, token, id, rows })
                 }
-                encoded => Ok(encoded),
-            };
+                None => Ok(encoded),
+            }
+        };
         texts.iter().enumerate().map(encode).collect()
     }
 

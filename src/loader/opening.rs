@@ -9,6 +9,7 @@ use crate::format::Source;
 use crate::kernel::{Arithmetic, AttentionHeads};
 use crate::provenance::Build;
 use crate::quant::{Layout, Quantize};
+use crate::text::tokenizer::SpecialTokens;
 use crate::trial::self_test::{SelfTest, SelfTestProgress, Tested, check_heads};
 use crate::trial::{Tuning, TuningProgress};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub struct OpenOptions {
     pub quantize: Option<Quantize>,
     /// The arithmetic of products with packed weights.
     pub arithmetic: Arithmetic,
+    /// Whether the begin and end tokens of the tokenizer's file are added to each text.
+    pub special_tokens: SpecialTokens,
     /// Device memory that the model may take, in bytes.
     pub budget_bytes: Option<u64>,
     /// Leaves the layers in their file, even where the whole model is within the limits.
@@ -105,7 +108,7 @@ impl Opening {
     /// # Errors
     /// [`Error::NoShaderF16`].
     pub fn new(header: Header, device: &Device, options: &OpenOptions) -> Result<Self> {
-        let mut header = header.computed_in(options.arithmetic);
+        let mut header = header.computed_in(options.arithmetic).special_tokens(options.special_tokens);
         if let Some(quantize) = options.quantize {
             header = header.quantize(quantize);
         }

@@ -100,6 +100,12 @@ pub struct ModelProvenance {
     /// Tokens that a text is cut to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
+    /// The tokens that the tokenizer added before each text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begin_tokens: Option<Vec<String>>,
+    /// The tokens that it added after each text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_tokens: Option<Vec<String>>,
     /// How dense weights were packed while they were loaded; `Some(None)` where they were not.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "stated")]
     pub quantize: Option<Option<String>>,
@@ -276,6 +282,8 @@ impl ModelProvenance {
             hidden_size: Some(config.hidden_size),
             intermediate_size: Some(config.intermediate_size),
             max_length: Some(info.max_length),
+            begin_tokens: Some(info.begin_tokens.clone()),
+            end_tokens: Some(info.end_tokens.clone()),
             quantize: Some(info.quantize.map(|quantize| quantize.name().into())),
             arithmetic: Some(info.arithmetic.name().into()),
             streamed: Some(encoder.is_streamed()),

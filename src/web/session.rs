@@ -159,6 +159,7 @@ impl Session {
                 budget_bytes: asked.into_iter().chain(own).min(),
                 streamed: options.streamed,
                 small_batches: options.out_of_memory,
+                ..OpenOptions::default()
             },
         )
         .await?;

@@ -473,7 +473,7 @@ fn a_bad_model_file_is_one_clear_line() {
         (
             "tokenizer.gguf",
             replaced("smollm", "whoops"),
-            "tokenizer `gpt2, whoops` is not supported, expected `gpt2, qwen2` or `gpt2, smollm`",
+            "tokenizer `gpt2, whoops` is not supported, expected `gpt2` with the split qwen2, llama-bpe,",
         ),
         (
             "key.gguf",

@@ -18,6 +18,8 @@ mod qwen2;
 mod statistics;
 mod support;
 mod ted;
+mod token_ids;
 mod tokenizer;
+mod tokens_of_models;
 mod torch;
 mod types;

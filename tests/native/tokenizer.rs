@@ -4,7 +4,7 @@ use crate::support::files::default_model;
 use crate::support::model::{GgufWriter, byte_char, tokenizer};
 use gran_ted::{
     format::{DiskFile, Memory, gguf::Gguf},
-    text::tokenizer::{Encoded, Tokenizer},
+    text::tokenizer::{Encoded, SpecialTokens, Tokenizer},
 };
 use serde_json::{Value, json};
 
@@ -127,7 +127,7 @@ fn tokenizer_json_gives_the_same_ids() {
     let digits = json!({"type": "Digits", "individual_digits": true});
     let added = json!({"id": 296, "content": "<|im_start|>", "single_word": false, "lstrip": false,
         "rstrip": false, "normalized": false, "special": true});
-    // An encoder of packed texts has to leave out these limits and additions.
+    // An encoder of packed texts has to leave out these limits.
     let json = json!({
         "version": "1.0",
         "truncation": {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0},
@@ -145,23 +145,27 @@ fn tokenizer_json_gives_the_same_ids() {
     let from_gguf = Tokenizer::from_gguf(&gguf).unwrap();
     assert_eq!(from_json.vocab_size(), 300);
     assert_eq!(from_gguf.vocab_size(), 300);
-    for text in ["the red cube, left of 12 blue balls\n", "<|im_start|>user", "日本 é", ""] {
-        assert_eq!(ids(&from_json, text), ids(&from_gguf, text), "{text:?}");
+    let texts = ["the red cube, left of 12 blue balls\n", "<|im_start|>user", "日本 é", ""];
+    for text in texts {
+        assert_eq!(ids(&from_json, text), [&[33], &ids(&from_gguf, text)[..], &[33]].concat(), "{text:?}");
+    }
+    let bare = from_json.special_tokens(SpecialTokens::None);
+    for text in texts {
+        assert_eq!(ids(&bare, text), ids(&from_gguf, text), "{text:?}");
     }
 }
 
 #[test]
 fn a_tokenizer_of_another_kind_is_refused() {
-    let expected = "expected `gpt2, qwen2` or `gpt2, smollm`";
-    let gpt2 = |pre| tokenizer(GgufWriter::default(), pre, 300);
-    assert_eq!(
-        message(gpt2("llama-bpe")),
-        format!("`t.gguf`: tokenizer `gpt2, llama-bpe` is not supported, {expected}")
-    );
-    let llama = GgufWriter::default().str("tokenizer.ggml.model", "llama").str("tokenizer.ggml.pre", "qwen2");
-    assert_eq!(message(llama), format!("`t.gguf`: tokenizer `llama, qwen2` is not supported, {expected}"));
-    let no_pre = GgufWriter::default().str("tokenizer.ggml.model", "gpt2");
-    assert_eq!(message(no_pre), format!("`t.gguf`: tokenizer `gpt2` is not supported, {expected}"));
+    let expected =
+        "expected `gpt2` with the split qwen2, llama-bpe, smollm, gpt-2, tekken or one that means the same";
+    let refused = |writer, found: &str| {
+        assert_eq!(message(writer), format!("`t.gguf`: tokenizer `{found}` is not supported, {expected}"));
+    };
+    refused(tokenizer(GgufWriter::default(), "unheard-of", 300), "gpt2, unheard-of");
+    let kind = |model| GgufWriter::default().str("tokenizer.ggml.model", model);
+    refused(kind("llama").str("tokenizer.ggml.pre", "qwen2"), "llama, qwen2");
+    refused(kind("gpt2"), "gpt2 without tokenizer.ggml.pre");
     assert_eq!(
         message(GgufWriter::default()),
         "`t.gguf` comes without a tokenizer: expected a tokenizer.json beside it"
@@ -169,37 +173,122 @@ fn a_tokenizer_of_another_kind_is_refused() {
 }
 
 #[test]
+fn names_of_one_split_make_the_same_ids() {
+    let text = "it's x12345 3 abCd\n\n é.";
+    let of =
+        |pre| ids(&Tokenizer::from_gguf(&read(tokenizer(GgufWriter::default(), pre, 300))).unwrap(), text);
+    assert_eq!(of("deepseek-r1-qwen"), of("qwen2"));
+    assert_eq!(of("starcoder"), of("smollm"));
+    assert_eq!(of("phi-2"), of("gpt-2"));
+    assert_eq!(of("dbrx"), of("smaug-bpe"));
+}
+
+#[test]
 fn a_vocabulary_that_contradicts_itself_is_refused() {
     let kind =
         || GgufWriter::default().str("tokenizer.ggml.model", "gpt2").str("tokenizer.ggml.pre", "qwen2");
     let tokens = |tokens: &[&str]| kind().strings("tokenizer.ggml.tokens", tokens);
-    assert_eq!(
-        message(kind()),
-        "`t.gguf`: metadata `tokenizer.ggml.tokens` is malformed: expected a vocabulary, found none"
-    );
-    assert_eq!(
-        message(kind().i32s("tokenizer.ggml.tokens", &[1])),
-        "`t.gguf`: metadata `tokenizer.ggml.tokens` is malformed: expected an array of strings, found an array of \
-         signed integers"
-    );
-    assert_eq!(
-        message(tokens(&["a", "b", "a"])),
-        "`t.gguf`: metadata `tokenizer.ggml.tokens` is malformed: expected each token once, found `a` with the ids 0 \
-         and 2"
-    );
-    assert_eq!(
-        message(tokens(&["a", "b"]).i32s("tokenizer.ggml.token_type", &[1])),
-        "`t.gguf`: metadata `tokenizer.ggml.token_type` is malformed: expected 2 types, one for each token, found 1"
-    );
-    assert_eq!(
-        message(tokens(&["a", "b"]).strings("tokenizer.ggml.merges", &["ab"])),
-        "`t.gguf`: metadata `tokenizer.ggml.merges` is malformed: expected two tokens with a space between, found \
-         `ab`"
-    );
-    assert_eq!(
-        message(tokens(&["a", "b"]).strings("tokenizer.ggml.merges", &["a b"])),
-        "`t.gguf`: metadata `tokenizer.ggml.merges` is malformed: expected pairs of tokens that make a token, found \
-         Token `ab` out of vocabulary"
+    let merges = |writer: GgufWriter, merges: &[&str]| writer.strings("tokenizer.ggml.merges", merges);
+    let refused = |writer, key: &str, rest: &str| {
+        assert_eq!(
+            message(writer),
+            format!("`t.gguf`: metadata `tokenizer.ggml.{key}` is malformed: expected {rest}")
+        );
+    };
+    refused(kind(), "tokens", "a vocabulary, found none");
+    let numbers = "an array of strings, found an array of signed integers";
+    refused(kind().i32s("tokenizer.ggml.tokens", &[1]), "tokens", numbers);
+    let absent = "pairs of tokens: without them each text is cut into bytes, found none";
+    refused(tokens(&["a", "b"]), "merges", absent);
+    let types = merges(tokens(&["a", "b"]), &[]).i32s("tokenizer.ggml.token_type", &[1]);
+    refused(types, "token_type", "2 types, one for each token, found 1");
+    refused(merges(tokens(&["a", "b"]), &["ab"]), "merges", "two tokens with a space between, found `ab`");
+    let lacking = "pairs of tokens that make a token, found Token `ab` out of vocabulary";
+    assert!(message(merges(tokens(&["a", "b"]), &["a b"])).ends_with(lacking));
+}
+
+#[test]
+fn twins_are_refused_where_a_text_can_reach_them() {
+    let kind = || {
+        let writer = GgufWriter::default().str("tokenizer.ggml.model", "gpt2");
+        writer.str("tokenizer.ggml.pre", "qwen2").strings("tokenizer.ggml.merges", &["a b"])
+    };
+    let of = |tokens: &[&str], types: &[i32]| {
+        let gguf =
+            read(kind().strings("tokenizer.ggml.tokens", tokens).i32s("tokenizer.ggml.token_type", types));
+        Tokenizer::from_gguf(&gguf).map(|tokenizer| ids(&tokenizer, "ab[PAD]"))
+    };
+    assert_eq!(of(&["a", "b", "ab", "[PAD]", "[PAD]"], &[1, 1, 1, 5, 5]).unwrap(), [2]);
+    for (tokens, types, twin) in [
+        (["a", "b", "ab", "a"], [1, 1, 1, 1], "`a` with the ids 0 and 3"),
+        (["a", "b", "ab", "ab"], [1, 1, 1, 5], "`ab` with the ids 2 and 3"),
+        (["ab", "b", "a", "ab"], [3, 1, 1, 3], "`ab` with the ids 0 and 3"),
+    ] {
+        let said = of(&tokens, &types).unwrap_err().to_string();
+        assert!(
+            said.ends_with(&format!("expected each token once that a text can have, found {twin}")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn ends_of_a_wrong_type_are_taken_for_control_tokens_with_a_warning() {
+    let kind = |types: Option<&[i32]>| {
+        let writer =
+            GgufWriter::default().str("tokenizer.ggml.model", "gpt2").str("tokenizer.ggml.pre", "qwen2");
+        let tokens = ["a", "<|im_end|>", "<|im_start|>", "[PAD]"];
+        let writer =
+            writer.strings("tokenizer.ggml.tokens", &tokens).strings::<&str>("tokenizer.ggml.merges", &[]);
+        let writer = match types {
+            Some(types) => writer.i32s("tokenizer.ggml.token_type", types),
+            None => writer,
+        };
+        Tokenizer::from_gguf(&read(writer)).unwrap()
+    };
+    for types in [Some(&[1, 1, 1, 5][..]), None] {
+        let tokenizer = kind(types);
+        assert_eq!(
+            ids(&tokenizer, "a<|im_end|>a<|im_start|>"),
+            [0, 1, 0, 0],
+            "of its letters the a has a token"
+        );
+        let warnings = tokenizer.warnings();
+        assert!(
+            warnings[0].contains("`<|im_end|>`") && warnings[1].contains("`<|im_start|>`"),
+            "{warnings:?}"
+        );
+    }
+    let right = kind(Some(&[1, 3, 3, 5]));
+    assert_eq!((ids(&right, "a<|im_start|>"), right.warnings().len()), (vec![0, 2], 0));
+}
+
+#[test]
+fn gguf_says_which_tokens_stand_around_a_text() {
+    let kind = |pre| {
+        let writer = tokenizer(GgufWriter::default(), pre, 300).u32("tokenizer.ggml.eos_token_id", 295);
+        writer.u32("tokenizer.ggml.bos_token_id", 296)
+    };
+    let flag =
+        |writer: GgufWriter, key: &str, on| writer.raw(&format!("tokenizer.ggml.add_{key}_token"), 7, &[on]);
+    let of = |writer| ids(&Tokenizer::from_gguf(&read(writer)).unwrap(), "a");
+    assert_eq!(of(kind("qwen2")), [97]);
+    assert_eq!(of(kind("llama-bpe")), [296, 97]);
+    assert_eq!(of(flag(kind("llama-bpe"), "bos", 0)), [97]);
+    assert_eq!(of(flag(kind("qwen2"), "bos", 1)), [296, 97]);
+    let both = flag(flag(kind("qwen2"), "bos", 1), "eos", 1);
+    assert_eq!(of(flag(kind("qwen2"), "eos", 1)), [97, 295]);
+    let both = Tokenizer::from_gguf(&read(both)).unwrap();
+    assert_eq!(both.encode("abc", 4).unwrap(), Encoded { ids: vec![296, 97, 98, 295], truncated: true });
+    let digest = both.digest();
+    let bare = both.special_tokens(SpecialTokens::None);
+    assert_eq!(ids(&bare, "abc"), [97, 98, 99]);
+    assert_ne!(bare.digest(), digest);
+    let lacking = flag(tokenizer(GgufWriter::default(), "qwen2", 300), "eos", 1);
+    let said = message(lacking);
+    assert!(
+        said.contains("`tokenizer.ggml.eos_token_id` is malformed") && said.ends_with("found none"),
+        "{said}"
     );
 }
 
@@ -207,23 +296,21 @@ fn a_vocabulary_that_contradicts_itself_is_refused() {
 fn a_tokenizer_json_that_is_none_is_refused() {
     let refused = |json: &str, found: &str| {
         let error = Tokenizer::from_json("t.json", json.as_bytes()).unwrap_err();
-        let expected = "expected a Hugging Face tokenizer.json with a BPE model";
-        assert_eq!(
-            error.to_string(),
-            format!("`t.json`: the tokenizer is malformed: {expected}, found {found}")
-        );
+        assert!(error.to_string().starts_with("`t.json`: ") && error.to_string().contains(found), "{error}");
     };
     refused("{", "EOF while parsing an object at line 1 column 1");
     refused(r#"{"decoder": nu"#, "EOF while parsing a value at line 1 column 14");
-    refused("{}", "missing field `model` at line 1 column 2");
+    refused("{}", "expected a Hugging Face tokenizer.json with a BPE model, found no `model`");
     refused(
         r#"{"model": {"type": "Unigram"}}"#,
-        "invalid value: string \"Unigram\", expected BPE at line 1 column 29",
+        "tokenizer `Unigram` is not supported, expected a BPE model",
     );
+    refused(r#"{"model": {"type": "Unigram", "vocab": [["a", 0]]}}"#, "tokenizer `Unigram` is not supported");
     refused(
         r#"{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}}"#,
-        "Token `b` out of vocabulary at line 1 column 63",
+        "Token `b` out of vocabulary",
     );
+    refused(r#"{"model": {"type": "BPE", "vocab": {"a": 0}}}"#, "missing field `merges`");
 }
 
 #[test]

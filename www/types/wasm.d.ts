@@ -167,6 +167,14 @@ export interface ModelCard {
   arithmetic: Arithmetic;
   /** Type -> number of tensors. */
   tensor_types: Record<string, number>;
+  /** The tokens that the tokenizer adds before each text. */
+  begin_tokens: string[];
+  /** The tokens that it adds after each text. */
+  end_tokens: string[];
+  /** What a person should know before the vectors are used. */
+  warnings: string[];
+  /** Keys of the tokenizer's file that are not read. */
+  tokenizer_not_read: string[];
   /** The SHA-256 of the first weight file; '' where it is not known. */
   sha256: string;
   /** Each weight file. */

@@ -169,6 +169,9 @@ function factList(card, { heap, plan }) {
       `${card.num_attention_heads} × ${card.head_dim}${groups > 1 ? `, ${card.num_key_value_heads} key/value` : ''}`,
     ),
     fact('Longest text', `${formatCount(card.max_length)} tokens`),
+    ...(card.begin_tokens.length + card.end_tokens.length
+      ? [fact('Adds to each text', [...card.begin_tokens, '…', ...card.end_tokens].join(' '))]
+      : []),
     fact('Tensors', types.join(', ')),
     ...(card.quantize ? [fact('Packed to', card.quantize === 'q8' ? '8 bits' : '4 bits')] : []),
     ...(card.arithmetic === 'f32'

@@ -42,6 +42,10 @@ fn facts(header: &Header) -> Map<String, Value> {
         "rope_theta": config.rope_theta,
         "max_length": info.max_length,
         "tokenizer": header.has_tokenizer(),
+        "begin_tokens": info.begin_tokens,
+        "end_tokens": info.end_tokens,
+        "tokenizer_not_read": header.tokenizer().map(|tokenizer| tokenizer.not_read()).unwrap_or_default(),
+        "warnings": info.warnings,
         "tensor_types": types,
         "quantize": info.quantize,
         "parameters": info.parameters,
@@ -75,6 +79,11 @@ fn line(name: &str, value: &Value) -> String {
         (_, Value::Object(types)) => {
             let parts: Vec<_> = types.iter().map(|(dtype, count)| format!("{count} x {dtype}")).collect();
             parts.join(", ")
+        }
+        (_, Value::Array(items)) if items.is_empty() => "none".into(),
+        (_, Value::Array(items)) => {
+            let items: Vec<_> = items.iter().map(|item| item.as_str().unwrap_or_default()).collect();
+            items.join(", ")
         }
         (_, Value::Bool(found)) => if *found { "in the files" } else { "none" }.into(),
         (_, Value::Null) => "as stored".into(),

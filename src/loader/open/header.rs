@@ -12,7 +12,7 @@ use crate::loader::planned::Planned;
 use crate::model::Config;
 use crate::model::config::Role;
 use crate::quant::{Layout, Quantize};
-use crate::text::tokenizer::Tokenizer;
+use crate::text::tokenizer::{SpecialTokens, Tokenizer};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -63,8 +63,8 @@ impl Header {
         };
         let start = first.read(0..first.size().min(4)).await?;
         match config {
-            None => Self::from_gguf(weights).await,
-            Some(_) if Gguf::is_gguf(&start) => Self::from_gguf(weights).await,
+            None => Self::from_gguf(weights, tokenizer).await,
+            Some(_) if Gguf::is_gguf(&start) => Self::from_gguf(weights, tokenizer).await,
             Some(config) => Self::from_safetensors(config, tokenizer, index, weights).await,
         }
     }
@@ -85,7 +85,20 @@ impl Header {
         self
     }
 
-    async fn from_gguf(sources: Vec<Rc<dyn Source>>) -> Result<Self> {
+    /// Adds the begin and end tokens of the tokenizer's file to each text, or none.
+    #[must_use]
+    pub fn special_tokens(mut self, special: SpecialTokens) -> Self {
+        self.tokenizer = self.tokenizer.map(|tokenizer| tokenizer.special_tokens(special));
+        self.name_special_tokens();
+        self
+    }
+
+    /// The tokenizer, where the files hold one.
+    pub fn tokenizer(&self) -> Option<&Tokenizer> {
+        self.tokenizer.as_ref()
+    }
+
+    async fn from_gguf(sources: Vec<Rc<dyn Source>>, tokenizer: Option<Rc<dyn Source>>) -> Result<Self> {
         if let Some(file) = sources.iter().find(|source| source.name().ends_with(".safetensors")) {
             return Err(Error::NotAModel {
                 file: file.name().into(),
@@ -111,9 +124,17 @@ impl Header {
         let table = found.tensors.get("token_embd.weight");
         let vocab_size = table.and_then(|(_, table)| table.shape.first().copied()).unwrap_or(0);
         let config = config::from_gguf(&files[0], vocab_size)?;
-        let tokenizer = Tokenizer::from_gguf(&files[0])?;
-        let is_text = |name: &str| name.starts_with("blk.");
-        Self::new(config, Some(tokenizer), sources, found, is_text)
+        let header = Self::new(config, sources, found, |name| name.starts_with("blk."))?;
+        // The tokenizer is built last: it takes more memory than the rest of a header.
+        let tokenizer = match (Tokenizer::from_gguf(&files[0]), tokenizer) {
+            (Err(_), Some(beside)) => {
+                let tokenizer = Tokenizer::from_json(beside.name(), &read_json(&*beside).await?)?;
+                tokenizer.check_against(&files[0])?;
+                tokenizer
+            }
+            (own, _) => own?,
+        };
+        header.with_tokenizer(tokenizer)
     }
 
     async fn from_safetensors(
@@ -124,10 +145,6 @@ impl Header {
     ) -> Result<Self> {
         let json = read_json(&*config).await?;
         let config = config::from_json(config.name(), &json)?;
-        let tokenizer = match tokenizer {
-            Some(file) => Some(Tokenizer::from_json(file.name(), &read_json(&*file).await?)?),
-            None => None,
-        };
         let mut found = Found::new(|name| name.into());
         if let Some(file) = index {
             found.index = Some(Index::parse(file.name(), &read_json(&*file).await?)?);
@@ -137,14 +154,19 @@ impl Header {
             found.add(number, file.tensors, strip);
             found.skipped.extend(file.skipped.into_iter().map(|(name, dtype)| (strip(&name).into(), dtype)));
         }
-        Self::new(config, tokenizer, sources, found, |name| name.starts_with("layers."))
+        let header = Self::new(config, sources, found, |name| name.starts_with("layers."))?;
+        match tokenizer {
+            Some(file) => {
+                header.with_tokenizer(Tokenizer::from_json(file.name(), &read_json(&*file).await?)?)
+            }
+            None => Ok(header),
+        }
     }
 
     /// Matches the tensors that the network needs with those that were found. `is_text` tells the decoder's own tensors from
     /// those of a vision tower or an output head.
     fn new(
         config: Config,
-        tokenizer: Option<Tokenizer>,
         sources: Vec<Rc<dyn Source>>,
         mut found: Found,
         is_text: impl Fn(&str) -> bool,
@@ -160,16 +182,6 @@ impl Header {
         extra.sort();
         if let Some(tensor) = extra.into_iter().next() {
             return Err(Error::ExtraTensor { file, tensor, family: config.family.name() });
-        }
-        if let Some(tokenizer) = &tokenizer
-            && tokenizer.vocab_size() > config.vocab_size
-        {
-            return Err(Error::Malformed {
-                file,
-                item: "the tokenizer".into(),
-                expected: format!("at most {} tokens, the token table's height", config.vocab_size),
-                found: format!("{}", tokenizer.vocab_size()),
-            });
         }
         // `Config::tensors` puts the token table first.
         let token_table = tensors[0].clone();
@@ -188,11 +200,47 @@ impl Header {
             quantize: None,
             arithmetic: Arithmetic::F32,
             max_length: MAX_LENGTH.min(config.max_position_embeddings),
+            begin_tokens: Vec::new(),
+            end_tokens: Vec::new(),
+            warnings: Vec::new(),
             sha256: Vec::new(),
         };
-        let mut header = Self { config, info, tokenizer, sources, tensors, token_table };
+        let mut header = Self { config, info, tokenizer: None, sources, tensors, token_table };
         header.info.device_bytes = header.on_device().map(Planned::device_bytes).sum();
         Ok(header)
+    }
+
+    /// Takes the tokenizer. It may have more tokens than the table has rows: a text that holds one of them is refused.
+    fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Result<Self> {
+        let rows = self.config.vocab_size;
+        let around = tokenizer.template().begin.iter().chain(&tokenizer.template().end);
+        if let Some(added) = around.clone().find(|added| added.id as usize >= rows) {
+            return Err(Error::Malformed {
+                file: self.sources[0].name().into(),
+                item: format!("the token `{}`, which the tokenizer adds to each text,", added.token),
+                expected: format!("an id below {rows}, the token table's height"),
+                found: added.id.to_string(),
+            });
+        }
+        self.info.warnings.extend_from_slice(tokenizer.warnings());
+        if tokenizer.vocab_size() > rows {
+            let tokens = tokenizer.vocab_size();
+            self.info.warnings.push(format!(
+                "the tokenizer has {tokens} tokens, but the token table {rows} rows: a text with a token beyond it is \
+                 refused"
+            ));
+        }
+        self.tokenizer = Some(tokenizer);
+        self.name_special_tokens();
+        Ok(self)
+    }
+
+    /// Writes the tokens around each text into the model's facts.
+    fn name_special_tokens(&mut self) {
+        let template =
+            self.tokenizer.as_ref().map(|tokenizer| tokenizer.template().clone()).unwrap_or_default();
+        self.info.begin_tokens = template.begin.into_iter().map(|added| added.token).collect();
+        self.info.end_tokens = template.end.into_iter().map(|added| added.token).collect();
     }
 
     /// The tensors that go to the device.
