@@ -153,7 +153,7 @@ fn added_tokens(gguf: &Gguf, tokens: &[String]) -> Result<Vec<AddedToken>> {
         let item = "metadata `tokenizer.ggml.token_type`";
         return Err(Error::malformed(&gguf.file, item, expected, types.len().to_string()));
     }
-    let added = tokens.iter().zip(types).filter(|&(_, &kind)| kind == CONTROL || kind == USER_DEFINED);
+    let added = tokens.iter().zip(types.iter()).filter(|&(_, &kind)| kind == CONTROL || kind == USER_DEFINED);
     Ok(added.map(|(token, &kind)| AddedToken::from(token, kind == CONTROL).normalized(false)).collect())
 }
 
