@@ -45,6 +45,8 @@ pub struct ModelCard {
     pub arithmetic: Arithmetic,
     /// The number of used tensors of each type.
     pub tensor_types: BTreeMap<TensorType, usize>,
+    /// Keys of the configuration that nobody reads.
+    pub not_read: Vec<String>,
     /// The SHA-256 of the first weight file.
     pub sha256: String,
     /// The weight files.
@@ -84,6 +86,7 @@ impl TextEncoder {
             quantize: info.quantize,
             arithmetic: info.arithmetic,
             tensor_types: info.tensor_types.clone(),
+            not_read: info.not_read.clone(),
             sha256: info.sha256.first().map_or_else(String::new, |(_, digits)| digits.clone()),
             files: info.sha256.iter().map(file).collect(),
         }

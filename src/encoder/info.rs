@@ -24,6 +24,10 @@ pub struct ModelInfo {
     pub arithmetic: Arithmetic,
     /// Tokens that a text is cut to.
     pub max_length: usize,
+    /// Keys of the configuration that nobody reads, by their names in the file.
+    pub not_read: Vec<String>,
+    /// Keys that the configuration leaves out, with the defaults of the family: `rms_norm_eps = 0.000001`.
+    pub defaults: Vec<String>,
     /// The name and the SHA-256 of each weight file; empty until the weights are read.
     pub sha256: Vec<(String, String)>,
 }

@@ -165,6 +165,8 @@ export interface ModelCard {
   arithmetic: Arithmetic;
   /** Type -> number of tensors. */
   tensor_types: Record<string, number>;
+  /** Keys of the configuration that nobody reads. */
+  not_read: string[];
   /** The SHA-256 of the first weight file; '' where it is not known. */
   sha256: string;
   /** Each weight file. */

@@ -41,12 +41,16 @@ fn facts(header: &Header) -> Map<String, Value> {
         "vocab_size": config.vocab_size,
         "rope_theta": config.rope_theta,
         "max_length": info.max_length,
+        "is_causal": config.is_causal,
+        "sliding_window": config.window,
         "tokenizer": header.has_tokenizer(),
         "tensor_types": types,
         "quantize": info.quantize,
         "parameters": info.parameters,
         "file_bytes": info.file_bytes,
         "device_bytes": info.device_bytes,
+        "defaults": info.defaults,
+        "not_read": info.not_read,
     });
     match facts {
         Value::Object(facts) => facts,
@@ -76,8 +80,12 @@ fn line(name: &str, value: &Value) -> String {
             let parts: Vec<_> = types.iter().map(|(dtype, count)| format!("{count} x {dtype}")).collect();
             parts.join(", ")
         }
+        ("is_causal", Value::Bool(causal)) => causal.to_string(),
         (_, Value::Bool(found)) => if *found { "in the files" } else { "none" }.into(),
+        ("sliding_window", Value::Null) => "none".into(),
         (_, Value::Null) => "as stored".into(),
+        (_, Value::Array(names)) if names.is_empty() => "none".into(),
+        (_, Value::Array(names)) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         (_, Value::String(text)) => text.clone(),
         (_, value) => value.to_string(),
     }
