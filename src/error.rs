@@ -39,6 +39,10 @@ pub enum Error {
     /// A header, or a JSON file beside it, breaks the rules of its format. Download or convert the file again.
     #[error("`{file}`: {item} is malformed: expected {expected}, found {found}")]
     Malformed { file: String, item: String, expected: String, found: String },
+    /// A key says that the vectors are computed in a way that is not built here. Choose another model: without it they
+    /// would be others than the reference's.
+    #[error("`{file}`: `{key}` is {found}, which is not computed here, expected {expected}")]
+    NotComputed { file: String, key: String, expected: String, found: String },
     /// A configuration key is missing. Convert the model again, or take a complete config.json.
     #[error("`{file}` has no `{key}`, which a `{family}` model needs")]
     MissingKey { file: String, key: String, family: String },
@@ -82,6 +86,11 @@ pub enum Error {
     /// A weight or a scale is NaN or infinite, so the file is damaged. Download or convert it again.
     #[error("`{file}`: tensor `{tensor}` holds a value that is not finite")]
     NotFinite { file: String, tensor: String },
+    /// A weight is nothing but zeros, which no training gives: the rest of the file has not arrived. Download it again.
+    #[error(
+        "`{file}`: tensor `{tensor}` holds nothing but zeros, expected weights: a download that was not finished?"
+    )]
+    OnlyZeros { file: String, tensor: String },
 
     // --- texts ---
     /// The tokenizer is of a kind that is not read. Give the model's tokenizer.json beside it.
@@ -96,6 +105,10 @@ pub enum Error {
     /// A token id is outside the vocabulary: ids and model do not belong together.
     #[error("token id {found} of prompt {index} is outside the vocabulary of {vocab_size}")]
     TokenRange { index: usize, found: u32, vocab_size: usize },
+    /// A text's vector has the length zero, so it has no direction and no cosine. Choose another feature, or leave the
+    /// text out.
+    #[error("the vector of prompt {index} has length zero, expected a direction")]
+    NoDirection { index: usize },
 
     /// A text holds a token that the model never learned, most often padding that a tokenizer was given later. Leave it
     /// out of the text.
@@ -216,9 +229,10 @@ macro_rules! codes {
 }
 
 codes! {
-    Read Write Truncated NotAModel GgufVersion Absurd Malformed MissingKey UnknownFamily UnknownTensorType
-    MissingTensor MissingFromShard DuplicateTensor MissingPart SeveralModels ExtraTensor WrongShape
-    NotAnAdapter NotFinite UnknownTokenizer NoTokenizer EmptyPrompt TokenRange NoRow UnknownOption LayerCount
+    Read Write Truncated NotAModel GgufVersion Absurd Malformed NotComputed MissingKey UnknownFamily
+    UnknownTensorType MissingTensor MissingFromShard DuplicateTensor MissingPart SeveralModels ExtraTensor WrongShape
+    NotAnAdapter NotFinite OnlyZeros UnknownTokenizer NoTokenizer EmptyPrompt TokenRange NoDirection NoRow UnknownOption
+    LayerCount
     LayerWeight NotLoaded NoGpu NoShaderF16 DeviceLimit OverBudget BudgetTooSmall SelfTest DeviceLost Device
     Cancelled NotTed NoItem NoItems NotAReport NoSharedItems NotScores Statistics
 }

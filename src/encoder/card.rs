@@ -53,6 +53,8 @@ pub struct ModelCard {
     pub warnings: Vec<String>,
     /// Keys of the tokenizer's file that are not read.
     pub tokenizer_not_read: Vec<String>,
+    /// Keys of the configuration that nobody reads.
+    pub not_read: Vec<String>,
     /// The SHA-256 of the first weight file.
     pub sha256: String,
     /// The weight files.
@@ -98,6 +100,7 @@ impl TextEncoder {
             tokenizer_not_read: self
                 .tokenizer()
                 .map_or_else(Vec::new, |tokenizer| tokenizer.not_read().to_vec()),
+            not_read: info.not_read.clone(),
             sha256: info.sha256.first().map_or_else(String::new, |(_, digits)| digits.clone()),
             files: info.sha256.iter().map(file).collect(),
         }

@@ -37,25 +37,32 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
 }
 
-/// `v / |v|`, the length taken in f64.
-pub(crate) fn unit(v: &[f32]) -> Result<Vec<f32>> {
+/// `v / |v|`, the length taken in f64. `index` counts the texts from 0, for messages.
+///
+/// # Errors
+/// [`Error::Device`] where `v` is not finite, [`Error::NoDirection`] where its length is zero.
+pub(crate) fn unit(v: &[f32], index: usize) -> Result<Vec<f32>> {
     let length = v.iter().map(|x| (*x as f64).powi(2)).sum::<f64>().sqrt();
-    if !length.is_finite() {
-        return Err(not_finite());
-    }
-    Ok(v.iter().map(|x| (*x as f64 / length.max(f64::MIN_POSITIVE)) as f32).collect())
+    check(length, index)?;
+    Ok(v.iter().map(|x| (*x as f64 / length) as f32).collect())
 }
 
 /// As [`unit`], with values, length and quotients rounded to bfloat16.
-pub(super) fn unit_bf16(v: &[f32]) -> Result<Vec<f32>> {
+pub(super) fn unit_bf16(v: &[f32], index: usize) -> Result<Vec<f32>> {
     let round = |x: f32| bf16::from_f32(x).to_f32();
     let v: Vec<f32> = v.iter().map(|x| round(*x)).collect();
-    let length = v.iter().map(|x| x * x).sum::<f32>().sqrt();
-    if !length.is_finite() {
-        return Err(not_finite());
-    }
-    let length = round(length).max(f32::MIN_POSITIVE);
+    let length = round(v.iter().map(|x| x * x).sum::<f32>().sqrt());
+    check(length.into(), index)?;
     Ok(v.iter().map(|x| round(x / length)).collect())
+}
+
+/// Refuses a length by which no vector can be divided.
+fn check(length: f64, index: usize) -> Result<()> {
+    match length {
+        length if !length.is_finite() => Err(not_finite()),
+        0.0 => Err(Error::NoDirection { index: index + 1 }),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn not_finite() -> Error {

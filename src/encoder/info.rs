@@ -30,6 +30,10 @@ pub struct ModelInfo {
     pub end_tokens: Vec<String>,
     /// What a person should know before the vectors are used.
     pub warnings: Vec<String>,
+    /// Keys of the configuration that nobody reads, by their names in the file.
+    pub not_read: Vec<String>,
+    /// Keys that the configuration leaves out, with the defaults of the family: `rms_norm_eps = 0.000001`.
+    pub defaults: Vec<String>,
     /// The name and the SHA-256 of each weight file; empty until the weights are read.
     pub sha256: Vec<(String, String)>,
 }

@@ -122,7 +122,12 @@ impl TextEncoder {
         let tokens: Vec<usize> = ids.iter().map(|ids| ids.len()).collect();
         let mut vectors = Vec::with_capacity(texts.len());
         for run in runs(&tokens, self.placement.batch_tokens) {
-            vectors.extend(self.embed_ids(&ids[run], settings).await?);
+            let first = run.start;
+            let of_run = self.embed_ids(&ids[run], settings).await;
+            vectors.extend(of_run.map_err(|error| match error {
+                Error::NoDirection { index } => Error::NoDirection { index: first + index },
+                error => error,
+            })?);
         }
         Ok(Embeddings { vectors, tokens, truncated: encoded.iter().map(|text| text.truncated).collect() })
     }
@@ -135,7 +140,8 @@ impl TextEncoder {
     /// One unit vector for each text of token ids, in a single pass.
     ///
     /// # Errors
-    /// [`Error::TokenRange`], [`Error::EmptyPrompt`], [`Error::LayerCount`], [`Error::LayerWeight`], [`Error::Device`].
+    /// [`Error::TokenRange`], [`Error::EmptyPrompt`], [`Error::LayerCount`], [`Error::LayerWeight`],
+    /// [`Error::NoDirection`], [`Error::Device`].
     pub async fn embed_ids(&self, texts: &[&[u32]], settings: &Settings) -> Result<Vec<Vec<f32>>> {
         let (features, segments) = self.token_features(texts, &settings.feature).await?; // [T, D]
         let pooled = match &settings.pooling {
@@ -145,7 +151,8 @@ impl TextEncoder {
         };
         let width = pooled.dims()[1];
         let unit = if settings.rounds() { unit_bf16 } else { unit };
-        read_back(pooled).await?.chunks_exact(width).map(unit).collect()
+        let pooled = read_back(pooled).await?;
+        pooled.chunks_exact(width).enumerate().map(|(index, vector)| unit(vector, index)).collect()
     }
 
     /// The unit vectors of `mean` and of `last_token`, from the same pass.
@@ -157,7 +164,9 @@ impl TextEncoder {
         let all = [&segments[..], &last_tokens(&segments)].concat();
         let pooled = read_back(self.means(features, &all)).await?; // [2 B, D]
         let unit = if settings.rounds() { unit_bf16 } else { unit };
-        let vectors = pooled.chunks_exact(self.config.hidden_size).map(unit).collect::<Result<Vec<_>>>()?;
+        let vectors = pooled.chunks_exact(self.config.hidden_size).enumerate();
+        let vectors =
+            vectors.map(|(index, vector)| unit(vector, index % texts.len())).collect::<Result<Vec<_>>>()?;
         let (means, lasts) = vectors.split_at(texts.len());
         Ok(means.iter().zip(lasts).map(|(mean, last)| [mean.clone(), last.clone()]).collect())
     }
@@ -274,9 +283,12 @@ impl TextEncoder {
         let integers = |values: &[u32]| -> Tensor<1, Int> {
             Tensor::from_data(TensorData::new(values.to_vec(), [tokens]), self.integers())
         };
-        let spans = TensorData::new(batch.spans.concat(), [tokens, 2]);
-        let spans = Tensor::from_data(spans, self.integers());
-        Ok((x, Batch { positions: integers(&batch.positions), spans }))
+        let spans = |window: Option<usize>| -> Tensor<2, Int> {
+            let spans = batch.spans(self.config.is_causal, window);
+            Tensor::from_data(TensorData::new(spans.concat(), [tokens, 2]), self.integers())
+        };
+        let windowed = self.config.window.is_some().then(|| spans(self.config.window));
+        Ok((x, Batch { positions: integers(&batch.positions), spans: spans(None), windowed }))
     }
 
     fn integers(&self) -> (&burn::tensor::Device, DType) {

@@ -40,5 +40,8 @@ pub use product::tile::{F16 as F16_TILES, GPU as GPU_TILES, INT8 as INT8_TILES, 
 pub use product::{
     Arithmetic, PackedWeight, quant_matmul, quant_matmul_add, quant_matmul_bias, quant_matmul_swiglu,
 };
-pub use rotary::table::{table as rotary_table, table_bf16 as rotary_table_bf16};
+pub use rotary::table::{
+    frequencies as rotary_frequencies, table as rotary_table, table_bf16 as rotary_table_bf16,
+    table_of as rotary_table_of,
+};
 pub use rotary::{Heads as RotaryHeads, norm_rotary, rotary};

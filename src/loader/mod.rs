@@ -13,6 +13,7 @@ mod read;
 
 pub use adapter::{AdapterCard, AdapterFile};
 pub use open::header::Header;
+pub use open::keys::{KEYS, Key, Place, Reading};
 pub use open::split::Part;
 pub use opening::{OpenOptions, Opened, Opening, OpeningProgress};
 pub use plan::Plan;

@@ -1,8 +1,11 @@
 //! The sizes of a model, whichever file states them, and the tensors that follow from them.
 
 use crate::error::{Error, Result};
-use crate::kernel::AttentionHeads;
+use crate::kernel::{AttentionHeads, rotary_frequencies};
 use crate::named::named;
+
+/// Tokens that a text is cut to (the limit of the reference), unless the limit of the model is smaller.
+const MAX_LENGTH: usize = 2048;
 
 named! {
     /// The architectures that the one decoder covers, by their names in GGUF files. config.json calls Qwen3-VL
@@ -51,14 +54,50 @@ pub struct Config {
     pub vocab_size: usize,
     /// The number added to the mean square in an RMS norm.
     pub rms_norm_eps: f32,
-    /// The base of the rotary frequencies: `rope_theta^(-2 i / head_dim)`.
+    /// The base of the rotary frequencies: `rope_theta^(-2 i / head_dim) / rope_factor`.
     pub rope_theta: f64,
+    /// The number that positions are divided by: linear scaling; 1 without.
+    pub rope_factor: f64,
     /// The most tokens of a text that the model was made for.
     pub max_position_embeddings: usize,
-    /// Whether q, k and v have biases (qwen2).
-    pub attention_bias: bool,
+    /// Whether a token attends to those before it and itself alone, and not to its whole text.
+    pub is_causal: bool,
+    /// The tokens of a window of attention; `None` where no layer has one that a text reaches.
+    pub window: Option<usize>,
+    /// Of each layer, whether it attends within the window.
+    pub windowed: Vec<bool>,
+    /// The linear layers that have biases (of qwen2 q, k and v).
+    pub biases: Biases,
     /// Whether q and k are normalized over each head (qwen3).
     pub qk_norm: bool,
+}
+
+/// Of each linear layer of a block, whether it has a bias; all blocks are alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // they are the checkpoint's names
+pub struct Biases {
+    pub q_proj: bool,
+    pub k_proj: bool,
+    pub v_proj: bool,
+    pub o_proj: bool,
+    pub gate_proj: bool,
+    pub up_proj: bool,
+    pub down_proj: bool,
+}
+
+impl Biases {
+    /// The field of each layer, with the layer's name in its block.
+    pub(crate) fn fields(&mut self) -> [(&'static str, &mut bool); 7] {
+        [
+            ("self_attn.q_proj", &mut self.q_proj),
+            ("self_attn.k_proj", &mut self.k_proj),
+            ("self_attn.v_proj", &mut self.v_proj),
+            ("self_attn.o_proj", &mut self.o_proj),
+            ("mlp.gate_proj", &mut self.gate_proj),
+            ("mlp.up_proj", &mut self.up_proj),
+            ("mlp.down_proj", &mut self.down_proj),
+        ]
+    }
 }
 
 /// The use of a tensor, which decides how it is kept.
@@ -90,6 +129,17 @@ impl Config {
         AttentionHeads { count, kv, dim }
     }
 
+    /// Tokens that a text is cut to.
+    pub fn longest_text(&self) -> usize {
+        MAX_LENGTH.min(self.max_position_embeddings)
+    }
+
+    /// The `head_dim / 2` frequencies of its rotations, which positions are multiplied by.
+    pub(crate) fn rotary_frequencies(&self) -> Vec<f64> {
+        let frequencies = rotary_frequencies(self.head_dim, self.rope_theta);
+        frequencies.into_iter().map(|frequency| frequency / self.rope_factor).collect()
+    }
+
     /// Checks the sizes that the kernels rely on; `file` is the one that states them.
     ///
     /// # Errors
@@ -99,7 +149,8 @@ impl Config {
         let whole_groups = self.num_key_value_heads > 0
             && self.num_attention_heads > 0
             && self.num_attention_heads.is_multiple_of(self.num_key_value_heads);
-        let rules: [(&str, bool, &str, String); 9] = [
+        let rules: [(&str, bool, &str, String); 11] = [
+            ("vocab_size", self.vocab_size > 0, "at least 1", self.vocab_size.to_string()),
             ("hidden_size", kernel_width(self.hidden_size), "a multiple of 32", self.hidden_size.to_string()),
             (
                 "intermediate_size",
@@ -144,6 +195,12 @@ impl Config {
                 self.rope_theta.to_string(),
             ),
             (
+                "the factor of RoPE scaling",
+                self.rope_factor.is_finite() && self.rope_factor > 0.0,
+                "a number above 0",
+                self.rope_factor.to_string(),
+            ),
+            (
                 "max_position_embeddings",
                 self.max_position_embeddings > 0,
                 "at least 1",
@@ -171,21 +228,18 @@ impl Config {
                 all.push(Expected { name: format!("layers.{layer}.{name}"), shape: shape.to_vec(), role });
             };
             add("input_layernorm.weight", &[d]);
-            for (name, rows) in [("q", q), ("k", kv), ("v", kv)] {
-                add(&format!("self_attn.{name}_proj.weight"), &[rows, d]);
-                if self.attention_bias {
-                    add(&format!("self_attn.{name}_proj.bias"), &[rows]);
+            add("post_attention_layernorm.weight", &[d]);
+            let shapes = [[q, d], [kv, d], [kv, d], [d, q], [f, d], [f, d], [d, f]];
+            for ((name, bias), [rows, columns]) in { self.biases }.fields().into_iter().zip(shapes) {
+                add(&format!("{name}.weight"), &[rows, columns]);
+                if *bias {
+                    add(&format!("{name}.bias"), &[rows]);
                 }
             }
             if self.qk_norm {
                 add("self_attn.q_norm.weight", &[h]);
                 add("self_attn.k_norm.weight", &[h]);
             }
-            add("self_attn.o_proj.weight", &[d, q]);
-            add("post_attention_layernorm.weight", &[d]);
-            add("mlp.gate_proj.weight", &[f, d]);
-            add("mlp.up_proj.weight", &[f, d]);
-            add("mlp.down_proj.weight", &[d, f]);
         }
         all.push(Expected { name: "norm.weight".into(), shape: vec![d], role: Role::Vector });
         all

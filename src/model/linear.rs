@@ -21,29 +21,41 @@ impl Linear {
         })
     }
 
-    /// Takes the layers `{prefix}.{name}` of `parts`, each with its number of outputs. Neighbors may be joined into one
-    /// layer, whose outputs are theirs one after the other.
+    /// Takes the layers `{prefix}.{name}` of `parts`, each with its number of outputs and whether it has a bias. Neighbors
+    /// may be joined into one layer, whose outputs are theirs one after the other.
     pub(crate) fn load_joined(
         weights: &mut Weights,
         prefix: &str,
-        parts: &[(&str, usize)],
-        bias: bool,
+        parts: &[(&str, usize, bool)],
     ) -> Result<Vec<Self>> {
         let mut layers: Vec<Self> = Vec::new();
         let mut joined = 0; // outputs of the last layer that no name has taken
-        for (name, outputs) in parts {
+        let mut taken = 0; // and those that names have taken
+        for (name, outputs, bias) in parts {
             let prefix = format!("{prefix}.{name}");
             let Some(before) = layers.last_mut().filter(|_| joined >= *outputs) else {
-                let layer = Self::load(weights, &prefix, bias)?;
+                let layer = Self::load(weights, &prefix, *bias)?;
                 joined = layer.weight.out_features.saturating_sub(*outputs);
+                taken = *outputs;
                 layers.push(layer);
                 continue;
             };
             joined -= outputs;
-            if let Some(all) = before.bias.take() {
-                let next = weights.vector(&format!("{prefix}.bias"))?;
-                before.bias = Some(Tensor::cat(vec![all, next], 0));
-            }
+            let next = if *bias { Some(weights.vector(&format!("{prefix}.bias"))?) } else { None };
+            // Where one has a bias and the other has none, that one adds zeros.
+            before.bias = match (before.bias.take(), next) {
+                (None, None) => None,
+                (Some(all), Some(next)) => Some(Tensor::cat(vec![all, next], 0)),
+                (Some(all), None) => {
+                    let zeros = Tensor::zeros([*outputs], &all.device());
+                    Some(Tensor::cat(vec![all, zeros], 0))
+                }
+                (None, Some(next)) => {
+                    let zeros = Tensor::zeros([taken], &next.device());
+                    Some(Tensor::cat(vec![zeros, next], 0))
+                }
+            };
+            taken += outputs;
         }
         Ok(layers)
     }

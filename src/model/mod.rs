@@ -8,7 +8,7 @@ mod linear;
 mod weights;
 
 pub use adapter::{Adapter, Precision};
-pub use config::{Config, Family};
+pub use config::{Biases, Config, Family};
 pub(crate) use decoder::{Batch, Decoder, LayerSource, Part};
 pub use features::{Feature, Pooling};
 pub(crate) use weights::Weights;

@@ -26,6 +26,20 @@ pub struct Packed {
 }
 
 impl Packed {
+    /// Whether every value is zero. The first value that is not ends the search.
+    pub fn is_zero(&self) -> bool {
+        match self.layout {
+            Layout::Dense => self.words.iter().all(|word| f32::from_bits(*word) == 0.0),
+            // Without scales and minima, and without codes, all values are zero.
+            _ => {
+                let zeros = |pair: &u32| pair & 0x7fff_7fff == 0;
+                self.scales.iter().all(zeros)
+                    || self.words.iter().all(|codes| *codes == 0)
+                        && self.scales.iter().all(|pair| zeros(&(pair >> 16)))
+            }
+        }
+    }
+
     /// Whether every scale, minimum and dense value is a finite number.
     pub fn is_finite(&self) -> bool {
         match self.layout {

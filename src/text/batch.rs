@@ -7,8 +7,6 @@ pub struct PackedBatch {
     pub input_ids: Vec<u32>,
     /// `[T]`: the position of each token in its own text.
     pub positions: Vec<u32>,
-    /// `[T]`: the tokens `[first, end)` that each token attends to: those of its text up to itself.
-    pub spans: Vec<[u32; 2]>,
     /// `[B + 1]`: text `b` is `offsets[b]..offsets[b + 1]`.
     pub offsets: Vec<u32>,
 }
@@ -21,10 +19,26 @@ impl PackedBatch {
             let start = batch.input_ids.len() as u32;
             batch.input_ids.extend_from_slice(ids);
             batch.positions.extend(0..ids.len() as u32);
-            batch.spans.extend((start + 1..).take(ids.len()).map(|end| [start, end]));
             batch.offsets.push(start + ids.len() as u32);
         }
         batch
+    }
+
+    /// `[T]`: the tokens `[first, end)` that each token attends to: those of its text, up to itself where attention is
+    /// `causal`. Of those, only the ones in its `window`: with one, token t sees s where t - s < window, and without
+    /// causality where |t - s| <= window, as transformers' masks have it.
+    pub fn spans(&self, causal: bool, window: Option<usize>) -> Vec<[u32; 2]> {
+        let window = window.map_or(u32::MAX, |window| u32::try_from(window).unwrap_or(u32::MAX));
+        let of = |[start, end]: [u32; 2]| {
+            (start..end).map(move |token| match causal {
+                true => [start.max((token + 1).saturating_sub(window)), token + 1],
+                false => [
+                    start.max(token.saturating_sub(window)),
+                    end.min(token.saturating_add(window).saturating_add(1)),
+                ],
+            })
+        };
+        self.segments().flat_map(of).collect()
     }
 
     /// The tokens `[first, end)` of each text.

@@ -301,7 +301,7 @@ fn batches_are_packed_without_padding_and_within_the_budget() {
     let batch = PackedBatch::new([&[5, 6, 7][..], &[8], &[9, 10]]);
     assert_eq!(batch.input_ids, [5, 6, 7, 8, 9, 10]);
     assert_eq!(batch.positions, [0, 1, 2, 0, 0, 1]);
-    assert_eq!(batch.spans, [[0, 1], [0, 2], [0, 3], [3, 4], [4, 5], [4, 6]]);
+    assert_eq!(batch.spans(true, None), [[0, 1], [0, 2], [0, 3], [3, 4], [4, 5], [4, 6]]);
     assert_eq!(batch.segments().collect::<Vec<_>>(), [[0, 3], [3, 4], [4, 6]]);
 
     assert_eq!(runs(&[3, 4, 2, 20, 1, 1], 8), [0..2, 2..3, 3..4, 4..6]);

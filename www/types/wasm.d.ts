@@ -175,6 +175,8 @@ export interface ModelCard {
   warnings: string[];
   /** Keys of the tokenizer's file that are not read. */
   tokenizer_not_read: string[];
+  /** Keys of the configuration that nobody reads. */
+  not_read: string[];
   /** The SHA-256 of the first weight file; '' where it is not known. */
   sha256: string;
   /** Each weight file. */

@@ -41,6 +41,8 @@ fn facts(header: &Header) -> Map<String, Value> {
         "vocab_size": config.vocab_size,
         "rope_theta": config.rope_theta,
         "max_length": info.max_length,
+        "is_causal": config.is_causal,
+        "sliding_window": config.window,
         "tokenizer": header.has_tokenizer(),
         "begin_tokens": info.begin_tokens,
         "end_tokens": info.end_tokens,
@@ -51,6 +53,8 @@ fn facts(header: &Header) -> Map<String, Value> {
         "parameters": info.parameters,
         "file_bytes": info.file_bytes,
         "device_bytes": info.device_bytes,
+        "defaults": info.defaults,
+        "not_read": info.not_read,
     });
     match facts {
         Value::Object(facts) => facts,
@@ -80,13 +84,12 @@ fn line(name: &str, value: &Value) -> String {
             let parts: Vec<_> = types.iter().map(|(dtype, count)| format!("{count} x {dtype}")).collect();
             parts.join(", ")
         }
-        (_, Value::Array(items)) if items.is_empty() => "none".into(),
-        (_, Value::Array(items)) => {
-            let items: Vec<_> = items.iter().map(|item| item.as_str().unwrap_or_default()).collect();
-            items.join(", ")
-        }
+        ("is_causal", Value::Bool(causal)) => causal.to_string(),
         (_, Value::Bool(found)) => if *found { "in the files" } else { "none" }.into(),
+        ("sliding_window", Value::Null) => "none".into(),
         (_, Value::Null) => "as stored".into(),
+        (_, Value::Array(names)) if names.is_empty() => "none".into(),
+        (_, Value::Array(names)) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         (_, Value::String(text)) => text.clone(),
         (_, value) => value.to_string(),
     }

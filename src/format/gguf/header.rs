@@ -115,11 +115,17 @@ impl<'a> Header<'a> {
         Ok(u64::from_le_bytes(self.number().await?))
     }
 
+    /// A name, which has to be UTF-8.
     async fn string(&mut self) -> Result<String> {
+        String::from_utf8(self.text().await?)
+            .map_err(|e| self.malformed("UTF-8 text", e.utf8_error().to_string()))
+    }
+
+    /// The bytes of a text.
+    async fn text(&mut self) -> Result<Vec<u8>> {
         let len = self.u64().await?;
         self.claim(format_args!("the length of {}", self.item), len, 1)?;
-        let bytes = self.take(len).await?.to_vec();
-        String::from_utf8(bytes).map_err(|e| self.malformed("UTF-8 text", e.utf8_error().to_string()))
+        Ok(self.take(len).await?.to_vec())
     }
 
     async fn numbers<const N: usize, T>(&mut self, count: u64, convert: fn([u8; N]) -> T) -> Result<Vec<T>> {
@@ -165,11 +171,14 @@ impl<'a> Header<'a> {
             }
             8 => {
                 self.claim(format_args!("the length of {}", self.item), count, 8)?;
-                let mut strings = Vec::new();
+                let mut texts = Vec::new();
                 for _ in 0..count {
-                    strings.push(self.string().await?);
+                    texts.push(String::from_utf8(self.text().await?).ok());
                 }
-                Value::Strings(strings)
+                match texts.iter().all(Option::is_some) {
+                    true => Value::Strings(texts.into_iter().flatten().collect()),
+                    false => Value::SomeStrings(texts),
+                }
             }
             10 => Value::Unsigneds(self.numbers(count, u64::from_le_bytes).await?),
             11 => Value::Signeds(self.numbers(count, i64::from_le_bytes).await?),

@@ -8,6 +8,7 @@ mod header;
 use super::{Source, TensorInfo};
 use crate::error::{Error, Result};
 use header::{Found, Header};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// The largest alignment that is accepted, in bytes. Real files have 32; a memory page is smaller than this.
@@ -36,11 +37,15 @@ pub enum Value {
     Bools(Vec<bool>),
     /// An array of texts.
     Strings(Vec<String>),
+    /// Text that is not UTF-8. Nobody can read it, and only who wants to is told.
+    NotUtf8,
+    /// An array of texts of which some are not UTF-8, here `None`.
+    SomeStrings(Vec<Option<String>>),
 }
 
 impl Value {
     /// The name of this type of value in messages.
-    fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Unsigned(_) => "an unsigned integer",
             Self::Signed(_) => "a signed integer",
@@ -52,6 +57,8 @@ impl Value {
             Self::Floats(_) => "an array of floats",
             Self::Bools(_) => "an array of booleans",
             Self::Strings(_) => "an array of strings",
+            Self::NotUtf8 => "text that is not UTF-8",
+            Self::SomeStrings(_) => "an array of strings of which some are not UTF-8",
         }
     }
 
@@ -63,6 +70,7 @@ impl Value {
             Self::Floats(v) => Self::Float(v[0]),
             Self::Bools(v) => Self::Bool(v[0]),
             Self::Strings(mut v) => Self::String(v.remove(0)),
+            Self::SomeStrings(_) => Self::NotUtf8,
             single => single,
         }
     }
@@ -168,10 +176,24 @@ impl Gguf {
         })
     }
 
-    /// The metadata value of `key` as a list of signed integers; `None` where the key is missing.
-    pub fn signeds(&self, key: &str) -> Result<Option<&[i64]>> {
-        self.get(key, "an array of signed integers", |value| match value {
-            Value::Signeds(v) => Some(v.as_slice()),
+    /// The metadata value of `key` as a list of texts, those that are not UTF-8 as `None`: a list may hold some that
+    /// nobody uses. `None` where the key is missing.
+    pub fn texts(&self, key: &str) -> Result<Option<Vec<Option<&str>>>> {
+        self.get(key, "an array of strings", |value| match value {
+            Value::Strings(v) => Some(v.iter().map(|text| Some(text.as_str())).collect()),
+            Value::SomeStrings(v) => Some(v.iter().map(Option::as_deref).collect()),
+            _ => None,
+        })
+    }
+
+    /// The metadata value of `key` as a list of whole numbers, whatever the type that they are stored in; `None` where
+    /// the key is missing.
+    pub fn signeds(&self, key: &str) -> Result<Option<Cow<'_, [i64]>>> {
+        self.get(key, "an array of integers", |value| match value {
+            Value::Signeds(v) => Some(Cow::Borrowed(v.as_slice())),
+            Value::Unsigneds(v) => {
+                v.iter().map(|n| i64::try_from(*n).ok()).collect::<Option<_>>().map(Cow::Owned)
+            }
             _ => None,
         })
     }

@@ -17,7 +17,7 @@ var<workgroup> ws: array<vec4<f16>, 32u * QUADS>;
 fn halve(m: u32, k: u32, to: u32) {
     let first = (m * info.K + k) / 4u;
     {{ load }}
-    let exponent = bitcast<u32>({{ peaks }}) >> 23u;
+    let exponent = {{ peaks }} >> 23u;
     let small = exponent < 32u;
     let inverse = select(bitcast<f32>((257u - exponent) << 23u), 0.0, small);
     x_scales[to] = select(bitcast<f32>((exponent - 3u) << 23u), 0.0, small);

@@ -26,16 +26,18 @@ fn joined(q: vec4<i32>) -> u32 {
 }
 
 // Brings row `m`, from k on, into the workgroup's row `to`. The largest value is rounded up to 16 bits, and 127 is
-// divided by their integer: quotients of floats differ by device, and then codes that stand half-way would too.
+// divided by their integer: quotients of floats differ by device, and then codes that stand half-way would too. A row
+// with a value that is not finite, or too large, has the scale NaN.
 fn quantize(m: u32, k: u32, to: u32) {
     let first = (m * info.K + k) / 4u;
     {{ load }}
-    let bits = (bitcast<u32>({{ peaks }}) + 255u) & 0xffffff00u;
+    let bits = ({{ peaks }} + 255u) & 0xffffff00u;
     let exponent = bits >> 23u;
     let small = exponent < 32u;
     let inverse = f32((127u << 25u) / (((bits >> 8u) & 0x7fffu) | 0x8000u)) * bitcast<f32>((244u - exponent) << 23u);
     let r = select(inverse, 0.0, small);
-    x_scales[to] = select(bitcast<f32>(bits) * {{ step }}, 0.0, small);
+    let step = bitcast<u32>(select(bitcast<f32>(bits) * {{ step }}, 0.0, small));
+    x_scales[to] = bitcast<f32>(select(step, 0x7fc00000u, exponent > 244u));
     {{ codes }}
     {{ keep }}
 }

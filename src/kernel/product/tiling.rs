@@ -39,9 +39,9 @@ impl Tiling {
     }
 }
 
-/// The places of the kernels that round x: 32 k of a row as the registers `v0` to `v7`, and the largest size among
-/// them.
+/// The places of the kernels that round x: 32 k of a row as the registers `v0` to `v7`, and the bits of the largest size
+/// among them.
 pub(super) fn rounded_x() -> Values {
-    let peaks = (0..8).fold("0.0".to_string(), |all, i| format!("max({all}, peak(v{i}))"));
+    let peaks = (0..8).fold("0u".to_string(), |all, i| format!("max({all}, peak(v{i}))"));
     vec![("load", lines(8, &|i| format!("let v{i} = x[first + {i}u];"))), ("peaks", peaks)]
 }

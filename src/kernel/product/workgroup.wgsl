@@ -8,9 +8,9 @@ fn column(first_n: u32, quad: u32) -> u32 {
     return first_n + 4u * (quad % (QUADS / 2u)) + select(0u, info.second, quad >= QUADS / 2u);
 }
 
-// The largest size of four values.
-fn peak(v: vec4<f32>) -> f32 {
-    let a = abs(v);
+// The bits of the largest size of four values. As integers NaN is above infinity; `max` of floats may pass over it.
+fn peak(v: vec4<f32>) -> u32 {
+    let a = bitcast<vec4<u32>>(v) & vec4<u32>(0x7fffffffu);
     return max(max(a.x, a.y), max(a.z, a.w));
 }
 

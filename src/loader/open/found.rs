@@ -1,6 +1,6 @@
 //! The tensors that the files hold, matched with those that the network needs.
 
-use super::names::strip;
+use super::names::{Prefix, is_buffer};
 use crate::error::{Error, Result};
 use crate::format::safetensors::Index;
 use crate::format::{Source, TensorInfo};
@@ -23,20 +23,35 @@ pub(super) struct Found {
     pub skipped: HashMap<String, String>,
     /// The index of a sharded model: which shard each tensor should be in.
     pub index: Option<Index>,
+    /// What stands before the names in the files.
+    pub prefix: Prefix,
 }
 
 impl Found {
-    pub(super) fn new(name: fn(&str) -> String) -> Self {
-        Self { name, tensors: HashMap::new(), twice: HashMap::new(), skipped: HashMap::new(), index: None }
+    pub(super) fn new(name: fn(&str) -> String, prefix: Prefix) -> Self {
+        let (tensors, skipped) = (HashMap::new(), HashMap::new());
+        Self { name, tensors, twice: HashMap::new(), skipped, index: None, prefix }
     }
 
-    /// Adds the tensors of one source. `strip` takes the prefix off a name.
-    pub(super) fn add(&mut self, source: usize, tensors: Vec<TensorInfo>, strip: fn(&str) -> &str) {
+    /// Adds the tensors of one source, and the names and types of those that are not read. Those of something else than
+    /// the decoder, and buffers, are left out.
+    pub(super) fn add(&mut self, source: usize, tensors: Vec<TensorInfo>, skipped: Vec<(String, String)>) {
+        let prefix = &self.prefix;
+        let ours = |name: &str| prefix.strip(name).filter(|name| !is_buffer(name)).map(str::to_owned);
         for info in tensors {
-            let name = strip(&info.name).to_string();
+            let Some(name) = ours(&info.name) else { continue };
             if let Some((first, _)) = self.tensors.insert(name.clone(), (source, info)) {
                 self.twice.insert(name, first);
             }
+        }
+        self.skipped.extend(skipped.into_iter().filter_map(|(name, dtype)| Some((ours(&name)?, dtype))));
+    }
+
+    /// Sets the biases that the files hold: none of them is left out, whatever the configuration says.
+    pub(super) fn add_biases(&self, config: &mut Config) {
+        for (layer, bias) in config.biases.fields() {
+            let name = |index: usize| (self.name)(&format!("layers.{index}.{layer}.bias"));
+            *bias |= (0..config.num_hidden_layers).any(|index| self.has(&name(index)));
         }
     }
 
@@ -82,10 +97,12 @@ impl Found {
             return Error::UnknownTensorType { file: file.into(), tensor, found };
         }
         let in_index = self.index.as_ref().and_then(|index| {
-            let (name, shard) = index.weight_map.iter().find(|(name, _)| strip(name) == tensor)?;
+            let ours = |name: &str| self.prefix.strip(name) == Some(&tensor);
+            let (name, shard) = index.weight_map.iter().find(|(name, _)| ours(name))?;
             let (file, tensor, shard) = (index.file.clone(), name.clone(), shard.clone());
             Some(Error::MissingFromShard { file, tensor, shard })
         });
+        let tensor = format!("{}{tensor}", self.prefix.prefix);
         in_index.unwrap_or(Error::MissingTensor { file: file.into(), tensor })
     }
 }

@@ -1,7 +1,8 @@
 //! The headers of a model's files: configuration, tokenizer, and the place of each needed tensor; all of it checked.
 
+use super::config::Said;
 use super::found::Found;
-use super::names::{gguf_name, strip};
+use super::names::{Prefix, gguf_name};
 use super::{config, split};
 use crate::encoder::ModelInfo;
 use crate::error::{Error, Result};
@@ -16,8 +17,6 @@ use crate::text::tokenizer::{SpecialTokens, Tokenizer};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Tokens that a text is cut to (the limit of the reference), unless the limit of the model is smaller.
-const MAX_LENGTH: usize = 2048;
 /// Largest token table that is kept in memory; rows of a larger one are read from the file.
 const RESIDENT_TABLE: u64 = if cfg!(target_family = "wasm") { 160 << 20 } else { 64 << 20 };
 /// Largest config.json or tokenizer.json that is read, in bytes.
@@ -113,18 +112,18 @@ impl Header {
         }
         split::sort(&mut files)?;
         let (sources, mut files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
-        let mut found = Found::new(gguf_name);
+        let mut found = Found::new(gguf_name, Prefix::default());
         for (index, gguf) in files.iter_mut().enumerate() {
-            found.add(index, std::mem::take(&mut gguf.tensors), |name| name);
-            found.skipped.extend(gguf.skipped.drain(..));
+            found.add(index, std::mem::take(&mut gguf.tensors), std::mem::take(&mut gguf.skipped));
         }
         if let Some(factors) = config::ROPE_FACTORS.iter().find(|name| found.has(name)) {
-            config::refuse_scaling(sources[0].name(), factors)?;
+            return Err(config::refuse_factors(sources[0].name(), factors));
         }
         let table = found.tensors.get("token_embd.weight");
-        let vocab_size = table.and_then(|(_, table)| table.shape.first().copied()).unwrap_or(0);
-        let config = config::from_gguf(&files[0], vocab_size)?;
-        let header = Self::new(config, sources, found, |name| name.starts_with("blk."))?;
+        // Without a table, its tensor is missing: 1 lets the other sizes be checked before that.
+        let vocab_size = table.and_then(|(_, table)| table.shape.first().copied()).unwrap_or(1);
+        let said = config::from_gguf(&files[0], vocab_size)?;
+        let header = Self::new(said, sources, found, |name| name.starts_with("blk."))?;
         // The tokenizer is built last: it takes more memory than the rest of a header.
         let tokenizer = match (Tokenizer::from_gguf(&files[0]), tokenizer) {
             (Err(_), Some(beside)) => {
@@ -144,17 +143,28 @@ impl Header {
         sources: Vec<Rc<dyn Source>>,
     ) -> Result<Self> {
         let json = read_json(&*config).await?;
-        let config = config::from_json(config.name(), &json)?;
-        let mut found = Found::new(|name| name.into());
-        if let Some(file) = index {
-            found.index = Some(Index::parse(file.name(), &read_json(&*file).await?)?);
+        let said = config::from_json(config.name(), &json)?;
+        let index = match index {
+            Some(file) => Some(Index::parse(file.name(), &read_json(&*file).await?)?),
+            None => None,
+        };
+        let mut files = Vec::new();
+        for source in &sources {
+            files.push(Safetensors::read(&**source).await?);
         }
-        for (number, source) in sources.iter().enumerate() {
-            let file = Safetensors::read(&**source).await?;
-            found.add(number, file.tensors, strip);
-            found.skipped.extend(file.skipped.into_iter().map(|(name, dtype)| (strip(&name).into(), dtype)));
+        let held = files.iter().flat_map(|file| {
+            let skipped = file.skipped.iter().map(|(name, _)| name);
+            file.tensors.iter().map(|tensor| &tensor.name).chain(skipped)
+        });
+        let listed = index.iter().flat_map(|index| index.weight_map.keys());
+        let names = held.chain(listed).map(String::as_str);
+        let prefix = Prefix::find(sources[0].name(), names, said.tied)?;
+        let mut found = Found::new(|name| name.into(), prefix);
+        found.index = index;
+        for (number, file) in files.into_iter().enumerate() {
+            found.add(number, file.tensors, file.skipped);
         }
-        let header = Self::new(config, sources, found, |name| name.starts_with("layers."))?;
+        let header = Self::new(said, sources, found, |name| name.starts_with("layers."))?;
         match tokenizer {
             Some(file) => {
                 header.with_tokenizer(Tokenizer::from_json(file.name(), &read_json(&*file).await?)?)
@@ -166,12 +176,14 @@ impl Header {
     /// Matches the tensors that the network needs with those that were found. `is_text` tells the decoder's own tensors from
     /// those of a vision tower or an output head.
     fn new(
-        config: Config,
+        said: Said,
         sources: Vec<Rc<dyn Source>>,
         mut found: Found,
         is_text: impl Fn(&str) -> bool,
     ) -> Result<Self> {
         let file = sources[0].name().to_string();
+        let Said { mut config, told, .. } = said;
+        found.add_biases(&mut config);
         let mut tensors = config
             .tensors()
             .into_iter()
@@ -199,10 +211,12 @@ impl Header {
             tensor_types,
             quantize: None,
             arithmetic: Arithmetic::F32,
-            max_length: MAX_LENGTH.min(config.max_position_embeddings),
+            max_length: config.longest_text(),
             begin_tokens: Vec::new(),
             end_tokens: Vec::new(),
             warnings: Vec::new(),
+            not_read: told.not_read,
+            defaults: told.defaults,
             sha256: Vec::new(),
         };
         let mut header = Self { config, info, tokenizer: None, sources, tensors, token_table };

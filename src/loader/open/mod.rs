@@ -3,5 +3,6 @@
 mod config;
 mod found;
 pub(super) mod header;
+pub(super) mod keys;
 mod names;
 pub(super) mod split;

@@ -127,7 +127,8 @@ impl Header {
     /// Device memory that one token of a batch takes.
     fn token_bytes(&self, joined: &[Vec<String>]) -> u64 {
         let gates = joined.iter().filter(|names| names[0].ends_with("gate_proj.weight")).count();
-        4 * live_values(&self.config, gates == self.config.num_hidden_layers) + 12 // position and span
+        let spans = if self.config.window.is_some() { 2 } else { 1 };
+        4 * live_values(&self.config, gates == self.config.num_hidden_layers) + 4 + 8 * spans // and the position
     }
 
     /// Bytes of one token in the widest buffer of activations.
@@ -160,12 +161,15 @@ fn live_values(config: &Config, gate_up_joined: bool) -> u64 {
     let q = config.num_attention_heads * config.head_dim;
     let kv = config.num_key_value_heads * config.head_dim;
     let kept = 2 * d;
+    // A product with a bias is stored before it is added to the residual stream.
+    let [of_o, of_down] =
+        [config.biases.o_proj, config.biases.down_proj].map(|bias| if bias { d } else { 0 });
     let moments = [
-        d + q + 2 * kv,                                 // the norm's output, q, k, v
-        q + 2 * kv + q + kv + q,                        // q, k, v; q and k rotated; what attention gives
-        q + 2 * kv + q + d, // q, k, v; what attention gives; the output projection
+        d + q + 2 * kv,                                           // the norm's output, q, k, v
+        q + 2 * kv + q + kv + q,   // q, k, v; q and k rotated; what attention gives
+        q + 2 * kv + q + d + of_o, // q, k, v; what attention gives; the output projection
         if gate_up_joined { d + f } else { 3 * f }, // the norm's output and SwiGLU; or gate, up, and their product
-        if gate_up_joined { d + f } else { d + 2 * f }, // SwiGLU and the layer's output; or the norm's, gate, up
+        of_down + if gate_up_joined { d + f } else { d + 2 * f }, // SwiGLU and the layer's output; or the norm's, gate, up
     ];
     (kept + moments.into_iter().max().unwrap_or_default()) as u64
 }

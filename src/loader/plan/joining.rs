@@ -24,7 +24,13 @@ impl Header {
             let name = move |block: &str, part: &&str| format!("layers.{layer}.{block}.{part}.weight");
             GROUPS.map(|(block, parts)| parts.iter().map(|part| name(block, part)).collect::<Vec<_>>())
         });
+        // A gate and an up projection in one give their SwiGLU, which has no place for a bias.
+        let biases = self.config.biases;
+        let gated_biases = biases.gate_proj || biases.up_proj;
         let joined = |mut names: Vec<String>| {
+            if gated_biases && names[0].contains("mlp") {
+                return None;
+            }
             let group: Vec<&Planned> =
                 names.iter().filter_map(|name| planned.get(name.as_str()).copied()).collect();
             let fits = |count: &usize| join(&group[..*count], max_buffer_bytes);

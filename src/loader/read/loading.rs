@@ -78,7 +78,8 @@ impl Loading {
     /// Reads some rows of a tensor, 4 MB or one row of it; `None` when all tensors are there.
     ///
     /// # Errors
-    /// [`Error::Read`] and the source's other errors, [`Error::NotFinite`], [`Error::Device`].
+    /// [`Error::Read`] and the source's other errors, [`Error::NotFinite`], [`Error::OnlyZeros`],
+    /// [`Error::Device`].
     pub async fn step(&mut self) -> Result<Option<Progress>> {
         // 1. The next rows: no heap holds a whole tensor as it is stored, and a person can stop at any of them.
         let Some(planned) = self.header.tensors.get(self.next).cloned() else {
@@ -114,6 +115,11 @@ impl Loading {
             }
         }
         if end == planned.info.range.end {
+            if planned.role == Role::Embedding
+                && self.token_table.as_ref().is_some_and(|table| table.iter().all(|byte| *byte == 0))
+            {
+                return Err(planned.only_zeros(self.header.sources[planned.source].name()));
+            }
             if let Some(packer) = self.packer.take() {
                 let file = self.header.sources[planned.source].name();
                 planned.upload_matrix(packer, file, &mut self.weights, &self.device)?;

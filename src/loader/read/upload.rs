@@ -34,6 +34,9 @@ impl Planned {
         if !packed.is_finite() {
             return Err(self.not_finite(file));
         }
+        if packed.is_zero() {
+            return Err(self.only_zeros(file));
+        }
         weights.insert_packed(self.name.clone(), packed, &self.joined, device);
         Ok(())
     }
@@ -53,11 +56,20 @@ impl Planned {
         if values.iter().any(|value| !value.is_finite()) {
             return Err(self.not_finite(file));
         }
+        // A bias may be zero, a norm may not.
+        if self.name.ends_with(".weight") && values.iter().all(|value| *value == 0.0) {
+            return Err(self.only_zeros(file));
+        }
         let shape = [values.len()];
         let tensor =
             device.keep(TensorData::new(values, shape), |data, device| Tensor::<1>::from_data(data, device));
         weights.insert_vector(self.name.clone(), tensor);
         Ok(())
+    }
+
+    /// The fault of a file whose rest has not arrived: no training makes all of a weight's values zero.
+    pub(super) fn only_zeros(&self, file: &str) -> Error {
+        Error::OnlyZeros { file: file.into(), tensor: self.info.name.clone() }
     }
 
     fn not_finite(&self, file: &str) -> Error {

@@ -5,8 +5,8 @@
 //! x = x + down_proj(silu(gate_proj(n)) * up_proj(n))                            n = post_attention_layernorm(x)
 //! ```
 //! It is the block of Llama (arXiv 2302.13971) with grouped queries (2305.13245): RMSNorm (1910.07467), RoPE
-//! (2104.09864), SwiGLU (2002.05202). Qwen2 has biases on q, k and v; Qwen3 (2505.09388) has norms over each head of
-//! q and k.
+//! (2104.09864), SwiGLU (2002.05202). Qwen2 has biases on q, k and v, and any linear layer may have
+//! one; Qwen3 (2505.09388) has norms over each head of q and k. Some layers may attend within a window.
 
 mod parts;
 
@@ -30,6 +30,15 @@ pub(crate) struct Batch {
     pub positions: Tensor<1, Int>,
     /// `[T, 2]`: the tokens `[first, end)` that each token attends to.
     pub spans: Tensor<2, Int>,
+    /// The same for the layers that attend within a window, where there are any.
+    pub windowed: Option<Tensor<2, Int>>,
+}
+
+impl Batch {
+    /// The spans of a layer that attends within the window, or of another one.
+    fn spans(&self, windowed: bool) -> Tensor<2, Int> {
+        self.windowed.as_ref().filter(|_| windowed).unwrap_or(&self.spans).clone()
+    }
 }
 
 /// The stack of layers and the final norm.
@@ -96,7 +105,7 @@ impl Decoder {
         Ok(Self {
             layers,
             norm: RmsNorm::load(weights, "norm", config.rms_norm_eps)?,
-            table: kernel::rotary_table(config.head_dim, config.rope_theta, max_length, device),
+            table: kernel::rotary_table_of(&config.rotary_frequencies(), max_length, device),
         })
     }
 
@@ -170,9 +179,9 @@ impl Layer {
         };
         Ok(Self {
             input_layernorm: norm(weights, "input_layernorm")?,
-            self_attn: Attention::load(weights, &format!("{prefix}.self_attn"), config)?,
+            self_attn: Attention::load(weights, index, config)?,
             post_attention_layernorm: norm(weights, "post_attention_layernorm")?,
-            mlp: Mlp::load(weights, &format!("{prefix}.mlp"), config.intermediate_size)?,
+            mlp: Mlp::load(weights, &format!("{prefix}.mlp"), config)?,
         })
     }
 
@@ -190,11 +199,14 @@ struct Attention {
     /// `[2 * head_dim]`: the weights of the norms over each head of q, then of k (qwen3).
     qk_norm: Option<Tensor<1>>,
     heads: AttentionHeads,
+    /// Whether it attends within the window.
+    windowed: bool,
     rms_norm_eps: f32,
 }
 
 impl Attention {
-    fn load(weights: &mut Weights, prefix: &str, config: &Config) -> Result<Self> {
+    fn load(weights: &mut Weights, index: usize, config: &Config) -> Result<Self> {
+        let prefix = &format!("layers.{index}.self_attn");
         let qk_norm = if config.qk_norm {
             let mut norm = |name: &str| weights.vector(&format!("{prefix}.{name}.weight"));
             Some(Tensor::cat(vec![norm("q_norm")?, norm("k_norm")?], 0))
@@ -202,19 +214,22 @@ impl Attention {
             None
         };
         let [q, kv] = [config.num_attention_heads, config.num_key_value_heads].map(|n| n * config.head_dim);
-        let parts = [("q_proj", q), ("k_proj", kv), ("v_proj", kv)];
+        let biases = config.biases;
+        let parts =
+            [("q_proj", q, biases.q_proj), ("k_proj", kv, biases.k_proj), ("v_proj", kv, biases.v_proj)];
         Ok(Self {
-            qkv_proj: Linear::load_joined(weights, prefix, &parts, config.attention_bias)?,
-            o_proj: Linear::load(weights, &format!("{prefix}.o_proj"), false)?,
+            qkv_proj: Linear::load_joined(weights, prefix, &parts)?,
+            o_proj: Linear::load(weights, &format!("{prefix}.o_proj"), biases.o_proj)?,
             qk_norm,
             heads: config.heads(),
+            windowed: config.windowed.get(index).is_some_and(|windowed| *windowed),
             rms_norm_eps: config.rms_norm_eps,
         })
     }
 
     /// `residual + attention(x)`: `[T, D]`, `[T, D]` -> `[T, D]`
     fn forward(&self, x: Tensor<2>, residual: Tensor<2>, batch: &Batch, table: &Tensor<2>) -> Tensor<2> {
-        let (spans, heads) = (batch.spans.clone(), self.heads);
+        let (spans, heads) = (batch.spans(self.windowed), self.heads);
         let products: Vec<_> = self.qkv_proj.iter().map(|proj| proj.forward(x.clone())).collect();
         let attended = match &products[..] {
             [q, k, v] => {
@@ -252,11 +267,12 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn load(weights: &mut Weights, prefix: &str, intermediate_size: usize) -> Result<Self> {
-        let parts = ["gate_proj", "up_proj"].map(|name| (name, intermediate_size));
+    fn load(weights: &mut Weights, prefix: &str, config: &Config) -> Result<Self> {
+        let (biases, f) = (config.biases, config.intermediate_size);
+        let parts = [("gate_proj", f, biases.gate_proj), ("up_proj", f, biases.up_proj)];
         Ok(Self {
-            gate_up_proj: Linear::load_joined(weights, prefix, &parts, false)?,
-            down_proj: Linear::load(weights, &format!("{prefix}.down_proj"), false)?,
+            gate_up_proj: Linear::load_joined(weights, prefix, &parts)?,
+            down_proj: Linear::load(weights, &format!("{prefix}.down_proj"), biases.down_proj)?,
         })
     }
 

@@ -154,6 +154,7 @@ fn product(name: &'static str, linears: Vec<Linear>, x: &Tensor<2>, store: Store
         * size_of::<u32>();
     let (stored, flop) = match store {
         Store::Plain => (n + n * usize::from(biased), 0.0),
+        Store::Add if biased => (3 * n, 2.0),
         Store::Add => (2 * n, 1.0),
         Store::SwiGlu => (n / 2, SWIGLU_FLOP / 2.0),
     };
@@ -163,7 +164,7 @@ fn product(name: &'static str, linears: Vec<Linear>, x: &Tensor<2>, store: Store
         kernel: "quant_matmul",
         shape: format!("[{t}, {k}] x [{n}, {k}]"),
         calls: 1,
-        dispatches: 1,
+        dispatches: if biased && matches!(store, Store::Add) { 2 } else { 1 },
         flop: (2.0 * k as f64 + flop) * (t * n) as f64,
         bytes: words as f64 + FLOAT * (t * (k + stored)) as f64,
         run: match store {
@@ -207,7 +208,7 @@ fn attention(attn: &Attention, products: Vec<Tensor<2>>, batch: &Batch, table: &
         }
     };
     let pairs = (t * (t + 1) / 2) as f64;
-    let spans = batch.spans.clone();
+    let spans = batch.spans(attn.windowed);
     parts.push(Part {
         name: "attention",
         kernel: "attention",

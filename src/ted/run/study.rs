@@ -263,18 +263,19 @@ impl Study {
 
 /// The scores of the statements by each feature.
 fn score(caption: &LayerVectors, statements: &[&LayerVectors], mixes: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
-    let caption = features(caption, mixes)?;
+    let caption = features(caption, mixes, 0)?;
+    let statements = statements.iter().enumerate();
     let statements: Vec<Vec<Vec<f32>>> =
-        statements.iter().map(|statement| features(statement, mixes)).collect::<Result<_>>()?;
+        statements.map(|(index, statement)| features(statement, mixes, index + 1)).collect::<Result<_>>()?;
     let of = |(feature, caption): (usize, &Vec<f32>)| {
         statements.iter().map(|statement| dot(caption, &statement[feature])).collect()
     };
     Ok(caption.iter().enumerate().map(of).collect())
 }
 
-/// The unit vectors of each feature.
-fn features(vectors: &LayerVectors, mixes: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
-    let mut all = vectors.hidden.iter().map(|vector| unit(vector)).collect::<Result<Vec<_>>>()?;
+/// The unit vectors of each feature. The caption is text 0 of an item, and its statements come after it.
+fn features(vectors: &LayerVectors, mixes: &[Vec<f32>], text: usize) -> Result<Vec<Vec<f32>>> {
+    let mut all = vectors.hidden.iter().map(|vector| unit(vector, text)).collect::<Result<Vec<_>>>()?;
     let layers = vectors.normed.len();
     all.extend([all[layers].clone(), all[layers - 1].clone()]);
     for alpha in mixes {
@@ -282,7 +283,7 @@ fn features(vectors: &LayerVectors, mixes: &[Vec<f32>]) -> Result<Vec<Vec<f32>>>
         for (alpha, normed) in alpha.iter().zip(&vectors.normed) {
             mix.iter_mut().zip(normed).for_each(|(sum, value)| *sum += alpha * value);
         }
-        all.push(unit(&mix)?);
+        all.push(unit(&mix, text)?);
     }
     Ok(all)
 }

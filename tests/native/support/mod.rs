@@ -6,6 +6,7 @@ pub mod device;
 pub mod files;
 pub mod load;
 pub mod models;
+pub mod network;
 mod noise;
 pub mod oracle;
 pub mod torch_writer;

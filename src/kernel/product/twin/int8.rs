@@ -55,16 +55,18 @@ fn quantize_body<const FMA: bool>(x: &[f32], k: usize, group: usize, rows: &mut 
     }
 }
 
-/// The scale and the codes of a group, in the same steps as int8.wgsl.
+/// The scale and the codes of a group, in the same steps as int8.wgsl. The scale of values that are not finite, or too
+/// large, is NaN: so is every sum of theirs, as in f32.
 #[inline(always)]
 fn codes(values: &[f32; X_GROUP]) -> (f32, [i32; X_GROUP]) {
-    let mut peaks = [0f32; 8];
+    // Sizes are compared as integers: NaN is above infinity there, where a comparison of floats would pass over it.
+    let mut peaks = [0u32; 8];
     for values in values.as_chunks::<8>().0 {
         for (peak, value) in peaks.iter_mut().zip(values) {
-            *peak = if value.abs() > *peak { value.abs() } else { *peak };
+            *peak = (*peak).max(value.abs().to_bits());
         }
     }
-    let bits = (peaks.into_iter().fold(0f32, f32::max).to_bits() + 255) & !255;
+    let bits = (peaks.into_iter().fold(0, u32::max) + 255) & !255;
     let exponent = bits >> 23;
     if !(32..=244).contains(&exponent) {
         return (if exponent < 32 { 0.0 } else { f32::NAN }, [0; X_GROUP]);
