@@ -170,6 +170,7 @@ function factList(card, { heap, plan }) {
     ),
     fact('Longest text', `${formatCount(card.max_length)} tokens`),
     fact('Tensors', types.join(', ')),
+    ...(card.not_read.length ? [fact('Not read', card.not_read.join(', '))] : []),
     ...(card.quantize ? [fact('Packed to', card.quantize === 'q8' ? '8 bits' : '4 bits')] : []),
     ...(card.arithmetic === 'f32'
       ? []
