@@ -288,7 +288,7 @@ fn every_key_of_gguf_is_computed_or_refused() {
                     vec![(json!(4), shape()), (json!("4"), Refused(key.name.into()))]
                 }
                 (_, "attention.head_count_kv") => vec![(json!(2), shape()), (Value::Null, shape())],
-                (_, "attention.key_length") => vec![(json!(8), shape()), (Value::Null, same())],
+                (_, "attention.key_length") => vec![(json!(32), shape()), (Value::Null, same())],
                 (_, "attention.layer_norm_rms_epsilon") => {
                     let eps = Vector(Forward { eps: f64::from(0.1f32), ..Forward::default() });
                     vec![(json!(0.1), eps), (Value::Null, Refused(key.name.into()))]

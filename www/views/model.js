@@ -173,6 +173,7 @@ function factList(card, { heap, plan }) {
       ? [fact('Adds to each text', [...card.begin_tokens, '…', ...card.end_tokens].join(' '))]
       : []),
     fact('Tensors', types.join(', ')),
+    ...(card.not_read.length ? [fact('Not read', card.not_read.join(', '))] : []),
     ...(card.quantize ? [fact('Packed to', card.quantize === 'q8' ? '8 bits' : '4 bits')] : []),
     ...(card.arithmetic === 'f32'
       ? []

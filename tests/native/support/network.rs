@@ -64,11 +64,14 @@ pub fn tensors(family: &str) -> Tensors {
             add(&mut all, &name(&format!("{part}.weight")), &shape, 0.0, 2.8 / (shape[1] as f32).sqrt());
         }
         if family == "qwen2" {
-            ["q", "k", "v"].map(|part| add_bias(&mut all, layer, &format!("self_attn.{part}_proj")));
+            for part in ["q", "k", "v"] {
+                add_bias(&mut all, layer, &format!("self_attn.{part}_proj"));
+            }
         }
         if family.starts_with("qwen3") {
-            ["q", "k"]
-                .map(|part| add(&mut all, &name(&format!("self_attn.{part}_norm.weight")), &[DIM], 1.5, 0.3));
+            for part in ["q", "k"] {
+                add(&mut all, &name(&format!("self_attn.{part}_norm.weight")), &[DIM], 1.5, 0.3);
+            }
         }
     }
     add(&mut all, "norm.weight", &[D], 1.0, 0.3);
