@@ -20,7 +20,7 @@ export NODEVICE_SELECT=1 # without a display, Mesa's device-select layer writes 
 . scripts/bench.sh
 
 usage='usage: ./build.sh COMMAND
-  serve [PORT]  build, then serve the page on http://localhost:PORT/ (8080)
+  serve [PORT]  build, then serve the page on http://127.0.0.1:PORT/ (8080, or the next port that is free)
   build         make dist/: page, wasm module and model, for any static host
   test          every check and every test, native and in the browser
   parity        the TED-6K slice against the answers of PyTorch (long)

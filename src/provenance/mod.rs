@@ -49,7 +49,7 @@ pub struct Provenance {
     /// The weights of `weighted`; `Some(None)` where the feature has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer_weights: Option<Option<LayerWeights>>,
-    /// `mean`, `last_token` or `adapter`.
+    /// `mean`, `last_token`, or the kind of the adapter: `attention` or `mean_mlp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pooling: Option<String>,
     /// The trained adapter; `Some(None)` where there is none.

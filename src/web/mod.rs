@@ -1,7 +1,8 @@
 //! The browser frontend: what the worker calls. Converts and forwards; the work is in the library.
 //!
-//! The contract with www/worker.js is www/types/wasm.d.ts. Errors arrive there as JavaScript `Error`s whose `name` is the
-//! variant and whose `message` is the sentence; a panic calls `globalThis.gran_ted_panic` and traps.
+//! The contract with www/worker.js lies in www/types: the functions in session.d.ts, what they take and give in
+//! wasm.d.ts. Errors arrive there as JavaScript `Error`s whose `name` is the variant and whose `message` is the
+//! sentence; a panic calls `globalThis.gran_ted_panic` and traps.
 
 mod session;
 mod source;

@@ -49,7 +49,7 @@ const STORE_CHUNK: usize = 256;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Where the page keeps finished vectors: `VectorStore` of www/types/wasm.d.ts.
+    /// Where the page keeps finished vectors: `VectorStore` of www/types/storage.d.ts.
     pub type VectorStore;
 
     #[wasm_bindgen(method, catch)]

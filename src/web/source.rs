@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
-/// A `File`, or a `ByteSource` of www/types/wasm.d.ts.
+/// A `File`, or a `ByteSource` of www/types/storage.d.ts.
 pub(super) fn open(file: JsValue) -> Result<Rc<dyn Source>> {
     if let Some(file) = file.dyn_ref::<File>() {
         return Ok(Rc::new(PickedFile { name: file.name(), file: file.clone() }));

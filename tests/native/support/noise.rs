@@ -21,8 +21,8 @@ impl Random {
                 return self.values(count).iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect();
             }
             TensorType::Q4_0 | TensorType::Q5_0 | TensorType::Q8_0 => &[0],
+            TensorType::Q4_1 | TensorType::Q5_1 | TensorType::Q4_K | TensorType::Q5_K => &[0, 2],
             TensorType::Q6_K => &[208],
-            _ => &[0, 2],
         };
         let len = count / dtype.block_len() * dtype.block_bytes();
         let mut bytes: Vec<u8> = self.bytes(len).collect();
