@@ -377,3 +377,32 @@ fn a_long_text_without_splits_is_merged_only_as_far_as_it_is_used() {
     assert_eq!(tokenizer.encode(&text.repeat(100), 64).unwrap().ids.len(), 64);
     assert!(start.elapsed().as_secs_f64() < 2.0, "only the beginning is merged");
 }
+
+#[test]
+fn patterns_that_are_known_split_long_texts_as_the_crate_does() {
+    let (json, cases) = oracle("qwen3");
+    let words = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+";
+    let capitals = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*";
+    let (sign, ends) = (r"[^\r\n\p{L}\p{N}]?", r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+");
+    let s = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?";
+    let tekken = format!(r"{sign}{words}|{sign}{capitals}|\p{{N}}|{ends}");
+    let o200k = format!(r"{sign}{words}{s}|{sign}{capitals}{s}|\p{{N}}{{1,3}}|{ends}");
+    let clip = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+    let text: String =
+        (0..20).flat_map(|_| cases.iter().flat_map(|(text, _)| [text.as_str(), " "])).collect();
+    for (pattern, clip) in [(tekken.as_str(), false), (&o200k, false), (clip, true)] {
+        let mut document: Value = serde_json::from_slice(&json).unwrap();
+        let split = &mut document["pre_tokenizer"]["pretokenizers"][0];
+        split["pattern"]["Regex"] = json!(pattern);
+        if clip {
+            (split["behavior"], split["invert"]) = (json!("Removed"), json!(true));
+            let blanks = json!({"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "});
+            let steps = json!([{"type": "NFC"}, blanks, {"type": "Lowercase"}]);
+            document["normalizer"] = json!({"type": "Sequence", "normalizers": steps});
+        }
+        let json = document.to_string().into_bytes();
+        let ours = Tokenizer::from_json("t.json", &json).unwrap();
+        let theirs = whole_pipeline(&json).encode_fast(text.as_str(), true).unwrap().get_ids().to_vec();
+        assert!(ids(&ours, &text) == theirs, "{pattern}");
+    }
+}
