@@ -149,7 +149,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<Tokenizer> {
     let merges = merges(gguf)?;
     let types = types(gguf, tokens.len())?;
     let mut warnings = Vec::new();
-    let added = added_tokens(tokens, types, &mut warnings);
+    let added = added_tokens(tokens, types.as_deref(), &mut warnings);
     let ignore_merges = matches!(pre, Pre::Llama3 | Pre::Tekken);
     let vocab = vocab(gguf, tokens, &merges, &added, ignore_merges)?;
     let template = template(gguf, pre, tokens)?;
@@ -215,13 +215,13 @@ fn merges(gguf: &Gguf) -> Result<Merges> {
 }
 
 /// The type of each token, where the file has types.
-fn types(gguf: &Gguf, tokens: usize) -> Result<Option<&[i64]>> {
+fn types(gguf: &Gguf, tokens: usize) -> Result<Option<Vec<i64>>> {
     match gguf.signeds("tokenizer.ggml.token_type")? {
         Some(types) if types.len() != tokens => {
             let expected = format!("{tokens} types, one for each token");
             Err(malformed(gguf, "token_type", expected, types.len().to_string()))
         }
-        types => Ok(types),
+        types => Ok(types.map(|types| types.to_vec())),
     }
 }
 
@@ -281,7 +281,7 @@ fn vocab(gguf: &Gguf, tokens: &[String], merges: &Merges, added: &[AddedToken], 
     let found: HashSet<&str> = added.iter().map(|token| token.content.as_str()).collect();
     let made: HashSet<String> = merges.iter().map(|(left, right)| format!("{left}{right}")).collect();
     let types = types(gguf, tokens.len())?;
-    let unused = |id: usize| types.is_some_and(|types| types[id] == 5);
+    let unused = |id: usize| types.as_ref().is_some_and(|types| types[id] == 5);
     for (token, (first, id)) in twins {
         let hidden = all && unused(first as usize) && unused(id);
         if found.contains(token) || token.chars().count() == 1 || (all && !hidden) || made.contains(token) {
