@@ -222,7 +222,7 @@ fn types(gguf: &Gguf, tokens: usize) -> Result<Option<Cow<'_, [i64]>>> {
             let expected = format!("{tokens} types, one for each token");
             Err(malformed(gguf, "token_type", expected, types.len().to_string()))
         }
-        types => Ok(types),
+        types => Ok(types.map(|types| types.to_vec())),
     }
 }
 

@@ -44,7 +44,7 @@ const LONGEST_PIECE: usize = 1 << 20;
 const CHUNK: usize = 16 << 10;
 
 /// The token ids of one text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
     /// The ids, of which there are at most `max_length`, begin and end tokens among them.
     pub ids: Vec<u32>,

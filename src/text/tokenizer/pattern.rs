@@ -15,6 +15,8 @@ pub(super) const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]
 pub(super) const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 /// Mistral's split (tekken): words end where small letters are followed by a capital one.
 pub(super) const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// The split of GPT-4o and others after it.
+const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// CLIP's split.
 const CLIP: &str =
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
@@ -23,12 +25,12 @@ pub(super) const BLANKS: &str = r"\s+";
 
 /// The patterns that need few steps for each character, whatever the text. None of their matches goes on over a blank
 /// after another character, and none looks past one: see [`Pattern::is_local`].
-const KNOWN: [&str; 6] = [QWEN2, LLAMA3, GPT2, TEKKEN, CLIP, BLANKS];
+const KNOWN: [&str; 7] = [QWEN2, LLAMA3, GPT2, TEKKEN, O200K, CLIP, BLANKS];
 
 /// Steps back within one match of a pattern that is not known.
 const STEPS: usize = 5_000;
 /// The longest text, in bytes, that a pattern that is not known is asked to split.
-const LONGEST_TEXT: usize = 64 << 10;
+const LONGEST_TEXT: usize = 32 << 10;
 /// The longest pattern, in bytes.
 const LONGEST_PATTERN: usize = 4096;
 /// Bytes that a compiled part of a pattern that is not known may take.
