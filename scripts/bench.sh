@@ -6,12 +6,12 @@ peers=.cache/peers
 # The products run on every Vulkan driver at hand: Mesa's or a GPU's, and the SwiftShader that comes with Chromium.
 bench() {
     local swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
-    step 'products' cargo bench --bench products
+    step 'products' cargo bench --locked --bench products
     if [ -f "$swiftshader" ]; then
-        step 'products on SwiftShader' env "VK_DRIVER_FILES=$swiftshader" cargo bench --bench products -- quant_matmul_is_six
+        step 'products on SwiftShader' env "VK_DRIVER_FILES=$swiftshader" cargo bench --locked --bench products -- quant_matmul_is_six
     fi
     step 'page' node tests/support/measure.mjs
-    step 'command line' cargo run --release --quiet -- evaluate "$model" www/data/ted-sample.json --device cpu --no-cache
+    step 'command line' cargo run --locked --release --quiet -- evaluate "$model" www/data/ted-sample.json --device cpu --no-cache
 }
 
 measure_lengths() {
@@ -24,7 +24,7 @@ measure_lengths() {
 }
 
 native_bench() { # DEVICE
-    cargo run --release --quiet -- bench "$model" --device "$1" --tokens 64,128,256,512,1024,2048 --seconds 300 --json \
+    cargo run --locked --release --quiet -- bench "$model" --device "$1" --tokens 64,128,256,512,1024,2048 --seconds 300 --json \
         > "$peers/lengths-$1.json"
 }
 

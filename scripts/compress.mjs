@@ -10,7 +10,7 @@ const folder = process.argv[2];
 const brotli = { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 } };
 const files = readdirSync(folder, { encoding: 'utf8', recursive: true })
     .map((name) => join(folder, name))
-    .filter((path) => /\.(wasm|js|css|json|html|svg)$/.test(path) && !existsSync(path + '.br'));
+    .filter((path) => /\.(wasm|js|css|json|html|svg|txt)$/.test(path) && !existsSync(path + '.br'));
 await Promise.all(
     files.map(async (path) => {
         const bytes = readFileSync(path);

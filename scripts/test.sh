@@ -10,10 +10,10 @@ run_tests() {
     step 'format' cargo fmt --check
     step 'page: format, lint and types' npm run check
     step 'page: tests' logged npm test
-    step 'clippy' cargo clippy --release --all-targets -- -D warnings
-    step 'clippy for wasm' "${wasm_cargo[@]}" clippy --release --lib "${wasm_flags[@]}" -- -D warnings
-    step 'Rust tests (the first time compiles Burn: 10 minutes or more)' logged cargo test --release
-    step 'Rust documentation' env 'RUSTDOCFLAGS=-D warnings' cargo doc --no-deps --release --lib
+    step 'clippy' cargo clippy --locked --release --all-targets -- -D warnings
+    step 'clippy for wasm' "${wasm_cargo[@]}" clippy --locked --release --lib "${wasm_flags[@]}" -- -D warnings
+    step 'Rust tests (the first time compiles Burn: 10 minutes or more)' logged cargo test --locked --release
+    step 'Rust documentation' env 'RUSTDOCFLAGS=-D warnings' cargo doc --locked --no-deps --release --lib
     build_dist
     step 'random model' random_model
     step 'browser tests' logged npm run test:browser
@@ -34,7 +34,7 @@ sum_tests() {
 
 # --- tests that `run_tests` leaves out: they are ignored, each with its reason ---
 
-ignored() { cargo test --release --test native -- --ignored --nocapture "$@"; } # FILTER...: beginnings of their names
+ignored() { cargo test --locked --release --test native -- --ignored --nocapture "$@"; } # FILTER...: beginnings of their names
 
 parity() { step 'TED-6K slice against PyTorch' ignored parity:: statistics:: ted::; }
 
@@ -45,7 +45,7 @@ qwen2() {
 
 # --- random models ---
 
-generate() { cargo run --release --example generate_model -- "$1" .cache/models; } # small, 2b, 4b or 8b
+generate() { cargo run --locked --release --example generate_model -- "$1" .cache/models; } # small, 2b, 4b or 8b
 
 # For the browser tests; another recipe makes another file.
 random_model() {

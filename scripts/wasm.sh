@@ -43,12 +43,12 @@ install_wasm_bindgen() {
     local version
     version=$(awk '/^name = "wasm-bindgen"$/ { getline; print $3 }' Cargo.lock | tr -d '"')
     if [ "$(target/tools/bin/wasm-bindgen --version 2>/dev/null)" = "wasm-bindgen $version" ]; then return; fi
-    CARGO_PROFILE_DEV_DEBUG=0 cargo install wasm-bindgen-cli --version "$version" --bin wasm-bindgen \
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked wasm-bindgen-cli --version "$version" --bin wasm-bindgen \
         --no-default-features --debug --force --root target/tools
 }
 
 compile_wasm() {
-    "${wasm_cargo[@]}" rustc --release --lib --crate-type cdylib "${wasm_flags[@]}"
+    "${wasm_cargo[@]}" rustc --locked --release --lib --crate-type cdylib "${wasm_flags[@]}"
 }
 
 # No wasm-opt: -Os takes 3 minutes, and the module travels in brotli, where it is 5 % larger for it.

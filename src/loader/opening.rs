@@ -13,6 +13,7 @@ use crate::text::tokenizer::SpecialTokens;
 use crate::trial::self_test::{SelfTest, SelfTestProgress, Tested, check_heads};
 use crate::trial::{Tuning, TuningProgress};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::rc::Rc;
 
 /// The choices that a person makes when a model is opened.
@@ -89,7 +90,8 @@ pub struct Opened {
 #[derive(Serialize, Deserialize)]
 struct KeptTiles {
     build: String,
-    tiles: String,
+    /// What [`Tuning::finish`] has given.
+    tiles: Value,
 }
 
 impl Opening {
@@ -140,7 +142,8 @@ impl Opening {
     #[must_use]
     pub fn remember(mut self, tested: Tested, tiles: Option<&str>) -> Self {
         let kept = tiles.and_then(|text| serde_json::from_str::<KeptTiles>(text).ok());
-        self.remembered = kept.filter(|kept| kept.build == Build::current().id()).map(|kept| kept.tiles);
+        self.remembered =
+            kept.filter(|kept| kept.build == Build::current().id()).map(|kept| kept.tiles.to_string());
         self.tested = tested;
         self
     }
@@ -184,8 +187,9 @@ impl Opening {
                         self.stage = Stage::Tuning(header, tuning);
                         return Ok(Some(OpeningProgress::Tuning(progress)));
                     }
-                    let kept = |tiles| KeptTiles { build: Build::current().id(), tiles };
-                    self.tiles = tuning.finish().and_then(|tiles| serde_json::to_string(&kept(tiles)).ok());
+                    let tiles = tuning.finish().and_then(|tiles| serde_json::from_str(&tiles).ok());
+                    let kept = tiles.map(|tiles| KeptTiles { build: Build::current().id(), tiles });
+                    self.tiles = kept.and_then(|kept| serde_json::to_string(&kept).ok());
                     self.stage = self.load(header)?;
                 }
 

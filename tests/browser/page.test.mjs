@@ -144,7 +144,7 @@ test('the kernels for GPUs, forced here, are measured once, remembered, and give
       ).get('kept', [
         `tiles ${document.querySelector('#device-reason')?.textContent?.match(/adapter is (.+?)\./)?.[1]}`,
       ]);
-      return tiles && JSON.parse(tiles);
+      return tiles && JSON.parse(tiles).tiles;
     });
   await page.goto(`${dist.url}?device=webgpu&kernels=gpu`);
   await page.locator('#model-load').click();

@@ -25,4 +25,4 @@ printf '== llama.cpp\n'
 node -e 'for (const texts of Object.values(JSON.parse(require("fs").readFileSync("tests/peers/workload.json", "utf8"))).slice(0, 2)) for (const { ids } of texts) console.log(ids.join(" "))' |
     "$work/native/llama" "$model" /dev/stdin "$threads" 5
 printf '== gran-ted\n'
-RAYON_NUM_THREADS=$threads cargo run --release --quiet -- bench "$model" --device cpu --tokens 16,256
+RAYON_NUM_THREADS=$threads cargo run --locked --release --quiet -- bench "$model" --device cpu --tokens 16,256

@@ -12,7 +12,6 @@ use super::split::{Behavior, Splitter};
 use super::{Built, Tokenizer};
 use crate::error::{Error, Result};
 use crate::format::gguf::{Gguf, Value};
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use tokenizers::models::bpe::{Merges, Vocab};
 
@@ -216,13 +215,13 @@ fn merges(gguf: &Gguf) -> Result<Merges> {
 }
 
 /// The type of each token, where the file has types.
-fn types(gguf: &Gguf, tokens: usize) -> Result<Option<Cow<'_, [i64]>>> {
+fn types(gguf: &Gguf, tokens: usize) -> Result<Option<Vec<i64>>> {
     match gguf.signeds("tokenizer.ggml.token_type")? {
         Some(types) if types.len() != tokens => {
             let expected = format!("{tokens} types, one for each token");
             Err(malformed(gguf, "token_type", expected, types.len().to_string()))
         }
-        types => Ok(types.map(|types| types.to_vec())),
+        types => Ok(types.map(std::borrow::Cow::into_owned)),
     }
 }
 
