@@ -1,13 +1,43 @@
 //! Every way in which a person's file, link, prompt or device can be wrong: one variant for one thing to act on.
 //! The message says what was found and what was expected; the doc of a variant says what to do about it.
 
-use thiserror::Error;
+mod shown;
+
+use std::fmt::{self, Display, Formatter, Write};
+
+pub use shown::shown;
 
 /// A result whose error is the crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. The message names the file, the item, what was expected and what was found.
-#[derive(Debug, Error)]
+/// Defines [`enum@Error`] and the message of each variant, which `#[error(…)]` says as `format!` takes it.
+macro_rules! errors {
+    (
+        $(#[$on_enum:meta])*
+        pub enum Error {
+            $($(#[doc = $doc:literal])* #[error($($words:tt)*)] $variant:ident $({ $($field:ident: $of:ty),* $(,)? })?,)*
+        }
+    ) => {
+        $(#[$on_enum])*
+        pub enum Error {
+            $($(#[doc = $doc])* $variant $({ $($field: $of),* })?,)*
+        }
+
+        impl Error {
+            #[allow(unused_variables)] // a field that the message leaves out
+            fn write(&self, message: &mut impl Write) -> fmt::Result {
+                match self {
+                    $(Self::$variant $({ $($field),* })? => write!(message, $($words)*),)*
+                }
+            }
+        }
+    };
+}
+
+errors! {
+/// What went wrong. The message names the file, the item, what was expected and what was found. Text of a file is cut
+/// and its control characters are escaped, so that no message is longer than about 2 kB.
+#[derive(Debug)]
 #[non_exhaustive]
 #[allow(missing_docs)] // of fields: the message says what each of them is
 pub enum Error {
@@ -21,6 +51,9 @@ pub enum Error {
     /// A result could not be written. Check the folder, its permissions and the free space.
     #[error("cannot write `{file}`: {reason}")]
     Write { file: String, reason: String },
+    /// A result was to be written over a file that the same command reads. Choose another place for it.
+    #[error("the result would be written over `{input}`, which this command {uses}: expected another place, found `{file}`")]
+    OverInput { file: String, input: String, uses: &'static str },
     /// The file is shorter than its own header says. Download it again.
     #[error("`{file}` is truncated: {item} ends at byte {expected}, but the file has {found} bytes")]
     Truncated { file: String, item: String, expected: u64, found: u64 },
@@ -70,6 +103,13 @@ pub enum Error {
     /// Files of several models were given as one. Give the files of one model.
     #[error("`{first}` and `{second}` do not belong together: expected {expected}, found {found}")]
     SeveralModels { first: String, second: String, expected: String, found: String },
+    /// A LoRA adapter lies beside the model that it changes: the base alone would be another model than the folder's.
+    /// Merge the adapter, or name the base's own file.
+    #[error(
+        "`{file}` is a LoRA adapter beside its base `{base}`, which is not merged here: merge it first (peft's \
+         `merge_and_unload`), or name the base's file for the base alone"
+    )]
+    LoraBeside { file: String, base: String },
     /// A layer has a tensor that the family's network does not use: embeddings without it would be wrong, so the model
     /// is refused.
     #[error("`{file}` has the tensor `{tensor}`, which the network of family {family} does not use")]
@@ -194,8 +234,24 @@ pub enum Error {
     #[error("no correlation of {item}: expected {expected}, found {found}")]
     Statistics { item: String, expected: &'static str, found: String },
 }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut message = shown::Message::default();
+        self.write(&mut message)?;
+        f.write_str(&message.finish())
+    }
+}
+
+impl std::error::Error for Error {}
 
 impl Error {
+    /// Whether one text of many is at fault: the others can be encoded without it.
+    pub(crate) fn is_of_a_text(&self) -> bool {
+        matches!(self, Self::EmptyPrompt { .. } | Self::TokenRange { .. })
+    }
+
     /// [`Error::Malformed`]: `item` of `file` is `found`, where its format wants `expected`.
     pub(crate) fn malformed(
         file: impl Into<String>,
@@ -229,10 +285,10 @@ macro_rules! codes {
 }
 
 codes! {
-    Read Write Truncated NotAModel GgufVersion Absurd Malformed NotComputed MissingKey UnknownFamily
-    UnknownTensorType MissingTensor MissingFromShard DuplicateTensor MissingPart SeveralModels ExtraTensor WrongShape
-    NotAnAdapter NotFinite OnlyZeros UnknownTokenizer NoTokenizer EmptyPrompt TokenRange NoDirection NoRow UnknownOption
-    LayerCount
+    Read Write OverInput Truncated NotAModel GgufVersion Absurd Malformed NotComputed MissingKey UnknownFamily
+    UnknownTensorType MissingTensor MissingFromShard DuplicateTensor MissingPart SeveralModels LoraBeside ExtraTensor
+    WrongShape NotAnAdapter NotFinite OnlyZeros UnknownTokenizer NoTokenizer EmptyPrompt TokenRange NoDirection NoRow
+    UnknownOption LayerCount
     LayerWeight NotLoaded NoGpu NoShaderF16 DeviceLimit OverBudget BudgetTooSmall SelfTest DeviceLost Device
     Cancelled NotTed NoItem NoItems NotAReport NoSharedItems NotScores Statistics
 }
@@ -259,8 +315,28 @@ mod tests {
         let mut names: Vec<&str> = variants.filter(|name| name.starts_with(char::is_uppercase)).collect();
         names.retain(|name| *name != "Host");
         assert_eq!(names, CODES);
+        assert_eq!(Error::Cancelled.to_string(), "cancelled");
         assert_eq!(Error::Cancelled.code(), "Cancelled");
         assert_eq!(Error::NoGpu { reason: "none".into() }.code(), "NoGpu");
         assert_eq!(Error::Host { code: "Quota".into(), message: "full".into() }.code(), "Quota");
+    }
+
+    #[test]
+    fn messages_are_short_and_hold_no_control_characters() {
+        let long = "n".repeat(100_000);
+        let error =
+            Error::malformed("\u{1b}]0;x\u{7}.gguf", format!("tensor `{long}`"), "one", "\u{202e}\u{9b}1A\n");
+        let message = error.to_string();
+        assert!(message.len() < 1000, "{message}");
+        assert!(message.starts_with(r"`\u{1b}]0;x\u{7}.gguf`: tensor `nnn"), "{message}");
+        assert!(message.ends_with(r"nnn` is malformed: expected one, found \u{202e}\u{9b}1A\n"), "{message}");
+        let escapes = "\u{1b}".repeat(100_000);
+        let error = Error::WrongShape {
+            file: escapes.clone(),
+            tensor: escapes,
+            expected: vec![7; 9000],
+            found: vec![],
+        };
+        assert!(error.to_string().len() <= 2048);
     }
 }

@@ -39,8 +39,36 @@ pub struct BenchOptions {
 impl BenchOptions {
     /// Texts of 16, 64, 256 and 1024 tokens, as far as the model takes them, within `seconds`.
     pub fn new(encoder: &TextEncoder, seconds: f64) -> Self {
-        let tokens = [16, 64, 256, 1024].into_iter().filter(|tokens| *tokens <= encoder.info.max_length);
+        Self::usual(encoder.info.max_length, seconds)
+    }
+
+    /// The usual lengths that a model takes which cuts a text to `max_length` tokens.
+    pub fn usual(max_length: usize, seconds: f64) -> Self {
+        let tokens = [16, 64, 256, 1024].into_iter().filter(|tokens| *tokens <= max_length);
         Self { tokens: tokens.collect(), seconds }
+    }
+
+    /// Checks the lengths and the budget.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOption`] if the model does not take a length, or the budget is not above 0.
+    pub fn check(&self, max_length: usize) -> Result<()> {
+        let refused = self.tokens.iter().find(|tokens| !(1..=max_length).contains(*tokens));
+        if refused.is_some() || self.tokens.is_empty() {
+            return Err(Error::UnknownOption {
+                option: "number of tokens",
+                expected: format!("1 to {max_length}"),
+                found: refused.map_or("none".into(), ToString::to_string),
+            });
+        }
+        if !(self.seconds > 0.0 && self.seconds.is_finite()) {
+            return Err(Error::UnknownOption {
+                option: "budget",
+                expected: "a number of seconds above 0".into(),
+                found: self.seconds.to_string(),
+            });
+        }
+        Ok(())
     }
 }
 
@@ -102,25 +130,10 @@ impl Bench {
     /// # Errors
     /// [`Error::UnknownOption`] if the model does not take a length, or the budget is not above 0; those of the device.
     pub async fn new(encoder: &TextEncoder, options: &BenchOptions) -> Result<Self> {
-        let longest = encoder.info.max_length;
+        options.check(encoder.info.max_length)?;
         let mut lengths = options.tokens.clone();
         lengths.sort_unstable();
         lengths.dedup();
-        let refused = lengths.iter().find(|tokens| !(1..=longest).contains(*tokens));
-        if refused.is_some() || lengths.is_empty() {
-            return Err(Error::UnknownOption {
-                option: "number of tokens",
-                expected: format!("1 to {longest}"),
-                found: refused.map_or("none".into(), ToString::to_string),
-            });
-        }
-        if !(options.seconds > 0.0 && options.seconds.is_finite()) {
-            return Err(Error::UnknownOption {
-                option: "budget",
-                expected: "a number of seconds above 0".into(),
-                found: options.seconds.to_string(),
-            });
-        }
         let timer = Timer::start(encoder.device(), options.seconds).await?;
         let report = BenchReport::new(encoder, options.seconds, &timer.clock);
         let parts = encoder.parts(&ids(encoder, lengths[0])).await?;

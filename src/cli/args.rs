@@ -27,7 +27,7 @@ pub enum Command {
     Embed {
         /// A .gguf file, a .safetensors file with config.json beside it, a part or the index of either, or a folder.
         model: PathBuf,
-        /// The texts.
+        /// The texts; `-` reads them from standard input, one a line.
         #[arg(required = true)]
         texts: Vec<String>,
         /// Print the vectors as JSON.
@@ -92,7 +92,7 @@ pub enum Command {
     },
     /// Compare two reports item by item (McNemar's exact test).
     Compare {
-        /// A report of `evaluate`, of the page, or of the reference evaluator.
+        /// A report (.json or .jsonl) of `evaluate`, of the page, or of the reference evaluator.
         first: PathBuf,
         /// Another one, of the same items or some of them.
         second: PathBuf,

@@ -1,8 +1,9 @@
 //! Finished vectors on disk, so that a stopped run goes on where it was. One file for each scope:
-//! a line of the scope's JSON, then records of equal length: SHA-256 of the text (32 bytes), the vector (f32, little-endian).
-//! An unusable cache is reported and ignored: it never costs a run.
+//! a line of the scope's JSON, then records of equal length: the vector's name (32 bytes), the vector with its checksum
+//! (f32, little-endian). A damaged record is dropped, and said. An unusable cache is reported and ignored: it never costs a run.
 
 use super::args::CacheOptions;
+use super::output::tell;
 use gran_ted::device::Device;
 use gran_ted::format::hex;
 use gran_ted::ted::Run;
@@ -36,7 +37,7 @@ impl Cache {
         match Open::new(&folder, &path, run) {
             Ok(open) => Self(Some(open)),
             Err(error) => {
-                eprintln!("warning: this run can't be resumed: `{}`: {error}", path.display());
+                tell(&format!("warning: this run can't be resumed: `{}`: {error}", path.display()));
                 Self(None)
             }
         }
@@ -50,14 +51,17 @@ impl Cache {
     /// Gives the run the stored vectors of its texts.
     pub fn restore(&mut self, run: &mut Run) {
         let Some(open) = &mut self.0 else { return };
-        match open.restore(run) {
-            Ok(0) => {}
-            Ok(count) => eprintln!(
-                "{count} of {} texts are restored from `{}`",
-                run.progress().total_texts,
-                open.path.display()
-            ),
-            Err(error) => eprintln!("warning: cannot read `{}`: {error}", open.path.display()),
+        if let Err(error) = open.restore(run) {
+            tell(&format!("warning: cannot read `{}`: {error}", open.path.display()));
+        }
+        let progress = run.progress();
+        if progress.damaged > 0 {
+            let (count, place) = (progress.damaged, open.path.display());
+            tell(&format!("warning: {count} vectors in `{place}` are damaged, and are computed anew"));
+        }
+        if progress.restored > 0 {
+            let (count, total, place) = (progress.restored, progress.total_texts, open.path.display());
+            tell(&format!("{count} of {total} texts are restored from `{place}`"));
         }
     }
 
@@ -65,7 +69,10 @@ impl Cache {
     pub fn keep(&mut self, fresh: Vec<(String, Vec<f32>)>) {
         let Some(open) = &mut self.0 else { return };
         if let Err(error) = open.append(&fresh) {
-            eprintln!("warning: this run can't be resumed from here: `{}`: {error}", open.path.display());
+            tell(&format!(
+                "warning: this run can't be resumed from here: `{}`: {error}",
+                open.path.display()
+            ));
             self.0 = None;
         }
     }
@@ -80,6 +87,9 @@ impl Open {
         let mut found = String::new();
         BufReader::new(&file).take(1 + line.len() as u64).read_line(&mut found)?;
         if found != line {
+            if !found.is_empty() {
+                tell(&format!("warning: `{}` is damaged: all vectors are computed anew", path.display()));
+            }
             file.set_len(0)?; // empty, or torn in its first line
             file.write_all(line.as_bytes())?;
         }
@@ -94,20 +104,40 @@ impl Open {
         (KEY + self.vector_length * size_of::<f32>()) as u64
     }
 
-    fn restore(&mut self, run: &mut Run) -> Result<usize> {
+    /// Gives the run its vectors, and drops the records that are damaged.
+    fn restore(&mut self, run: &mut Run) -> Result<()> {
         let keys: HashMap<String, usize> = run.keys().into_iter().zip(0..).collect();
         self.file.seek(SeekFrom::Start(self.start))?;
         let mut reader = BufReader::with_capacity(1 << 20, &self.file);
         let mut record = vec![0; self.record() as usize];
-        while reader.read_exact(&mut record).is_ok() {
-            let (key, values) = record.split_at(KEY);
-            let key = hex(key);
-            if let Some(text) = keys.get(&key) {
-                let values = values.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-                run.restore(*text, &values.collect::<Vec<_>>());
+        let (mut whole, mut damaged) = (Vec::new(), false);
+        for number in 0.. {
+            if reader.read_exact(&mut record).is_err() {
+                break;
             }
+            let (name, values) = record.split_at(KEY);
+            let name = hex(name);
+            let values = values.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+            let values: Vec<f32> = values.collect();
+            let is_whole = match keys.get(&name) {
+                Some(text) => run.restore(*text, &values),
+                None => run.is_whole(&name, &values),
+            };
+            damaged |= !is_whole;
+            whole.extend(is_whole.then_some(number));
         }
-        Ok(run.progress().restored)
+        if damaged { self.keep_records(&whole) } else { Ok(()) }
+    }
+
+    /// Keeps the records with these numbers, which are in order, and drops the others.
+    fn keep_records(&mut self, numbers: &[u64]) -> Result<()> {
+        let mut kept = Vec::with_capacity(numbers.len() * self.record() as usize);
+        for number in numbers {
+            self.file.seek(SeekFrom::Start(self.start + number * self.record()))?;
+            (&self.file).take(self.record()).read_to_end(&mut kept)?;
+        }
+        self.file.set_len(self.start)?;
+        self.file.write_all(&kept)
     }
 
     fn append(&mut self, fresh: &[(String, Vec<f32>)]) -> Result<()> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub fn open_dataset(ted: &Path, subset: &str) -> Result<(Arc<Dataset>, Subset)> {
     let file = ted.display().to_string();
     let subset = Subset::parse(subset)?;
-    let bytes = super::output::read(ted)?;
+    let bytes = super::read::read(ted)?;
     let dataset = Arc::new(Dataset::parse(&file, &bytes)?);
     subset.select(&dataset)?;
     Ok((dataset, subset))

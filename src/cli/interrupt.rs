@@ -1,5 +1,6 @@
 //! The first Ctrl-C ends a run after its batch, so that its report and its finished vectors are kept.
 
+use super::output::tell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +17,7 @@ pub fn stop_on_interrupt() -> Arc<AtomicBool> {
         }
     };
     if let Err(error) = ctrlc::set_handler(handler) {
-        eprintln!("warning: Ctrl-C will not stop cleanly: {error}");
+        tell(&format!("warning: Ctrl-C will not stop cleanly: {error}"));
     }
     stop
 }

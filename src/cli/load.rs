@@ -3,17 +3,18 @@
 use super::args::{LoadOptions, Options, QuantizeOption};
 use super::cache;
 use super::files::model_files;
-use super::output::bar;
+use super::output::{bar, tell};
+use super::quiet::quietly;
 use gran_ted::device::{Device, DeviceKind};
 use gran_ted::encoder::{Settings, TextEncoder};
 use gran_ted::error::{Error, Result};
-use gran_ted::format::DiskFile;
+use gran_ted::format::{DiskFile, Source};
 use gran_ted::loader::{AdapterFile, Header, OpenOptions, Opening, OpeningProgress};
 use gran_ted::model::{Feature, Pooling, Precision};
 use gran_ted::quant::Quantize;
 use gran_ted::trial::self_test::{Tested, test_adapters};
 use pollster::block_on;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 impl QuantizeOption {
@@ -24,7 +25,7 @@ impl QuantizeOption {
     /// The header of the model at `path`, its weights to be packed as asked for.
     pub fn header(&self, path: &Path) -> Result<Header> {
         let quantize = self.parse()?;
-        let header = block_on(Header::read(model_files(path)?))?;
+        let header = block_on(Header::read(open_files(&model_files(path)?)?))?;
         Ok(match quantize {
             Some(quantize) => header.quantize(quantize),
             None => header,
@@ -64,6 +65,15 @@ pub struct Choice<'a> {
 }
 
 impl Choice<'_> {
+    /// Checks everything that the model's header tells about the choice.
+    pub fn check(&self, header: &Header) -> Result<()> {
+        self.feature.check(header.config.num_hidden_layers)?;
+        match &self.adapter {
+            Some(file) if self.pooling == "adapter" => file.check(&header.config),
+            _ => Ok(()),
+        }
+    }
+
     /// Loads the adapter, where one is to be used, onto a device that was `tested`.
     pub fn settings(self, encoder: &TextEncoder, mut tested: Tested) -> Result<Settings> {
         let adapter = match &self.adapter {
@@ -76,7 +86,7 @@ impl Choice<'_> {
         let pooling = Pooling::parse(self.pooling, adapter)?;
         let settings = Settings { feature: self.feature, pooling, precision: self.precision };
         if settings.precision == Precision::Reference && !settings.rounds() {
-            eprintln!("warning: nothing is rounded: the reference runs mean + MLP in f32");
+            tell("warning: nothing is rounded: the reference runs mean + MLP in f32");
         }
         Ok(settings)
     }
@@ -94,27 +104,60 @@ pub fn open_layer_weights(path: &Path) -> Result<Vec<f32>> {
 
 fn open_device(name: &str) -> Result<Device> {
     if name == "auto" {
-        return Ok(match block_on(Device::gpu()) {
+        return Ok(match quietly(|| block_on(Device::gpu())).0 {
             Ok(device) if !device.software => device,
             _ => Device::cpu(),
         });
     }
-    block_on(Device::open(name.parse::<DeviceKind>()?))
+    let kind = name.parse::<DeviceKind>()?;
+    let (device, said) = quietly(|| block_on(Device::open(kind)));
+    if device.is_err() {
+        said.lines().for_each(tell); // what the drivers have said may be the reason
+    }
+    device
 }
 
-/// Opens a model with a progress bar; the device is tested before it is trusted.
-pub fn load(path: &Path, options: &LoadOptions) -> Result<(TextEncoder, Tested)> {
-    let open = OpenOptions {
-        quantize: options.quantize.parse()?,
-        arithmetic: options.arithmetic.parse()?,
-        special_tokens: options.special_tokens.parse()?,
-        budget_bytes: options.budget.map(|megabytes| megabytes.saturating_mul(1_000_000)),
-        ..OpenOptions::default()
-    };
-    let header = block_on(Header::read(model_files(path)?))?;
-    header.info.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+/// A model whose headers are read: what they and the options tell is checked before a weight is read.
+pub struct Model {
+    pub header: Header,
+    /// Its files.
+    pub files: Vec<PathBuf>,
+    open: OpenOptions,
+}
+
+impl Model {
+    /// Reads the headers of the model at `path`.
+    pub fn open(path: &Path, options: &LoadOptions) -> Result<Self> {
+        if options.device != "auto" {
+            options.device.parse::<DeviceKind>()?;
+        }
+        let open = OpenOptions {
+            quantize: options.quantize.parse()?,
+            arithmetic: options.arithmetic.parse()?,
+            special_tokens: options.special_tokens.parse()?,
+            budget_bytes: options.budget.map(|megabytes| megabytes.saturating_mul(1_000_000)),
+            ..OpenOptions::default()
+        };
+        let files = model_files(path)?;
+        let header = block_on(Header::read(open_files(&files)?))?;
+        header.info.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
+        Ok(Self { header, files, open })
+    }
+
+    /// Refuses a model that can't encode texts.
+    pub fn needs_tokenizer(&self) -> Result<()> {
+        self.header.tokenize::<&str>(&[]).map(drop)
+    }
+}
+
+fn open_files(paths: &[PathBuf]) -> Result<Vec<Rc<dyn Source>>> {
+    paths.iter().map(|path| Ok(Rc::new(DiskFile::open(path)?) as Rc<dyn Source>)).collect()
+}
+
+/// Loads a model with a progress bar; the device is tested before it is trusted.
+pub fn load(model: Model, options: &LoadOptions) -> Result<(TextEncoder, Tested)> {
     let device = open_device(&options.device)?;
-    let opening = Opening::new(header, &device, &open)?;
+    let opening = Opening::new(model.header, &device, &model.open)?;
     let mut opening = opening.remember(Tested::default(), cache::tiles(&device).as_deref());
     let bar = bar(opening.plan().download_bytes, "{msg} {bar:32} {bytes}/{total_bytes}", "loading");
     while let Some(progress) = block_on(opening.step())? {

@@ -8,6 +8,9 @@ mod files;
 mod interrupt;
 mod load;
 mod output;
+mod quiet;
+mod read;
+mod written;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -33,7 +36,7 @@ pub fn main() -> ExitCode {
         Command::Correlate { file, json } => correlate::correlate(&file, json),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        output::tell(&format!("error: {error}"));
         ExitCode::FAILURE
     })
 }

@@ -1,9 +1,9 @@
 //! The output of commands: lines, tables, progress bars, files.
 
-use gran_ted::error::{Error, Result};
+use gran_ted::error::{Error, Result, shown};
 use gran_ted::ted::Accuracy;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 /// The name of the standard output in errors.
@@ -16,38 +16,25 @@ pub fn bar(total: u64, template: &str, message: &'static str) -> ProgressBar {
 }
 
 /// Writes to standard output; a reader that has gone away is not an error.
-pub fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+pub fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Write { file: STDOUT.into(), reason: e.to_string() })
+        }
+        _ => Ok(()),
+    }
 }
 
-/// The bytes of a file.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| Error::Read { file: path.display().to_string(), reason: e.to_string() })
+/// A line on standard error, without control characters. Where even that can't be written, nobody reads it.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", shown(line));
 }
 
 /// Indented JSON.
 pub fn to_json(path: &Path, value: &impl serde::Serialize) -> Result<String> {
     let failed = |reason: String| Error::Write { file: path.display().to_string(), reason };
     Ok(serde_json::to_string_pretty(value).map_err(|e| failed(e.to_string()))? + "\n")
-}
-
-/// Writes a result.
-pub fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).map_err(|e| unwritable(path, &e))
-}
-
-/// Whether a result can be written when it is there; what the file holds stays until then.
-pub fn probe(path: &Path) -> Result<()> {
-    let is_new = !path.exists();
-    std::fs::OpenOptions::new().append(true).create(true).open(path).map_err(|e| unwritable(path, &e))?;
-    if is_new {
-        std::fs::remove_file(path).map_err(|e| unwritable(path, &e))?;
-    }
-    Ok(())
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Error {
-    Error::Write { file: path.display().to_string(), reason: error.to_string() }
 }
 
 /// An accuracy and its interval, 24 columns wide.

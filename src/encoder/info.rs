@@ -34,6 +34,11 @@ pub struct ModelInfo {
     pub not_read: Vec<String>,
     /// Keys that the configuration leaves out, with the defaults of the family: `rms_norm_eps = 0.000001`.
     pub defaults: Vec<String>,
+    /// The SHA-256 of the configuration as it was read, with the defaults of what the files leave out: the same for every
+    /// way to write the same.
+    pub config_sha256: String,
+    /// The SHA-256 of the tokenizer; `None` where there is none.
+    pub tokenizer_sha256: Option<String>,
     /// The name and the SHA-256 of each weight file; empty until the weights are read.
     pub sha256: Vec<(String, String)>,
 }

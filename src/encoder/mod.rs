@@ -21,7 +21,8 @@ pub use settings::Settings;
 
 use crate::text::batch::{PackedBatch, runs};
 use crate::text::token_table::TokenTable;
-use crate::text::tokenizer::{Encoded, Tokenizer};
+pub use crate::text::tokenizer::Encoded;
+use crate::text::tokenizer::Tokenizer;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
 /// Values brought back from the device at once: 64 MB, half of the largest buffer that every device allows.
@@ -89,27 +90,18 @@ impl TextEncoder {
     /// Token ids of each text, cut to `max_length`, with the begin and end tokens of the tokenizer's file.
     ///
     /// # Errors
-    /// [`Error::EmptyPrompt`] where a text is blank or has no token, [`Error::NoTokenizer`], [`Error::NoRow`] where a
-    /// token is not in the token table.
+    /// [`Error::EmptyPrompt`] where a text is blank or has no token, [`Error::NoRow`] where a token is not in the token
+    /// table, [`Error::NoTokenizer`].
     pub fn tokenize<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Encoded>> {
-        let tokenizer =
-            self.tokenizer.as_ref().ok_or_else(|| Error::NoTokenizer { file: self.info.name.clone() })?;
-        let added = tokenizer.template().len();
-        let rows = self.config.vocab_size;
-        let encode = |(index, text): (usize, &T)| {
-            let encoded = tokenizer.encode(text.as_ref(), self.info.max_length)?;
-            if encoded.ids.len() <= added || text.as_ref().trim().is_empty() {
-                return Err(Error::EmptyPrompt { index: index + 1 });
-            }
-            match encoded.ids.iter().find(|id| **id as usize >= rows) {
-                Some(&id) => {
-                    let token = tokenizer.token(id).unwrap_or_default();
-                    Err(Error::NoRow { index: index + 1, token, id, rows })
-                }
-                None => Ok(encoded),
-            }
-        };
-        texts.iter().enumerate().map(encode).collect()
+        self.tokenize_each(texts)?.into_iter().collect()
+    }
+
+    /// As [`Self::tokenize`], with an error of its own for each text that has no vector.
+    ///
+    /// # Errors
+    /// [`Error::NoTokenizer`].
+    pub(crate) fn tokenize_each<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Result<Encoded>>> {
+        tokenize(self.tokenizer.as_ref(), &self.info, self.config.vocab_size, texts)
     }
 
     /// One unit vector for each text.
@@ -294,6 +286,33 @@ impl TextEncoder {
     fn integers(&self) -> (&burn::tensor::Device, DType) {
         (self.device.burn(), DType::U32)
     }
+}
+
+/// The token ids of each text, or why it has none that the network takes; for a model that is loaded and for one whose
+/// header alone is read.
+pub(crate) fn tokenize<T: AsRef<str>>(
+    tokenizer: Option<&Tokenizer>,
+    info: &ModelInfo,
+    vocab_size: usize,
+    texts: &[T],
+) -> Result<Vec<Result<Encoded>>> {
+    let tokenizer = tokenizer.ok_or_else(|| Error::NoTokenizer { file: info.name.clone() })?;
+    let added = tokenizer.template().len();
+    let encode = |(index, text): (usize, &T)| {
+        let index = index + 1;
+        let encoded = tokenizer.encode(text.as_ref(), info.max_length)?;
+        if encoded.ids.len() <= added || text.as_ref().trim().is_empty() {
+            return Err(Error::EmptyPrompt { index });
+        }
+        match encoded.ids.iter().find(|id| **id as usize >= vocab_size) {
+            Some(&id) => {
+                let token = tokenizer.token(id).unwrap_or_default();
+                Err(Error::NoRow { index, token, id, rows: vocab_size })
+            }
+            None => Ok(encoded),
+        }
+    };
+    Ok(texts.iter().enumerate().map(encode).collect())
 }
 
 /// The last row of each `[first, end)`.

@@ -2,17 +2,18 @@
 //! and say where each tensor lies. No reader takes the bytes of a tensor, and none knows the network.
 
 pub mod gguf;
-mod name;
+pub(crate) mod name;
 pub mod safetensors;
 mod sha256;
-mod sniff;
+pub(crate) mod sniff;
 mod source;
 mod tensor;
 pub mod torch;
 
 pub use name::short_name;
+pub(crate) use sha256::sha256;
 pub use sha256::{hex, sha256_hex};
 #[cfg(not(target_family = "wasm"))]
-pub use source::DiskFile;
+pub use source::{DiskFile, reason};
 pub use source::{Memory, Read, Source, check_range};
 pub use tensor::{TensorInfo, TensorType};

@@ -3,7 +3,11 @@
 //! The `safetensors` crate is not used: it keeps offsets in a `usize`, and so would refuse every file of 4 GiB or more
 //! on wasm32.
 
-use super::{Source, TensorInfo, TensorType, sniff::describe, tensor::extent};
+use super::{
+    Source, TensorInfo, TensorType,
+    sniff::{describe, foreign, without_mark},
+    tensor::extent,
+};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -163,6 +167,12 @@ impl Index {
     /// The ending of an index's file name.
     pub const ENDING: &str = ".safetensors.index.json";
 
+    /// Whether `name` is that of an index, also of a variant: `model.safetensors.index.fp16.json`.
+    pub fn is_name(name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        name.ends_with(".json") && name.contains(".safetensors.index.")
+    }
+
     /// Reads and checks `bytes`, those of the index named `file`.
     ///
     /// # Errors
@@ -173,8 +183,10 @@ impl Index {
             weight_map: BTreeMap<String, String>,
         }
         let malformed = |expected: &str, found: String| Error::malformed(file, "the index", expected, found);
-        let Document { weight_map } = serde_json::from_slice(bytes)
-            .map_err(|e| malformed("JSON with `weight_map`, the file of each tensor", e.to_string()))?;
+        let Document { weight_map } = serde_json::from_slice(without_mark(bytes)).map_err(|e| {
+            let found = foreign(bytes).map_or_else(|| e.to_string(), String::from);
+            malformed("JSON with `weight_map`, the file of each tensor", found)
+        })?;
         if let Some(shard) = weight_map.values().find(|shard| shard.contains(['/', '\\'])) {
             return Err(malformed("names of files beside it", format!("`{shard}`")));
         }

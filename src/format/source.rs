@@ -124,16 +124,21 @@ impl DiskFile {
     /// Opens the file at `path`, which is its name in messages.
     ///
     /// # Errors
-    /// [`Error::Read`] where there is no such file, where it may not be read, and where it is a folder.
+    /// [`Error::Read`] where there is no such file, where it may not be read, and where it is a folder, a pipe or a link.
     pub fn open(path: &std::path::Path) -> Result<Self> {
         let name = path.display().to_string();
-        let failed = |e: std::io::Error| Error::Read { file: name.clone(), reason: e.to_string() };
-        let file = std::fs::File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.is_dir() {
-            return Err(Error::Read { file: name, reason: "it is a folder".into() });
+        let refused = |reason: String| Error::Read { file: name.clone(), reason };
+        let failed = |e: std::io::Error| refused(reason(path, &e));
+        // Before it is opened: a named pipe would wait for a writer.
+        let kind = std::fs::metadata(path).map_err(failed)?;
+        if kind.is_dir() {
+            return Err(refused("it is a folder".into()));
         }
-        Ok(Self { size: metadata.len(), name, file })
+        if !kind.is_file() {
+            return Err(refused("it is a pipe or a device, and a file is read at several places".into()));
+        }
+        let file = std::fs::File::open(path).map_err(failed)?;
+        Ok(Self { size: file.metadata().map_err(failed)?.len(), name, file })
     }
 
     fn bytes(&self, range: Range<u64>) -> std::io::Result<Vec<u8>> {
@@ -144,6 +149,19 @@ impl DiskFile {
         file.read_exact(&mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// Why the file at `path` can't be read, in words that say what to do where that is known.
+#[cfg(not(target_family = "wasm"))]
+pub fn reason(path: &std::path::Path, error: &std::io::Error) -> String {
+    // A link between two slashes of which a path may have lost one.
+    let name = path.to_string_lossy();
+    let is_link =
+        ["http:/", "https:/", "hf:/", "s3:/", "file:/"].iter().any(|scheme| name.starts_with(scheme));
+    if is_link && error.kind() != std::io::ErrorKind::PermissionDenied {
+        return "it is a link: download the file first, and give its path".into();
+    }
+    error.to_string()
 }
 
 #[cfg(not(target_family = "wasm"))]

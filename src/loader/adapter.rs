@@ -5,7 +5,8 @@ use super::read::sequential::Sequential;
 use crate::device::Device;
 use crate::encoder::TextEncoder;
 use crate::error::{Error, Result};
-use crate::format::{Source, TensorInfo, TensorType, safetensors::Safetensors, short_name, torch::Torch};
+use crate::format::{Source, TensorInfo, TensorType, name::wrappers, safetensors::Safetensors, short_name};
+use crate::format::{sniff, torch::Torch};
 use crate::kernel::PackedWeight;
 use crate::model::adapter::{Adapter, AdapterInfo, AdapterKind, Precision};
 use crate::model::{Config, Weights};
@@ -27,6 +28,8 @@ pub struct AdapterFile {
     tensors: Vec<TensorInfo>,
     /// Names and types of the tensors whose types this program doesn't read.
     skipped: Vec<(String, String)>,
+    /// Names of what stands between the tensors of a checkpoint and is none, and what it is.
+    inert: Vec<(String, String)>,
     /// The adapter in it; `None` where there are layer weights alone.
     pub kind: Option<AdapterKind>,
     /// w, one weight per layer, before its softmax.
@@ -41,19 +44,23 @@ impl AdapterFile {
     /// layer weights.
     pub async fn open(source: Rc<dyn Source>) -> Result<Self> {
         let first_bytes = source.read(0..source.size().min(16)).await?;
-        if source.name().ends_with(".json") || first_bytes.trim_ascii_start().starts_with(b"[") {
+        if short_name(source.name()).to_lowercase().ends_with(".json")
+            || sniff::without_mark(&first_bytes).trim_ascii_start().starts_with(b"[")
+        {
             let layer_weights = Some(read_list(&*source).await?);
-            return Ok(Self { source, tensors: vec![], skipped: vec![], kind: None, layer_weights });
+            let (tensors, skipped, inert) = (vec![], vec![], vec![]);
+            return Ok(Self { source, tensors, skipped, inert, kind: None, layer_weights });
         }
         // A bare pickle is torch's format of old, whose error says what to do.
         let is_pickle = matches!(first_bytes[..], [0x80, 2..=5, ..]) && first_bytes.get(8) != Some(&b'{');
-        let (mut tensors, skipped) = if Torch::is_torch(&first_bytes) || is_pickle {
+        let (mut tensors, mut skipped, inert) = if Torch::is_torch(&first_bytes) || is_pickle {
             let file = Torch::read(&*source).await?;
-            (file.tensors, file.skipped)
+            (file.tensors, file.skipped, file.inert)
         } else {
             let file = Safetensors::read(&*source).await?;
-            (file.tensors, file.skipped)
+            (file.tensors, file.skipped, vec![])
         };
+        unwrap(&mut tensors, &mut skipped);
         if let Some((tensor, found)) = skipped.iter().find(|(name, _)| name == "layer_weights") {
             let (file, tensor, found) = (source.name().into(), tensor.clone(), found.clone());
             return Err(Error::UnknownTensorType { file, tensor, found });
@@ -68,7 +75,7 @@ impl AdapterFile {
                 tensors.first().map_or("no tensor".into(), |first| format!("the tensor `{}`", first.name));
             return Err(Error::NotAnAdapter { file: source.name().into(), found });
         }
-        Ok(Self { source, tensors, skipped, kind, layer_weights })
+        Ok(Self { source, tensors, skipped, inert, kind, layer_weights })
     }
 
     /// The file's name.
@@ -83,28 +90,11 @@ impl AdapterFile {
     /// [`Error::WrongShape`] (an adapter of another width is one), [`Error::UnknownTensorType`],
     /// [`Error::LayerCount`], [`Error::NotFinite`], [`Error::DeviceLimit`].
     pub async fn load(&self, encoder: &TextEncoder, precision: Precision) -> Result<Adapter> {
-        // 1. The plan: each expected tensor's place in the file.
-        let file = self.source.name();
-        let Some(kind) = self.kind else {
-            return Err(Error::NotAnAdapter { file: file.into(), found: "layer weights alone".into() });
-        };
-        self.check_layer_weights(&encoder.config)?;
-        let mut found: HashMap<_, _> = self.tensors.iter().map(|info| (info.name.as_str(), info)).collect();
-        let mut planned = Vec::new();
-        for expected in self.expected(kind, encoder.config.hidden_size)? {
-            let info = found.remove(expected.name.as_str()).ok_or_else(|| self.missing(&expected.name))?;
-            planned.push((info.clone(), expected));
-        }
-        let skipped = self.skipped.iter().map(|(name, _)| name.as_str());
-        if let Some(tensor) = found.into_keys().chain(skipped).min() {
-            return Err(Error::ExtraTensor { file: file.into(), tensor: tensor.into(), family: kind.name() });
-        }
-        for (info, expected) in &planned {
-            check_shape(file, info, &expected.shape)?;
-        }
+        // 1. The plan.
+        let (kind, planned) = self.plan(&encoder.config)?;
 
         // 2. The tensors, in the file's order, which its hash needs.
-        planned.sort_by_key(|(info, _)| info.range.start);
+        let file = self.source.name();
         let device = encoder.device();
         let mut weights = Weights::new(file);
         let mut reader = Sequential::new(self.source.clone());
@@ -135,6 +125,38 @@ impl AdapterFile {
             layer_weights: self.layer_weights.clone(),
         };
         Adapter::load(&mut weights, info, precision, encoder.info.max_length, device)
+    }
+
+    /// Checks that the adapter is one for hidden states as `config` has them: everything but its values.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`] that the header tells.
+    pub fn check(&self, config: &Config) -> Result<()> {
+        self.plan(config).map(drop)
+    }
+
+    /// The kind, and each expected tensor with its place in the file, in the file's order.
+    fn plan(&self, config: &Config) -> Result<(AdapterKind, Vec<(TensorInfo, Expected)>)> {
+        let file = self.source.name();
+        let Some(kind) = self.kind else {
+            return Err(Error::NotAnAdapter { file: file.into(), found: "layer weights alone".into() });
+        };
+        self.check_layer_weights(config)?;
+        let mut found: HashMap<_, _> = self.tensors.iter().map(|info| (info.name.as_str(), info)).collect();
+        let mut planned = Vec::new();
+        for expected in self.expected(kind, config.hidden_size)? {
+            let info = found.remove(expected.name.as_str()).ok_or_else(|| self.missing(&expected.name))?;
+            planned.push((info.clone(), expected));
+        }
+        let skipped = self.skipped.iter().map(|(name, _)| name.as_str());
+        if let Some(tensor) = found.into_keys().chain(skipped).min() {
+            return Err(Error::ExtraTensor { file: file.into(), tensor: tensor.into(), family: kind.name() });
+        }
+        for (info, expected) in &planned {
+            check_shape(file, info, &expected.shape)?;
+        }
+        planned.sort_by_key(|(info, _)| info.range.start);
+        Ok((kind, planned))
     }
 
     /// Refuses layer weights for a model of another depth.
@@ -241,7 +263,7 @@ impl AdapterFile {
 
     fn missing(&self, tensor: &str) -> Error {
         let (file, tensor) = (self.source.name().into(), tensor.to_string());
-        match self.skipped.iter().find(|(name, _)| *name == tensor) {
+        match self.skipped.iter().chain(&self.inert).find(|(name, _)| *name == tensor) {
             Some((_, found)) => Error::UnknownTensorType { file, tensor, found: found.clone() },
             None => Error::MissingTensor { file, tensor },
         }
@@ -323,6 +345,14 @@ impl Expected {
     }
 }
 
+/// Takes off what torch's wrappers have put before all names.
+fn unwrap(tensors: &mut [TensorInfo], skipped: &mut [(String, String)]) {
+    let names = tensors.iter().map(|info| &info.name).chain(skipped.iter().map(|(name, _)| name));
+    let wrappers = wrappers(names.map(String::as_str)).len();
+    tensors.iter_mut().for_each(|info| drop(info.name.drain(..wrappers)));
+    skipped.iter_mut().for_each(|(name, _)| drop(name.drain(..wrappers)));
+}
+
 /// The kind of adapter, recognized by the names of its tensors; `None` where they are of no kind.
 fn kind(tensors: &[TensorInfo]) -> Option<AdapterKind> {
     let has = |name: &str| tensors.iter().any(|info| info.name == name);
@@ -352,11 +382,11 @@ fn check_shape(file: &str, info: &TensorInfo, expected: &[usize]) -> Result<()> 
 
 async fn read_list(source: &dyn Source) -> Result<Vec<f32>> {
     let bytes = source.read(0..source.size().min(MAX_WEIGHTS_BYTES)).await?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::Malformed {
+    serde_json::from_slice(sniff::without_mark(&bytes)).map_err(|e| Error::Malformed {
         file: source.name().into(),
         item: "the layer weights".into(),
         expected: "a JSON list of numbers, or an adapter's .safetensors or .pt file".into(),
-        found: e.to_string(),
+        found: sniff::foreign(&bytes).map_or_else(|| e.to_string(), String::from),
     })
 }
 

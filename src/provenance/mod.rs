@@ -85,6 +85,12 @@ pub struct ModelProvenance {
     /// The weight files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<Vec<FileProvenance>>,
+    /// The SHA-256 of the configuration as it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_sha256: Option<String>,
+    /// The SHA-256 of the tokenizer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer_sha256: Option<String>,
     /// The number of used tensors of each type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensor_types: Option<BTreeMap<String, usize>>,
@@ -275,6 +281,8 @@ impl ModelProvenance {
             name: Some(info.name.clone()),
             family: Some(config.family.name().into()),
             files: Some(info.sha256.iter().map(file).collect()),
+            config_sha256: Some(info.config_sha256.clone()),
+            tokenizer_sha256: info.tokenizer_sha256.clone(),
             tensor_types: Some(
                 info.tensor_types.iter().map(|(dtype, count)| (format!("{dtype:?}"), *count)).collect(),
             ),

@@ -2,6 +2,7 @@
 //! fault says where it is, what was expected and what was found; the callers add what the file is not. (A data set is
 //! parsed into `data::json`, which sees repeated keys.)
 
+use crate::format::sniff;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -32,10 +33,13 @@ impl Fault {
 
 /// The UTF-8 text in `bytes`, without its byte order mark; of 64 MiB at most.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, Fault> {
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Fault::new("its size", "at most 64 MiB", format!("{} bytes", bytes.len())));
+    if let Some(found) = sniff::foreign(bytes) {
+        return Err(Fault::new("the content", "UTF-8 text", found));
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Fault::new("its size", "at most 64 MiB", format!("{} bytes or more", bytes.len())));
+    }
+    let bytes = sniff::without_mark(bytes);
     std::str::from_utf8(bytes).map_err(|e| {
         let at = e.valid_up_to();
         Fault::new("the encoding", "UTF-8", format!("byte 0x{:02x} at {at}", bytes[at]))

@@ -14,7 +14,7 @@ pub use correlate::{ScorePair, TaskCorrelation, correlate};
 pub use data::dataset::{Caption, CaptionType, Dataset, DatasetCard, QuestionType, Sample};
 pub use data::subset::Subset;
 pub use report::compare::{ChangedItem, Comparison, ComparisonGroup, Group, Winner};
-pub use report::{Accuracy, AccuracyStatistics, ItemResult, Report, Summary};
+pub use report::{Accuracy, AccuracyStatistics, ItemResult, LeftOut, Report, Summary};
 pub use run::evaluation::Evaluation;
 pub use run::study::{FeatureScore, LayerReport, Study, StudyItem, StudyProgress, layer_products};
 pub use run::{Run, RunProgress};

@@ -1,91 +1,11 @@
 //! The program as people run it: its output, its report, and one clear line for everything that can be wrong.
 
 use crate::support::model::Tiny;
+use crate::support::program::Folder;
 use crate::support::{adapter_writer, files, oracle};
 use gran_ted::format::TensorType;
 use serde_json::Value;
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::Command;
-
-/// A folder that the program runs in, and that goes away with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("gran-ted-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    /// Writes a file of `bytes`.
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        std::fs::write(self.path(name), bytes).unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap()
-    }
-
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_str(&self.text(name)).unwrap()
-    }
-
-    /// The program with the words of `command` as arguments. Mesa's device-select layer is off: it complains on standard
-    /// error where there is no display.
-    fn program(&self, command: &str) -> Command {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_gran-ted"));
-        program.args(words(command)).current_dir(&self.0).env("NODEVICE_SELECT", "1");
-        program
-    }
-
-    /// What the program writes to standard output.
-    fn run(&self, command: &str) -> String {
-        let output = self.program(command).output().unwrap();
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn run_json(&self, command: &str) -> Value {
-        serde_json::from_str(&self.run(command)).unwrap()
-    }
-
-    /// The one line that the program fails with.
-    fn failure(&self, command: &str) -> String {
-        let output = self.program(command).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{command}");
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(text.lines().count(), 1, "{text}");
-        text.trim_end().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Splits a command into words as a shell does, at spaces that are not in 'quotes'. `MODEL` stands for the default model,
-/// `SAMPLE` for the sample of a data set, and `TINY` for the folder of the tiny Qwen3-VL.
-fn words(command: &str) -> Vec<OsString> {
-    let word = |word: &str| match word {
-        "MODEL" => files::default_model().into(),
-        "SAMPLE" => files::sample().into(),
-        "TINY" => files::path("tiny-qwen3vl").into(),
-        _ => OsString::from(word),
-    };
-    let pieces = command.split('\'').enumerate();
-    let each = pieces.flat_map(|(number, piece)| match number % 2 {
-        0 => piece.split_whitespace().map(word).collect(),
-        _ => vec![OsString::from(piece)],
-    });
-    each.collect()
-}
 
 fn tiny(family: &'static str) -> Tiny {
     Tiny::new(family, TensorType::Q8_0)
@@ -455,7 +375,11 @@ fn a_bad_model_file_is_one_clear_line() {
         bytes
     };
     let cases: [(&str, Vec<u8>, &str); 7] = [
-        ("notes.txt", b"<html>not found</html>".to_vec(), "is not a model: expected a GGUF file"),
+        (
+            "notes.txt",
+            b"<html>not found</html>".to_vec(),
+            "is not a model: expected a GGUF file, found an HTML or XML page",
+        ),
         ("cut.gguf", whole[..4_000_000].to_vec(), "is truncated: tensor `"),
         (
             "family.gguf",

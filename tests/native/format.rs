@@ -230,18 +230,18 @@ fn the_header_is_read_in_growing_ranges() {
 #[test]
 fn a_file_that_is_no_gguf_is_named_for_what_it_seems() {
     let seems = |bytes: &[u8], found: &str| {
-        assert_eq!(
-            message(bytes.to_vec()),
-            format!("`m.gguf` is not a model: expected a GGUF file, found {found}")
-        );
+        let start = format!("`m.gguf` is not a model: expected a GGUF file, found {found}");
+        assert!(message(bytes.to_vec()).starts_with(&start), "{}", message(bytes.to_vec()));
     };
-    seems(b"", "an empty file");
+    seems(b"", "an empty file: download it again");
     seems(b"GGU", "the bytes [47, 47, 55]");
     seems(b"PK\x03\x04\x14\0\0\0\x08\0", "a zip archive");
-    seems(b"\x1f\x8b\x08\0", "a gzip archive");
+    seems(b"\x1f\x8b\x08\0", "a gzip archive: unpack it first");
+    seems(b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "a file of notes that macOS has left");
     seems(b"<!DOCTYPE html><html>", "an HTML or XML page");
     seems(b"\n  <HTML>", "an HTML or XML page");
     seems(b"{\"architectures\": []}", "a JSON file");
+    seems(b"\xef\xbb\xbf{\"architectures\": []}", "a JSON file");
     seems(
         b"version https://git-lfs.github.com/spec/v1",
         "a Git LFS pointer instead of the file it stands for",
@@ -452,8 +452,8 @@ fn bad_safetensors_are_refused() {
     let of = |header: &str, data_len| message(safetensors_bytes(header, data_len));
     let good = r#"{"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}"#;
     let not_one = "`m.safetensors` is not a model: expected a safetensors file, found";
-    assert_eq!(message(vec![]), format!("{not_one} an empty file"));
-    assert_eq!(message(b"<!DOCTYPE html>".to_vec()), format!("{not_one} an HTML or XML page"));
+    assert!(message(vec![]).starts_with(&format!("{not_one} an empty file")));
+    assert!(message(b"<!DOCTYPE html>".to_vec()).starts_with(&format!("{not_one} an HTML or XML page")));
     assert_eq!(
         message(patched(safetensors_bytes(good, 8), 0, 100_000_001)),
         "`m.safetensors`: the length of the header is 100000001, expected at most 100000000"

@@ -7,6 +7,8 @@
 mod adapter;
 mod arrows;
 mod cli;
+mod cli_files;
+mod cli_results;
 mod encoder;
 mod examples;
 mod format;

@@ -322,10 +322,11 @@ fn on_a_tie_either_letter_may_be_predicted() {
 #[test]
 fn bad_files_are_no_reports() {
     let top = "the top level should be a report, or a list of scored items";
-    let cases: [(&[u8], String); 14] = [
+    let cases: [(&[u8], String); 15] = [
         (b"", "line 1, column 0 should be JSON, found an error: EOF while parsing a value".into()),
         (b"{\"results\": [,]}", "line 1, column 14 should be JSON, found an error: expected value".into()),
-        (b"\x89PNG", "the encoding should be UTF-8, found byte 0x89 at 0".into()),
+        (b"\x89PNG", "the content should be UTF-8 text, found a picture".into()),
+        (b"version https://git-lfs", "the content should be UTF-8 text, found a Git LFS pointer".into()),
         (b"{\"a\": \"caf\xe9\"}", "the encoding should be UTF-8, found byte 0xe9 at 10".into()),
         (b"3", format!("{top}, found another value")),
         (b"{\"image_0\": {}}", format!("{top}, found an object without `results`")),

@@ -74,6 +74,8 @@ export interface EvaluateProgress {
   correct: number;
   /** Texts whose vectors came from the store and were not encoded. */
   restored: number;
+  /** Kept vectors that have changed in their storage; their texts are encoded anew. */
+  damaged: number;
 }
 
 export interface StudyProgress {
@@ -316,7 +318,16 @@ export interface Summary {
   average_confidence: number;
   /** Items in which statements share the top score. */
   ties: number;
+  /** Every item was scored, but for those of `left_out`. */
   complete: boolean;
+  /** Items that the model can't score, as it has no token for one of their texts. */
+  left_out?: LeftOut[];
+}
+
+export interface LeftOut {
+  caption_key: string;
+  question_type: string;
+  reason: string;
 }
 
 export interface AccuracyStatistics {
@@ -381,6 +392,8 @@ export interface LayerStudy {
   /** As given. */
   layer_weights: number[] | null;
   items: StudyItem[];
+  /** Items that the model can't score. */
+  left_out?: LeftOut[];
   /**
    * Products of the pooled, normalized layers, to mix them anew: for each item 1 + 2 * options blocks [L * L],
    * row-major: caption . caption, then for each statement: statement . statement, caption . statement. null where it

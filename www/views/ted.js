@@ -99,7 +99,7 @@ function countText({ items, texts }, loaded) {
 
 /** @param {Run} run */
 function stageText({ progress, elapsed, from }) {
-  const { done, total, texts, total_texts, items, correct, restored } = progress;
+  const { done, total, texts, total_texts, items, correct, restored, damaged } = progress;
   const [encoded, time] = [done - from.done, elapsed - from.elapsed];
   const left = timeLeft({ done: encoded, total: total - from.done }, time);
   return [
@@ -107,6 +107,7 @@ function stageText({ progress, elapsed, from }) {
     restored
       ? `${formatCount(texts)} of ${plural(total_texts, 'text')}, ${formatCount(restored)} of them restored`
       : '',
+    damaged ? `${plural(damaged, 'kept vector')} damaged and computed anew` : '',
     left === null ? '' : `${formatSpeed(encoded, time)}, ${formatDuration(left)} left`,
     items
       ? `${correct} of ${items} right so far, ${formatPercent(correct / items)} ${formatInterval(wilson(correct / items, items))}`

@@ -2,10 +2,10 @@
 
 use crate::cli::args::LoadOptions;
 use crate::cli::interrupt::{INTERRUPTED, stop_on_interrupt};
-use crate::cli::load::load;
+use crate::cli::load::{Model, load};
 use crate::cli::output::{STDOUT, bar, print, to_json};
 use gran_ted::bench::{Bench, BenchOptions, BenchReport, MODEL, Row, Timing};
-use gran_ted::error::Result;
+use gran_ted::error::{Result, shown};
 use gran_ted::trial::clock::ClockKind;
 use pollster::block_on;
 use std::path::Path;
@@ -19,12 +19,14 @@ pub fn bench(
     as_json: bool,
     options: &LoadOptions,
 ) -> Result<ExitCode> {
-    let (encoder, _) = load(model, options)?;
-    let mut options = BenchOptions::new(&encoder, seconds);
+    let model = Model::open(model, options)?;
+    let mut bench_options = BenchOptions::usual(model.header.info.max_length, seconds);
     if !tokens.is_empty() {
-        options.tokens = tokens.to_vec();
+        bench_options.tokens = tokens.to_vec();
     }
-    let mut bench = block_on(Bench::new(&encoder, &options))?;
+    bench_options.check(model.header.info.max_length)?;
+    let (encoder, _) = load(model, options)?;
+    let mut bench = block_on(Bench::new(&encoder, &bench_options))?;
     let stop = stop_on_interrupt();
     let bar = bar(0, "{msg} {bar:32} {pos}/{len}", "measuring");
     while !stop.load(Ordering::Relaxed)
@@ -36,7 +38,7 @@ pub fn bench(
     bar.finish_and_clear();
 
     let report = bench.report();
-    print(&if as_json { to_json(Path::new(STDOUT), report)? } else { table(report) });
+    print(&if as_json { to_json(Path::new(STDOUT), report)? } else { table(report) })?;
     Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
 }
 
@@ -44,7 +46,7 @@ fn table(report: &BenchReport) -> String {
     let figure = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.1}"));
     let mut text = format!(
         "device              {}\npeak                {} GFLOP/s multiply-add, {} GB/s copy\n",
-        report.provenance.device_name().unwrap_or_default(),
+        shown(report.provenance.device_name().unwrap_or_default()),
         figure(report.peak.gflops),
         figure(report.peak.copy_gb_per_second),
     );

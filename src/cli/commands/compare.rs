@@ -1,7 +1,8 @@
 //! `gran-ted compare`: two reports, item by item.
 
-use crate::cli::output::{STDOUT, chance, percent, print, read, to_json};
-use gran_ted::error::{Error, Result};
+use crate::cli::output::{STDOUT, chance, percent, print, to_json};
+use crate::cli::read::read;
+use gran_ted::error::{Error, Result, shown};
 use gran_ted::ted::{Comparison, ComparisonGroup, Group, Report, Winner};
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,16 +18,17 @@ pub fn compare(first: &Path, second: &Path, as_json: bool) -> Result<ExitCode> {
         error => error,
     })?;
     if as_json {
-        print(&to_json(Path::new(STDOUT), &comparison)?);
+        print(&to_json(Path::new(STDOUT), &comparison)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    print(&format!("first   {first_file}\nsecond  {second_file}\n\n{}", table(&comparison)));
+    let [first, second] = [shown(&first_file), shown(&second_file)];
+    print(&format!("first   {first}\nsecond  {second}\n\n{}", table(&comparison)))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn table(comparison: &Comparison) -> String {
     let Comparison { note, shared, only_first, only_second, differing, groups, changed } = comparison;
-    let mut text = note.as_ref().map_or_else(String::new, |note| format!("{note}\n"));
+    let mut text = note.as_ref().map_or_else(String::new, |note| shown(note) + "\n");
     text += &format!(
         "{shared} items in both, {only_first} in the first only, {only_second} in the second only\n"
     );
@@ -47,7 +49,7 @@ fn table(comparison: &Comparison) -> String {
             Winner::First => "first",
             Winner::Second => "second",
         };
-        text += &format!("{winner:<7} {:<20} {}\n", item.question_type, item.caption_key);
+        text += &format!("{winner:<7} {:<20} {}\n", item.question_type, shown(&item.caption_key));
     }
     text
 }

@@ -4,11 +4,12 @@ use crate::cli::args::{CacheOptions, Options};
 use crate::cli::cache::Cache;
 use crate::cli::dataset::open_dataset;
 use crate::cli::interrupt::{INTERRUPTED, stop_on_interrupt};
-use crate::cli::load::load;
-use crate::cli::output::{bar, percent, print, probe, to_json, write};
-use gran_ted::error::{Error, Result};
+use crate::cli::load::{Model, load};
+use crate::cli::output::{bar, percent, print, to_json};
+use crate::cli::written;
+use gran_ted::error::{Error, Result, shown};
 use gran_ted::provenance::{Provenance, Timings};
-use gran_ted::ted::{Accuracy, Report, Run};
+use gran_ted::ted::{Accuracy, LeftOut, Report, Run};
 use pollster::block_on;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,7 +27,13 @@ pub fn evaluate(
     let choice = options.check()?;
     let (dataset, subset) = open_dataset(ted, subset)?;
     let formats = out.iter().map(|path| Format::of(path)).collect::<Result<Vec<_>>>()?;
-    out.iter().try_for_each(|path| probe(path))?;
+    let mut inputs = vec![ted.into()];
+    inputs.extend([&options.adapter, &options.layer_weights].into_iter().flatten().cloned());
+    written::check(out, &inputs)?;
+    let model = Model::open(model, &options.load)?;
+    written::check(out, &model.files)?;
+    choice.check(&model.header)?;
+    model.needs_tokenizer()?;
 
     // 2. The run, until it is done or Ctrl-C is pressed.
     let (encoder, tested) = load(model, &options.load)?;
@@ -47,20 +54,20 @@ pub fn evaluate(
 
     // 3. The report, partial or whole.
     let report = run.report(&encoder);
+    let mut written = Vec::new(); // one that fails takes nothing away from the others
     for (path, format) in out.iter().zip(formats) {
-        let text = match format {
-            Format::Json => to_json(path, &report)?,
-            Format::Csv => report.to_csv(),
-            Format::Jsonl => report.to_jsonl(),
-        };
-        write(path, &text)?;
+        written.push(format.text(path, &report).and_then(|text| written::write(path, &text)));
     }
-    print(&table(&report));
+    print(&table(&report))?;
     if !report.summary.complete && cache.is_open() {
-        print("the same command goes on from here\n");
+        print("the same command goes on from here\n")?;
     }
+    written.into_iter().collect::<Result<()>>()?;
     Ok(if report.summary.complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
 }
+
+/// Items that are named on the terminal where the model can't score them.
+const NAMED: usize = 8;
 
 /// The content of a report file, chosen by the ending of its name.
 #[derive(Clone, Copy)]
@@ -72,16 +79,25 @@ enum Format {
 
 impl Format {
     fn of(path: &Path) -> Result<Self> {
-        match path.extension().and_then(|end| end.to_str()) {
-            Some("json") => Ok(Self::Json),
-            Some("csv") => Ok(Self::Csv),
-            Some("jsonl") => Ok(Self::Jsonl),
+        let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        match ending.as_str() {
+            "json" => Ok(Self::Json),
+            "csv" => Ok(Self::Csv),
+            "jsonl" => Ok(Self::Jsonl),
             _ => Err(Error::UnknownOption {
                 option: "report file",
                 expected: "a name that ends with .json, .csv or .jsonl".into(),
                 found: path.display().to_string(),
             }),
         }
+    }
+
+    fn text(self, path: &Path, report: &Report) -> Result<String> {
+        Ok(match self {
+            Self::Json => to_json(path, report)?,
+            Self::Csv => report.to_csv(),
+            Self::Jsonl => report.to_jsonl(),
+        })
     }
 }
 
@@ -94,7 +110,7 @@ fn table(report: &Report) -> String {
     let provenance = report.provenance.as_ref().unwrap_or(&nothing);
     let mut text = format!(
         "{}, {}, {} pooling; subset {}\n\n",
-        provenance.model_name().unwrap_or_default(),
+        shown(provenance.model_name().unwrap_or_default()),
         provenance.feature.as_deref().unwrap_or_default(),
         provenance.pooling.as_deref().unwrap_or_default(),
         provenance.subset_id().unwrap_or_default(),
@@ -108,11 +124,21 @@ fn table(report: &Report) -> String {
     if report.summary.ties > 0 {
         text += &format!("{:<22} {:>6}\n", "ties at the top", report.summary.ties);
     }
+    let left_out = &report.summary.left_out;
+    if !left_out.is_empty() {
+        text += &format!("{:<22} {:>6}\n", "left out", left_out.len());
+    }
+    for LeftOut { caption_key, question_type, reason } in left_out.iter().take(NAMED) {
+        text += &format!("  {}, {question_type}: {}\n", shown(caption_key), shown(reason));
+    }
+    if left_out.len() > NAMED {
+        text += &format!("  and {} more, which the report names\n", left_out.len() - NAMED);
+    }
     if let Some(Timings { tokens, seconds, tokens_per_second, .. }) = provenance.timings {
         text += &format!(
             "{:<22} {tokens} tokens in {seconds:.1} s, {tokens_per_second:.0} tokens/s on {}\n",
             "encoded",
-            provenance.device_name().unwrap_or_default(),
+            shown(provenance.device_name().unwrap_or_default()),
         );
     }
     if !report.summary.complete {

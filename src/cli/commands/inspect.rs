@@ -2,7 +2,7 @@
 
 use crate::cli::args::QuantizeOption;
 use crate::cli::output::print;
-use gran_ted::error::Result;
+use gran_ted::error::{Result, shown};
 use gran_ted::loader::{Fit, Header, Limits, SLOTS};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -17,10 +17,10 @@ pub fn inspect(model: &Path, as_json: bool, quantize: &QuantizeOption) -> Result
     let mut facts = facts(&header);
     if as_json {
         facts.insert("fit".into(), json!(fits));
-        print(&format!("{:#}\n", Value::Object(facts)));
+        print(&format!("{:#}\n", Value::Object(facts)))?;
     } else {
-        facts.iter().for_each(|(name, value)| print(&format!("{name:<20} {}\n", line(name, value))));
-        fits.iter().for_each(|fit| print(&memory(fit)));
+        let facts = facts.iter().map(|(name, value)| format!("{name:<20} {}\n", shown(&line(name, value))));
+        print(&facts.chain(fits.iter().map(memory)).collect::<String>())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,12 +3,13 @@
 use crate::cli::args::LoadOptions;
 use crate::cli::dataset::open_dataset;
 use crate::cli::interrupt::{INTERRUPTED, stop_on_interrupt};
-use crate::cli::load::{load, open_layer_weights};
-use crate::cli::output::{bar, print, probe, to_json, write};
-use gran_ted::error::Result;
-use gran_ted::model::Pooling;
+use crate::cli::load::{Model, load, open_layer_weights};
+use crate::cli::output::{bar, print, to_json};
+use crate::cli::written;
+use gran_ted::error::{Result, shown};
+use gran_ted::model::{Feature, Pooling};
 use gran_ted::provenance::Timings;
-use gran_ted::ted::{LayerReport, Study};
+use gran_ted::ted::{LayerReport, LeftOut, Study};
 use pollster::block_on;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,7 +32,14 @@ pub fn layers(model: &Path, ted: &Path, options: &LayersOptions) -> Result<ExitC
     let pooling = Pooling::parse(&options.pooling, None)?;
     let weights = options.layer_weights.as_deref().map(open_layer_weights).transpose()?;
     let (dataset, subset) = open_dataset(ted, &options.subset)?;
-    options.out.iter().try_for_each(|path| probe(path))?;
+    let inputs = [vec![ted.into()], options.layer_weights.iter().cloned().collect()].concat();
+    written::check(&options.out, &inputs)?;
+    let model = Model::open(model, &options.load)?;
+    model.needs_tokenizer()?;
+    if let Some(weights) = &weights {
+        Feature::Weighted(weights.clone()).check(model.header.config.num_hidden_layers)?;
+    }
+    written::check(&options.out, &model.files)?;
 
     // 2. The pass, until it is done or Ctrl-C is pressed.
     let (encoder, _) = load(model, &options.load)?;
@@ -48,12 +56,12 @@ pub fn layers(model: &Path, ted: &Path, options: &LayersOptions) -> Result<ExitC
     // 3. The study, partial or whole.
     let report = study.report(&encoder);
     if let Some(path) = &options.out {
-        write(path, &to_json(path, &report)?)?;
+        written::write(path, &to_json(path, &report)?)?;
     }
-    print(&table(&report));
+    print(&table(&report))?;
     let complete = report.provenance.complete == Some(true);
     if !complete {
-        print("stopped early: the items done only\n");
+        print("stopped early: the items done only\n")?;
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INTERRUPTED) })
 }
@@ -74,12 +82,18 @@ fn table(report: &LayerReport) -> String {
     }
     let chance = report.features.first().map_or(0.0, |row| row.accuracy.chance);
     text += &format!("{:<14}{:>8.2}\n", "chance", 100.0 * chance);
+    if !report.left_out.is_empty() {
+        let item =
+            |of: &LeftOut| format!("{}, {}: {}", shown(&of.caption_key), of.question_type, shown(&of.reason));
+        let first = report.left_out.first().map_or_else(String::new, item);
+        text += &format!("{:<14}{:>8}  first {first}\n", "left out", report.left_out.len());
+    }
     let provenance = &report.provenance;
     if let Some(Timings { texts, tokens, seconds, .. }) = provenance.timings {
         text += &format!(
             "{} pooling; one pass: {tokens} tokens of {texts} distinct texts in {seconds:.1} s on {}; subset {}\n",
             report.pooling,
-            provenance.device_name().unwrap_or_default(),
+            shown(provenance.device_name().unwrap_or_default()),
             provenance.subset_id().unwrap_or_default(),
         );
     }

@@ -1,7 +1,7 @@
-//! The classes and functions that a pickle may name. Calling one gives the description of a tensor; no code of the
-//! file runs.
+//! The classes and functions that a pickle names. Calling one that is known gives the description of a tensor; any other
+//! one gives an inert value. No code of the file runs.
 
-use super::pickle::{ALLOWED, Machine};
+use super::pickle::Machine;
 use super::value::{Global, Storage, StorageType, Tensor, Value};
 use crate::error::{Error, Result};
 
@@ -40,10 +40,10 @@ const NEW_DTYPES: [&str; 9] = [
 ];
 
 impl Global {
-    /// The class or function `name` of `module`, if a pickle may name it.
+    /// The class or function `name` of `module`, if it makes tensors or dictionaries.
     pub(super) fn find(module: &str, name: &str) -> Option<Self> {
         match (module, name) {
-            ("collections", "OrderedDict") => Some(Self::OrderedDict),
+            ("collections", "OrderedDict" | "defaultdict") => Some(Self::OrderedDict),
             ("torch", "Size") => Some(Self::Size),
             ("torch._utils", "_rebuild_tensor_v2") => Some(Self::Tensor),
             ("torch._utils", "_rebuild_tensor_v3") => Some(Self::TensorOfDtype),
@@ -77,25 +77,33 @@ impl Global {
 
 impl<'a> Machine<'a> {
     /// The class or function of which `names` are the module and the name.
-    pub(super) fn global(&self, names: [Value; 2]) -> Result<Value<'a>> {
+    pub(super) fn global(&mut self, names: [Value<'a>; 2]) -> Result<Value<'a>> {
         let [Value::Text(module), Value::Text(name)] = names else {
             return Err(self.malformed("the name of a global", names.map(Value::kind).join(" and ")));
         };
         match Global::find(module, name) {
             Some(global) => Ok(Value::Global(global)),
-            None => Err(self.malformed(ALLOWED, format!("the global `{module}.{name}`"))),
+            None => {
+                self.values.unknown.push([module, name]);
+                Ok(Value::Inert(self.values.unknown.len() - 1))
+            }
         }
     }
 
-    /// The result of calling `function` with `arguments`.
+    /// The result of calling `function` with `arguments`: an inert one where either is inert.
     pub(super) fn reduce(&mut self, function: Value<'a>, arguments: Value<'a>) -> Result<Value<'a>> {
+        if let Some(inert) = [function, arguments].into_iter().find(|value| matches!(value, Value::Inert(_)))
+        {
+            return Ok(inert);
+        }
         let (Value::Global(function), Value::Tuple(index)) = (function, arguments) else {
             let found = format!("{} with {}", function.kind(), arguments.kind());
             return Err(self.malformed("a function with a tuple of arguments", found));
         };
         let arguments = &self.values.tuples[index][..];
         let (view, dtype, metadata) = match (function, arguments) {
-            (Global::OrderedDict, []) => return Ok(self.values.dict()),
+            // An argument is the default of a defaultdict, or the items of a very old OrderedDict: no weights.
+            (Global::OrderedDict, _) => return Ok(self.values.dict()),
             (Global::Size, [size @ Value::Tuple(_)]) => return Ok(*size),
             (Global::Parameter, [tensor @ Value::Tensor(_), _, _]) => return Ok(*tensor),
             (Global::Tensor, [view @ .., _, _]) if view.len() == 4 => (view, None, None),
@@ -106,20 +114,29 @@ impl<'a> Machine<'a> {
             (Global::TensorOfDtype, [view @ .., _, _, Value::Global(Global::Dtype(dtype)), metadata]) => {
                 (view, Some(*dtype), Some(*metadata))
             }
-            _ => return Err(self.wrong_arguments(function, arguments)),
+            // A tensor of what is not known, such as a storage of another type or of another shape's class.
+            _ => return self.inert_or(arguments, |machine| machine.wrong_arguments(function, arguments)),
         };
         let &[Value::Storage(storage), Value::Int(offset), Value::Tuple(shape), Value::Tuple(strides)] = view
         else {
-            return Err(self.wrong_arguments(function, arguments));
+            return self.inert_or(arguments, |machine| machine.wrong_arguments(function, arguments));
         };
         let altered = match metadata {
             None | Some(Value::None) => false,
             Some(Value::Dict(dict)) => !self.values.dicts[dict].is_empty(),
-            Some(_) => return Err(self.wrong_arguments(function, arguments)),
+            Some(_) => {
+                return self.inert_or(arguments, |machine| machine.wrong_arguments(function, arguments));
+            }
         };
         let dtype = dtype.unwrap_or(self.values.storages[storage].dtype);
         self.values.tensors.push(Tensor { dtype, storage, offset, shape, strides, altered });
         Ok(Value::Tensor(self.values.tensors.len() - 1))
+    }
+
+    /// The first inert value of `values`, which makes an inert one of the whole, or the `error`.
+    fn inert_or(&self, values: &[Value<'a>], error: impl FnOnce(&Self) -> Error) -> Result<Value<'a>> {
+        let inert = values.iter().find(|value| matches!(value, Value::Inert(_)));
+        inert.copied().ok_or_else(|| error(self))
     }
 
     fn wrong_arguments(&self, function: Global, arguments: &[Value]) -> Error {
@@ -140,7 +157,7 @@ impl<'a> Machine<'a> {
             Value::Int(len),
         ] = id
         else {
-            return Err(self.malformed("the id of a storage", kinds(id)));
+            return self.inert_or(id, |machine| machine.malformed("the id of a storage", kinds(id)));
         };
         let Some(len) = u64::try_from(len).ok().and_then(|len| len.checked_mul(class.bytes)) else {
             return Err(self.malformed(format!("a length of storage `{key}`"), len.to_string()));
@@ -152,7 +169,7 @@ impl<'a> Machine<'a> {
     /// Sets the attributes of an object. An `OrderedDict` of weights has `_metadata`, which nothing needs.
     pub(super) fn build(&mut self, state: Value<'a>) -> Result<()> {
         match (self.top()?, state) {
-            (Value::Dict(_), Value::Dict(_)) => Ok(()),
+            (Value::Inert(_), _) | (Value::Dict(_), Value::Dict(_) | Value::None | Value::Inert(_)) => Ok(()),
             (object, state) => {
                 let found = format!("{} of {}", state.kind(), object.kind());
                 Err(self.malformed("the attributes of an ordered dictionary", found))

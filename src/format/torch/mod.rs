@@ -26,8 +26,11 @@ pub struct Torch {
     pub file: String,
     /// The tensors of types that are read, in the order of their bytes. Tied weights have the same range.
     pub tensors: Vec<TensorInfo>,
-    /// Name and torch's dtype of the tensors of other types.
+    /// Name and torch's dtype of the tensors of other types, and of tensors that an unknown function makes.
     pub skipped: Vec<(String, String)>,
+    /// Names of the values between the weights that an unknown class or function makes, and what they are. No weight
+    /// depends on them.
+    pub inert: Vec<(String, String)>,
 }
 
 impl Torch {
@@ -37,9 +40,9 @@ impl Torch {
     }
 
     /// Reads and checks the description of the weights in `source`. The weights are the tensors in the dictionary under
-    /// `model`, `state_dict` or `module`; where there is none, those in the outermost one except under `optimizer`.
-    /// Dots join the names of dictionaries and tensors; a `module.` that all names begin with is removed. Values that
-    /// are no tensors are left out.
+    /// `model`, `state_dict`, `model_state_dict` or `module`; where there is none, those in the outermost one except under
+    /// `optimizer…`. Dots join the names of dictionaries and tensors; `module.` and `_orig_mod.` that all names begin with
+    /// are removed. Values that are no tensors are left out, whatever code they name: none is run.
     ///
     /// # Errors
     /// Those of `source`; [`Error::NotAModel`] (also for files of torch before 1.6, and files without a weight of a
@@ -56,7 +59,8 @@ impl Torch {
         let weights = Weights::find(file, root, &values)?;
 
         // 2. The places of the weights, from the places of their storages.
-        let mut read = Self { file: file.into(), tensors: Vec::new(), skipped: Vec::new() };
+        let mut read =
+            Self { file: file.into(), tensors: Vec::new(), skipped: Vec::new(), inert: Vec::new() };
         let mut places = HashMap::new();
         for (name, tensor) in &weights.tensors {
             let Some(dtype) = tensor_type(tensor.dtype) else {
@@ -78,10 +82,17 @@ impl Torch {
             let range = place.start + range.start..place.start + range.end;
             read.tensors.push(TensorInfo { name: name.clone(), dtype, shape, range });
         }
+        // torch's own functions of this name make tensors: sparse ones, quantized ones, subclasses.
+        let (rebuilt, inert) =
+            weights.inert.iter().cloned().partition(|(_, made)| made.contains("._rebuild_"));
+        (read.inert, read.skipped) = (inert, [read.skipped, rebuilt].concat());
         if read.tensors.is_empty() {
-            let found = match read.skipped.first() {
-                Some((name, dtype)) => format!("others alone, such as `{name}` of {dtype}"),
-                None => "no tensors".into(),
+            let found = match (read.skipped.first(), read.inert.first()) {
+                (Some((name, dtype)), _) => format!("others alone, such as `{name}` of {dtype}"),
+                (None, Some((name, made))) => {
+                    format!("no tensors, but `{name}`, {made}, which nothing here reads")
+                }
+                (None, None) => "no tensors".into(),
             };
             let expected = "a checkpoint with tensors of float32, float16 or bfloat16";
             return Err(Error::NotAModel { file: file.into(), expected, found });

@@ -1,12 +1,13 @@
 //! Pickle, protocols 2 to 5: a stack machine whose opcodes build values. This one runs the opcodes that build tensors,
-//! dictionaries, lists, numbers and text, and refuses all others: nothing in a file is ever executed.
+//! dictionaries, lists, numbers and text; objects of other programs become inert values that nothing reads, and nothing
+//! in a file is ever executed.
 //! Specification: <https://github.com/python/cpython/blob/main/Lib/pickletools.py>.
 
 use super::value::{Pickle, Value};
 use crate::error::{Error, Result};
 
-/// The things that a pickle may hold, for messages.
-pub(super) const ALLOWED: &str = "tensors, dictionaries, lists, numbers and text only";
+/// The opcodes that a pickle may hold, for messages.
+const ALLOWED: &str = "opcodes of protocol 2 to 5 without extensions";
 
 impl<'a> Pickle<'a> {
     /// Reads the pickle `bytes` of the checkpoint `file`. Returns its outermost value and the tables of all values.
@@ -54,6 +55,8 @@ impl<'a> Machine<'a> {
             b'e' => return self.pop_mark().and_then(|_| self.append()),
             b's' => return self.pop::<2>().and_then(|item| self.set_items(&item)),
             b'u' => return self.pop_mark().and_then(|items| self.set_items(&items)),
+            0x90 => return self.pop_mark().and_then(|_| self.append()), // ADDITEMS
+            0x98 => return self.top().map(drop),                        // READONLY_BUFFER
             b'b' => return self.pop().and_then(|[state]| self.build(state)),
 
             // 2. Opcodes that add a value: plain ones,
@@ -75,7 +78,9 @@ impl<'a> Machine<'a> {
             b'j' => self.get(4)?,
 
             // containers, and the objects that torch makes of them.
-            b']' => Value::List,
+            b']' | 0x8f => Value::List,                     // a set too
+            0x91 => self.pop_mark().map(|_| Value::Plain)?, // FROZENSET
+            b'2' => self.top()?,
             b'}' => self.values.dict(),
             b')' => self.values.tuple(Vec::new()),
             0x85 => self.pop::<1>().map(|items| self.values.tuple(items.into()))?,
@@ -88,6 +93,8 @@ impl<'a> Machine<'a> {
             }
             0x93 => self.pop().and_then(|names| self.global(names))?,
             b'R' => self.pop().and_then(|[function, arguments]| self.reduce(function, arguments))?,
+            0x81 => self.pop().and_then(|[class, arguments]| self.reduce(class, arguments))?, // NEWOBJ
+            0x92 => self.pop().and_then(|[class, arguments, _]| self.reduce(class, arguments))?, // NEWOBJ_EX
             b'Q' => self.pop().and_then(|[id]| self.persistent(id))?,
             _ => return Err(self.malformed(ALLOWED, format!("the opcode {opcode:#04x}"))),
         };
@@ -192,13 +199,16 @@ impl<'a> Machine<'a> {
     /// Appends values to a list, which does not keep them.
     fn append(&mut self) -> Result<()> {
         match self.top()? {
-            Value::List => Ok(()),
+            Value::List | Value::Inert(_) => Ok(()),
             found => Err(self.malformed("a list to append to", found.kind())),
         }
     }
 
     /// Adds `items`, keys and values in turn, to a dictionary.
     fn set_items(&mut self, items: &[Value<'a>]) -> Result<()> {
+        if let Value::Inert(_) = self.top()? {
+            return Ok(());
+        }
         let Value::Dict(dict) = self.top()? else {
             let found = self.top()?.kind();
             return Err(self.malformed("a dictionary to put items into", found));

@@ -4,7 +4,7 @@
 /// A class or a function that a pickle may name.
 #[derive(Clone, Copy)]
 pub(super) enum Global {
-    /// `collections.OrderedDict`, a dictionary.
+    /// `collections.OrderedDict` or `defaultdict`, a dictionary.
     OrderedDict,
     /// `torch.Size`, a tuple.
     Size,
@@ -45,6 +45,9 @@ pub(super) enum Value<'a> {
     Storage(usize),
     Tensor(usize),
     Global(Global),
+    /// A class or a function that is not known here, or what a pickle makes with it: an index into the names. Nothing reads
+    /// it, and nothing is run for it.
+    Inert(usize),
 }
 
 impl Value<'_> {
@@ -61,6 +64,7 @@ impl Value<'_> {
             Self::Storage(_) => "a storage",
             Self::Tensor(_) => "a tensor",
             Self::Global(_) => "a class or a function",
+            Self::Inert(_) => "an object of another program",
         }
     }
 }
@@ -99,9 +103,19 @@ pub(super) struct Pickle<'a> {
     pub(super) dicts: Vec<Vec<(Value<'a>, Value<'a>)>>,
     pub(super) storages: Vec<Storage<'a>>,
     pub(super) tensors: Vec<Tensor>,
+    /// Module and name of each class or function that is not known here.
+    pub(super) unknown: Vec<[&'a str; 2]>,
 }
 
 impl<'a> Pickle<'a> {
+    /// What is known of `value`: of an inert one, the name by which it was made.
+    pub(super) fn describe(&self, value: Value) -> String {
+        match value {
+            Value::Inert(index) => format!("an object of `{}`", self.unknown[index].join(".")),
+            value => value.kind().into(),
+        }
+    }
+
     /// Adds an empty dictionary.
     pub(super) fn dict(&mut self) -> Value<'a> {
         self.dicts.push(Vec::new());

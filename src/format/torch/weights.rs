@@ -6,12 +6,12 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    format::{TensorType, tensor::extent},
+    format::{TensorType, name::wrappers, tensor::extent},
 };
 use std::{collections::HashSet, ops::Range};
 
 /// Keys of the outermost dictionary under which the weights may stand.
-const MODEL_KEYS: [&str; 3] = ["model", "state_dict", "module"];
+const MODEL_KEYS: [&str; 4] = ["model", "state_dict", "model_state_dict", "module"];
 /// The largest length of all names together, in bytes. A dictionary within a dictionary repeats the name of the outer
 /// one.
 const NAMES_LIMIT: usize = 16 << 20;
@@ -26,22 +26,30 @@ pub(super) struct Weights<'a> {
     names_len: usize,
     /// Names and tensors, in no particular order.
     pub(super) tensors: Vec<(String, &'a Tensor)>,
+    /// Names of the inert values that stand where weights do, and what they are.
+    pub(super) inert: Vec<(String, String)>,
 }
 
 impl<'a> Weights<'a> {
     /// Finds the weights below `root`, the outermost value of the pickle `values`.
     pub(super) fn find(file: &'a str, root: Value<'a>, values: &'a Pickle<'a>) -> Result<Self> {
         let Value::Dict(root) = root else {
-            return Err(not_a_checkpoint(file, format!("a pickle of {}", root.kind())));
+            let found = match root {
+                Value::Inert(_) => {
+                    let object = values.describe(root);
+                    format!("a pickle of {object}, whose code is not run: save its `state_dict()` instead")
+                }
+                root => format!("a pickle of {}", root.kind()),
+            };
+            return Err(not_a_checkpoint(file, found));
         };
-        let mut weights = Self { file, values, names_len: 0, tensors: Vec::new() };
+        let mut weights = Self { file, values, names_len: 0, tensors: Vec::new(), inert: Vec::new() };
         weights.collect(root)?;
 
-        // torch wraps a model that runs on several devices.
-        if weights.tensors.iter().all(|(name, _)| name.starts_with("module.")) {
-            for (name, _) in &mut weights.tensors {
-                name.drain(.."module.".len());
-            }
+        let wrappers = wrappers(weights.tensors.iter().map(|(name, _)| name.as_str())).to_owned();
+        weights.tensors.iter_mut().for_each(|(name, _)| drop(name.drain(..wrappers.len())));
+        for (name, _) in &mut weights.inert {
+            *name = name.strip_prefix(&wrappers).unwrap_or(name).into();
         }
         let mut names = HashSet::new();
         for (name, _) in &weights.tensors {
@@ -60,13 +68,20 @@ impl<'a> Weights<'a> {
         let mut open = vec![(String::new(), model.unwrap_or(root))];
         while let Some((outer, dict)) = open.pop() {
             for &(key, value) in &self.values.dicts[dict] {
-                let (Value::Dict(_) | Value::Tensor(_)) = value else { continue };
-                if model.is_none() && dict == root && matches!(key, Value::Text("optimizer")) {
+                let (Value::Dict(_) | Value::Tensor(_) | Value::Inert(_)) = value else { continue };
+                let is_root = model.is_none() && dict == root;
+                if is_root && matches!(key, Value::Text(key) if key.starts_with("optimizer")) {
                     continue;
+                }
+                let is_weight = matches!(value, Value::Tensor(_));
+                if !is_weight && !matches!(key, Value::Text(_) | Value::Int(_)) {
+                    continue; // a table of something else
                 }
                 let name = self.name(&outer, key)?;
                 match value {
+                    Value::Inert(_) => self.inert.push((name, self.values.describe(value))),
                     Value::Dict(inner) if entered.insert(inner) => open.push((name, inner)),
+                    Value::Dict(inner) if !self.holds_weights(inner) => {}
                     Value::Dict(_) => {
                         let item = format!("the dictionary `{name}`");
                         return Err(self.malformed(item, "one of its own", "one that stands elsewhere too"));
@@ -77,6 +92,11 @@ impl<'a> Weights<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a dictionary has weights, or dictionaries that may.
+    fn holds_weights(&self, dict: usize) -> bool {
+        self.values.dicts[dict].iter().any(|(_, value)| matches!(value, Value::Dict(_) | Value::Tensor(_)))
     }
 
     /// The dictionary of weights in the dictionary `root`, if there is one.

@@ -1,26 +1,25 @@
 //! The headers of a model's files: configuration, tokenizer, and the place of each needed tensor; all of it checked.
 
 use super::config::Said;
+use super::files::{Files, TokenizerFiles, read_json};
 use super::found::Found;
 use super::names::{Prefix, gguf_name};
-use super::{config, split};
-use crate::encoder::ModelInfo;
+use super::{config, files, split};
+use crate::encoder::{ModelInfo, tokenize};
 use crate::error::{Error, Result};
 use crate::format::safetensors::{Index, Safetensors};
-use crate::format::{Source, gguf::Gguf, short_name};
+use crate::format::{Source, gguf::Gguf, sha256_hex, short_name};
 use crate::kernel::Arithmetic;
 use crate::loader::planned::Planned;
 use crate::model::Config;
 use crate::model::config::Role;
 use crate::quant::{Layout, Quantize};
-use crate::text::tokenizer::{SpecialTokens, Tokenizer};
+use crate::text::tokenizer::{Encoded, SpecialTokens, Tokenizer};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Largest token table that is kept in memory; rows of a larger one are read from the file.
 const RESIDENT_TABLE: u64 = if cfg!(target_family = "wasm") { 160 << 20 } else { 64 << 20 };
-/// Largest config.json or tokenizer.json that is read, in bytes.
-const MAX_JSON: u64 = 64 << 20;
 
 /// Everything that a model's files say before its weights are read.
 pub struct Header {
@@ -37,34 +36,29 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the headers of one GGUF file or of all parts of a split one, in any order; or of config.json, tokenizer.json
-    /// (optional), safetensors files and their index (optional).
+    /// Reads the headers of one GGUF file or of all parts of a split one, in any order; or of config.json, safetensors files,
+    /// their index (optional) and a tokenizer (optional): tokenizer.json, or vocab.json and merges.txt. Files that belong to
+    /// something else may be among them.
     ///
     /// # Errors
     /// Every fault that the files can have before their weights are read: see [`Error`].
     pub async fn read(files: Vec<Rc<dyn Source>>) -> Result<Self> {
-        let [mut config, mut tokenizer, mut index] = [None, None, None];
-        let mut weights = Vec::new();
-        for file in files {
-            match short_name(file.name()) {
-                "config.json" => config = Some(file),
-                "tokenizer.json" => tokenizer = Some(file),
-                name if name.ends_with(Index::ENDING) => index = Some(file),
-                _ => weights.push(file),
-            }
-        }
-        let Some(first) = weights.first() else {
-            return Err(Error::NotAModel {
-                file: config.or(tokenizer).or(index).map_or("no file".into(), |file| file.name().into()),
-                expected: "a .gguf file, or .safetensors files with config.json",
-                found: "no weights".into(),
-            });
-        };
-        let start = first.read(0..first.size().min(4)).await?;
+        Self::of(files::choose(files).await?).await.map_err(files::explained)
+    }
+
+    async fn of(files: Files) -> Result<Self> {
+        let Files { config, tokenizer, index, weights, is_gguf } = files;
         match config {
-            None => Self::from_gguf(weights, tokenizer).await,
-            Some(_) if Gguf::is_gguf(&start) => Self::from_gguf(weights, tokenizer).await,
+            _ if is_gguf => Self::from_gguf(weights, tokenizer).await,
             Some(config) => Self::from_safetensors(config, tokenizer, index, weights).await,
+            None => {
+                Safetensors::read(&*weights[0]).await?; // what is none is named for what it seems
+                Err(Error::NotAModel {
+                    file: weights[0].name().into(),
+                    expected: "config.json beside the .safetensors file",
+                    found: "no config.json".into(),
+                })
+            }
         }
     }
 
@@ -97,17 +91,11 @@ impl Header {
         self.tokenizer.as_ref()
     }
 
-    async fn from_gguf(sources: Vec<Rc<dyn Source>>, tokenizer: Option<Rc<dyn Source>>) -> Result<Self> {
-        if let Some(file) = sources.iter().find(|source| source.name().ends_with(".safetensors")) {
-            return Err(Error::NotAModel {
-                file: file.name().into(),
-                expected: "config.json beside the .safetensors file",
-                found: "no config.json".into(),
-            });
-        }
+    async fn from_gguf(sources: Vec<Rc<dyn Source>>, given: TokenizerFiles) -> Result<Self> {
         let mut files = Vec::new();
         for source in sources {
             let gguf = Gguf::read(&*source).await?;
+            files::refuse_foreign(&gguf)?;
             files.push((source, gguf));
         }
         split::sort(&mut files)?;
@@ -124,21 +112,22 @@ impl Header {
         let vocab_size = table.and_then(|(_, table)| table.shape.first().copied()).unwrap_or(1);
         let said = config::from_gguf(&files[0], vocab_size)?;
         let header = Self::new(said, sources, found, |name| name.starts_with("blk."))?;
-        // The tokenizer is built last: it takes more memory than the rest of a header.
-        let tokenizer = match (Tokenizer::from_gguf(&files[0]), tokenizer) {
-            (Err(_), Some(beside)) => {
-                let tokenizer = Tokenizer::from_json(beside.name(), &read_json(&*beside).await?)?;
-                tokenizer.check_against(&files[0])?;
-                tokenizer
+        // The tokenizer is built last: it takes more memory than the rest of a header. A tokenizer.json beside the file
+        // stands in for a tokenizer of a kind that is not read.
+        let tokenizer = match Tokenizer::from_gguf(&files[0]) {
+            Ok(own) => own,
+            Err(error) => {
+                let beside = tokenizer(given).await?.ok_or(error)?;
+                beside.check_against(&files[0])?;
+                beside
             }
-            (own, _) => own?,
         };
         header.with_tokenizer(tokenizer)
     }
 
     async fn from_safetensors(
         config: Rc<dyn Source>,
-        tokenizer: Option<Rc<dyn Source>>,
+        given: TokenizerFiles,
         index: Option<Rc<dyn Source>>,
         sources: Vec<Rc<dyn Source>>,
     ) -> Result<Self> {
@@ -165,10 +154,8 @@ impl Header {
             found.add(number, file.tensors, file.skipped);
         }
         let header = Self::new(said, sources, found, |name| name.starts_with("layers."))?;
-        match tokenizer {
-            Some(file) => {
-                header.with_tokenizer(Tokenizer::from_json(file.name(), &read_json(&*file).await?)?)
-            }
+        match tokenizer(given).await? {
+            Some(tokenizer) => header.with_tokenizer(tokenizer),
             None => Ok(header),
         }
     }
@@ -217,6 +204,9 @@ impl Header {
             warnings: Vec::new(),
             not_read: told.not_read,
             defaults: told.defaults,
+            // Every field of it, so that a new one can't be forgotten.
+            config_sha256: sha256_hex(format!("{config:?}").as_bytes()),
+            tokenizer_sha256: None,
             sha256: Vec::new(),
         };
         let mut header = Self { config, info, tokenizer: None, sources, tensors, token_table };
@@ -255,6 +245,7 @@ impl Header {
             self.tokenizer.as_ref().map(|tokenizer| tokenizer.template().clone()).unwrap_or_default();
         self.info.begin_tokens = template.begin.into_iter().map(|added| added.token).collect();
         self.info.end_tokens = template.end.into_iter().map(|added| added.token).collect();
+        self.info.tokenizer_sha256 = self.tokenizer.as_ref().map(Tokenizer::digest);
     }
 
     /// The tensors that go to the device.
@@ -265,6 +256,14 @@ impl Header {
     /// Whether the files hold a tokenizer.
     pub fn has_tokenizer(&self) -> bool {
         self.tokenizer.is_some()
+    }
+
+    /// Token ids of each text, as the loaded model has them: what is wrong with a text is told before a weight is read.
+    ///
+    /// # Errors
+    /// Those of [`TextEncoder::tokenize`](crate::encoder::TextEncoder::tokenize).
+    pub fn tokenize<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Encoded>> {
+        tokenize(self.tokenizer.as_ref(), &self.info, self.config.vocab_size, texts)?.into_iter().collect()
     }
 
     /// Refuses a model with a tensor that needs more than `limit` bytes in one buffer.
@@ -296,14 +295,19 @@ impl Header {
     }
 }
 
-async fn read_json(source: &dyn Source) -> Result<Vec<u8>> {
-    if source.size() > MAX_JSON {
-        return Err(Error::Absurd {
-            file: source.name().into(),
-            item: "the length".into(),
-            found: source.size(),
-            limit: MAX_JSON,
-        });
+/// The tokenizer that the files hold; `None` where there is none.
+async fn tokenizer(files: TokenizerFiles) -> Result<Option<Tokenizer>> {
+    if let Some(file) = &files.json {
+        return Tokenizer::from_json(file.name(), &read_json(&**file).await?).map(Some);
     }
-    source.read(0..source.size()).await
+    let (Some(vocab), Some(merges)) = (&files.vocab, &files.merges) else { return Ok(None) };
+    let [mut config, mut added] = [None, None];
+    for (file, bytes) in [(&files.config, &mut config), (&files.added, &mut added)] {
+        if let Some(file) = file {
+            *bytes = Some(read_json(&**file).await?);
+        }
+    }
+    let (tokens, pairs) = (read_json(&**vocab).await?, read_json(&**merges).await?);
+    let (config, added) = (config.as_deref(), added.as_deref());
+    Tokenizer::from_vocab_merges(vocab.name(), &tokens, &pairs, config, added).map(Some)
 }

@@ -1,8 +1,10 @@
 //! The headers of a model's files, read and checked before any weight is.
 
 mod config;
+mod files;
 mod found;
 pub(super) mod header;
 pub(super) mod keys;
 mod names;
+mod sets;
 pub(super) mod split;

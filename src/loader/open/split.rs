@@ -16,7 +16,7 @@ pub struct Part<'a> {
     pub number: u64,
     /// The number of parts.
     pub count: u64,
-    /// The text after the count: `.gguf` or `.safetensors`, and the query of a URL.
+    /// The text after the count: `.gguf` or `.safetensors`, a variant before it, and the query of a URL.
     pub ending: &'a str,
 }
 
@@ -25,7 +25,13 @@ impl<'a> Part<'a> {
     pub fn of(name: &'a str) -> Option<Self> {
         const LENGTH: usize = "-00001-of-00003".len();
         let path = if name.contains("://") { name.split(['?', '#']).next()? } else { name };
-        let (stem, _) = path.rsplit_once('.')?;
+        // The numbers end before the ending, or before a variant: `-00001-of-00003.fp16.safetensors`.
+        let mut stem = path.rsplit_once('.')?.0;
+        let is_end =
+            |stem: &str| stem.len() >= 5 && stem.bytes().rev().take(5).all(|byte| byte.is_ascii_digit());
+        if !is_end(stem) {
+            stem = stem.rsplit_once('.')?.0;
+        }
         let (prefix, numbers) = stem.split_at_checked(stem.len().checked_sub(LENGTH)?)?;
         let (number, count) = numbers.strip_prefix('-')?.split_once("-of-")?;
         let five_digits = |text: &&str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -81,7 +81,7 @@ pub struct Sample {
     pub question_type: QuestionType,
     /// The index of its caption in [`Dataset::captions`].
     pub caption: usize,
-    /// The question that the statements answer; it is not encoded.
+    /// The question that the statements answer, empty where the file has none; it is not encoded.
     pub question: String,
     /// 2 to 8 statements in the reference evaluator's order; each is encoded bare.
     pub statements: Vec<String>,
@@ -181,7 +181,7 @@ impl Dataset {
         if options.len() < 2 {
             return Ok(None);
         }
-        let question = item.take("question").text()?;
+        let question = item.take("question").optional_text()?.unwrap_or_default();
         let question_type = name.parse().map_err(|_| unknown.wrong("one of the nine question types"))?;
 
         // The reference shuffles the items that are dropped below too, and so moves its generator on.

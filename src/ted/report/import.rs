@@ -1,9 +1,9 @@
-//! Reads a report from a file: ours, the reference evaluator's {"summary", "results": [...]}, or a bare list of scored
-//! items. Letters, scores and texts are taken from the file; the numbers that follow from them are computed anew.
+//! Reads a report from a file: ours, the reference evaluator's {"summary", "results": [...]}, a bare list of scored
+//! items, or JSON Lines of them. Letters, scores and texts are taken from the file; the numbers that follow from them are computed anew.
 
-use super::{ItemResult, Report};
+use super::{ItemResult, LeftOut, Report};
 use crate::error::{Error, Result};
-use crate::provenance::{FORMAT, Provenance};
+use crate::provenance::{FORMAT, Provenance, SubsetProvenance};
 use crate::ted::data::dataset::QuestionType;
 use crate::ted::decode::{self, Fault};
 use crate::ted::score::letter;
@@ -14,12 +14,14 @@ use std::collections::HashSet;
 impl Report {
     /// Reads `bytes` of the file named `file`: UTF-8, of at most 64 MiB.
     /// The provenance of a file without one is null; a file that does not say whether it is complete counts as
-    /// complete.
+    /// complete. JSON Lines are told by their content, whatever the file's name.
     ///
     /// # Errors
     /// [`Error::NotAReport`] names the first fault.
     pub fn import(file: &str, bytes: &[u8]) -> Result<Self> {
-        read(bytes).map_err(|Fault { item, expected, found }| Error::NotAReport {
+        let is_csv = file.to_lowercase().ends_with(".csv") || bytes.starts_with(CSV_START);
+        let read = if is_csv { Err(no_items()) } else { read(bytes) };
+        read.map_err(|Fault { item, expected, found }| Error::NotAReport {
             file: file.into(),
             item,
             expected,
@@ -28,10 +30,23 @@ impl Report {
     }
 }
 
+/// How a CSV of ours begins, by which it is known under any name.
+const CSV_START: &[u8] = b"group,name,correct,";
+
+/// The fault of a CSV, which has sums alone.
+fn no_items() -> Fault {
+    let expected = "scored items, which the .json and the .jsonl of a run hold";
+    Fault::new("the content", expected, "a CSV, which holds accuracies and no items")
+}
+
 fn read(bytes: &[u8]) -> Result<Report, Fault> {
     const TOP: &str = "a report, or a list of scored items";
     // 1. The parts of the file.
-    let mut json = decode::json(decode::text(bytes)?)?;
+    let text = decode::text(bytes)?;
+    let mut json = match lines(text)? {
+        Some(json) => json,
+        None => decode::json(text)?,
+    };
     let provenance = json.get_mut("provenance").map(Value::take).unwrap_or_default();
     if !(provenance.is_null() || provenance.is_object()) {
         return Err(Fault::new("`provenance`", "an object or null", "another value"));
@@ -50,6 +65,12 @@ fn read(bytes: &[u8]) -> Result<Report, Fault> {
         None => true,
         Some(Value::Bool(complete)) => *complete,
         Some(_) => return Err(Fault::new("`summary.complete`", "true or false", "another value")),
+    };
+    let left_out = json.pointer_mut("/summary/left_out").map(Value::take).unwrap_or_default();
+    let left_out = if left_out.is_null() {
+        Vec::new()
+    } else {
+        decode::typed::<Vec<LeftOut>>("`summary.left_out`", left_out, "a list of items and reasons")?
     };
     let results = match json {
         Value::Array(results) => results,
@@ -75,7 +96,29 @@ fn read(bytes: &[u8]) -> Result<Report, Fault> {
         }
         items.push(item);
     }
-    Ok(Report::new(items, complete, provenance))
+    Ok(Report::new(items, complete, left_out, provenance))
+}
+
+/// The report that JSON Lines are, an item a line; `None` where `text` is something else.
+fn lines(text: &str) -> Result<Option<Value>, Fault> {
+    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let Some(first) = lines.next() else { return Ok(None) };
+    let is_item = |value: &Value| value.get("caption_key").is_some();
+    if serde_json::from_str::<Value>(first.1).ok().filter(is_item).is_none() {
+        return Ok(None);
+    }
+    let mut items = Vec::new();
+    for (number, line) in std::iter::once(first).chain(lines) {
+        let value = decode::json(line);
+        items.push(value.map_err(|fault| Fault { item: format!("line {number}, {}", fault.item), ..fault })?);
+    }
+    // Each line has the id of its subset, which an item has not.
+    let id = items[0].get("subset").and_then(Value::as_str).filter(|id| !id.is_empty()).map(String::from);
+    let provenance = id.map(|id| Provenance {
+        subset: Some(SubsetProvenance { id: Some(id), ..SubsetProvenance::default() }),
+        ..Provenance::default()
+    });
+    Ok(Some(serde_json::json!({ "results": items, "provenance": provenance })))
 }
 
 /// Reads and checks the item at `results[index]`.

@@ -5,9 +5,13 @@ pub(crate) mod compare;
 mod export;
 mod import;
 
-use super::data::dataset::{CaptionType, QuestionType, Sample};
+use super::data::{
+    dataset::{CaptionType, QuestionType, Sample},
+    json::short,
+};
 use super::score::{is_tie, letter, predict};
 use super::statistics::wilson;
+use crate::error::Error;
 use crate::provenance::Provenance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,8 +37,22 @@ pub struct Summary {
     pub average_confidence: f64,
     /// The number of items in which two options or more share the highest score exactly.
     pub ties: usize,
-    /// Whether every item of the subset was scored.
+    /// Whether every item of the subset was scored, but for those of `left_out`.
     pub complete: bool,
+    /// The items of the subset that the model can't score.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An item that the model can't score: one of its texts has no vector.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The caption's key in the data set.
+    pub caption_key: String,
+    /// The ability that the item tests.
+    pub question_type: QuestionType,
+    /// What is wrong with which text.
+    pub reason: String,
 }
 
 /// Accuracies over items (micro), as fractions.
@@ -112,15 +130,36 @@ pub struct ItemResult {
 
 impl Report {
     /// The report on `results`, with their summary.
-    pub(super) fn new(results: Vec<ItemResult>, complete: bool, provenance: Option<Provenance>) -> Self {
+    pub(super) fn new(
+        results: Vec<ItemResult>,
+        complete: bool,
+        left_out: Vec<LeftOut>,
+        provenance: Option<Provenance>,
+    ) -> Self {
         let confidences = results.iter().map(|item| f64::from(item.confidence_score));
         let summary = Summary {
             accuracy_statistics: AccuracyStatistics::new(&results),
             average_confidence: confidences.sum::<f64>() / results.len().max(1) as f64,
             ties: results.iter().filter(|item| is_tie(&item.all_scores)).count(),
             complete,
+            left_out,
         };
         Self { summary, results, provenance }
+    }
+}
+
+impl LeftOut {
+    /// `sample` is left out, since its `text` can't be encoded for the reason of `error`.
+    pub(super) fn new(sample: &Sample, text: &str, error: &Error) -> Self {
+        let text = short(text);
+        let reason = match error {
+            Error::EmptyPrompt { .. } => format!("`{text}` has no token in the model's vocabulary"),
+            Error::TokenRange { found, vocab_size, .. } => {
+                format!("token id {found} of `{text}` is outside the vocabulary of {vocab_size}")
+            }
+            error => format!("`{text}`: {error}"),
+        };
+        Self { caption_key: sample.caption_key.clone(), question_type: sample.question_type, reason }
     }
 }
 

@@ -69,6 +69,11 @@ impl Batches {
         (self.next..self.ids.len()).filter(|text| !self.done[*text]).take_while(fits).collect()
     }
 
+    /// The token ids of a text.
+    pub(crate) fn ids_of(&self, text: usize) -> &[u32] {
+        &self.ids[text]
+    }
+
     /// The token ids of a batch's texts.
     pub(crate) fn ids(&self, batch: &[usize]) -> Vec<&[u32]> {
         batch.iter().map(|text| self.ids[*text].as_slice()).collect()

@@ -3,7 +3,7 @@
 
 use super::pending::Pending;
 use crate::encoder::dot;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::provenance::Provenance;
 use crate::ted::data::dataset::Dataset;
 use crate::ted::data::subset::Subset;
@@ -28,8 +28,13 @@ impl Evaluation {
     /// Nothing is encoded yet. `Error::NoItems` where `subset` takes nothing.
     pub fn new(dataset: Arc<Dataset>, subset: &Subset) -> Result<Self> {
         let pending = Pending::new(&dataset, subset.select(&dataset)?);
+        Ok(Self::of(dataset, pending))
+    }
+
+    /// The items of `pending`.
+    pub(super) fn of(dataset: Arc<Dataset>, pending: Pending<Vec<f32>>) -> Self {
         let scores = vec![vec![]; pending.items().len()];
-        Ok(Self { dataset, pending, scores, rounds: false, scored: 0, correct: 0 })
+        Self { dataset, pending, scores, rounds: false, scored: 0, correct: 0 }
     }
 
     /// Rounds scores to bfloat16, which brings the reference's ties back.
@@ -43,7 +48,7 @@ impl Evaluation {
         self.pending.texts()
     }
 
-    /// How many items there are to score.
+    /// How many items there are to score, without those that the model can't encode.
     pub fn items(&self) -> usize {
         self.scores.len()
     }
@@ -70,6 +75,11 @@ impl Evaluation {
         }
     }
 
+    /// Leaves out the items that `texts()[text]` is for, as it has no vector.
+    pub(super) fn leave_out(&mut self, text: usize, error: &Error) {
+        self.pending.leave_out(text, &self.dataset, error);
+    }
+
     fn score(&mut self, item: usize, mut scores: Vec<f32>) {
         if self.rounds {
             scores.iter_mut().for_each(|score| *score = bf16::from_f32(*score).to_f32());
@@ -84,10 +94,12 @@ impl Evaluation {
     pub fn report(&self, provenance: Option<Provenance>) -> Report {
         let scored = self.scores.iter().enumerate().filter(|(_, scores)| !scores.is_empty());
         let results = scored.map(|(index, scores)| {
-            let sample = &self.dataset.samples[self.pending.items()[index].sample];
+            let item = &self.pending.items()[index];
+            let sample = &self.dataset.samples[item.sample];
             let caption = &self.dataset.captions[sample.caption].caption;
-            ItemResult::new(index, sample, caption, scores.clone())
+            ItemResult::new(item.place, sample, caption, scores.clone())
         });
-        Report::new(results.collect(), self.scored == self.scores.len(), provenance)
+        let complete = self.scored + self.pending.lost() == self.scores.len();
+        Report::new(results.collect(), complete, self.pending.left_out().to_vec(), provenance)
     }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod batches;
 pub(super) mod evaluation;
+mod kept;
 pub(super) mod pending;
 pub(super) mod study;
 
@@ -14,6 +15,7 @@ use crate::provenance::{
     AdapterProvenance, Build, DatasetProvenance, LayerWeights, Provenance, SubsetProvenance, Timings,
 };
 use batches::Batches;
+use pending::Pending;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use web_time::Instant;
@@ -31,6 +33,8 @@ pub struct RunProgress {
     pub total_texts: usize,
     /// Distinct texts whose vectors were restored.
     pub restored: usize,
+    /// Stored vectors that have changed since they were stored, and are encoded anew.
+    pub damaged: usize,
     /// Items scored.
     pub items: usize,
     /// Items scored that are right.
@@ -46,8 +50,11 @@ pub struct Run {
     batches: Batches,
     truncated: usize,
     restored: usize,
+    damaged: usize,
     /// Everything that stored vectors depend on, except their text.
     scope: Value,
+    /// The digest of `scope`.
+    scope_id: String,
     /// Values of a stored vector.
     stored_length: usize,
     /// Texts encoded since the last [`Self::take_fresh`], with their vectors to be stored.
@@ -55,10 +62,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Tokenizes the distinct texts of `subset`.
+    /// Tokenizes the distinct texts of `subset`. An item whose texts the model can't encode is left out, and named in the
+    /// report.
     ///
     /// # Errors
-    /// [`Error::NoItems`](crate::error::Error::NoItems), the encoder's errors on texts and settings.
+    /// [`Error::NoItems`](crate::error::Error::NoItems), the encoder's errors on settings.
     pub fn new(
         encoder: &TextEncoder,
         dataset: Arc<Dataset>,
@@ -66,16 +74,18 @@ impl Run {
         settings: Settings,
     ) -> Result<Self> {
         settings.feature.check(encoder.config.num_hidden_layers)?;
-        let evaluation = Evaluation::new(dataset.clone(), subset)?.with_rounded_scores(settings.rounds());
-        let encoded = encoder.tokenize(evaluation.texts())?;
+        let (pending, encoded) = Pending::encodable(encoder, &dataset, subset.select(&dataset)?)?;
+        let evaluation = Evaluation::of(dataset.clone(), pending).with_rounded_scores(settings.rounds());
         let truncated = encoded.iter().filter(|text| text.truncated).count();
         let ids = encoded.into_iter().map(|text| text.ids).collect();
         let stored_length = match settings.pooling.adapter() {
             Some(adapter) => adapter.info.dimension,
             None => 2 * encoder.config.hidden_size,
-        };
+        } + kept::CHECKSUM;
+        let scope = scope(encoder, &settings);
         Ok(Self {
-            scope: scope(encoder, &settings),
+            scope_id: sha256_hex(scope.to_string().as_bytes()),
+            scope,
             dataset,
             subset: subset.clone(),
             settings,
@@ -83,6 +93,7 @@ impl Run {
             batches: Batches::new(ids, encoder.batch_tokens(), encoder.is_streamed()),
             truncated,
             restored: 0,
+            damaged: 0,
             stored_length,
             fresh: Vec::new(),
         })
@@ -98,17 +109,25 @@ impl Run {
             return Ok(None);
         }
         let start = Instant::now();
-        let vectors = self.encode(encoder, &self.batches.ids(&batch)).await?;
+        let vectors = match self.encode(encoder, &self.batches.ids(&batch)).await {
+            Err(error) if error.is_of_a_text() => self.encode_each(encoder, &batch).await?,
+            vectors => vectors?.into_iter().map(Ok).collect(),
+        };
         let elapsed = start.elapsed();
         for (text, vector) in batch.iter().zip(vectors) {
-            self.evaluation.insert(*text, self.chosen(&vector).to_vec());
-            self.fresh.push((*text, vector));
+            match vector {
+                Ok(vector) => {
+                    self.evaluation.insert(*text, self.chosen(&vector).to_vec());
+                    self.fresh.push((*text, vector));
+                }
+                Err(error) => self.evaluation.leave_out(*text, &error),
+            }
         }
         self.batches.finish(&batch, elapsed);
         Ok(Some(self.progress()))
     }
 
-    /// The stored vector of each text: the embedding of an adapter, or the vectors of both training-free poolings, one
+    /// The vector of each text that is kept: the embedding of an adapter, or the vectors of both training-free poolings, one
     /// after the other, so that a second run with the other pooling has nothing left to encode.
     async fn encode(&self, encoder: &TextEncoder, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         match self.settings.pooling {
@@ -122,7 +141,20 @@ impl Run {
         }
     }
 
-    /// The part of a stored vector that belongs to this run's pooling.
+    /// The texts of a batch one by one: a text that has no vector ends nothing but its own items.
+    async fn encode_each(&self, encoder: &TextEncoder, batch: &[usize]) -> Result<Vec<Result<Vec<f32>>>> {
+        let mut vectors = Vec::with_capacity(batch.len());
+        for ids in self.batches.ids(batch) {
+            match self.encode(encoder, &[ids]).await {
+                Ok(mut one) => vectors.extend(one.pop().map(Ok)),
+                Err(error) if error.is_of_a_text() => vectors.push(Err(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(vectors)
+    }
+
+    /// The part of a kept vector that belongs to this run's pooling.
     fn chosen<'a>(&self, stored: &'a [f32]) -> &'a [f32] {
         let half = stored.len() / 2;
         match self.settings.pooling {
@@ -132,15 +164,15 @@ impl Run {
         }
     }
 
-    /// Values of a stored vector.
+    /// Values of a stored vector, its checksum among them.
     pub fn stored_length(&self) -> usize {
         self.stored_length
     }
 
-    /// A digest of everything that stored vectors depend on except their texts, in 64 hexadecimal digits: model,
-    /// arithmetic, feature, adapter, precision, device and build.
+    /// A digest of everything that stored vectors depend on except their texts, in 64 hexadecimal digits: weights,
+    /// configuration, tokenizer, arithmetic, feature, adapter, precision, device and build.
     pub fn scope_id(&self) -> String {
-        sha256_hex(self.scope.to_string().as_bytes())
+        self.scope_id.clone()
     }
 
     /// The facts behind [`Self::scope_id`].
@@ -148,18 +180,32 @@ impl Run {
         &self.scope
     }
 
-    /// The distinct texts' SHA-256, in hexadecimal digits: the names under which vectors are stored.
+    /// The names under which the distinct texts' vectors are stored: the SHA-256 of each text and its token ids, in
+    /// hexadecimal digits.
     pub fn keys(&self) -> Vec<String> {
-        self.evaluation.texts().iter().map(|text| sha256_hex(text.as_bytes())).collect()
+        (0..self.evaluation.texts().len()).map(|text| self.key(text)).collect()
     }
 
-    /// Takes a stored vector for the text behind `keys()[text]`. An implausible one is ignored, and gives `false`.
+    fn key(&self, text: usize) -> String {
+        kept::key(&self.evaluation.texts()[text], self.batches.ids_of(text))
+    }
+
+    /// Whether `stored` is the vector that a run of this scope has stored under `key`, unchanged.
+    pub fn is_whole(&self, key: &str, stored: &[f32]) -> bool {
+        let vector = kept::opened(&self.scope_id, key, stored);
+        stored.len() == self.stored_length && vector.is_some_and(|vector| is_unit(self.chosen(vector)))
+    }
+
+    /// Takes a stored vector for the text behind `keys()[text]`. One that has changed is counted as damaged and ignored,
+    /// and gives `false`.
     pub fn restore(&mut self, text: usize, stored: &[f32]) -> bool {
-        if stored.len() != self.stored_length || !is_unit(self.chosen(stored)) {
+        if !self.is_whole(&self.key(text), stored) {
+            self.damaged += 1;
             return false;
         }
         let before = self.evaluation.encoded();
-        self.evaluation.insert(text, self.chosen(stored).to_vec());
+        let vector = self.chosen(&stored[..stored.len() - kept::CHECKSUM]).to_vec();
+        self.evaluation.insert(text, vector);
         self.batches.skip(text);
         self.restored += self.evaluation.encoded() - before;
         true
@@ -167,9 +213,13 @@ impl Run {
 
     /// The keys and vectors that were encoded since the last call, to be stored.
     pub fn take_fresh(&mut self) -> Vec<(String, Vec<f32>)> {
-        let fresh = std::mem::take(&mut self.fresh);
-        let texts = self.evaluation.texts();
-        fresh.into_iter().map(|(text, vector)| (sha256_hex(texts[text].as_bytes()), vector)).collect()
+        let fresh = std::mem::take(&mut self.fresh).into_iter();
+        let sealed = |(text, vector)| {
+            let key = self.key(text);
+            let vector = kept::sealed(&self.scope_id, &key, vector);
+            (key, vector)
+        };
+        fresh.map(sealed).collect()
     }
 
     /// The progress so far.
@@ -181,6 +231,7 @@ impl Run {
             texts: self.evaluation.encoded(),
             total_texts: self.evaluation.texts().len(),
             restored: self.restored,
+            damaged: self.damaged,
             items,
             correct,
         }
@@ -247,6 +298,8 @@ fn scope(encoder: &TextEncoder, settings: &Settings) -> Value {
     let device = encoder.device();
     json!({
         "model": hashes,
+        "config": encoder.info.config_sha256,
+        "tokenizer": encoder.info.tokenizer_sha256,
         "max_length": encoder.info.max_length,
         "quantize": encoder.info.quantize,
         "arithmetic": encoder.info.arithmetic,

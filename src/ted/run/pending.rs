@@ -1,7 +1,10 @@
 //! Distinct texts go out, vectors come in, and an item is complete as soon as its caption and statements have theirs.
 //! A vector is held only while an item still waits for it: a full run never holds all of them.
 
+use crate::encoder::{Encoded, TextEncoder};
+use crate::error::{Error, Result};
 use crate::ted::data::dataset::{Dataset, Sample};
+use crate::ted::report::LeftOut;
 use std::collections::{HashMap, hash_map::Entry};
 
 /// Items that wait for the vectors `V` of their texts.
@@ -11,12 +14,18 @@ pub(crate) struct Pending<V> {
     /// Parallel to `texts`.
     slots: Vec<Slot<V>>,
     encoded: usize,
+    /// The items of the subset that the model can't score, with the reason.
+    left_out: Vec<LeftOut>,
+    /// How many of them are still among the items.
+    lost: usize,
 }
 
 /// An item; `caption` and `statements` are indices into the texts.
 pub(crate) struct Item {
     /// Index into [`Dataset::samples`].
     pub sample: usize,
+    /// Its position in the subset, which does not depend on the model.
+    pub place: usize,
     caption: usize,
     statements: Vec<usize>,
     /// Distinct texts without a vector yet.
@@ -34,15 +43,61 @@ struct Slot<V> {
 impl<V> Pending<V> {
     /// The items `selected` from the samples of `dataset`; nothing is encoded yet.
     pub(crate) fn new(dataset: &Dataset, selected: Vec<usize>) -> Self {
-        let mut pending = Self { items: vec![], texts: vec![], slots: vec![], encoded: 0 };
+        Self::placed(dataset, selected.into_iter().enumerate())
+    }
+
+    /// The items of `samples`, each with its position in the subset.
+    fn placed(dataset: &Dataset, samples: impl Iterator<Item = (usize, usize)>) -> Self {
+        let (items, texts, slots, left_out) = (vec![], vec![], vec![], vec![]);
+        let mut pending = Self { items, texts, slots, encoded: 0, left_out, lost: 0 };
         let mut index = HashMap::new();
-        for sample in selected {
-            pending.add(sample, dataset, &mut index);
+        for (place, sample) in samples {
+            pending.add(place, sample, dataset, &mut index);
         }
         pending
     }
 
-    fn add(&mut self, sample: usize, dataset: &Dataset, index: &mut HashMap<String, usize>) {
+    /// The items `selected` that `encoder` can encode, and the tokens of their texts. An item with a text that has no
+    /// vector, such as one without a token in the vocabulary, is left out.
+    ///
+    /// # Errors
+    /// [`Error::NoItems`] where no item is left, [`Error::NoTokenizer`].
+    pub(crate) fn encodable(
+        encoder: &TextEncoder,
+        dataset: &Dataset,
+        selected: Vec<usize>,
+    ) -> Result<(Self, Vec<Encoded>)> {
+        let all = Self::new(dataset, selected);
+        let mut encoded = encoder.tokenize_each(&all.texts)?;
+        if encoded.iter().all(Result::is_ok) {
+            return Ok((all, encoded.into_iter().collect::<Result<_>>()?));
+        }
+
+        // 1. The items without a text that can't be encoded.
+        let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+        for item in &all.items {
+            match item.distinct().into_iter().find_map(|text| Some((text, encoded[text].as_ref().err()?))) {
+                None => kept.push((item.place, item.sample)),
+                Some((text, error)) => {
+                    let sample = &dataset.samples[item.sample];
+                    left_out.push(LeftOut::new(sample, &all.texts[text], error));
+                }
+            }
+        }
+        if kept.is_empty() {
+            let reason = format!("the model can't encode the texts of any: {}", left_out[0].reason);
+            return Err(Error::NoItems { file: dataset.file.clone(), reason });
+        }
+
+        // 2. Their texts, whose tokens are known.
+        let place: HashMap<&String, usize> = all.texts.iter().zip(0..).collect();
+        let pending = Self { left_out, ..Self::placed(dataset, kept.into_iter()) };
+        let of = |text: &String| std::mem::replace(&mut encoded[place[text]], Ok(Encoded::default()));
+        let encoded = pending.texts.iter().map(of).collect::<Result<_>>()?;
+        Ok((pending, encoded))
+    }
+
+    fn add(&mut self, place: usize, sample: usize, dataset: &Dataset, index: &mut HashMap<String, usize>) {
         let mut intern = |text: String| match index.entry(text) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(entry) => {
@@ -54,7 +109,7 @@ impl<V> Pending<V> {
         let Sample { caption, statements, .. } = &dataset.samples[sample];
         let caption = intern(dataset.captions[*caption].text());
         let statements = statements.iter().map(|text| intern(text.clone())).collect();
-        let mut item = Item { sample, caption, statements, missing: 0 };
+        let mut item = Item { sample, place, caption, statements, missing: 0 };
         for text in item.distinct() {
             item.missing += 1;
             self.slots[text].items.push(self.items.len());
@@ -71,6 +126,38 @@ impl<V> Pending<V> {
     /// The items in order.
     pub(crate) fn items(&self) -> &[Item] {
         &self.items
+    }
+
+    /// Leaves out the items that wait for `texts()[text]`, which has no vector because of `error`.
+    pub(crate) fn leave_out(&mut self, text: usize, dataset: &Dataset, error: &Error) {
+        for item in self.slots[text].items.clone() {
+            self.lose(item, text, dataset, error);
+            for other in self.items[item].distinct() {
+                let slot = &mut self.slots[other];
+                slot.items.retain(|waiting| *waiting != item);
+                slot.waiting -= 1;
+                if slot.waiting == 0 {
+                    slot.vector = None;
+                }
+            }
+        }
+    }
+
+    /// Notes that `items()[item]` can't be scored because of `error` of `texts()[text]`.
+    pub(crate) fn lose(&mut self, item: usize, text: usize, dataset: &Dataset, error: &Error) {
+        let sample = &dataset.samples[self.items[item].sample];
+        self.left_out.push(LeftOut::new(sample, &self.texts[text], error));
+        self.lost += 1;
+    }
+
+    /// How many items have been left out since the run began.
+    pub(crate) fn lost(&self) -> usize {
+        self.lost
+    }
+
+    /// The items that the model can't score.
+    pub(crate) fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// How many texts have got their vector.

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::model::features::softmax;
 use crate::model::{Feature, Pooling};
 use crate::provenance::Provenance;
-use crate::ted::report::Accuracy;
+use crate::ted::report::{Accuracy, LeftOut};
 use crate::ted::score::{is_tie, predict};
 use crate::ted::{Dataset, Subset};
 use serde::Serialize;
@@ -76,6 +76,9 @@ pub struct LayerReport {
     pub layer_weights: Option<Vec<f32>>,
     /// The scored items, in order.
     pub items: Vec<StudyItem>,
+    /// The items that the model can't score.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
     /// The origin of the results.
     pub provenance: Provenance,
 }
@@ -99,7 +102,7 @@ impl Study {
     /// Tokenizes the distinct texts of `subset`.
     ///
     /// # Errors
-    /// [`Error::NoItems`](crate::error::Error::NoItems), the encoder's errors on texts and layer weights.
+    /// [`Error::NoItems`](crate::error::Error::NoItems), the encoder's errors on layer weights.
     pub fn new(
         encoder: &TextEncoder,
         dataset: Arc<Dataset>,
@@ -111,8 +114,8 @@ impl Study {
         if let Some(weights) = &layer_weights {
             Feature::Weighted(weights.clone()).check(layers)?;
         }
-        let pending = Pending::new(&dataset, subset.select(&dataset)?);
-        let ids = encoder.tokenize(pending.texts())?.into_iter().map(|text| text.ids).collect();
+        let (pending, encoded) = Pending::encodable(encoder, &dataset, subset.select(&dataset)?)?;
+        let ids = encoded.into_iter().map(|text| text.ids).collect();
         let blocks = |item: &super::pending::Item| 1 + 2 * dataset.samples[item.sample].statements.len();
         let bytes = 4 * layers * layers * pending.items().iter().map(blocks).sum::<usize>();
         let items = pending.items().len();
@@ -172,7 +175,13 @@ impl Study {
             complete.push((item, scores, products));
         });
         for (item, scores, products) in complete {
-            self.scores[item] = scores?;
+            self.scores[item] = match scores {
+                Err(error) if error.is_of_a_text() => {
+                    self.pending.lose(item, text, &self.dataset, &error);
+                    continue;
+                }
+                scores => scores?,
+            };
             self.scored += 1;
             if let Some(all) = &mut self.products {
                 all[item] = products;
@@ -224,7 +233,7 @@ impl Study {
         };
         let provenance = Provenance {
             timings: Some(timings(&self.batches)),
-            complete: Some(scored.len() == self.scores.len()),
+            complete: Some(scored.len() + self.pending.lost() == self.scores.len()),
             ..provenance(encoder, &self.dataset, &self.subset)
         };
         LayerReport {
@@ -244,6 +253,7 @@ impl Study {
                     }
                 })
                 .collect(),
+            left_out: self.pending.left_out().to_vec(),
             provenance,
         }
     }

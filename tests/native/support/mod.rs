@@ -2,6 +2,7 @@
 
 pub mod adapter_writer;
 pub mod allocations;
+pub mod checkpoint;
 pub mod device;
 pub mod files;
 pub mod load;
@@ -9,6 +10,7 @@ pub mod models;
 pub mod network;
 mod noise;
 pub mod oracle;
+pub mod program;
 pub mod torch_writer;
 pub mod typescript;
 
