@@ -309,7 +309,8 @@ mod tests {
     #[test]
     fn codes_are_the_variants_names() {
         let source = include_str!("error.rs");
-        let body = source.split_once("pub enum Error {").and_then(|(_, rest)| rest.split_once("\n}\n"));
+        let list = source.split_once("\nerrors! {").and_then(|(_, rest)| rest.split_once("pub enum Error {"));
+        let body = list.and_then(|(_, rest)| rest.split_once("\n}\n"));
         let lines = body.map(|(body, _)| body.lines()).into_iter().flatten();
         let variants = lines.filter_map(|line| line.strip_prefix("    ")?.split([' ', ',']).next());
         let mut names: Vec<&str> = variants.filter(|name| name.starts_with(char::is_uppercase)).collect();
