@@ -54,7 +54,13 @@ const views = [
 views.push(keptView(keeper));
 
 function show() {
-  for (const render of views) render(app.state);
+  for (const render of views) {
+    try {
+      render(app.state);
+    } catch (error) {
+      reportError(error); // what one view can't show leaves the others
+    }
+  }
   keeper.save();
 }
 

@@ -5,6 +5,7 @@ import { openDatabase } from './storage/database.js';
 import { ModelFiles } from './storage/files.js';
 import { openVault } from './storage/vault.js';
 import { tileStore, vectorStore } from './storage/vectors.js';
+import { probeOf } from './worker/device.js';
 import { named } from './worker/errors.js';
 import { answer } from './worker/requests.js';
 
@@ -31,16 +32,7 @@ const tiles = tileStore(openDatabase);
 
 /** @type {{ [M in keyof Methods]: Answer<M> }} */
 const methods = {
-  async probe() {
-    const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
-    // Burn's runtime times itself with this feature, and panics without it.
-    const usable = adapter?.features.has('timestamp-query');
-    return {
-      secure: isSecureContext,
-      webgpu: 'gpu' in navigator,
-      adapter: adapter && usable ? describe(adapter.info) : null,
-    };
-  },
+  probe: () => probeOf({ secure: isSecureContext, gpu: navigator.gpu }),
   async open({ device, adapter, kernels }) {
     const module = './pkg/gran_ted.js';
     wasm = await import(module);
@@ -113,11 +105,6 @@ async function storage() {
     (vault) => ({ vault, refused: '' }),
     ({ message }) => ({ vault: null, refused: message.replace(/[.:]$/, '') }),
   );
-}
-
-/** @param {GPUAdapterInfo} info */
-function describe({ vendor, architecture, device, description, isFallbackAdapter }) {
-  return { vendor, architecture, device, description, fallback: isFallbackAdapter };
 }
 
 /** Tells the page of a panic and ends the worker. @param {string} message */

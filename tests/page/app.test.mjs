@@ -7,7 +7,7 @@ import { CARD, DATASET, EMBEDDINGS, failure, REPORT, setUp, setUpOpened, tedFile
 const hang = () => new Promise(() => {});
 
 test('the device is chosen and told before anything is opened or fetched', async () => {
-  const { app, state, names } = setUp({ probe: () => ({ secure: true, webgpu: false, adapter: null }) });
+  const { app, state, names } = setUp({ probe: () => ({ secure: true, webgpu: false, adapter: null, timed: false }) });
   await app.start('', null);
   assert.match(state.choice?.reason ?? '', /^No WebGPU here/);
   assert.deepEqual(names(), ['probe']);

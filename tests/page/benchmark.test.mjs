@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { readSeconds, readTokens } from '../../www/app/benchmark.js';
+import { Keeper } from '../../www/state/keep.js';
 import { failure, setUp } from '../support/app.mjs';
+import { fakeDatabase } from '../support/fake-database.mjs';
 
 const REPORT = { complete: true, rows: [], skipped: [], peak: { gflops: 1, copy_gb_per_second: 1 } };
 const STEP = { stage: 'bench', done: 1, total: 9, name: 'qkv_proj', tokens: 16 };
@@ -119,4 +121,35 @@ test('the chart of time by length draws each report, and tells whether it is fla
   assert.equal(svg.match(/<circle/g)?.length, 6);
   assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
   await rm(folder, { recursive: true });
+});
+
+test('with the model of a link, or of the last visit, the address begins nothing: the page says where it is', async () => {
+  const url = 'https://files.example/a.gguf';
+  const fragment = `#v=1&p=a&p=b&model=${encodeURIComponent(url)}`;
+  for (const reloaded of [false, true]) {
+    const { app, state, names } = setUp({ bench: () => REPORT });
+    const fake = fakeDatabase();
+    const before = setUp();
+    await before.app.start(fragment, null);
+    const earlier = new Keeper(fake.open, assert.fail);
+    earlier.begin(before.state);
+    before.state.prompts = ['c'];
+    await earlier.flush();
+
+    const keeper = new Keeper(fake.open, assert.fail);
+    const kept = await keeper.read();
+    const started = app.start(reloaded ? '' : fragment, null, { kept, dataset: assert.fail, reloaded });
+    await app.benchmark.begin('20', '64');
+    await started;
+    assert.deepEqual(names(), ['probe']);
+    assert.equal(state.model.source.name, url);
+    assert.match(
+      state.bench.waiting,
+      /model: https:\/\/files\.example\/a\.gguf\. .* from files\.example \(its size is not known/,
+    );
+    assert.deepEqual([state.bench.seconds, state.bench.tokens], [20, [64]]);
+    await app.benchmark.run();
+    assert.deepEqual(names(), ['probe', 'open', 'load', 'bench']);
+    assert.equal(state.bench.waiting, '');
+  }
 });

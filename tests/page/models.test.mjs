@@ -84,6 +84,73 @@ test('what a person types becomes an address, or is refused', () => {
   }
 });
 
+test('every way in which the Hub writes the address of one file ends in the same address', () => {
+  const hub = 'https://huggingface.co';
+  for (const [path, texts] of /** @type {const} */ ([
+    [
+      'o/r/resolve/main/f.gguf',
+      [
+        `${hub}/o/r/resolve/main/f.gguf?download=true`,
+        `${hub}/o/r/blob/main/f.gguf#L1`,
+        `${hub}/o/r/raw/main/f.gguf`,
+        `${hub}/o/r/blame/main/f.gguf`,
+        `${hub}/o/r?show_file_info=f.gguf`,
+        `${hub}/o/r/tree/main?show_file_info=f.gguf`,
+        'http://www.huggingface.co/o/r/blob/main/f.gguf',
+        'https://hf.co/o/r/resolve/main/f.gguf',
+        'hf.co/o/r/blob/main/f.gguf',
+        'HuggingFace.co/o/r/f.gguf',
+        '//huggingface.co/o/r/blob/main/f.gguf',
+        'hf://o/r/f.gguf',
+        ' o/r/f.gguf\n',
+        'o/r@main/f.gguf',
+        'o/r/resolve/main/f.gguf?download=true',
+      ],
+    ],
+    [
+      'o/r/resolve/refs%2Fpr%2F1/sub/f.gguf',
+      [
+        `${hub}/o/r/blob/refs%2Fpr%2F1/sub/f.gguf`,
+        `${hub}/o/r/resolve/refs/pr/1/sub/f.gguf?download=true`,
+        `${hub}/o/r/tree/refs%2Fpr%2F1?show_file_info=sub%2Ff.gguf`,
+        'hf://o/r@refs%2Fpr%2F1/sub/f.gguf',
+        'o/r@refs/pr/1/sub/f.gguf',
+        'o/r/sub/f.gguf@refs/pr/1',
+      ],
+    ],
+    ['o/r/resolve/v1/a%20b%2Bc.gguf', [`${hub}/o/r/blob/v1/a b+c.gguf`, `${hub}/o/r/resolve/v1/a%20b%2bc.gguf`]],
+    ['gpt2/resolve/main/model.safetensors', [`${hub}/gpt2/blob/main/model.safetensors`]],
+    ['datasets/o/r/resolve/main/f.gguf', ['hf://datasets/o/r/f.gguf', `${hub}/datasets/o/r/blob/main/f.gguf`]],
+    ['o/r/resolve/0123abc/f.gguf', [`${hub}/api/resolve-cache/models/o/r/0123abc/f.gguf?etag=x`]],
+  ]))
+    for (const text of texts) {
+      assert.equal(modelAddress(text), `${hub}/${path}`, text);
+      assert.equal(modelAddress(modelAddress(text)), `${hub}/${path}`);
+    }
+  for (const other of [
+    'https://files.example/f.gguf?download=true',
+    'https://huggingface.co.example/o/r/blob/main/f.gguf',
+  ])
+    assert.equal(modelAddress(other), other);
+});
+
+test('an address on the Hub that names no file is refused with the kind of link that is wanted', () => {
+  for (const [text, what] of /** @type {const} */ ([
+    ['https://huggingface.co/o/r', 'a repository'],
+    ['o/r', 'a repository'],
+    ['hf://o/r', 'a repository'],
+    ['https://huggingface.co/o/r/tree/main', 'a folder'],
+    ['https://huggingface.co/o/r/tree/main/sub', 'a folder'],
+    ['o/r:Q4_K_M', 'a repository and a quantization'],
+    ['hf.co/o/r:Q4_K_M', 'a repository and a quantization'],
+    ['https://huggingface.co/o/r/discussions/1', 'a page'],
+    ['https://huggingface.co/o/r/resolve/main/', 'a page'],
+    ['https://huggingface.co/o/r/blob/main/a%2F..%2F..%2Ff.gguf', 'a page'],
+  ]))
+    assert.throws(() => modelAddress(text), { message: new RegExp(`is ${what} on .*/blob/main/FILE`) }, text);
+  assert.throws(() => modelAddress('files.example/a/b.gguf'), /begins with a host.*https:/);
+});
+
 test('the first part of a split file stands for all of them', () => {
   const { files, name } = urlSource('https://example.org/m/a-00001-of-00003.gguf?key=1', SHA256);
   assert.deepEqual(

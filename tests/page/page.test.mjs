@@ -5,10 +5,11 @@ import { formatBytes, formatDuration, formatParameters, formatSpeed, plural } fr
 import { extremes, position, scaleOf } from '../../www/figures/heat.js';
 import { timeLeft } from '../../www/ui/progress.js';
 import { reportName } from '../../www/ui/save.js';
-import { chooseDevice } from '../../www/worker/device.js';
+import { chooseDevice, probeOf } from '../../www/worker/device.js';
+import { messageOf, shown } from '../../www/worker/errors.js';
 
 const adapter = { vendor: 'nvidia', architecture: 'lovelace', device: '', description: '', fallback: false };
-const probe = { secure: true, webgpu: true, adapter };
+const probe = { secure: true, webgpu: true, adapter, timed: true };
 const software = { ...probe, adapter: { ...adapter, vendor: 'google', architecture: 'swiftshader' } };
 
 test('a real adapter runs on WebGPU, a software one and none on the CPU, and each says why', () => {
@@ -31,6 +32,49 @@ test('a real adapter runs on WebGPU, a software one and none on the CPU, and eac
   assert.match(chooseDevice({ ...none, webgpu: false }, null).reason, /^No WebGPU here: this browser/);
   assert.match(chooseDevice({ ...none, webgpu: false, secure: false }, null).reason, /^No WebGPU here: .*https/);
   assert.equal(chooseDevice(none, 'webgpu').kind, 'cpu');
+});
+
+test('an adapter without timestamp-query is named with what it lacks, and WebGPU that was asked for is answered', async () => {
+  const gpu = (/** @type {string[]} */ ...features) =>
+    /** @type {any} */ ({
+      requestAdapter: async () => ({ info: { ...adapter, isFallbackAdapter: false }, features: new Set(features) }),
+    });
+  const untimed = await probeOf({ secure: true, gpu: gpu('shader-f16') });
+  assert.deepEqual(untimed, { ...probe, timed: false });
+  for (const [wanted, begin] of /** @type {const} */ ([
+    [null, /^WebGPU can't be used here: /],
+    ['webgpu', /^WebGPU was asked for and can't be used, so the CPU runs: /],
+  ])) {
+    const { kind, reason } = chooseDevice(untimed, wanted);
+    assert.equal(kind, 'cpu');
+    assert.match(reason, begin);
+    assert.match(reason, /nvidia lovelace has no `timestamp-query`/);
+  }
+  assert.equal(chooseDevice(untimed, 'cpu').reason, chooseDevice(probe, 'cpu').reason);
+  assert.deepEqual(await probeOf({ secure: true, gpu: gpu('timestamp-query') }), probe);
+  for (const none of [
+    undefined,
+    { requestAdapter: async () => null },
+    { requestAdapter: () => Promise.reject(new Error('no')) },
+  ]) {
+    const found = await probeOf({ secure: true, gpu: /** @type {any} */ (none) });
+    assert.deepEqual([found.adapter, found.webgpu], [null, none !== undefined]);
+    assert.match(chooseDevice(found, 'webgpu').reason, /^WebGPU was asked for and can't be used/);
+  }
+});
+
+test('a message is of bounded length, and shows what would hide or turn it', () => {
+  for (const text of ['n'.repeat(1e6), '日'.repeat(1e5), '\u202e'.repeat(1e5), `${'x'.repeat(1999)}🎲`]) {
+    const made = shown(text);
+    assert.ok(new TextEncoder().encode(made).length <= 2048);
+    assert.match(made, /… \(cut\)$/);
+    assert.equal(shown(made), made);
+  }
+  assert.equal(
+    messageOf(new Error('a\u0000b\u001b[2J\u202ec\u2028\ud800')),
+    'a\\u{0}b\\u{1b}[2J\\u{202e}c\\u{2028}\\u{d800}',
+  );
+  for (const plain of ['größer 你好 🎲', 'two\nlines', '', 'x'.repeat(1999)]) assert.equal(shown(plain), plain);
 });
 
 test('what is asked for decides, where it can be had', () => {

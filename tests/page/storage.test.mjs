@@ -1,17 +1,31 @@
 // The download and the storage of model files (www/storage), against a host with faults and a file system in memory.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { test } from 'node:test';
+import { test as testOnce } from 'node:test';
+import { modelAddress } from '../../www/sources/model.js';
 import { ModelFiles } from '../../www/storage/files.js';
 import { readJournal, writeLine } from '../../www/storage/journal.js';
 import { idOf } from '../../www/storage/names.js';
 import { Vault } from '../../www/storage/vault.js';
-import { fakeOpfs } from '../support/fake-opfs.mjs';
+import { fakeOpfs, lockAs } from '../support/fake-opfs.mjs';
 import { faultServer } from '../support/fault-server.mjs';
 import { random, randomBytes } from '../support/random.mjs';
 
 /** @import { ByteSource, DownloadProgress, ModelFile } from '../../www/types/storage' */
 /** @import { Fault, Request } from '../support/fault-server.mjs' */
+
+/**
+ * A test with each kind of locks that browsers have.
+ * @param {string} name
+ * @param {(t: import('node:test').TestContext) => Promise<void>} run
+ */
+function test(name, run) {
+  for (const locks of /** @type {const} */ (['exclusive', 'shared']))
+    testOnce(`${name} (${locks} locks)`, (t) => {
+      lockAs(locks);
+      return run(t);
+    });
+}
 
 const TIMING = { tries: 6, pause: 2, longest: 20, stall: 3000, patience: 300 };
 const STALLS = { ...TIMING, stall: 150 };
@@ -102,7 +116,7 @@ function cuts(seed, count) {
   };
 }
 
-test('twenty cuts in one download: the right bytes, and no finished chunk twice', async (t) => {
+testOnce('twenty cuts in one download: the right bytes, and no finished chunk twice', async (t) => {
   for (const seed of [1, 2, 3]) {
     const { model, requests, repeated } = await host(t, { plan: cuts(seed, 20) });
     const opfs = fakeOpfs();
@@ -156,7 +170,7 @@ test('a stored model is read without its server, by two tabs', async (t) => {
   tab.model.close();
 });
 
-test('a crash at any moment leaves a file that can be gone on with, and never a wrong one', async (t) => {
+testOnce('a crash at any moment leaves a file that can be gone on with, and never a wrong one', async (t) => {
   const file = randomBytes(2, 4500);
   const { model } = await host(t, {}, file);
   let resumed = 0;
@@ -178,7 +192,7 @@ test('a crash at any moment leaves a file that can be gone on with, and never a 
   assert.equal(resumed, file.length);
 });
 
-test('a line of the journal that is torn, flipped or foreign is left out', () => {
+testOnce('a line of the journal that is torn, flipped or foreign is left out', () => {
   const header = /** @type {const} */ ({
     version: 1,
     url: 'https://example.org/a',
@@ -220,7 +234,7 @@ test('a line of the journal that is torn, flipped or foreign is left out', () =>
   );
 });
 
-test('each other fault ends in its own message, and what had come is there the next time', async (t) => {
+testOnce('each other fault ends in its own message, and what had come is there the next time', async (t) => {
   const later =
     (/** @type {Fault} */ fault) =>
     (/** @type {Request} */ { start }) =>
@@ -265,7 +279,7 @@ test('each other fault ends in its own message, and what had come is there the n
   });
 });
 
-test('faults that pass are waited for: 503 with Retry-After, stalls, short answers that go on', async (t) => {
+testOnce('faults that pass are waited for: 503 with Retry-After, stalls, short answers that go on', async (t) => {
   const next = random(5);
   const { model, requests } = await host(t, {
     plan: ({ end, start }) =>
@@ -318,7 +332,7 @@ test('another ETag than before is asked about once more, and overlooked where th
   const { entry } = await stored(part, model.url);
   const before = requests.length;
   options.plan = () => ({ mirror: 'b' });
-  const { read, resumed } = await load([model], { opfs: part }); // the hash is known from before
+  const { read, resumed } = await load([{ ...model, sha256: SHA256 }], { opfs: part }); // it was fetched for this hash
   assert.deepEqual([hash(read[0].bytes), resumed], [SHA256, entry.stored]);
   assert.ok(requests.slice(before).every(({ start, end }) => end - start <= 16 || start >= 5 * CHUNK));
 
@@ -396,19 +410,20 @@ test("a file with another SHA-256 than the link's is refused with both, and stay
   }
 });
 
-test('a refused file is refused again by every later load, until it is deleted', async (t) => {
+test('a refused file is refused again by every load that expects a hash, and its hash ends with the link', async (t) => {
   const { model, options } = await host(t, { plan: ({ start }) => (start === 4 * CHUNK ? { alter: 77 } : {}) });
   const opfs = fakeOpfs();
   await assert.rejects(load([{ ...model, sha256: SHA256 }], { opfs }), { name: 'WrongHash' });
   const { vault, id, entry, data } = await stored(opfs, model.url);
-  assert.equal(entry.sha256, SHA256); // what the panel's Load and Resume ask for
-  for (const sha256 of ['', SHA256, '']) {
+  assert.deepEqual([entry.complete, entry.sha256], [true, '']);
+  for (const sha256 of [SHA256, SHA256]) {
     await assert.rejects(load([{ ...model, sha256 }], { opfs }), {
       name: 'WrongHash',
       message: new RegExp(`expected ${SHA256}.*Delete it under Stored models`),
     });
   }
   const own = hash(data?.now ?? new Uint8Array());
+  await load([model], { opfs }); // whom nobody promised another one
   await load([{ ...model, sha256: own }], { opfs }); // whom that very file was promised
   await load([model], { opfs });
   assert.equal((await stored(opfs, model.url)).entry.sha256, own);
@@ -427,9 +442,42 @@ test('a file that was refused for one link is what another asked for', async (t)
   const { vault, id } = await stored(opfs, model.url);
   await vault.note(id, [{ drop: 3 }]);
   await assert.rejects(load([{ ...model, sha256: '0'.repeat(64) }], { opfs }), { name: 'WrongHash' });
-  await assert.rejects(load([model], { opfs }), { name: 'WrongHash' });
+  await load([model], { opfs });
   await load([{ ...model, sha256: SHA256 }], { opfs });
   await load([model], { opfs });
+});
+
+test('the SHA-256 of a link ends with the link, wherever its load ends', async (t) => {
+  const { model, options } = await host(t);
+  for (const at of [1, 8, Infinity]) {
+    const opfs = fakeOpfs();
+    options.plan = ({ start }) => (start > at * CHUNK ? { status: 404 } : {});
+    await assert.rejects(load([{ ...model, sha256: 'f'.repeat(64) }], { opfs }), /NotFound|404|f{64}/);
+    options.plan = () => {};
+    assert.equal(hash((await load([model], { opfs })).read[0].bytes), SHA256);
+    assert.equal((await stored(opfs, model.url)).entry.sha256, SHA256);
+    await assert.rejects(load([{ ...model, sha256: 'f'.repeat(64) }], { opfs }), { name: 'WrongHash' });
+    await load([model], { opfs });
+  }
+});
+
+test('a model that is stored under another spelling of its address is found, and not stored twice', async (t) => {
+  const { url } = await host(t);
+  const { fetch } = globalThis;
+  t.after(() => void (globalThis.fetch = fetch));
+  globalThis.fetch = async (input, init) =>
+    String(input).includes('/raw/') ? new Response('', { status: 404 }) : fetch(`${url}model.gguf`, init);
+  for (const old of [
+    'https://huggingface.co/a/b/resolve/main/model.gguf?download=true',
+    'https://huggingface.co/a/b/resolve/main/model.gguf#x',
+    'https://hf.co/a/b/resolve/main/model.gguf',
+  ]) {
+    const opfs = fakeOpfs();
+    await load([{ url: old }], { opfs });
+    const { id } = await stored(opfs, old);
+    const { resumed } = await load([{ url: modelAddress(old) }], { opfs });
+    assert.deepEqual([resumed, [...opfs.disks.keys()].sort()], [FILE.length, [`${id}.data`, `${id}.journal`]]);
+  }
 });
 
 test("the Hub's hash of a file is kept with it, and asked for where a stored file has none", async (t) => {
@@ -529,7 +577,7 @@ test('without storage, with a full one and with a locked one the model is stream
   tab.close();
 });
 
-test("the room in the browser's storage is told with each download, however small", async (t) => {
+testOnce("the room in the browser's storage is told with each download, however small", async (t) => {
   const { model } = await host(t);
   const { navigator } = globalThis;
   t.after(() => Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true }));
@@ -544,7 +592,7 @@ test("the room in the browser's storage is told with each download, however smal
   assert.deepEqual((await load([model], { opfs })).told, []);
 });
 
-test('on an insecure page, which has neither storage nor hashes, a model is streamed', async (t) => {
+testOnce('on an insecure page, which has neither storage nor hashes, a model is streamed', async (t) => {
   const { model } = await host(t);
   Object.defineProperty(crypto, 'subtle', { value: undefined, configurable: true });
   t.after(() => Reflect.deleteProperty(crypto, 'subtle'));
@@ -553,7 +601,7 @@ test('on an insecure page, which has neither storage nor hashes, a model is stre
   assert.match(note, /streamed and not stored/);
 });
 
-test('what of a streamed file is read again later comes from its server, by itself', async (t) => {
+testOnce('what of a streamed file is read again later comes from its server, by itself', async (t) => {
   const { model, requests } = await host(t);
   const { model: files } = await load([model], { keep: true });
   const before = requests.length;
@@ -719,7 +767,7 @@ test("one file that can't be read leaves the others in the list", async (t) => {
   );
 });
 
-test('memory stays at a few chunks, whatever the file and however slow its reader', async (t) => {
+testOnce('memory stays at a few chunks, whatever the file and however slow its reader', async (t) => {
   const { model, server } = await host(t);
   const files = new ModelFiles({
     vault: null,
@@ -738,7 +786,7 @@ test('memory stays at a few chunks, whatever the file and however slow its reade
   files.close();
 });
 
-test("an index of shards gives its files, and a stranger's one nothing else", async (t) => {
+testOnce("an index of shards gives its files, and a stranger's one nothing else", async (t) => {
   const shards = {
     '/m/a-00001-of-00002.safetensors': FILE.subarray(0, 3 * CHUNK),
     '/m/a-00002-of-00002.safetensors': FILE.subarray(3 * CHUNK, 7 * CHUNK),

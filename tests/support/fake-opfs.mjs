@@ -11,6 +11,19 @@ import { random } from './random.mjs';
  * @property {boolean} exclusive
  */
 
+/** @typedef {'shared' | 'exclusive'} Locks as Chromium has them, or WebKit, whose handles are all exclusive */
+
+/** @type {Record<Locks, string>} the name of the fault where a lock is taken */
+const TAKEN = { shared: 'NoModificationAllowedError', exclusive: 'InvalidStateError' };
+
+/** @type {Locks} */
+let locks = 'shared';
+
+/** Chooses the locks of all file systems from now on. @param {Locks} kind */
+export function lockAs(kind) {
+  locks = kind;
+}
+
 /**
  * @param {Map<string, Disk>} [disks] two file systems with the same map are two tabs, or one tab before and after a
  *   crash
@@ -59,7 +72,7 @@ export function fakeOpfs(disks = new Map()) {
         async removeEntry(/** @type {string} */ name) {
           step();
           if (!disks.has(name)) throw fault('NotFoundError');
-          if (disks.get(name)?.locks) throw fault('NoModificationAllowedError');
+          if (disks.get(name)?.locks) throw fault(TAKEN[locks]);
           disks.delete(name);
         },
         async *keys() {
@@ -73,10 +86,11 @@ export function fakeOpfs(disks = new Map()) {
     if (++fake.operations > fake.killAt) throw fault('Killed');
   }
 
-  /** @param {Disk} disk @param {boolean} shared */
-  function open(disk, shared) {
+  /** @param {Disk} disk @param {boolean} reads whether it asks for a handle that only reads */
+  function open(disk, reads) {
     step();
-    if (disk.locks && (disk.exclusive || !shared)) throw fault('NoModificationAllowedError');
+    const shared = reads && locks === 'shared';
+    if (disk.locks && (disk.exclusive || !shared)) throw fault(TAKEN[locks]);
     disk.locks++;
     disk.exclusive = !shared;
     let closed = false;

@@ -1,5 +1,7 @@
 // The benchmark: the worker measures within a budget of seconds. `?bench` in the address begins it, `?bench=20` with 20
-// seconds, `?bench=20&tokens=64,2048` with texts of these lengths.
+// seconds, `?bench=20&tokens=64,2048` with texts of these lengths. The model of a link or of the last visit is not
+// fetched for that: it waits for a click.
+import { formatBytes } from '../figures/format.js';
 import { messageOf } from '../worker/errors.js';
 
 /** @import { State } from '../state/state' */
@@ -18,15 +20,25 @@ export class Benchmark {
   }
 
   /**
-   * Runs the benchmark that the address asks for.
+   * Runs the benchmark that the address asks for, with the model that comes with the page; with another one it is only
+   * prepared, and the page says from where that model would come.
    * @param {string} seconds '': as many as on the page
    * @param {string} [tokens]
    */
   async begin(seconds, tokens = '') {
     if (seconds !== '') this.setSeconds(seconds);
-    const { errors } = this.#app.state;
+    const { changed, state } = this.#app;
+    const { bench, errors, model } = state;
     if (!errors.bench) this.setTokens(tokens);
-    if (!errors.bench) await this.run();
+    if (errors.bench) return;
+    const { kind, name, bytes } = model.source;
+    if (kind === 'default') return this.run();
+    const host = kind === 'url' ? new URL(name).host : 'this machine';
+    const size = bytes === null ? `its size is not known before ${host} is asked` : formatBytes(bytes);
+    bench.waiting =
+      `The address of this page asks for a benchmark of another model: ${name}. ` +
+      `It would come from ${host} (${size}), and nothing was asked there yet. Measure begins it.`;
+    changed();
   }
 
   /** @param {string} text the text of the field */
@@ -56,7 +68,7 @@ export class Benchmark {
     const { state, changed, work, paced, ensureModel } = this.#app;
     return work('bench', async (signal) => {
       const { seconds, tokens } = state.bench;
-      Object.assign(state.bench, { report: null, progress: null });
+      Object.assign(state.bench, { report: null, progress: null, waiting: '' });
       try {
         await ensureModel(signal);
         state.bench.report = await paced(

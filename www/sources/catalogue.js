@@ -1,5 +1,6 @@
 // The catalogue (data/catalogue.json): public encoders worth comparing, with the addresses of their files.
-import { defaultSource, hubFile, urlSource } from './model.js';
+import { hubFile } from './hub.js';
+import { defaultSource, urlSource } from './model.js';
 
 /** @import { ModelSource } from './model.js' */
 

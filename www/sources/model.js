@@ -1,4 +1,5 @@
 // Sources of a model: the default, which comes with the page, an address, or picked files.
+import { hubAddress, isHub, readShort } from './hub.js';
 
 /** @import { ModelFile } from '../types/storage' */
 
@@ -63,43 +64,43 @@ export function sameSource(a, b) {
 }
 
 /**
- * The address of a file on the Hugging Face Hub.
- * @param {string} repository
- * @param {string} path
- * @param {string} [revision]
+ * Reads the address of a model as a person types or pastes it: a URL, or what stands for a file on the Hugging Face
+ * Hub, such as `owner/repository/path/file.gguf[@revision]`. Throws.
+ * @param {string} typed
  */
-export function hubFile(repository, path, revision = 'main') {
-  return `https://huggingface.co/${repository}/resolve/${encodeURIComponent(revision)}/${path}`;
+export function modelAddress(typed) {
+  const text = typed.trim();
+  const short =
+    text.length <= MAX_URL && (!/^\w[\w+.-]*:\/\//.test(text) || /^hf:/i.test(text)) ? readShort(text) : null;
+  return modelUrl(short ?? text);
 }
 
 /**
- * Reads the address of a model as a person types it: a URL, or `owner/repository/path/file.gguf[@revision]` on the
- * Hugging Face Hub, where a revision may be `refs/pr/1`. The address of the Hub's page about a file stands for the
- * file. Throws.
- * @param {string} text
- */
-export function modelAddress(text) {
-  const [, repository, path, revision] =
-    /^([\w-][\w.-]*\/[\w-][\w.-]*)\/((?:[\w-][\w.-]*\/)*[\w-][\w.-]*\.(?:gguf|safetensors|json))(?:@((?:[\w-][\w.-]*\/)*[\w-][\w.-]*))?$/.exec(
-      text,
-    ) ?? [];
-  if (repository) return modelUrl(hubFile(repository, path, revision));
-  return modelUrl(text).replace(/^(https:\/\/huggingface\.co\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
-}
-
-/**
- * Checks the address of a model, which may come from a link: http(s) only, of bounded length. Throws.
+ * Checks the address of a model, which may come from a link: http(s) only, of bounded length. Every address of one file
+ * on the Hugging Face Hub becomes the same one. Throws.
  * @param {string} text
  */
 export function modelUrl(text) {
+  const url = checkedUrl(text);
+  url.hash = ''; // no server sees it
+  return isHub(url) ? checkedUrl(hubAddress(url)).href : url.href;
+}
+
+/** @param {string} text */
+function checkedUrl(text) {
   if (text.length > MAX_URL)
     throw new Error(`The model's address has ${text.length} characters; at most ${MAX_URL} are taken.`);
   if (!URL.canParse(text))
     throw new Error("The model's address is not a whole URL: it should begin with https:// or http://.");
-  const { protocol, username, password, href } = new URL(text);
+  const url = new URL(text);
+  const { protocol, username, password, href } = url;
   if (protocol !== 'https:' && protocol !== 'http:')
     throw new Error(`The model's address begins with ${protocol.slice(0, 20)}, only https: and http: are taken.`);
   if (username || password)
     throw new Error("The model's address holds a user name or password: such links are not taken.");
-  return href;
+  if (href.length > MAX_URL)
+    throw new Error(
+      `The model's address has ${href.length} characters when it is written out; at most ${MAX_URL} are taken.`,
+    );
+  return url;
 }

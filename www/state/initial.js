@@ -74,7 +74,7 @@ export function initialState(base) {
     itemLink: null,
     pair: { first: RUN, second: '' },
     compared: null,
-    bench: { seconds: 60, tokens: null, progress: null, report: null },
+    bench: { seconds: 60, tokens: null, progress: null, report: null, waiting: '' },
     board: { figures: null, column: 'norm_avg', key: 'norm_avg', descending: true },
   };
 }

@@ -314,6 +314,8 @@ export interface Bench {
   tokens: number[] | null;
   progress: BenchProgress | null;
   report: BenchReport | null;
+  /** Why a benchmark that the address asks for has not begun; '' where it has, or asks for none. */
+  waiting: string;
 }
 
 /** The leaderboard. */

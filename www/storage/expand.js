@@ -87,7 +87,8 @@ async function shardNames(url, small) {
  * @param {Options} options
  */
 export async function announcedSha256(url, options) {
-  const [, repository, rest] = /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/resolve\/([^?#]+)$/.exec(url) ?? [];
+  const [, repository, rest] =
+    /^https:\/\/huggingface\.co\/((?:[\w.-]+\/){0,2}[\w.-]+)\/resolve\/([^?#]+)$/.exec(url) ?? [];
   if (!rest) return '';
   try {
     const pointer = await fetchSmall(

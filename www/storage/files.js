@@ -10,7 +10,7 @@ import { announcedSha256, expand } from './expand.js';
 import { damagedText, wrongHash } from './faults.js';
 import { openRemote, sameVersion, TIMING, versionOfSmall } from './http.js';
 import { chunkRange, isComplete, storedBytes } from './journal.js';
-import { idOf, nameOf } from './names.js';
+import { nameOf } from './names.js';
 import { SmallFiles } from './small.js';
 import { damagedChunks } from './vault.js';
 
@@ -27,6 +27,7 @@ import { damagedChunks } from './vault.js';
  * @property {number} size
  * @property {string} id its id in the vault; '' without a vault
  * @property {string} sha256 the hash that it should have; '' if that is not known
+ * @property {boolean} told whether this load was told that hash, by a link for example: it ends with the load
  * @property {Promise<void> | null} announced resolved when its server has been asked for that hash; null: there is no
  *   need
  * @property {boolean} unverified whether its server has not told the hash yet
@@ -205,11 +206,11 @@ export class ModelFiles {
   /** @param {WebFile} file @returns {Promise<Place>} */
   async #place({ url, sha256 }) {
     const { vault, refused } = this.#settings;
-    const id = vault ? await idOf(url) : ''; // an insecure page has no storage, and can't make ids
+    const id = vault ? await vault.idOf(url) : ''; // an insecure page has no storage, and can't make ids
     const journal = await vault?.look(id).catch(() => null); // an error is reported when it is written to
     const noted = journal?.expect ?? '';
     const expected = sha256 || noted;
-    if (journal?.bad && journal.bad !== expected) throw wrongHash(url, journal.bad, expected, true);
+    if (journal?.bad && expected && journal.bad !== expected) throw wrongHash(url, journal.bad, expected, true);
     if (vault && journal && isComplete(journal)) {
       const { header: remote, sha256: hashed } = journal;
       if (sha256 && hashed && sha256 !== hashed) throw wrongHash(url, hashed, sha256, true);
@@ -221,6 +222,7 @@ export class ModelFiles {
         id,
         size: remote.size,
         sha256: expected || hashed,
+        told: sha256 !== '',
         announced: null,
         unverified: false,
         noted,
@@ -243,6 +245,7 @@ export class ModelFiles {
       id,
       size: remote.size,
       sha256: expected,
+      told: sha256 !== '',
       announced: null,
       unverified: false,
       noted,
@@ -259,8 +262,8 @@ export class ModelFiles {
       this.#say(
         `This browser keeps no files for this page (${refused}): the model is streamed and not stored, and a reload downloads it again.`,
       );
-    if (expected) this.#expect(place, expected);
-    else this.#ask(place);
+    if (!expected) this.#ask(place);
+    if (sha256) this.#try(() => place.store?.journal && place.store.note([{ asked: sha256 }]));
     return place;
   }
 
@@ -274,7 +277,7 @@ export class ModelFiles {
   }
 
   /**
-   * Notes the SHA-256 that the file should have in its journal, for loads without it.
+   * Notes the SHA-256 that the server announced in the file's journal, for later loads.
    * @param {Place} place
    * @param {string} sha256 '' if none is known
    */
@@ -294,15 +297,19 @@ export class ModelFiles {
    * @param {Place} place
    * @param {Journal} journal
    */
-  async #isOf(place, { header, expect }) {
+  async #isOf(place, { header, expect, asked }) {
     const isSame = () => sameVersion(place.remote, header);
     if (isSame()) return true;
     place.remote = await openRemote(place.url, this.#options);
     place.size = place.remote.size;
     if (isSame()) return true;
     const announced = await announcedSha256(place.url, this.#options);
+    const { size, sha256 } = place;
     return (
-      place.size === header.size && expect !== '' && expect === place.sha256 && (!announced || announced === expect)
+      size === header.size &&
+      sha256 !== '' &&
+      (sha256 === expect || sha256 === asked) &&
+      (!announced || announced === sha256)
     );
   }
 
@@ -517,7 +524,7 @@ export class ModelFiles {
    * @param {string} found
    * @returns {Promise<never>}
    */
-  async #refuse({ url, id, sha256, store, reader }, found) {
+  async #refuse({ url, id, sha256, told, store, reader }, found) {
     const { vault } = this.#settings;
     const stored = await vault?.look(id);
     if (vault && stored) {
@@ -525,7 +532,9 @@ export class ModelFiles {
       const damaged = await vault.verify(id, async () => true);
       if (damaged.length) throw named('Damaged', damagedText(nameOf(url), damaged));
       // another tab writes there now; the hash is compared again at the next load
-      if (store || reader) await vault.note(id, [{ expect: sha256 }, { bad: found }]).catch(() => {});
+      // a hash that this load was told ends with it: only loads that expect one are refused at once
+      const lines = told ? [{ bad: found }] : [{ expect: sha256 }, { bad: found }];
+      if (store || reader) await vault.note(id, lines).catch(() => {});
     }
     throw wrongHash(url, found, sha256, Boolean(stored));
   }
@@ -537,8 +546,8 @@ export class ModelFiles {
    */
   async #settle(place, found) {
     const { vault } = this.#settings;
-    const { store, sha256, noted, hashed } = place;
-    const isNew = sha256 !== noted && (noted !== '' || sha256 !== hashed);
+    const { store, sha256, told, noted, hashed } = place;
+    const isNew = !told && sha256 !== noted && (noted !== '' || sha256 !== hashed);
     const lines = [...(isNew ? [{ expect: sha256 }] : []), ...(found ? [{ sha256: found }] : []), { used: Date.now() }];
     place.checked = null; // from now on layers are read, again and again
     if (store && vault) {

@@ -6,8 +6,9 @@
 //   11c04fd2 {"drop":3}                   a chunk was found damaged
 //   7aa0315e {"used":1764000000000}       a load, in ms since 1970
 //   02b9d3c8 {"sha256":"…"}               the hash of the complete file, after a load
-//   5be1c07d {"expect":"…"}               the hash that a link, the catalogue or the server announced
-//   c3d902aa {"bad":"…"}                  the hash that it has instead: it is refused until it is deleted
+//   5be1c07d {"expect":"…"}               the hash that its server announced
+//   8e01b7aa {"asked":"…"}                the hash that a link or the catalogue told the load: no other expects it
+//   c3d902aa {"bad":"…"}                  the hash that it has instead: who expects another one is refused
 // A line that a crash tore, or that has flipped bits, does not match its checksum and is skipped: its chunk is fetched
 // again.
 import { isSha256 } from './sha256.js';
@@ -24,7 +25,7 @@ import { isSha256 } from './sha256.js';
  * @property {number} created
  *
  * @typedef {{ chunk: number, sha256: string } | { drop: number } | { used: number }} ChunkLine
- * @typedef {{ sha256: string } | { expect: string } | { bad: string }} FileLine
+ * @typedef {{ sha256: string } | { expect: string } | { asked: string } | { bad: string }} FileLine
  * @typedef {ChunkLine | FileLine} Line
  *
  * @typedef {object} Journal
@@ -33,10 +34,13 @@ import { isSha256 } from './sha256.js';
  * @property {number} used
  * @property {string} sha256 '' if there is no such line
  * @property {string} expect '' if there is no such line
+ * @property {string} asked '' if there is no such line
  * @property {string} bad '' if there is no such line
  */
 
 const MAX_CHUNKS = 1_000_000;
+const MAX_TEXT = 8192; // of an address, a name or a version
+const MAX_TIME = 8.64e15; // the last ms that a date can tell
 
 /** @param {Header | Line} line */
 export function writeLine(line) {
@@ -58,7 +62,7 @@ export function readJournal(text) {
 
 /** @param {Header} header @returns {Journal} */
 export function freshJournal(header) {
-  return { header, chunks: new Map(), used: header.created, sha256: '', expect: '', bad: '' };
+  return { header, chunks: new Map(), used: header.created, sha256: '', expect: '', asked: '', bad: '' };
 }
 
 /**
@@ -71,9 +75,10 @@ export function take(journal, line) {
   if (isChunk(line.chunk, header) && isSha256(line.sha256)) chunks.set(line.chunk, line.sha256);
   else if (isSha256(line.sha256))
     Object.assign(journal, { sha256: line.sha256, bad: '' }); // then somebody expected this hash
-  else if (Number.isFinite(line.used)) journal.used = line.used;
+  else if (isTime(line.used)) journal.used = line.used;
   else if (isChunk(line.drop, header)) chunks.delete(line.drop);
   else if (isSha256(line.expect)) journal.expect = line.expect;
+  else if (isSha256(line.asked)) journal.asked = line.asked;
   else if (isSha256(line.bad)) journal.bad = line.bad;
 }
 
@@ -102,7 +107,7 @@ export function isComplete({ header, chunks }) {
 
 /** @param {string} text @returns {any} */
 function readLine(text) {
-  const [, sum, json] = /^([0-9a-f]{8}) (\{.*\})$/.exec(text) ?? [];
+  const [, sum, json] = /^([0-9a-f]{8}) (\{.*\})$/s.exec(text) ?? [];
   if (!json || checksum(json) !== sum) return null;
   try {
     return JSON.parse(json);
@@ -113,9 +118,29 @@ function readLine(text) {
 
 /** @param {any} value @returns {value is Header} */
 function isHeader(value) {
-  const strings = ['url', 'name', 'etag', 'modified'].every((key) => typeof value?.[key] === 'string');
+  const strings = ['url', 'name', 'etag', 'modified'].every(
+    (key) => typeof value?.[key] === 'string' && value[key].length <= MAX_TEXT,
+  );
   const numbers = ['size', 'chunk', 'created'].every((key) => Number.isSafeInteger(value?.[key]) && value[key] >= 0);
-  return value?.version === 1 && strings && numbers && value.chunk > 0 && chunkCount(value) <= MAX_CHUNKS;
+  return (
+    value?.version === 1 &&
+    strings &&
+    numbers &&
+    isAddress(value.url) &&
+    isTime(value.created) &&
+    value.chunk > 0 &&
+    chunkCount(value) <= MAX_CHUNKS
+  );
+}
+
+/** @param {string} url */
+function isAddress(url) {
+  return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
+}
+
+/** @param {unknown} value @returns {value is number} */
+function isTime(value) {
+  return typeof value === 'number' && value >= 0 && value <= MAX_TIME;
 }
 
 /** @param {unknown} value @param {Header} header @returns {value is number} */

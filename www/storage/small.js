@@ -3,7 +3,7 @@
 // needs no server.
 import { fetchSmall } from './http.js';
 import { isComplete } from './journal.js';
-import { idOf, nameOf } from './names.js';
+import { nameOf } from './names.js';
 import { sha256 } from './sha256.js';
 
 /** @import { Options, Small } from './http.js' */
@@ -54,7 +54,7 @@ export class SmallFiles {
   /** @param {string} url */
   async #read(url) {
     if (!this.#vault) return null;
-    const id = await idOf(url);
+    const id = await this.#vault.idOf(url);
     const journal = await this.#vault.look(id);
     if (!journal || !isComplete(journal)) return null;
     const bytes = new Uint8Array(await (await this.#vault.file(id)).arrayBuffer());
@@ -67,7 +67,7 @@ export class SmallFiles {
   /** @param {string} url @param {Small} small */
   async #write(url, { bytes, etag, modified }) {
     if (!this.#vault) return;
-    const id = await idOf(url);
+    const id = await this.#vault.idOf(url);
     const store = await this.#vault.write(id);
     try {
       store.begin({

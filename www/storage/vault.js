@@ -2,6 +2,7 @@
 // chunk is written and flushed before its line in the journal, so a crash at any moment leaves less, never something
 // wrong. Looking needs no lock and works on the page too. Writing, and fast reading, take handles that only a worker
 // has.
+import { spelled } from '../sources/hub.js';
 import { cancelled, isNamed, messageOf, named } from '../worker/errors.js';
 import { hash } from './hasher.js';
 import {
@@ -14,6 +15,7 @@ import {
   take,
   writeLine,
 } from './journal.js';
+import { idOf } from './names.js';
 
 /** @import { CheckProgress, StoredModel, SyncHandle } from '../types/storage' */
 /** @import { Header, Journal, Line } from './journal.js' */
@@ -25,6 +27,7 @@ import {
  * @property {() => void} close
  */
 
+const MAX_JOURNAL = 256 << 20; // bytes; a million chunks take half of it
 const LOCK_TRIES = 6; // a worker that has just ended holds its files for a moment
 const LOCK_PAUSE = 150; // ms
 
@@ -42,6 +45,8 @@ export async function openVault() {
 
 export class Vault {
   #directory;
+  /** @type {Promise<Map<string, string>> | null} what was stored under other spellings when it was looked for first */
+  #spellings = null;
 
   /** @param {FileSystemDirectoryHandle} directory */
   constructor(directory) {
@@ -52,7 +57,8 @@ export class Vault {
   async look(id) {
     for (let tries = 1; ; tries++) {
       try {
-        const journal = readJournal(await (await this.#file(`${id}.journal`)).text());
+        const file = await this.#file(`${id}.journal`);
+        const journal = file.size <= MAX_JOURNAL ? readJournal(await file.text()) : null;
         const { size } = await this.#file(`${id}.data`);
         if (journal) forgetBeyond(journal, size);
         return journal;
@@ -62,6 +68,24 @@ export class Vault {
         if (!isNamed(error, 'NotReadableError') || tries === LOCK_TRIES) throw error;
       }
     }
+  }
+
+  /**
+   * The id of the file of an address: that under which it is stored, under whatever spelling of its address, or else
+   * its own.
+   * @param {string} url
+   */
+  async idOf(url) {
+    const id = await idOf(url);
+    if (await this.look(id).catch(() => null)) return id;
+    this.#spellings ??= this.#spelled();
+    return (await this.#spellings).get(url) ?? id;
+  }
+
+  /** The ids of the stored files, by the one spelling of their address. @returns {Promise<Map<string, string>>} */
+  async #spelled() {
+    const models = await this.list().catch(() => []);
+    return new Map(models.filter(({ url }) => url).map(({ id, url }) => [spelled(url), id]));
   }
 
   /** Lists all files, the last used first. @returns {Promise<StoredModel[]>} */
@@ -109,7 +133,7 @@ export class Vault {
       const shared = await syncHandle(handle, { mode: 'read-only' });
       return { read: async (start, end, into) => readFrom(shared, start, end, into), close: () => shared.close() };
     } catch (error) {
-      if (!isNamed(error, 'NoModificationAllowedError')) throw error;
+      if (!isLocked(error)) throw error;
       const file = await handle.getFile();
       return {
         read: async (start, end) => new Uint8Array(await file.slice(start, end).arrayBuffer()),
@@ -171,7 +195,7 @@ export class Vault {
     try {
       await this.#directory.removeEntry(name);
     } catch (error) {
-      if (isNamed(error, 'NoModificationAllowedError')) throw inUse();
+      if (isLocked(error)) throw inUse();
       if (!isNamed(error, 'NotFoundError')) throw error;
     }
   }
@@ -188,7 +212,7 @@ export class Vault {
       try {
         return await syncHandle(handle);
       } catch (error) {
-        if (!isNamed(error, 'NoModificationAllowedError')) throw error;
+        if (!isLocked(error)) throw error;
         if (tries === LOCK_TRIES) throw inUse();
         await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE));
       }
@@ -355,6 +379,15 @@ function append(journal, lines) {
   if (journal.write(text, { at }) !== text.length)
     throw named('QuotaExceededError', 'the journal could not be written to its end');
   journal.flush();
+}
+
+/**
+ * Whether a file is locked by another handle. WebKit knows exclusive handles only, and has another name for the fault.
+ * @see https://github.com/WebKit/WebKit/blob/main/Source/WebCore/Modules/filesystem/FileSystemFileHandle.cpp
+ * @param {unknown} error of a call that asks for a lock: of a closed handle, `InvalidStateError` means something else
+ */
+function isLocked(error) {
+  return isNamed(error, 'NoModificationAllowedError') || isNamed(error, 'InvalidStateError');
 }
 
 function inUse() {

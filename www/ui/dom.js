@@ -1,4 +1,5 @@
 // What the views do with the document. Text is inserted as text, never as HTML.
+import { shown } from '../worker/errors.js';
 
 /**
  * Makes an element: `element('td', { className: 'number' }, '0.912')`.
@@ -27,8 +28,13 @@ export function byId(id, kind) {
   return node;
 }
 
-/** Shows `text`, or hides the element if there is none. @param {HTMLElement} node @param {string} text */
-export function showText(node, text) {
+/**
+ * Shows a message, which may quote a stranger's text, or hides the element if there is none.
+ * @param {HTMLElement} node
+ * @param {string} message
+ */
+export function showText(node, message) {
+  const text = shown(message);
   if (node.textContent !== text) node.textContent = text;
   node.hidden = text === '';
 }

@@ -21,6 +21,7 @@ export function benchView(app) {
   const tokens = byId('bench-tokens', HTMLInputElement);
   const run = byId('bench-run', HTMLButtonElement);
   const error = byId('bench-error', HTMLParagraphElement);
+  const waiting = byId('bench-waiting', HTMLParagraphElement);
   const progressArea = byId('bench-progress', HTMLElement);
   const bar = byId('bench-bar', HTMLProgressElement);
   const stage = byId('bench-stage', HTMLSpanElement);
@@ -41,6 +42,7 @@ export function benchView(app) {
     if (document.activeElement !== tokens && !errors.bench) tokens.value = bench.tokens?.join(', ') ?? '';
     seconds.disabled = tokens.disabled = run.disabled = task !== null;
     run.ariaBusy = String(task === 'bench');
+    showText(waiting, bench.waiting);
     showText(error, errors.bench);
     progressArea.hidden = task !== 'bench';
     showProgress(bar, progress);

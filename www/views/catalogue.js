@@ -2,6 +2,7 @@
 import { formatBytes } from '../figures/format.js';
 import { emptyState, encodeState } from '../link/codec.js';
 import { encoderSource } from '../sources/catalogue.js';
+import { spelled } from '../sources/hub.js';
 import { roomOf } from '../state/stored.js';
 import { byId, element, showText } from '../ui/dom.js';
 import { table, tbody } from '../ui/table.js';
@@ -52,7 +53,9 @@ function linkTo(app, encoder) {
 
 /** @param {ModelSource} source @param {StoredModel[]} models */
 function isStored({ files }, models) {
-  return files.every((file) => 'url' in file && models.some(({ url, complete }) => complete && url === file.url));
+  return files.every(
+    (file) => 'url' in file && models.some(({ url, complete }) => complete && spelled(url) === file.url),
+  );
 }
 
 /** @param {App} app @param {Catalogue} catalogue @param {Stored} stored @param {(encoder: Encoder) => void} copy */

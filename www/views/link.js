@@ -1,5 +1,5 @@
 // What a shared link brought: a summary, what in it was refused, and the button that does what it is for.
-import { formatInterval, formatPercent, plural } from '../figures/format.js';
+import { formatBytes, formatInterval, formatPercent, plural } from '../figures/format.js';
 import { wilson } from '../figures/statistics.js';
 import { byId, showText } from '../ui/dom.js';
 
@@ -22,16 +22,24 @@ export function linkView(app) {
     const parts = [
       shared.prompts.length ? plural(shared.prompts.length, 'prompt') : '',
       `${settings.feature} + ${settings.pooling}`,
-      shared.model ? `the model at ${shared.model}` : model.source.name,
+      shared.model ? `the model at ${shared.model}, ${sizeOf(model.source)}` : model.source.name,
       shared.item ? `the item ${shared.item.question_type}, ${shared.item.caption_key}` : '',
       shared.data ? 'the built-in TED sample' : '',
     ];
     showText(summary, `It holds ${parts.filter(Boolean).join(', ')}.`);
     showText(result, headline(shared));
     showText(problems, link.problems.join(' '));
+    showText(load, shared.model ? `Load from ${new URL(shared.model).host} and compare` : 'Load and compare');
     load.hidden = followed || shared.prompts.length === 0;
     load.disabled = task !== null;
   };
+}
+
+/** What is known of the size before the model's server is asked. @param {State['model']['source']} source */
+function sizeOf({ bytes }) {
+  return bytes === null
+    ? 'of a size that its server tells when it is asked: above 1 GB the download waits once more'
+    : formatBytes(bytes);
 }
 
 /** @param {SharedState} shared */

@@ -1,6 +1,7 @@
 // The models in this browser's storage: how much of each is stored, and what can be done with it. It works without a
 // loaded model.
 import { formatBytes, plural } from '../figures/format.js';
+import { spelled } from '../sources/hub.js';
 import { urlSource } from '../sources/model.js';
 import { roomOf } from '../state/stored.js';
 import { setsOf } from '../storage/sets.js';
@@ -9,6 +10,7 @@ import { showProgress } from '../ui/progress.js';
 import { saveBlob } from '../ui/save.js';
 import { table, tbody } from '../ui/table.js';
 import { watch } from '../ui/watch.js';
+import { shown } from '../worker/errors.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State, Stored } from '../state/state' */
@@ -61,11 +63,11 @@ export function storedView(app) {
 function tableOf(app, stored, busy) {
   const { models, verdicts } = stored;
   const rows = setsOf(models).map((model) => {
-    const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, verdicts[model.id])] : [];
+    const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, shown(verdicts[model.id]))] : [];
     return element(
       'tr',
       {},
-      element('th', { scope: 'row', title: model.url || model.files[0].url }, model.name, ...verdict),
+      element('th', { scope: 'row', title: shown(model.url || model.files[0].url) }, shown(model.name), ...verdict),
       element('td', {}, sizeText(model), ...shortage(stored, model.complete ? 0 : model.size - model.stored)),
       element('td', { className: 'aside' }, model.used ? new Date(model.used).toLocaleDateString() : ''),
       element('td', { className: 'saves' }, ...buttons(app, model, busy)),
@@ -79,7 +81,7 @@ function buttons(app, model, busy) {
   const button = (/** @type {string} */ label, /** @type {() => void} */ click) => {
     const node = element(
       'button',
-      { type: 'button', className: 'quiet', disabled: busy, ariaLabel: `${label} ${model.name}` },
+      { type: 'button', className: 'quiet', disabled: busy, ariaLabel: shown(`${label} ${model.name}`) },
       label,
     );
     node.dataset.action = `${label} ${model.id}`;
@@ -100,7 +102,7 @@ function buttons(app, model, busy) {
 function load(app, { url, size, sha256, missing }) {
   const isDefault = app.model.defaultSource.files.some((file) => 'url' in file && file.url === url);
   return app.model.load(
-    isDefault ? app.model.defaultSource : { ...urlSource(url, sha256), bytes: missing ? null : size },
+    isDefault ? app.model.defaultSource : { ...urlSource(spelled(url), sha256), bytes: missing ? null : size },
   );
 }
 

@@ -1,6 +1,6 @@
 // The page's end of the wire: requests keyed by id, typed errors, progress, cancel, and the end of everything by a
 // panic.
-import { WorkerError } from './errors.js';
+import { shown, WorkerError } from './errors.js';
 
 /** @import { Methods } from '../types/worker' */
 
@@ -31,8 +31,8 @@ export class Client {
       onPanic(message, code);
     };
     worker.addEventListener('message', ({ data }) => {
-      if ('panic' in data) panic(data.panic, data.code);
-      else if ('notice' in data) onNotice(data.notice);
+      if ('panic' in data) panic(shown(data.panic), data.code);
+      else if ('notice' in data) onNotice(shown(data.notice));
       else this.#receive(data);
     });
     worker.addEventListener('error', (event) => panic(event.message || 'the worker could not be started'));
@@ -78,7 +78,7 @@ export class Client {
     if (!request) return;
     if (progress) return request.progress?.(progress);
     this.#open.delete(id);
-    if (error) request.reject(new WorkerError(error.code, error.message));
+    if (error) request.reject(new WorkerError(error.code, shown(error.message)));
     else request.resolve(result);
   }
 }

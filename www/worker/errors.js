@@ -36,9 +36,25 @@ export function codeOf(error) {
   return error instanceof WorkerError ? error.code : '';
 }
 
-/** The text of whatever was thrown. @param {unknown} error */
+/** The text of whatever was thrown, fit to be shown. @param {unknown} error */
 export function messageOf(error) {
-  return error instanceof Error ? error.message : String(error);
+  return shown(error instanceof Error ? error.message : String(error));
+}
+
+const MOST = 2000; // bytes of a message
+const HIDDEN = /(?![\n\t])[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/gu;
+
+/**
+ * A message as the page shows it: cut to about 2 kB, with control characters and marks of direction written out, since
+ * a stranger's file may be quoted in it.
+ * @param {string} text
+ */
+export function shown(text) {
+  const whole = text
+    .slice(0, MOST + 1)
+    .replace(HIDDEN, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  const { read, written } = new TextEncoder().encodeInto(whole, new Uint8Array(MOST));
+  return written < MOST && read === whole.length ? whole : `${whole.slice(0, read)}… (cut)`;
 }
 
 /** Whether the person did it, so that no message is needed. @param {unknown} error */
