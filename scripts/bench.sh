@@ -39,7 +39,7 @@ setup_peers() {
     cp tests/peers/package.json tests/peers/package-lock.json "$peers/"
     npm ci --prefix "$peers" --ignore-scripts --no-audit --no-fund
     python3 -m venv "$peers/venv"
-    "$peers/venv/bin/pip" install --quiet --requirement tests/peers/requirements.txt
+    "$peers/venv/bin/pip" install --quiet --require-hashes --requirement tests/peers/requirements.txt
     "$peers/venv/bin/python" tests/peers/make_onnx.py "$model" "$peers/smol.q4.onnx"
     for page in ort.html wllama.html; do ln -sf "../../tests/peers/$page" "$peers/$page"; done
     ln -sfn ../models "$peers/models"

@@ -214,4 +214,7 @@ export function licenses() {
     ]);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(process.argv[2], licenses());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+    // The mark says UTF-8 where a host does not.
+    writeFileSync(process.argv[2], '\ufeff' + licenses());
+}

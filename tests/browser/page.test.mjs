@@ -247,6 +247,15 @@ test('the whole page is under 2.5 MB, and loading and comparing never hold it up
   }
 });
 
+test('the page says under which licenses its parts are', async () => {
+  const { page, errors, close } = await freshPage(dist.browser);
+  await page.goto(dist.url);
+  await page.getByRole('link', { name: 'Licenses' }).click();
+  await page.getByText(/wgpu 30\.\d+\.\d+ \| MIT OR Apache-2\.0 \|/).waitFor();
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test('every part is measured on WebGPU', async () => {
   const { page, errors, close } = await freshPage(dist.browser);
   await page.goto(`${dist.url}?device=webgpu&bench=20`);

@@ -7,7 +7,7 @@ version=0.3.36
 src=$work/native/llama_cpp_python-$version/vendor/llama.cpp
 
 mkdir -p "$work/native"
-[ -x "$work/venv/bin/ninja" ] || "$work/venv/bin/pip" install --quiet cmake==4.1.2 ninja==1.13.0
+[ -x "$work/venv/bin/ninja" ] || "$work/venv/bin/pip" install --quiet --require-hashes --requirement tests/peers/requirements-native.txt
 PATH=$PWD/$work/venv/bin:$PATH
 if [ ! -d "$src" ]; then
     pip download --quiet --no-deps --no-binary llama-cpp-python --dest "$work/native" "llama-cpp-python==$version"
