@@ -218,7 +218,17 @@ test('a batch that does not end in time ends with its worker; its counts stay, a
 
 test('a stopped run is waited for twice as long as a step took', async () => {
   const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
-  const step = { stage: 'evaluate', done: 1, total: 9, texts: 1, total_texts: 9, items: 0, correct: 0, restored: 0, damaged: 0 };
+  const step = {
+    stage: 'evaluate',
+    done: 1,
+    total: 9,
+    texts: 1,
+    total_texts: 9,
+    items: 0,
+    correct: 0,
+    restored: 0,
+    damaged: 0,
+  };
   const page = setUp({
     async evaluate(_, progress) {
       await pause(900);
