@@ -2,7 +2,7 @@
 //! there; and never over a file that the same command reads.
 
 use gran_ted::error::{Error, Result};
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ enum Identity {
 
 /// The identity of the regular file at `path`; a terminal or a pipe can be written to as often as one likes.
 fn identity(path: &Path) -> Option<Identity> {
-    let metadata = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
+    let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file() && !is_open(path))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
@@ -84,8 +84,12 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
 
 fn put(path: &Path, text: &str) -> std::io::Result<()> {
     let Some(target) = replaced(path)? else {
-        let mut file = OpenOptions::new().write(true).open(path)?;
-        return file.write_all(text.as_bytes()).and_then(|()| file.flush());
+        if is_stdout(path) {
+            // As it is open already: what is printed after it stands behind it, also in a file.
+            let mut out = std::io::stdout().lock();
+            return out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        }
+        return OpenOptions::new().append(true).open(path)?.write_all(text.as_bytes());
     };
     let beside = beside(&target);
     let written = create(&beside).and_then(|mut file| {
@@ -106,8 +110,7 @@ fn put(path: &Path, text: &str) -> std::io::Result<()> {
 /// a device such as /dev/stdout, which is written to as it is.
 fn replaced(path: &Path) -> std::io::Result<Option<PathBuf>> {
     match std::fs::metadata(path) {
-        // What /dev/stdout stands for is open already, and may be read by another name.
-        Ok(_) if path.starts_with("/dev") || path.starts_with("/proc") => Ok(None),
+        Ok(_) if is_open(path) => Ok(None),
         Ok(metadata) if metadata.is_file() => path.canonicalize().map(Some),
         Ok(metadata) if metadata.is_dir() => Err(std::io::Error::other("it is a folder")),
         Ok(_) => Ok(None),
@@ -117,6 +120,18 @@ fn replaced(path: &Path) -> std::io::Result<Option<PathBuf>> {
             Err(_) => Ok(Some(path.into())),
         },
     }
+}
+
+/// Whether a path stands for a file that the process has open already.
+fn is_open(path: &Path) -> bool {
+    is_stdout(path)
+        || path == Path::new("/dev/stderr")
+        || path.starts_with("/dev/fd")
+        || path.starts_with("/proc")
+}
+
+fn is_stdout(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|stdout| path == Path::new(stdout))
 }
 
 /// A hidden name beside `target`, of this process.

@@ -111,7 +111,11 @@ impl<'a> Pickle<'a> {
     /// What is known of `value`: of an inert one, the name by which it was made.
     pub(super) fn describe(&self, value: Value) -> String {
         match value {
-            Value::Inert(index) => format!("an object of `{}`", self.unknown[index].join(".")),
+            Value::Inert(index) => {
+                let [module, name] =
+                    self.unknown[index].map(|word| word.chars().take(80).collect::<String>());
+                format!("an object of `{module}.{name}`")
+            }
             value => value.kind().into(),
         }
     }

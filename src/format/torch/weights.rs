@@ -79,7 +79,11 @@ impl<'a> Weights<'a> {
                 }
                 let name = self.name(&outer, key)?;
                 match value {
-                    Value::Inert(_) => self.inert.push((name, self.values.describe(value))),
+                    Value::Inert(_) => {
+                        let made = self.values.describe(value);
+                        self.count(made.len())?;
+                        self.inert.push((name, made));
+                    }
                     Value::Dict(inner) if entered.insert(inner) => open.push((name, inner)),
                     Value::Dict(inner) if !self.holds_weights(inner) => {}
                     Value::Dict(_) => {
@@ -126,7 +130,13 @@ impl<'a> Weights<'a> {
             Value::Int(index) => index.to_string(),
             _ => return Err(self.malformed("a weight's name", "text", key.kind())),
         };
-        self.names_len += outer.len() + 1 + key.len();
+        self.count(outer.len() + 1 + key.len())?;
+        Ok(if outer.is_empty() { key } else { format!("{outer}.{key}") })
+    }
+
+    /// Adds to the length of all names and descriptions, which is bounded.
+    fn count(&mut self, len: usize) -> Result<()> {
+        self.names_len += len;
         if self.names_len > NAMES_LIMIT {
             return Err(Error::Absurd {
                 file: self.file.into(),
@@ -135,7 +145,7 @@ impl<'a> Weights<'a> {
                 limit: NAMES_LIMIT as u64,
             });
         }
-        Ok(if outer.is_empty() { key } else { format!("{outer}.{key}") })
+        Ok(())
     }
 
     /// Shape and byte range of a tensor of type `dtype`. The range counts from the start of its storage.
