@@ -33,7 +33,7 @@ impl Fault {
 
 /// The UTF-8 text in `bytes`, without its byte order mark; of 64 MiB at most.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, Fault> {
-    if let Some(found) = sniff::foreign(bytes) {
+    if let Some(found) = sniff::foreign(bytes).filter(|_| !bytes.is_empty()) {
         return Err(Fault::new("the content", "UTF-8 text", found));
     }
     if bytes.len() as u64 > MAX_BYTES {

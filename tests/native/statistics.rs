@@ -326,7 +326,7 @@ fn bad_files_are_no_reports() {
         (b"", "line 1, column 0 should be JSON, found an error: EOF while parsing a value".into()),
         (b"{\"results\": [,]}", "line 1, column 14 should be JSON, found an error: expected value".into()),
         (b"\x89PNG", "the content should be UTF-8 text, found a picture".into()),
-        (b"version https://git-lfs", "the content should be UTF-8 text, found a Git LFS pointer".into()),
+        (b"version https://git-lfs", "the content should be UTF-8 text, found a Git LFS pointer instead of the file it stands for: download the file itself, or run `git lfs pull`".into()),
         (b"{\"a\": \"caf\xe9\"}", "the encoding should be UTF-8, found byte 0xe9 at 10".into()),
         (b"3", format!("{top}, found another value")),
         (b"{\"image_0\": {}}", format!("{top}, found an object without `results`")),

@@ -183,8 +183,10 @@ fn bad_items_say_where_they_are() {
         ),
         (adjective(Value::Null), format!("{at}` should be an object, found null")),
         (
-            adjective(json!({"correct_statement": made("a"), "incorrect_statements": [made("b")]})),
-            format!("{at}.question` should be a string, found nothing"),
+            adjective(
+                json!({"correct_statement": made("a"), "incorrect_statements": [made("b")], "question": 7}),
+            ),
+            format!("{at}.question` should be a string, found a number"),
         ),
         (
             adjective(json!({"question": "Q?"})),

@@ -169,7 +169,7 @@ impl<'a> Machine<'a> {
     /// Sets the attributes of an object. An `OrderedDict` of weights has `_metadata`, which nothing needs.
     pub(super) fn build(&mut self, state: Value<'a>) -> Result<()> {
         match (self.top()?, state) {
-            (Value::Inert(_), _) | (Value::Dict(_), Value::Dict(_) | Value::None | Value::Inert(_)) => Ok(()),
+            (Value::Inert(_), _) | (Value::Dict(_), Value::Dict(_) | Value::Inert(_)) => Ok(()),
             (object, state) => {
                 let found = format!("{} of {}", state.kind(), object.kind());
                 Err(self.malformed("the attributes of an ordered dictionary", found))
