@@ -67,11 +67,10 @@ pub struct Choice<'a> {
 impl Choice<'_> {
     /// Checks everything that the model's header tells about the choice.
     pub fn check(&self, header: &Header) -> Result<()> {
-        self.feature.check(header.config.num_hidden_layers)?;
-        match &self.adapter {
-            Some(file) if self.pooling == "adapter" => file.check(&header.config),
-            _ => Ok(()),
+        if let Some(file) = self.adapter.as_ref().filter(|_| self.pooling == "adapter") {
+            file.check(&header.config)?;
         }
+        self.feature.check(header.config.num_hidden_layers)
     }
 
     /// Loads the adapter, where one is to be used, onto a device that was `tested`.

@@ -429,8 +429,8 @@ fn wrong_shapes_and_unused_tensors_are_refused() {
     let line = folder.failure("inspect shape.gguf");
     assert!(line.ends_with("has shape [96, 64], expected [160, 64]"), "{line}");
 
-    // A tensor of a layer that no network has would be left out.
-    let mut bytes = tiny("qwen2").write();
+    // A tensor of a layer that the network does not use would be left out: llama has no norms over heads.
+    let mut bytes = tiny("qwen3").write();
     let swap = |bytes: &mut Vec<u8>, from: &[u8], to: &[u8]| {
         while let Some(at) = bytes.windows(from.len()).position(|window| window == from) {
             bytes[at..at + to.len()].copy_from_slice(to);
@@ -438,15 +438,16 @@ fn wrong_shapes_and_unused_tensors_are_refused() {
     };
     swap(
         &mut bytes,
-        b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0qwen2",
+        b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0qwen3",
         b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0llama",
     );
-    swap(&mut bytes, b"qwen2.", b"llama.");
-    swap(&mut bytes, b"blk.0.attn_k.bias", b"blk.0.attn_z.bias");
-    folder.file("bias.gguf", bytes);
-    let line = folder.failure("inspect bias.gguf");
+    swap(&mut bytes, b"qwen3.", b"llama.");
+    folder.file("norm.gguf", bytes);
+    let line = folder.failure("inspect norm.gguf");
     assert!(
-        line.contains("has the tensor `blk.0.attn_z.bias`, which the network of family llama does not use"),
+        line.contains(
+            "has the tensor `blk.0.attn_k_norm.weight`, which the network of family llama does not use"
+        ),
         "{line}"
     );
 }
