@@ -400,11 +400,11 @@ fn a_bad_index_is_refused() {
         format!("{malformed} names of files beside it, found `../secret`")
     );
     let mut twice = shards();
-    twice.push(("model-copy.safetensors", twice[0].1.clone()));
+    twice[1].1 = twice[0].1.clone();
     let line = message(&twice);
     assert!(
         line.ends_with(
-            "is in `model-00001-of-00003.safetensors` and in `model-copy.safetensors`, expected it once"
+            "is in `model-00001-of-00003.safetensors` and in `model-00002-of-00003.safetensors`, expected it once"
         ),
         "{line}"
     );

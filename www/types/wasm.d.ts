@@ -490,6 +490,12 @@ export interface BenchModel {
   intermediate_size?: number;
   /** Tokens of the longest text. */
   max_length?: number;
+  /** Digests of the configuration as it was read, and of the tokenizer. */
+  config_sha256?: string;
+  tokenizer_sha256?: string;
+  /** The tokens that the tokenizer adds before and after each text. */
+  begin_tokens?: string[];
+  end_tokens?: string[];
   quantize?: Quantize | null;
   arithmetic?: Arithmetic;
   streamed?: boolean;
