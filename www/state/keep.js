@@ -77,9 +77,28 @@ const accuracy = record({
   accuracy: number,
   correct: amount,
   total: amount,
-  interval: list(number, 2),
+  interval: (value) => list(number, 2)(value) && value.length === 2,
   chance: number,
 });
+const item = record({
+  index: amount,
+  caption_key: text,
+  caption_type: text,
+  question_type: text,
+  caption: text,
+  question: text,
+  options: text,
+  statements: list(text, 8),
+  correct_answer: text,
+  predicted_answer: text,
+  confidence_score: number,
+  all_scores: list(number, 8),
+  is_correct: flag,
+});
+/** Whether an item has a score for each statement and for both letters. @type {Shape} */
+const scored = ({ statements, all_scores: scores, correct_answer: right, predicted_answer: said }) =>
+  (statements.length === 0 || statements.length === scores.length) &&
+  [right, said].every((letter) => letter.length === 1 && 'ABCDEFGH'.slice(0, scores.length).includes(letter));
 const report = record({
   summary: record({
     accuracy_statistics: record({
@@ -95,23 +114,7 @@ const report = record({
     ties: amount,
     complete: flag,
   }),
-  results: list(
-    record({
-      index: amount,
-      caption_key: text,
-      caption_type: text,
-      question_type: text,
-      caption: text,
-      question: text,
-      options: text,
-      statements: list(text),
-      correct_answer: text,
-      predicted_answer: text,
-      confidence_score: number,
-      all_scores: list(number),
-      is_correct: flag,
-    }),
-  ),
+  results: list((value) => item(value) && scored(value)),
   provenance: maybe(record({})),
 });
 const embeddings = record({

@@ -36,7 +36,7 @@ export const readable = (read) => (value) => {
 export const list =
   (shape, most = Infinity) =>
   (value) =>
-    Array.isArray(value) && value.length <= most && value.every(shape);
+    Array.isArray(value) && value.length <= most && Array.from(value).every(shape); // `every` passes over holes
 
 /** An object with these fields; others are allowed. @param {Record<string, Shape>} fields @returns {Shape} */
 export const record = (fields) => (value) =>
