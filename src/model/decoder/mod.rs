@@ -54,7 +54,7 @@ enum Layers {
     /// On the device.
     Resident(Vec<Layer>),
     /// In their file: one layer computes while the next is loaded.
-    Streamed { source: Box<dyn LayerSource>, config: Config, device: Device },
+    Streamed { source: Box<dyn LayerSource>, config: Box<Config>, device: Device },
 }
 
 /// Loads the weights of one layer to the device at a time.
@@ -91,7 +91,7 @@ impl Decoder {
         max_length: usize,
         device: &Device,
     ) -> Result<Self> {
-        let layers = Layers::Streamed { source, config: config.clone(), device: device.clone() };
+        let layers = Layers::Streamed { source, config: Box::new(config.clone()), device: device.clone() };
         Self::with_layers(layers, weights, config, max_length, device)
     }
 
