@@ -31,42 +31,47 @@ pub fn dequantize(dtype: TensorType, bytes: &[u8]) -> Vec<f32> {
         _ => {
             let mut values = Vec::with_capacity(bytes.len() / dtype.block_bytes() * dtype.block_len());
             for block in bytes.chunks_exact(dtype.block_bytes()) {
-                for_groups(dtype, block, |group| {
-                    values.extend(group.codes.iter().map(|code| *code as f32 * group.scale + group.min));
-                });
+                for_groups(dtype, block, &mut Values(&mut values));
             }
             values
         }
     }
 }
 
-/// Calls `each` for the groups of one block, in the order of their values.
-pub(super) fn for_groups(dtype: TensorType, block: &[u8], mut each: impl FnMut(Group)) {
+/// Takes the groups of a block. It is a trait, as a closure that is called in so many places is inlined or not as the
+/// compiler likes: the packing of a model takes a tenth more where it is not.
+pub(super) trait TakeGroup {
+    /// Takes the next group.
+    fn take(&mut self, group: Group);
+}
+
+/// Gives `each` the groups of one block, in the order of their values.
+pub(super) fn for_groups(dtype: TensorType, block: &[u8], each: &mut impl TakeGroup) {
     let half = |at: usize| f16::from_le_bytes([block[at], block[at + 1]]).to_f32();
     let mut codes = [0i8; 32];
     match dtype {
         TensorType::Q4_0 => {
             nibbles(&block[2..18], &mut codes);
-            each(Group { codes: &codes, scale: half(0), min: -8.0 * half(0) });
+            each.take(Group { codes: &codes, scale: half(0), min: -8.0 * half(0) });
         }
         TensorType::Q4_1 => {
             nibbles(&block[4..20], &mut codes);
-            each(Group { codes: &codes, scale: half(0), min: half(2) });
+            each.take(Group { codes: &codes, scale: half(0), min: half(2) });
         }
         TensorType::Q5_0 => {
             nibbles(&block[6..22], &mut codes);
             fifth_bits(&block[2..6], &mut codes);
             codes.iter_mut().for_each(|code| *code -= 16);
-            each(Group { codes: &codes, scale: half(0), min: 0.0 });
+            each.take(Group { codes: &codes, scale: half(0), min: 0.0 });
         }
         TensorType::Q5_1 => {
             nibbles(&block[8..24], &mut codes);
             fifth_bits(&block[4..8], &mut codes);
-            each(Group { codes: &codes, scale: half(0), min: half(2) });
+            each.take(Group { codes: &codes, scale: half(0), min: half(2) });
         }
         TensorType::Q8_0 => {
             codes.iter_mut().zip(&block[2..34]).for_each(|(code, byte)| *code = *byte as i8);
-            each(Group { codes: &codes, scale: half(0), min: 0.0 });
+            each.take(Group { codes: &codes, scale: half(0), min: 0.0 });
         }
         TensorType::Q4_K => {
             let (scale, min) = (half(0), half(2));
@@ -75,7 +80,7 @@ pub(super) fn for_groups(dtype: TensorType, block: &[u8], mut each: impl FnMut(G
                 let shift = 4 * (group % 2);
                 codes.iter_mut().zip(bytes).for_each(|(code, byte)| *code = ((byte >> shift) & 15) as i8);
                 let (s, m) = six_bits(&block[4..16], group);
-                each(Group { codes: &codes, scale: scale * s, min: -min * m });
+                each.take(Group { codes: &codes, scale: scale * s, min: -min * m });
             }
         }
         TensorType::Q5_K => {
@@ -87,17 +92,27 @@ pub(super) fn for_groups(dtype: TensorType, block: &[u8], mut each: impl FnMut(G
                     *code = (((byte >> shift) & 15) | ((high >> group) & 1) << 4) as i8;
                 }
                 let (s, m) = six_bits(&block[4..16], group);
-                each(Group { codes: &codes, scale: scale * s, min: -min * m });
+                each.take(Group { codes: &codes, scale: scale * s, min: -min * m });
             }
         }
         TensorType::Q6_K => {
             for group in 0..16 {
                 q6_k_codes(block, group, &mut codes[..16]);
                 let scale = half(208) * (block[192 + group] as i8) as f32;
-                each(Group { codes: &codes[..16], scale, min: 0.0 });
+                each.take(Group { codes: &codes[..16], scale, min: 0.0 });
             }
         }
         TensorType::F32 | TensorType::F16 | TensorType::BF16 => unreachable!("dense types have no groups"),
+    }
+}
+
+/// The values of the groups, one after the other.
+struct Values<'a>(&'a mut Vec<f32>);
+
+impl TakeGroup for Values<'_> {
+    #[inline(always)]
+    fn take(&mut self, group: Group) {
+        self.0.extend(group.codes.iter().map(|code| *code as f32 * group.scale + group.min));
     }
 }
 

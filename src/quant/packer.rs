@@ -1,11 +1,12 @@
 //! Stored rows -> a weight in the device's layout, some rows at a time. Called by `loader` and the self-test.
 
-use super::codec::{Group, dequantize, for_groups};
+use super::codec::{Group, TakeGroup, dequantize, for_groups};
 use super::encode::{GROUP, encode};
 use super::half_float::f32_to_half;
 use super::layout::Layout;
 use crate::format::TensorType;
 use half::f16;
+use std::slice::{ChunksExactMut, IterMut};
 
 /// A weight `[out, in]` in the device's layout: transposed, so that neighboring outputs are neighboring words.
 pub struct Packed {
@@ -136,22 +137,17 @@ impl Packer {
             return;
         }
         let words_per_group = words.len() / groups;
-        let mut places = words.chunks_exact_mut(words_per_group).zip(pairs);
-        let mut next = |group: Group| {
-            if let Some((words, pair)) = places.next() {
-                write_words(layout, group.codes, words);
-                *pair = (group.scale, group.min);
-            }
-        };
+        let mut places =
+            Places { layout, words: words.chunks_exact_mut(words_per_group), pairs: pairs.iter_mut() };
         if Layout::of(self.dtype) == Layout::Dense {
             let mut codes = [0; GROUP];
             for values in dequantize(self.dtype, row).as_chunks().0 {
                 let (scale, min) = encode(layout, values, &mut codes);
-                next(Group { codes: &codes, scale, min });
+                places.take(Group { codes: &codes, scale, min });
             }
         } else {
             for block in row.chunks_exact(self.dtype.block_bytes()) {
-                for_groups(self.dtype, block, &mut next);
+                for_groups(self.dtype, block, &mut places);
             }
         }
     }
@@ -186,6 +182,23 @@ impl Packer {
             _ => self.pairs.iter().map(pair).collect(),
         };
         Packed { scales, factor, ..self.packed }
+    }
+}
+
+/// The places of a row's groups: their words, and their scales and minima.
+struct Places<'a> {
+    layout: Layout,
+    words: ChunksExactMut<'a, u32>,
+    pairs: IterMut<'a, (f32, f32)>,
+}
+
+impl TakeGroup for Places<'_> {
+    #[inline(always)]
+    fn take(&mut self, group: Group) {
+        if let (Some(words), Some(pair)) = (self.words.next(), self.pairs.next()) {
+            write_words(self.layout, group.codes, words);
+            *pair = (group.scale, group.min);
+        }
     }
 }
 
