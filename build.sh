@@ -23,6 +23,7 @@ usage='usage: ./build.sh COMMAND
   serve [PORT]  build, then serve the page on http://127.0.0.1:PORT/ (8080, or the next port that is free)
   build         make dist/: page, wasm module and model, for any static host
   test          every check and every test, native and in the browser
+  fuzz [SECONDS] [TARGET]  damaged files into every reader (3600 for all; targets: tests/native/support/fuzz/mod.rs)
   parity        the TED-6K slice against the answers of PyTorch (long)
   bench         speed of the products, of the page and of the command line
   peers [...]   the page beside ONNX Runtime Web and wllama, in one session (10 minutes; arguments: tests/peers/run.mjs)
@@ -38,6 +39,7 @@ main() {
         serve) build; exec node serve.mjs --root dist --port "${2:-8080}" ;;
         build) build ;;
         test) run_tests ;;
+        fuzz) setup; fuzz "${@:2}" ;;
         parity) setup; parity ;;
         bench) build; setup_tests; bench ;;
         peers) build; setup_tests; setup_peers; node tests/peers/run.mjs "${@:2}" ;;

@@ -38,6 +38,12 @@ ignored() { cargo test --locked --release --test native -- --ignored --nocapture
 
 parity() { step 'TED-6K slice against PyTorch' ignored parity:: statistics:: ted::; }
 
+# Inputs that break a rule are written to target/fuzz. FUZZ_SEED=N repeats a run.
+fuzz() { # [SECONDS] [TARGET]
+    FUZZ_SECONDS=${1:-3600} FUZZ_TARGET=${2:-} step 'fuzzing' \
+        cargo test --locked --release --test fuzz -- --ignored --nocapture for_an_hour
+}
+
 qwen2() {
     step 'model qwen2-0.5b-instruct' fetch_qwen2
     step 'qwen2 against numpy' ignored qwen2::

@@ -249,7 +249,7 @@ impl std::error::Error for Error {}
 impl Error {
     /// Whether one text of many is at fault: the others can be encoded without it.
     pub(crate) fn is_of_a_text(&self) -> bool {
-        matches!(self, Self::EmptyPrompt { .. } | Self::TokenRange { .. })
+        matches!(self, Self::EmptyPrompt { .. } | Self::TokenRange { .. } | Self::NoRow { .. })
     }
 
     /// [`Error::Malformed`]: `item` of `file` is `found`, where its format wants `expected`.
