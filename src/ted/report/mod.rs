@@ -157,6 +157,11 @@ impl LeftOut {
             Error::TokenRange { found, vocab_size, .. } => {
                 format!("token id {found} of `{text}` is outside the vocabulary of {vocab_size}")
             }
+            Error::NoRow { token, id, rows, .. } => {
+                format!(
+                    "`{text}` holds the token `{token}` with id {id}, but the token table has {rows} rows"
+                )
+            }
             error => format!("`{text}`: {error}"),
         };
         Self { caption_key: sample.caption_key.clone(), question_type: sample.question_type, reason }
