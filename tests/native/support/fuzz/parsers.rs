@@ -202,7 +202,8 @@ pub fn words(data: &[u8]) -> Outcome {
     let subset = match Subset::parse(&text) {
         Ok(subset) => {
             let written = subset.to_string();
-            if Subset::parse(&written).ok().as_ref() != Some(&subset) {
+            // A seed without a number of items says nothing, and is not written.
+            if Subset::parse(&written).map(|read| read.to_string()).ok().as_ref() != Some(&written) {
                 return broken("roundtrip", format!("the subset {written}"));
             }
             "subset".into()
