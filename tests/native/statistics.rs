@@ -354,7 +354,10 @@ fn bad_files_are_no_reports() {
         assert_eq!(error.code(), "NotAReport");
     }
     let error = Report::import("x.json", &vec![b' '; (64 << 20) + 1]).unwrap_err().to_string();
-    assert_eq!(error, "`x.json` is not a report: its size should be at most 64 MiB, found 67108865 bytes or more");
+    assert_eq!(
+        error,
+        "`x.json` is not a report: its size should be at most 64 MiB, found 67108865 bytes or more"
+    );
     let error = Report::import("x.json", "[".repeat(100_000).as_bytes()).unwrap_err().to_string();
     assert!(error.ends_with("recursion limit exceeded"), "{error}");
 }
