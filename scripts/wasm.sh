@@ -43,8 +43,10 @@ install_wasm_bindgen() {
     local version
     version=$(awk '/^name = "wasm-bindgen"$/ { getline; print $3 }' Cargo.lock | tr -d '"')
     if [ "$(target/tools/bin/wasm-bindgen --version 2>/dev/null)" = "wasm-bindgen $version" ]; then return; fi
-    CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked wasm-bindgen-cli --version "$version" --bin wasm-bindgen \
-        --no-default-features --debug --force --root target/tools
+    local -a install=(env CARGO_PROFILE_DEV_DEBUG=0 cargo install wasm-bindgen-cli --version "$version"
+        --bin wasm-bindgen --no-default-features --debug --force --root target/tools)
+    # Its own lock file may name a version that the registry does not have: then the newest ones that fit are taken.
+    "${install[@]}" --locked || "${install[@]}"
 }
 
 compile_wasm() {
