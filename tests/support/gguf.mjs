@@ -1,4 +1,4 @@
-// Writes small GGUF files for tests, correct and faulty ones: a llama of one layer, 32 wide, its weights zero.
+// Writes small GGUF files for tests, correct and faulty ones: a llama of one layer, 32 wide, its weights all the same.
 
 /** @typedef {{ name: string, shape: number[], type?: number }} Tensor slowest dimension first; type 0 is F32 */
 
@@ -19,6 +19,7 @@ export function ggufFile({ architecture = 'llama', tokenizer = 'gpt2', counts, c
     text('tokenizer.ggml.model', tokenizer),
     text('tokenizer.ggml.pre', 'smollm'),
     entry('tokenizer.ggml.tokens', 9, Buffer.concat([uint32(8), uint64(1), string('a')])),
+    entry('tokenizer.ggml.merges', 9, Buffer.concat([uint32(8), uint64(0)])),
   ];
   const matrices = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down'].map((name) => ({
     name: `blk.0.${name}.weight`,
@@ -30,7 +31,8 @@ export function ggufFile({ architecture = 'llama', tokenizer = 'gpt2', counts, c
   }));
   const tensors = change([{ name: 'token_embd.weight', shape: [1, 32] }, ...matrices, ...norms]);
 
-  const data = tensors.map(({ shape }) => Buffer.alloc(4 * shape.reduce((product, size) => product * size, 1)));
+  const weights = (/** @type {number} */ count) => Buffer.from(new Float32Array(count).fill(0.01).buffer);
+  const data = tensors.map(({ shape }) => weights(shape.reduce((product, size) => product * size, 1)));
   const infos = tensors.map(({ name, shape, type = 0 }, at) =>
     Buffer.concat([
       string(name),
