@@ -53,7 +53,13 @@ pub(super) fn unit_bf16(v: &[f32], index: usize) -> Result<Vec<f32>> {
     let v: Vec<f32> = v.iter().map(|x| round(*x)).collect();
     let length = round(v.iter().map(|x| x * x).sum::<f32>().sqrt());
     check(length.into(), index)?;
-    Ok(v.iter().map(|x| round(x / length)).collect())
+    let unit: Vec<f32> = v.iter().map(|x| round(x / length)).collect();
+    // Squares of values below 1e-19 are lost in f32, and with them the length.
+    let square: f32 = unit.iter().map(|x| x * x).sum();
+    if (square - 1.0).abs() > 0.1 {
+        return Err(Error::NoDirection { index: index + 1 });
+    }
+    Ok(unit)
 }
 
 /// Refuses a length by which no vector can be divided.

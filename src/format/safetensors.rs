@@ -187,7 +187,9 @@ impl Index {
             let found = foreign(bytes).map_or_else(|| e.to_string(), String::from);
             malformed("JSON with `weight_map`, the file of each tensor", found)
         })?;
-        if let Some(shard) = weight_map.values().find(|shard| shard.contains(['/', '\\'])) {
+        let is_elsewhere =
+            |shard: &&String| shard.contains(['/', '\\']) || ["", ".", ".."].contains(&shard.as_str());
+        if let Some(shard) = weight_map.values().find(is_elsewhere) {
             return Err(malformed("names of files beside it", format!("`{shard}`")));
         }
         Ok(Self { file: file.into(), weight_map })

@@ -399,6 +399,10 @@ fn a_bad_index_is_refused() {
         with(r#"{"weight_map": {"w": "../secret"}}"#),
         format!("{malformed} names of files beside it, found `../secret`")
     );
+    for folder in ["", ".", ".."] {
+        let line = with(&format!(r#"{{"weight_map": {{"w": "{folder}"}}}}"#));
+        assert_eq!(line, format!("{malformed} names of files beside it, found `{folder}`"));
+    }
     let mut twice = shards();
     twice[1].1 = twice[0].1.clone();
     let line = message(&twice);
