@@ -24,7 +24,7 @@ pub use keys::{KEYS, Place, Treatment, treatment};
 pub use special::{Added, SpecialTokens, Template};
 
 use crate::error::{Error, Result};
-use crate::format::gguf::Gguf;
+use crate::format::{gguf::Gguf, hex};
 use added::{AddedToken, Finder, Found};
 use built::Built;
 use normalize::Normalizer;
@@ -32,7 +32,6 @@ use sha2::{Digest, Sha256};
 use split::{Splitter, split};
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use tokenizers::Model;
@@ -291,13 +290,6 @@ impl Tokenizer {
             }),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes everything
-        text
-    })
 }
 
 /// `text` after all `steps`.
