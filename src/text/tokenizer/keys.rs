@@ -152,6 +152,41 @@ impl<'a> Reading<'a> {
         self.at_most(steps.len()).map(|()| steps.as_slice())
     }
 
+    /// The steps that `value` describes: none where it is null, those of a `Sequence` in their order, else the one that
+    /// `read` makes of its `type`. `item` names the part in messages, `list` the key of a sequence's steps.
+    pub(super) fn steps<T>(
+        &mut self,
+        value: &Value,
+        (place, item, list): (Place, &str, &str),
+        read: fn(&mut Self, &str, &Value) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut steps = Vec::new();
+        if !value.is_null() {
+            self.push_steps(value, (place, item, list), read, &mut steps)?;
+        }
+        Ok(steps)
+    }
+
+    fn push_steps<T>(
+        &mut self,
+        value: &Value,
+        names: (Place, &str, &str),
+        read: fn(&mut Self, &str, &Value) -> Result<T>,
+        steps: &mut Vec<T>,
+    ) -> Result<()> {
+        let (place, item, list) = names;
+        let kind = self.kind(value, item)?;
+        self.note_keys(place, value);
+        if kind != "Sequence" {
+            steps.push(read(self, kind, value)?);
+            return Ok(());
+        }
+        for step in self.list(value, list)? {
+            self.push_steps(step, names, read, steps)?;
+        }
+        self.at_most(steps.len())
+    }
+
     /// Refuses a number of steps that no real tokenizer has.
     pub(super) fn at_most(&self, steps: usize) -> Result<()> {
         match steps {

@@ -42,23 +42,12 @@ impl Normalizer {
     /// # Errors
     /// [`Error::Malformed`](crate::error::Error::Malformed) for a normalizer that is not in the list.
     pub(super) fn read(reading: &mut Reading, value: &Value) -> Result<Vec<Self>> {
-        let mut steps = Vec::new();
-        if !value.is_null() {
-            Self::push(reading, value, &mut steps)?;
-        }
-        Ok(steps)
+        reading.steps(value, (Place::Normalizer, "normalizer", "normalizers"), Self::one)
     }
 
-    fn push(reading: &mut Reading, value: &Value, steps: &mut Vec<Self>) -> Result<()> {
-        let kind = reading.kind(value, "normalizer")?;
-        reading.note_keys(Place::Normalizer, value);
-        steps.push(match kind {
-            "Sequence" => {
-                for step in reading.list(value, "normalizers")? {
-                    Self::push(reading, step, steps)?;
-                }
-                return reading.at_most(steps.len());
-            }
+    /// The step of the type `kind`.
+    fn one(reading: &mut Reading, kind: &str, value: &Value) -> Result<Self> {
+        Ok(match kind {
             "NFC" => Self::Form(Form::Nfc),
             "NFD" => Self::Form(Form::Nfd),
             "NFKC" => Self::Form(Form::Nfkc),
@@ -74,8 +63,7 @@ impl Normalizer {
                 let expected = "NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace or a Sequence of them";
                 return Err(reading.malformed("normalizer", expected, format!("`{other}`")));
             }
-        });
-        Ok(())
+        })
     }
 
     /// As [`Pattern::is_local`].

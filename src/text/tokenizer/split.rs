@@ -65,23 +65,12 @@ impl Splitter {
     /// # Errors
     /// [`Error::Malformed`](crate::error::Error::Malformed) for a pre-tokenizer that is not in the list.
     pub(super) fn read(reading: &mut Reading, value: &Value) -> Result<Vec<Self>> {
-        let mut steps = Vec::new();
-        if !value.is_null() {
-            Self::push(reading, value, &mut steps)?;
-        }
-        Ok(steps)
+        reading.steps(value, (Place::PreTokenizer, "pre_tokenizer", "pretokenizers"), Self::one)
     }
 
-    fn push(reading: &mut Reading, value: &Value, steps: &mut Vec<Self>) -> Result<()> {
-        let kind = reading.kind(value, "pre_tokenizer")?;
-        reading.note_keys(Place::PreTokenizer, value);
-        steps.push(match kind {
-            "Sequence" => {
-                for step in reading.list(value, "pretokenizers")? {
-                    Self::push(reading, step, steps)?;
-                }
-                return reading.at_most(steps.len());
-            }
+    /// The step of the type `kind`.
+    fn one(reading: &mut Reading, kind: &str, value: &Value) -> Result<Self> {
+        Ok(match kind {
             "ByteLevel" => Self::ByteLevel {
                 add_prefix_space: reading.flag(value, "add_prefix_space", true)?,
                 gpt2: reading.flag(value, "use_regex", true)?,
@@ -103,8 +92,7 @@ impl Splitter {
                 let expected = "ByteLevel, Digits, Metaspace, Split or a Sequence of them";
                 return Err(reading.malformed("pre_tokenizer", expected, format!("`{other}`")));
             }
-        });
-        Ok(())
+        })
     }
 
     fn metaspace(reading: &Reading, value: &Value) -> Result<Self> {
