@@ -119,7 +119,7 @@ fn quant_matmul_of_every_shape() {
         for m in [256, 16, 1] {
             let x = input(&mut random, [m, k], &device);
             let run = || match n {
-                3072 => kernel::quant_matmul_swiglu(x.clone(), &weight),
+                3072 => kernel::quant_matmul_glu(x.clone(), &weight, Activation::Silu),
                 _ => kernel::quant_matmul(x.clone(), &weight),
             };
             seconds(1, run); // compiles the kernel

@@ -162,6 +162,12 @@ pub enum Error {
     /// `layer(i)` has a number above the number of layers, or the list of layer weights has another length.
     #[error("{item} is {found}, but the model has {layers} layers")]
     LayerCount { item: &'static str, found: usize, layers: usize },
+    /// The file ends before the model's last layer, and the feature needs it. Choose `layer(i)`, or give the whole model.
+    #[error(
+        "{feature} needs the whole model, expected {stated} layers and the final norm, found {held} layers: choose \
+         layer(0) to layer({held})"
+    )]
+    CutModel { feature: String, held: usize, stated: usize },
     /// A layer weight is NaN or infinite, so the weights do not make a distribution.
     #[error("layer weight {index} is {found}, expected a finite number")]
     LayerWeight { index: usize, found: f32 },
@@ -288,7 +294,7 @@ codes! {
     Read Write OverInput Truncated NotAModel GgufVersion Absurd Malformed NotComputed MissingKey UnknownFamily
     UnknownTensorType MissingTensor MissingFromShard DuplicateTensor MissingPart SeveralModels LoraBeside ExtraTensor
     WrongShape NotAnAdapter NotFinite OnlyZeros UnknownTokenizer NoTokenizer EmptyPrompt TokenRange NoDirection NoRow
-    UnknownOption LayerCount
+    UnknownOption LayerCount CutModel
     LayerWeight NotLoaded NoGpu NoShaderF16 DeviceLimit OverBudget BudgetTooSmall SelfTest DeviceLost Device
     Cancelled NotTed NoItem NoItems NotAReport NoSharedItems NotScores Statistics
 }

@@ -36,6 +36,22 @@ pub enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Write the hidden states of texts to a safetensors file, to be held against those of another program.
+    States {
+        /// A .gguf file, a .safetensors file with config.json beside it, a part or the index of either, or a folder.
+        model: PathBuf,
+        /// The texts; `-` reads them from standard input, one a line.
+        texts: Vec<String>,
+        /// Token ids instead of a text, such as "5 17 300"; may be repeated. They come after the texts.
+        #[arg(long, value_name = "IDS")]
+        ids: Vec<String>,
+        /// Where to write input_ids, hidden_states.0 to hidden_states.L (L after the final norm) and last_prenorm; of several
+        /// texts under 0., 1. and so on.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        load: LoadOptions,
+    },
     /// Score the encoder on TED-6K or a part of it.
     Evaluate {
         /// A .gguf file, a .safetensors file with config.json beside it, a part or the index of either, or a folder.
@@ -122,7 +138,7 @@ pub struct CacheOptions {
 
 #[derive(Args)]
 pub struct Options {
-    /// last, penultimate, layer(i), norm_avg, or weighted [default: weighted where there are layer weights, else norm_avg].
+    /// last, last_prenorm, penultimate, layer(i), norm_avg, or weighted [default: weighted where there are layer weights, else norm_avg].
     #[arg(long)]
     pub feature: Option<String>,
     /// The weights of `weighted`: a JSON list, or an adapter's file [default: those of --adapter].

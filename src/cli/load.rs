@@ -70,7 +70,7 @@ impl Choice<'_> {
         if let Some(file) = self.adapter.as_ref().filter(|_| self.pooling == "adapter") {
             file.check(&header.config)?;
         }
-        self.feature.check(header.config.num_hidden_layers)
+        self.feature.check(&header.config)
     }
 
     /// Loads the adapter, where one is to be used, onto a device that was `tested`.

@@ -14,7 +14,7 @@ mod written;
 
 use args::{Cli, Command};
 use clap::Parser;
-use commands::{bench, compare, correlate, embed, evaluate, inspect, layers};
+use commands::{bench, compare, correlate, embed, evaluate, inspect, layers, states};
 use std::process::ExitCode;
 
 /// Runs the command that the arguments name.
@@ -22,6 +22,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Inspect { model, json, quantize } => inspect::inspect(&model, json, &quantize),
         Command::Embed { model, texts, json, options } => embed::embed(&model, &texts, json, &options),
+        Command::States { model, texts, ids, out, load } => states::states(&model, &texts, &ids, &out, &load),
         Command::Evaluate { model, ted, subset, out, cache, options } => {
             evaluate::evaluate(&model, &ted, &subset, &out, &cache, &options)
         }

@@ -78,22 +78,22 @@ fn probe(path: &Path) -> std::io::Result<()> {
 ///
 /// # Errors
 /// [`Error::Write`].
-pub fn write(path: &Path, text: &str) -> Result<()> {
-    put(path, text).map_err(|e| unwritable(path, &e))
+pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    put(path, content.as_ref()).map_err(|e| unwritable(path, &e))
 }
 
-fn put(path: &Path, text: &str) -> std::io::Result<()> {
+fn put(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let Some(target) = replaced(path)? else {
         if is_stdout(path) {
             // As it is open already: what is printed after it stands behind it, also in a file.
             let mut out = std::io::stdout().lock();
-            return out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            return out.write_all(content).and_then(|()| out.flush());
         }
-        return OpenOptions::new().append(true).open(path)?.write_all(text.as_bytes());
+        return OpenOptions::new().append(true).open(path)?.write_all(content);
     };
     let beside = beside(&target);
     let written = create(&beside).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
+        file.write_all(content)?;
         if let Ok(before) = std::fs::metadata(&target) {
             file.set_permissions(before.permissions())?;
         }

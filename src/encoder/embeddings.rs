@@ -12,6 +12,15 @@ pub struct LayerVectors {
     pub normed: Vec<Vec<f32>>,
 }
 
+/// The hidden states of one text of T tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct States {
+    /// h_0, the token embeddings, to h_L, after the final norm: `[L + 1][T * D]`, row by row.
+    pub hidden: Vec<Vec<f32>>,
+    /// The last layer's before the final norm, `[T * D]`.
+    pub last_prenorm: Vec<f32>,
+}
+
 /// The vectors of several texts. The three lists are parallel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embeddings {

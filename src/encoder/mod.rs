@@ -4,7 +4,7 @@
 use crate::device::{Device, read_back};
 use crate::error::{Error, Result};
 use crate::kernel;
-use crate::model::{Batch, Config, Decoder, Feature, Part, Pooling};
+use crate::model::{Batch, Config, Decoder, Feature, Part, Pooling, State};
 use embeddings::{not_finite, unit_bf16};
 mod card;
 mod embeddings;
@@ -13,7 +13,7 @@ mod placement;
 mod settings;
 
 pub use card::{FileCard, ModelCard};
-pub use embeddings::{Embeddings, LayerVectors};
+pub use embeddings::{Embeddings, LayerVectors, States};
 pub(crate) use embeddings::{dot, unit};
 pub use info::ModelInfo;
 pub use placement::{Placement, STREAMED_TOKEN_BUDGET, TOKEN_BUDGET};
@@ -176,16 +176,18 @@ impl TextEncoder {
             segments = last_tokens(&segments);
         }
         let (mut hidden, mut normed) = (Vec::new(), Vec::new());
-        let pool = |l: usize, h: &Tensor<2>| {
+        let first = 1 + self.decoder.len() - self.decoder.counted_states();
+        let pool = |state: State, h: &Tensor<2>| {
+            let State::Layer(l) = state else { return };
             hidden.push(self.means(h.clone(), &segments));
-            if l > 0 {
+            if l >= first {
                 normed.push(self.means(kernel::layer_mix(h.zeros_like(), h.clone(), 1.0), &segments));
             }
         };
         self.decoder.forward(x, &places, self.decoder.len(), pool).await?;
-        let layers = self.decoder.len();
+        let (layers, counted) = (self.decoder.len(), self.decoder.counted_states());
         let width = texts.len() * self.config.hidden_size;
-        let mut states = Vec::with_capacity((2 * layers + 1) * width); // [(2 L + 1) B, D]
+        let mut states = Vec::with_capacity((1 + layers + counted) * width); // [(1 + L + counted) B, D]
         for some in [hidden, normed].concat().chunks((READ_BACK / width).max(1)) {
             states.extend(read_back(Tensor::cat(some.to_vec(), 0)).await?);
         }
@@ -198,7 +200,7 @@ impl TextEncoder {
         }
         let of = |text| LayerVectors {
             hidden: (0..=layers).map(|layer| vector(layer, text)).collect(),
-            normed: (0..layers).map(|layer| vector(1 + layers + layer, text)).collect(),
+            normed: (0..counted).map(|state| vector(1 + layers + state, text)).collect(),
         };
         Ok((0..texts.len()).map(of).collect())
     }
@@ -209,6 +211,29 @@ impl TextEncoder {
         kernel::segment_mean(features, Tensor::from_data(segments, self.integers()))
     }
 
+    /// All hidden states of one text of token ids.
+    ///
+    /// # Errors
+    /// As [`Self::embed_ids`].
+    pub async fn states(&self, ids: &[u32]) -> Result<States> {
+        let (x, places) = self.prepare(&[ids], &PackedBatch::new([ids])).await?;
+        let (mut hidden, mut prenorm) = (Vec::new(), None);
+        let keep = |state: State, h: &Tensor<2>| match state {
+            State::Layer(_) => hidden.push(h.clone()),
+            State::LastPrenorm => prenorm = Some(h.clone()),
+        };
+        self.decoder.forward(x, &places, self.decoder.len(), keep).await?;
+        let mut values = Vec::with_capacity(hidden.len());
+        for state in hidden {
+            values.push(read_back(state).await?);
+        }
+        let last_prenorm = match prenorm {
+            Some(state) => read_back(state).await?,
+            None => Vec::new(),
+        };
+        Ok(States { hidden: values, last_prenorm })
+    }
+
     /// `h_l [T, D]` of the packed texts for l = 0..=L, read back one by one: for tests and studies.
     ///
     /// # Errors
@@ -217,7 +242,12 @@ impl TextEncoder {
         let batch = PackedBatch::new(texts.iter().copied());
         let (x, places) = self.prepare(texts, &batch).await?;
         let mut states = Vec::new();
-        self.decoder.forward(x, &places, self.decoder.len(), |_, h| states.push(h.clone())).await?;
+        let keep = |state: State, h: &Tensor<2>| {
+            if let State::Layer(_) = state {
+                states.push(h.clone());
+            }
+        };
+        self.decoder.forward(x, &places, self.decoder.len(), keep).await?;
         let mut values = Vec::new();
         for state in states {
             values.push(read_back(state).await?);
@@ -250,7 +280,7 @@ impl TextEncoder {
         texts: &[&[u32]],
         feature: &Feature,
     ) -> Result<(Tensor<2>, Vec<[u32; 2]>)> {
-        feature.check(self.decoder.len())?;
+        feature.check(&self.config)?;
         let batch = PackedBatch::new(texts.iter().copied());
         let (x, places) = self.prepare(texts, &batch).await?;
         let features = feature.forward(&self.decoder, x, &places).await?;
@@ -280,7 +310,8 @@ impl TextEncoder {
             Tensor::from_data(TensorData::new(spans.concat(), [tokens, 2]), self.integers())
         };
         let windowed = self.config.window.is_some().then(|| spans(self.config.window));
-        Ok((x, Batch { positions: integers(&batch.positions), spans: spans(None), windowed }))
+        let (positions, is_causal) = (integers(&batch.positions), self.config.is_causal);
+        Ok((x, Batch { positions, spans: spans(None), windowed, is_causal }))
     }
 
     fn integers(&self) -> (&burn::tensor::Device, DType) {

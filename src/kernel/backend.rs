@@ -1,8 +1,9 @@
 //! Which implementation each backend runs: WGSL through cubecl, or plain loops through flex. A new operation has a
 //! method here, and a folder with its contract, its launch and its twin.
 
-use super::elementwise::{round_bf16, swiglu};
-use super::norm::{layer_mix, rms_norm};
+use super::activation::Activation;
+use super::elementwise::{glu, round_bf16};
+use super::norm::{layer_mix, layer_norm, rms_norm};
 use super::peak::{copy, multiply_adds};
 use super::pool::segment_mean;
 use super::product::{self, Product};
@@ -65,7 +66,22 @@ pub(super) trait EncoderBackend: burn::backend::Backend {
         heads: attention::Heads,
     ) -> FloatTensor<Self>;
 
-    fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn attention_relative(
+        qk: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        spans: IntTensor<Self>,
+        bias: FloatTensor<Self>,
+        heads: attention::Heads,
+    ) -> FloatTensor<Self>;
+
+    fn glu(gate: FloatTensor<Self>, up: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
+
+    fn layer_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
 
     fn layer_mix(mix: FloatTensor<Self>, hidden: FloatTensor<Self>, alpha: f32) -> FloatTensor<Self>;
 
@@ -132,7 +148,7 @@ macro_rules! implement {
                 spans: IntTensor<Self>,
                 heads: attention::Heads,
             ) -> FloatTensor<Self> {
-                attention::$run(q, Some(k), v, spans, heads)
+                attention::$run(q, Some(k), v, spans, None, heads)
             }
 
             fn attention_joined(
@@ -141,11 +157,34 @@ macro_rules! implement {
                 spans: IntTensor<Self>,
                 heads: attention::Heads,
             ) -> FloatTensor<Self> {
-                attention::$run(qk, None, v, spans, heads)
+                attention::$run(qk, None, v, spans, None, heads)
             }
 
-            fn swiglu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-                swiglu::$run(gate, up)
+            fn attention_relative(
+                qk: FloatTensor<Self>,
+                v: FloatTensor<Self>,
+                spans: IntTensor<Self>,
+                bias: FloatTensor<Self>,
+                heads: attention::Heads,
+            ) -> FloatTensor<Self> {
+                attention::$run(qk, None, v, spans, Some(bias), heads)
+            }
+
+            fn glu(
+                gate: FloatTensor<Self>,
+                up: FloatTensor<Self>,
+                activation: Activation,
+            ) -> FloatTensor<Self> {
+                glu::$run(gate, up, activation)
+            }
+
+            fn layer_norm(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: FloatTensor<Self>,
+                epsilon: f32,
+            ) -> FloatTensor<Self> {
+                layer_norm::$run(x, weight, bias, epsilon)
             }
 
             fn layer_mix(mix: FloatTensor<Self>, hidden: FloatTensor<Self>, alpha: f32) -> FloatTensor<Self> {

@@ -16,6 +16,7 @@
 //!
 //! Whether the adapter is software is a state of `device::class`.
 
+mod activation;
 mod attention;
 mod backend;
 mod cpu;
@@ -27,18 +28,21 @@ mod pool;
 pub(crate) mod product;
 mod rotary;
 
-pub use attention::{Heads as AttentionHeads, attention};
+pub use activation::Activation;
+pub use attention::{Heads as AttentionHeads, attention, attention_relative};
+pub use elementwise::glu::glu;
 pub use elementwise::round_bf16::round_bf16;
-pub use elementwise::swiglu::swiglu;
 pub use launch::launches;
 pub use norm::layer_mix::layer_mix;
+pub use norm::layer_norm::layer_norm;
 pub use norm::rms_norm::rms_norm;
 pub use peak::copy::copy;
 pub use peak::multiply_adds::{MULTIPLY_ADD_FLOP, multiply_adds};
 pub use pool::segment_mean::segment_mean;
 pub use product::tile::{F16 as F16_TILES, GPU as GPU_TILES, INT8 as INT8_TILES, Tile, as_tile};
 pub use product::{
-    Arithmetic, PackedWeight, quant_matmul, quant_matmul_add, quant_matmul_bias, quant_matmul_swiglu,
+    Arithmetic, PackedWeight, quant_matmul, quant_matmul_act, quant_matmul_add, quant_matmul_bias,
+    quant_matmul_glu,
 };
 pub use rotary::table::{
     frequencies as rotary_frequencies, table as rotary_table, table_bf16 as rotary_table_bf16,

@@ -5,6 +5,9 @@ use crate::format::TensorInfo;
 use crate::model::config::Role;
 use crate::quant::Layout;
 
+/// Values of k in a block of the products.
+const BLOCK: usize = 32;
+
 /// A tensor to load.
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
@@ -28,9 +31,17 @@ impl Planned {
     /// Bytes of its two buffers on the device, `[words, scales]`.
     pub(crate) fn buffers(&self) -> [u64; 2] {
         match self.info.shape[..] {
-            [out_features, in_features] => self.layout.bytes(out_features, in_features),
+            [out_features, _] if self.role == Role::Matrix => {
+                self.layout.bytes(out_features, self.in_features())
+            }
             _ => [self.info.shape.iter().product::<usize>() as u64 * 4, 0],
         }
+    }
+
+    /// The inputs of a matrix on the device. A width that is no multiple of 32 is filled up with weights of zero: the
+    /// products read blocks of that width.
+    pub(crate) fn in_features(&self) -> usize {
+        self.info.shape.last().copied().unwrap_or_default().next_multiple_of(BLOCK)
     }
 
     /// Stored bytes of one row.

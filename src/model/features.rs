@@ -7,7 +7,8 @@
 //! ```
 
 use super::adapter::Adapter;
-use super::decoder::{Batch, Decoder};
+use super::config::Config;
+use super::decoder::{Batch, Decoder, State};
 use crate::error::{Error, Result};
 use crate::kernel;
 use burn::tensor::Tensor;
@@ -16,13 +17,16 @@ use std::{fmt, rc::Rc};
 /// The hidden states that make the token features; `hidden_states` is transformers' list of 1 + L.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Feature {
-    /// `hidden_states[-1]`: the last layer, after the final norm.
+    /// The last layer, after the final norm where there is one.
     Last,
+    /// The last layer, before the final norm. Libraries disagree which of the two is `hidden_states[-1]`.
+    LastPrenorm,
     /// `hidden_states[-2]`: the layer before the last.
     Penultimate,
     /// `hidden_states[i]`; 0 is the token embeddings.
     Layer(usize),
-    /// The mean of all layers after a parameter-free LayerNorm.
+    /// The mean of all layers after a parameter-free LayerNorm. Encoders of encoder-decoder models and AltCLIP count their token
+    /// embeddings as a layer, as the paper's own program does.
     NormAvg,
     /// The sum of all layers after a parameter-free LayerNorm, weighted by `softmax(w)`; `w` has one weight per layer.
     Weighted(Vec<f32>),
@@ -40,7 +44,7 @@ pub enum Pooling {
 }
 
 impl Feature {
-    /// Reads `last`, `penultimate`, `norm_avg`, `layer(i)` or `weighted`, which takes `weights`.
+    /// Reads `last`, `last_prenorm`, `penultimate`, `norm_avg`, `layer(i)` or `weighted`, which takes `weights`.
     ///
     /// # Errors
     /// [`Error::UnknownOption`] lists the choices.
@@ -48,6 +52,7 @@ impl Feature {
         let layer = || name.strip_prefix("layer(")?.strip_suffix(')')?.parse().ok();
         match (name, weights) {
             ("last", _) => Ok(Self::Last),
+            ("last_prenorm", _) => Ok(Self::LastPrenorm),
             ("penultimate", _) => Ok(Self::Penultimate),
             ("norm_avg", _) => Ok(Self::NormAvg),
             ("weighted", Some(weights)) => Ok(Self::Weighted(weights.to_vec())),
@@ -56,7 +61,7 @@ impl Feature {
                 None => Err(Error::UnknownOption {
                     option: "feature",
                     expected:
-                        "last, penultimate, norm_avg, layer(i), or weighted with a list of layer weights"
+                        "last, last_prenorm, penultimate, norm_avg, layer(i), or weighted with a list of layer weights"
                             .into(),
                     found: name.into(),
                 }),
@@ -64,16 +69,24 @@ impl Feature {
         }
     }
 
-    /// Checks that a model of `layers` layers has this layer, or as many layers as there are weights.
+    /// Checks that the model has this layer, or as many layers as there are weights.
     ///
     /// # Errors
-    /// [`Error::LayerCount`], [`Error::LayerWeight`].
-    pub fn check(&self, layers: usize) -> Result<()> {
+    /// [`Error::LayerCount`], [`Error::LayerWeight`]; [`Error::CutModel`] for what a file without its last layers does not
+    /// give.
+    pub fn check(&self, config: &Config) -> Result<()> {
+        let layers = config.num_hidden_layers;
+        if let Some(stated) = config.cut_from
+            && !matches!(self, Self::Layer(_))
+        {
+            return Err(Error::CutModel { feature: self.to_string(), held: layers, stated });
+        }
         match self {
             Self::Layer(layer) if *layer > layers => {
                 Err(Error::LayerCount { item: "layer(i)", found: *layer, layers })
             }
-            Self::Weighted(weights) if weights.len() != layers => {
+            Self::Weighted(weights) if weights.len() != config.counted_states() => {
+                let layers = config.counted_states();
                 Err(Error::LayerCount { item: "the number of layer weights", found: weights.len(), layers })
             }
             Self::Weighted(weights) => match weights.iter().position(|weight| !weight.is_finite()) {
@@ -89,32 +102,36 @@ impl Feature {
     /// # Errors
     /// As [`Decoder::forward`].
     pub(crate) async fn forward(&self, decoder: &Decoder, x: Tensor<2>, batch: &Batch) -> Result<Tensor<2>> {
-        let layers = decoder.len();
-        let uniform = vec![0.0; layers];
-        let (layer, weights) = match self {
-            Self::Last => (layers, None),
-            Self::Penultimate => (layers - 1, None),
-            Self::Layer(layer) => (*layer, None),
-            Self::NormAvg => (layers, Some(&uniform)),
-            Self::Weighted(weights) => (layers, Some(weights)),
+        let (layers, counted) = (decoder.len(), decoder.counted_states());
+        let uniform = vec![0.0; counted];
+        let (last, wanted, weights) = match self {
+            Self::Last => (layers, State::Layer(layers), None),
+            Self::LastPrenorm => (layers, State::LastPrenorm, None),
+            Self::Penultimate => (layers - 1, State::Layer(layers - 1), None),
+            Self::Layer(layer) => (*layer, State::Layer(*layer), None),
+            Self::NormAvg => (layers, State::Layer(layers), Some(&uniform)),
+            Self::Weighted(weights) => (layers, State::Layer(layers), Some(weights)),
         };
         let mut features = x.zeros_like();
         match weights.map(|weights| softmax(weights)) {
             Some(alpha) => {
-                let mix = |l: usize, h: &Tensor<2>| {
-                    if l > 0 {
-                        features = kernel::layer_mix(features.clone(), h.clone(), alpha[l - 1]);
+                let first = 1 + layers - counted;
+                let mix = |state: State, h: &Tensor<2>| {
+                    if let State::Layer(l) = state
+                        && let Some(alpha) = l.checked_sub(first).and_then(|index| alpha.get(index))
+                    {
+                        features = kernel::layer_mix(features.clone(), h.clone(), *alpha);
                     }
                 };
-                decoder.forward(x, batch, layer, mix).await?;
+                decoder.forward(x, batch, last, mix).await?;
             }
             None => {
-                let pick = |l: usize, h: &Tensor<2>| {
-                    if l == layer {
+                let pick = |state: State, h: &Tensor<2>| {
+                    if state == wanted {
                         features = h.clone();
                     }
                 };
-                decoder.forward(x, batch, layer, pick).await?;
+                decoder.forward(x, batch, last, pick).await?;
             }
         }
         Ok(features)
@@ -125,6 +142,7 @@ impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Last => f.write_str("last"),
+            Self::LastPrenorm => f.write_str("last_prenorm"),
             Self::Penultimate => f.write_str("penultimate"),
             Self::Layer(layer) => write!(f, "layer({layer})"),
             Self::NormAvg => f.write_str("norm_avg"),

@@ -1,8 +1,9 @@
-//! `y = x Wᵀ + b`, the only part of the network that knows how weights are stored; and the RMS norm.
+//! `y = x Wᵀ + b`, the only part of the network that knows how weights are stored; and the norms.
 
+use super::config::{Norm as NormConfig, NormKind};
 use super::weights::Weights;
 use crate::error::Result;
-use crate::kernel::{self, PackedWeight};
+use crate::kernel::{self, Activation, PackedWeight};
 use burn::tensor::Tensor;
 
 /// A linear layer with `[out, in]` weights, and a bias if it has one.
@@ -81,27 +82,54 @@ impl Linear {
         }
     }
 
-    /// `silu(gate(x)) * up(x)` of a gate and an up projection, joined and without bias: `[T, in]` -> `[T, out / 2]`
-    pub(crate) fn forward_swiglu(&self, x: Tensor<2>) -> Tensor<2> {
-        kernel::quant_matmul_swiglu(x, &self.weight)
+    /// `activation(forward(x))`: `[T, in]` -> `[T, out]`
+    pub(crate) fn forward_activated(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
+        kernel::quant_matmul_act(x, &self.weight, self.bias.clone(), activation)
+    }
+
+    /// `activation(gate(x)) * up(x)` of a gate and an up projection, joined and without bias: `[T, in]` ->
+    /// `[T, out / 2]`
+    pub(crate) fn forward_glu(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
+        kernel::quant_matmul_glu(x, &self.weight, activation)
     }
 }
 
-/// RMS norm with a learned weight: `weight * x / sqrt(mean(x^2) + epsilon)` of each row.
+/// A norm over each row, with learned weights; [`NormKind`] has the formulas.
 #[derive(Clone)]
-pub(crate) struct RmsNorm {
+pub(crate) struct Norm {
     weight: Tensor<1>,
+    /// Of a layer norm.
+    bias: Option<Tensor<1>>,
     epsilon: f32,
 }
 
-impl RmsNorm {
-    /// Takes `{prefix}.weight` out of `weights`.
-    pub(crate) fn load(weights: &mut Weights, prefix: &str, epsilon: f32) -> Result<Self> {
-        Ok(Self { weight: weights.vector(&format!("{prefix}.weight"))?, epsilon })
+impl Norm {
+    /// Takes `{prefix}.weight` out of `weights`, and `{prefix}.bias` for a layer norm.
+    pub(crate) fn load(weights: &mut Weights, prefix: &str, config: NormConfig) -> Result<Self> {
+        let weight = norm_weight(weights, &format!("{prefix}.weight"), config.kind)?;
+        let bias = match config.kind {
+            NormKind::Layer => Some(weights.vector(&format!("{prefix}.bias"))?),
+            _ => None,
+        };
+        Ok(Self { weight, bias, epsilon: config.epsilon })
     }
 
     /// `[T, D]` -> `[T, D]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        kernel::rms_norm(x, self.weight.clone(), self.epsilon)
+        match &self.bias {
+            Some(bias) => kernel::layer_norm(x, self.weight.clone(), bias.clone(), self.epsilon),
+            None => kernel::rms_norm(x, self.weight.clone(), self.epsilon),
+        }
     }
+
+    /// The kernel that it runs.
+    pub(crate) fn kernel(&self) -> &'static str {
+        if self.bias.is_some() { "layer_norm" } else { "rms_norm" }
+    }
+}
+
+/// The factors of a norm: the tensor `name`, or one more where the checkpoint holds the difference to 1.
+pub(crate) fn norm_weight(weights: &mut Weights, name: &str, kind: NormKind) -> Result<Tensor<1>> {
+    let weight = weights.vector(name)?;
+    Ok(if kind == NormKind::RmsPlusOne { weight + 1.0 } else { weight })
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::format::TensorType;
 use crate::kernel::product::ProductKind;
 use crate::kernel::product::tile::{Tile, as_tile};
-use crate::kernel::{self, Arithmetic, AttentionHeads, PackedWeight, RotaryHeads};
+use crate::kernel::{self, Activation, Arithmetic, AttentionHeads, PackedWeight, RotaryHeads};
 use crate::quant::{self, Layout, Packed};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use serde::Serialize;
@@ -128,7 +128,7 @@ pub(super) async fn check_tile(device: &Device, product: ProductKind, tile: Tile
         let weight = weight_of(device, product.layout, [N, K]).computed_in(product.arithmetic);
         let x = values(device, 21, K);
         let plain = kernel::quant_matmul(x.clone(), &weight);
-        Tensor::cat(vec![plain, kernel::quant_matmul_swiglu(x, &weight)], 1)
+        Tensor::cat(vec![plain, kernel::quant_matmul_glu(x, &weight, Activation::Silu)], 1)
     };
     let (kernel, limit) = match product.arithmetic {
         Arithmetic::F32 => ("quant_matmul in a chosen tile", LIMIT),
@@ -194,7 +194,7 @@ const PRODUCT_CASES: [(&str, Run); 6] = [
         kernel::quant_matmul_add(x, &weight(device, dtypes[0]), values(device, 9, N))
     }),
     ("quant_matmul with SwiGLU", |device, dtypes| {
-        kernel::quant_matmul_swiglu(values(device, 9, K), &weight(device, dtypes[0]))
+        kernel::quant_matmul_glu(values(device, 9, K), &weight(device, dtypes[0]), Activation::Silu)
     }),
 ];
 
@@ -208,10 +208,10 @@ const OTHER_CASES: [(&str, Run); 7] = [
         let (x, heads) = (values(device, 5, 56), RotaryHeads { count: 3, dim: 16 });
         kernel::norm_rotary(x, row(device, 32), table(device), positions(device), heads, 2, 1e-6)
     }),
-    ("attention", |device, _| attention(device, AttentionHeads { count: 6, kv: 2, dim: 16 }, false)),
-    ("swiglu and layer_mix", |device, _| {
+    ("attention", |device, _| attention(device, AttentionHeads::new(6, 2, 16), false)),
+    ("glu and layer_mix", |device, _| {
         kernel::layer_mix(
-            kernel::swiglu(values(device, 5, 72), values(device, 5, 72)),
+            kernel::glu(values(device, 5, 72), values(device, 5, 72), Activation::Silu),
             values(device, 5, 72),
             0.3,
         )
@@ -282,7 +282,7 @@ fn attention(device: &Device, heads: AttentionHeads, joined: bool) -> Tensor<2> 
     let tokens = starts.len();
     let spans: Vec<u32> = (1..).zip(starts).flat_map(|(end, start)| [start, end]).collect();
     let spans = integers(device, &spans, [tokens, 2]);
-    let AttentionHeads { count, kv, dim } = heads;
+    let AttentionHeads { count, kv, dim, .. } = heads;
     if joined {
         let qk = values(device, tokens, (count + kv) * dim);
         return kernel::attention(qk, None, values(device, tokens, (count + 2 * kv) * dim), spans, heads);

@@ -191,7 +191,7 @@ impl Session {
         self.adapter.take();
         let file = AdapterFile::open(source::open(file)?).await?;
         if let Some(weights) = &file.layer_weights {
-            Feature::Weighted(weights.clone()).check(encoder.config.num_hidden_layers)?;
+            Feature::Weighted(weights.clone()).check(&encoder.config)?;
         }
         let loaded = match file.kind {
             Some(_) => {

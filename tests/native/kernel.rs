@@ -7,8 +7,8 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 use gran_ted::device::{Device, class::as_class};
 use gran_ted::format::{DiskFile, Source, TensorType, gguf::Gguf};
 use gran_ted::kernel::{
-    self, Arithmetic, AttentionHeads, F16_TILES, GPU_TILES, INT8_TILES, PackedWeight, RotaryHeads, Tile,
-    as_tile,
+    self, Activation, Arithmetic, AttentionHeads, F16_TILES, GPU_TILES, INT8_TILES, PackedWeight,
+    RotaryHeads, Tile, as_tile,
 };
 use gran_ted::quant::{self, Layout, Packed, Quantize};
 use gran_ted::trial::Tuning;
@@ -138,7 +138,7 @@ fn products_end_with_a_bias_a_residual_or_swiglu() {
                     let gate = sum(i, j);
                     gate / (1.0 + (-gate).exp()) * sum(i, j + n / 2)
                 };
-                let found = kernel::quant_matmul_swiglu(input(), &weight);
+                let found = kernel::quant_matmul_glu(input(), &weight, Activation::Silu);
                 check("swiglu", found, &each(n / 2, &swiglu));
             }
         }
@@ -288,7 +288,7 @@ fn attention_runs_over_each_query_s_keys() {
                     keys.iter().zip(&weights).map(value).sum::<f64>() / total
                 }));
             }
-            let sizes = AttentionHeads { count: heads, kv: kv_heads, dim: h };
+            let sizes = AttentionHeads::new(heads, kv_heads, h);
             let found = kernel::attention(
                 matrix(&q, heads * h, device),
                 Some(matrix(&k, kv_heads * h, device)),
@@ -320,7 +320,7 @@ fn swiglu_and_segment_mean_are_their_formulas() {
         let expected: Vec<f64> =
             gate.iter().zip(&up).map(|(g, u)| *g as f64 / (1.0 + (-*g as f64).exp()) * *u as f64).collect();
         let tensor = |values: &[f32]| matrix(values, 33, device);
-        check("swiglu", kernel::swiglu(tensor(&gate), tensor(&up)), &expected, 1e-5);
+        check("swiglu", kernel::glu(tensor(&gate), tensor(&up), Activation::Silu), &expected, 1e-5);
 
         let segments = [[0, 3], [3, 4], [4, 7], [6, 7]];
         let mean = |[first, end]: [usize; 2], d: usize| {
@@ -376,7 +376,7 @@ fn round_bf16_is_half_s_own_rounding() {
 
 #[test]
 fn the_self_test_passes_on_every_device() {
-    let heads = AttentionHeads { count: 16, kv: 8, dim: 128 };
+    let heads = AttentionHeads::new(16, 8, 128);
     each_variant(|device| {
         block_on(self_test(device)).unwrap();
         block_on(check_heads(device, heads)).unwrap();
@@ -407,7 +407,7 @@ fn every_tile_of_a_gpu_gives_the_same_bits() {
         for tile in GPU_TILES {
             let (added, gated) = as_tile(tile, || {
                 let added = kernel::quant_matmul_add(input(), &weight, matrix(&residual, n, &device));
-                (added, kernel::quant_matmul_swiglu(input(), &weight))
+                (added, kernel::quant_matmul_glu(input(), &weight, Activation::Silu))
             });
             let what = format!("{dtype:?} [{m}, {k}] x [{n}, {k}] in {tile}");
             check(&what, added.clone(), &expected, if dtype.block_len() == 256 { 5e-4 } else { 1e-5 });
@@ -524,7 +524,7 @@ impl Case {
             kernel::quant_matmul_add(input(), &weight, matrix(&self.residual, n, device)),
         ];
         if n % 2 == 0 {
-            results.push(kernel::quant_matmul_swiglu(input(), &weight));
+            results.push(kernel::quant_matmul_glu(input(), &weight, Activation::Silu));
         }
         let read = |found: Tensor<2>| block_on(found.into_data_async()).unwrap().try_into_vec().unwrap();
         results.into_iter().map(read).collect()

@@ -4,6 +4,7 @@ use crate::cli::args::QuantizeOption;
 use crate::cli::output::print;
 use gran_ted::error::{Result, shown};
 use gran_ted::loader::{Fit, Header, Limits, SLOTS};
+use gran_ted::model::{Config, Positions, Rope, RopeScaling};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,7 +40,8 @@ fn facts(header: &Header) -> Map<String, Value> {
         "num_key_value_heads": config.num_key_value_heads,
         "head_dim": config.head_dim,
         "vocab_size": config.vocab_size,
-        "rope_theta": config.rope_theta,
+        "positions": positions(config),
+        "activation": format!("{:?}", config.activation),
         "max_length": info.max_length,
         "is_causal": config.is_causal,
         "sliding_window": config.window,
@@ -59,6 +61,29 @@ fn facts(header: &Header) -> Map<String, Value> {
     match facts {
         Value::Object(facts) => facts,
         _ => unreachable!("made as an object"),
+    }
+}
+
+/// How the network knows the places of tokens, in words.
+fn positions(config: &Config) -> String {
+    match &config.positions {
+        Positions::Rotary(ropes) => {
+            let rope = |rope: &Rope| match &rope.scaling {
+                RopeScaling::None => format!("RoPE, theta {}", rope.theta),
+                RopeScaling::Linear(factor) => format!("RoPE, theta {}, divided by {factor}", rope.theta),
+                RopeScaling::Llama3 { factor, .. } => {
+                    format!("RoPE, theta {}, llama3 by {factor}", rope.theta)
+                }
+                RopeScaling::Yarn { factor, .. } => format!("RoPE, theta {}, YaRN by {factor}", rope.theta),
+                RopeScaling::Divisors(_) => format!("RoPE, theta {}, divided by rope_freqs", rope.theta),
+            };
+            ropes.iter().map(rope).collect::<Vec<_>>().join("; in layers with a window ")
+        }
+        Positions::Learned { rows, first, .. } => format!("learned, {rows} rows from {first} on"),
+        Positions::Relative { buckets, max_distance, shared } => {
+            let whose = if *shared { "of the first layer for all" } else { "of each layer" };
+            format!("relative biases {whose}, {buckets} buckets to {max_distance}")
+        }
     }
 }
 

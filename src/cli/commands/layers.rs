@@ -37,7 +37,7 @@ pub fn layers(model: &Path, ted: &Path, options: &LayersOptions) -> Result<ExitC
     let model = Model::open(model, &options.load)?;
     model.needs_tokenizer()?;
     if let Some(weights) = &weights {
-        Feature::Weighted(weights.clone()).check(model.header.config.num_hidden_layers)?;
+        Feature::Weighted(weights.clone()).check(&model.header.config)?;
     }
     written::check(&options.out, &model.files)?;
 

@@ -7,3 +7,4 @@ pub mod embed;
 pub mod evaluate;
 pub mod inspect;
 pub mod layers;
+pub mod states;

@@ -3,6 +3,7 @@
 mod twin;
 
 use crate::device::class::is_software;
+use crate::kernel::activation::tanh_wgsl;
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::launch::info::info;
 use crate::kernel::launch::text::lines;
@@ -12,8 +13,8 @@ use burn::tensor::{Int, Tensor};
 use burn_wgpu::CubeTensor;
 pub(super) use twin::twin;
 
-/// Grouped-query attention (arXiv 2305.13245) of each query over its own range of keys, with scale `head_dim^-0.5`;
-/// gives `[Q, H * head_dim]`.
+/// Grouped-query attention (arXiv 2305.13245) of each query over its own range of keys, with the scale and the cap of
+/// `heads`; gives `[Q, H * head_dim]`.
 ///
 /// q is the first `H * head_dim` columns of `q [Q, ...]`. k is the first `KV * head_dim` columns of `k [T, ...]`, or,
 /// without one, those after q in the same tensor. v is the last `KV * head_dim` columns of `v [T, ...]`. `spans [Q, 2]`
@@ -33,6 +34,20 @@ pub fn attention(
     })
 }
 
+/// As [`attention`] of a text's own tokens, with a bias on each score that follows from the distance of its two tokens:
+/// `bias [2 M + 1, H]`, row `j - i + M` for the query of token i and the key of token j, distances past M as M. `qk` has q
+/// and k side by side, and Q = T.
+pub fn attention_relative(
+    qk: Tensor<2>,
+    v: Tensor<2>,
+    spans: Tensor<2, Int>,
+    bias: Tensor<2>,
+    heads: Heads,
+) -> Tensor<2> {
+    let (qk, v, spans) = (qk.into_dispatch(), v.into_dispatch(), spans.into_dispatch());
+    Tensor::from_dispatch(Dispatch::attention_relative(qk, v, spans, bias.into_dispatch(), heads))
+}
+
 /// Invocations of a GPU's workgroup, along queries.
 const QUERY_LANES: u32 = 32;
 /// Keys in a block: one score each is held in registers, beside the output.
@@ -43,7 +58,7 @@ const SOFTWARE_KEY_BLOCK: usize = 4;
 /// arithmetic of several heads. On a GPU it is one head, because of its registers.
 const MOST_HEADS: usize = 4;
 
-/// The heads of an attention.
+/// The heads of an attention, and how their scores are made of the products of q and k.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
     /// Number of q's heads, H: a multiple of `kv`.
@@ -52,18 +67,30 @@ pub struct Heads {
     pub kv: usize,
     /// Numbers in a head, head_dim: a multiple of 4.
     pub dim: usize,
+    /// The factor of a score.
+    pub scale: f32,
+    /// The size that no score passes: `cap * tanh(score / cap)` (Gemma 2).
+    pub cap: Option<f32>,
 }
 
-/// Launches [`attention`].
+impl Heads {
+    /// Heads with the usual scale, `dim^-0.5`, and without a cap.
+    pub fn new(count: usize, kv: usize, dim: usize) -> Self {
+        Self { count, kv, dim, scale: (1.0 / (dim as f64).sqrt()) as f32, cap: None }
+    }
+}
+
+/// Launches [`attention`], or [`attention_relative`] with a `bias` and without `k`.
 pub(super) fn launch(
     q: CubeTensor,
     k: Option<CubeTensor>,
     v: CubeTensor,
     spans: CubeTensor,
+    bias: Option<CubeTensor>,
     heads: Heads,
 ) -> CubeTensor {
-    let (q, k, v, spans) = (dense(q), k.map(dense), dense(v), dense(spans));
-    let Heads { count, kv, dim } = heads;
+    let (q, k, v, spans, bias) = (dense(q), k.map(dense), dense(v), dense(spans), bias.map(dense));
+    let Heads { count, kv, dim, .. } = heads;
     let shape = [q.meta.shape()[0], count * dim];
     let columns = |x: &CubeTensor| x.meta.shape()[1];
     let first_k = if k.is_some() { 0 } else { count * dim };
@@ -78,6 +105,7 @@ pub(super) fn launch(
         v_row: v_row / 4,
         first_k: first_k / 4,
         first_v: first_v / 4,
+        reach: bias.as_ref().map_or(0, |bias| bias.meta.shape()[0] / 2),
     };
     let (together, block, lanes) = match is_software() {
         true => (shared_heads(count / kv), SOFTWARE_KEY_BLOCK, 8),
@@ -88,16 +116,31 @@ pub(super) fn launch(
         .set("quads", dim / 4)
         .set("block", block)
         .set("heads", together)
+        .set("score", score(&heads, bias.is_some()))
         .unroll(move || unrolled(dim, together, block, key));
     let groups = [shape[0].div_ceil(lanes as usize), count / together, 1];
-    match &k {
-        Some(k) => kernel.set("declare_k", declare(3, "k: array<vec4<f32>>")).run(
-            &[&q, &v, &spans, k],
-            shape,
-            groups,
-        ),
-        None => kernel.set("declare_k", "").run(&[&q, &v, &spans], shape, groups),
+    let further = k.as_ref().or(bias.as_ref());
+    let declared = match (&k, &bias) {
+        (Some(_), _) => declare(3, "k: array<vec4<f32>>"),
+        (None, Some(_)) => declare(3, "bias: array<f32>"),
+        (None, None) => String::new(),
+    };
+    let inputs: Vec<_> = [&q, &v, &spans].into_iter().chain(further).collect();
+    kernel.set("declare_further", declared).run(&inputs, shape, groups)
+}
+
+/// The expression of a score: `product` is q · k, `key` the key's token, `query` the query's, `h` the head.
+fn score(heads: &Heads, has_bias: bool) -> String {
+    let score = format!("product * {:e}", heads.scale);
+    let score = match heads.cap {
+        Some(cap) => format!("{cap:e} * {}", tanh_wgsl(&format!("({score}) * {:e}", 1.0 / cap))),
+        None => score,
+    };
+    if !has_bias {
+        return score;
     }
+    let row = "u32(clamp(i32(key) - i32(query), -i32(info.reach), i32(info.reach)) + i32(info.reach))";
+    format!("{score} + bias[{row} * info.H + h]")
 }
 
 /// How many heads of a group of `heads` share their keys: the most that divide the group evenly.
@@ -122,10 +165,12 @@ fn unrolled(head_dim: usize, together: usize, block: usize, key: &str) -> Values
         });
         format!("{{ {keys}\n{sums} }}")
     });
-    let scale = 1.0 / (head_dim as f64).sqrt();
     let softmax = heads(&|h| {
-        let mask =
-            keys(&|j| format!("let m{h}_{j} = select(LOWEST, s{h}_{j} * {scale:e}, first + {j}u <= last);"));
+        let mask = keys(&|j| {
+            format!(
+                "let m{h}_{j} = select(LOWEST, score(s{h}_{j}, token{j}, token, head + {h}u), first + {j}u <= last);"
+            )
+        });
         let largest = (0..block).fold(format!("largest{h}"), |all, j| format!("max({all}, m{h}_{j})"));
         let weights = keys(&|j| format!("let p{h}_{j} = exp(m{h}_{j} - next{h});"));
         let sum = (0..block).map(|j| format!("p{h}_{j}")).collect::<Vec<_>>().join(" + ");

@@ -2,6 +2,7 @@
 //! with a weight.
 
 use super::Heads;
+use crate::kernel::activation::tanh;
 use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, exp, for_rows, multiply_rows, simd};
 use crate::kernel::cpu::{from_host, host, rows_columns};
 use burn::backend::flex::FlexTensor;
@@ -12,10 +13,11 @@ pub(crate) fn twin(
     k: Option<FlexTensor>,
     v: FlexTensor,
     spans: FlexTensor,
+    bias: Option<FlexTensor>,
     heads: Heads,
 ) -> FlexTensor {
-    let Heads { count, kv, dim } = heads;
-    let (q, k, v, spans) = (host(q), k.map(host), host(v), host(spans));
+    let Heads { count, kv, dim, .. } = heads;
+    let (q, k, v, spans, bias) = (host(q), k.map(host), host(v), host(spans), bias.map(host));
     let [rows, q_columns] = rows_columns(&q);
     let [_, v_columns] = rows_columns(&v);
     let (query, spans) = (q.storage::<f32>(), spans.storage::<u32>().as_chunks::<2>().0);
@@ -27,6 +29,10 @@ pub(crate) fn twin(
     let first_v = v_columns - kv * dim;
     let values: Vec<_> =
         (0..kv).map(|head| value_panels(v.storage(), v_columns, first_v + head * dim, dim)).collect();
+    let columns: Option<Vec<Vec<f32>>> = bias.as_ref().map(|bias| {
+        let rows = bias.storage::<f32>();
+        (0..count).map(|head| rows[head..].iter().step_by(count).copied().collect()).collect()
+    });
     let width = count * dim;
     let mut output = vec![0.0; rows * width];
     for_rows(&mut output, BLOCK_ROWS * width, |block, out| {
@@ -39,7 +45,9 @@ pub(crate) fn twin(
                 x.iter_mut().zip(q).for_each(|(x, q)| x[i] = *q);
             }
             let of = head / (count / kv);
-            attend(&x, &keys[of], &values[of], spans, Out { values: out, width, first: head * dim });
+            let bias = columns.as_ref().map(|columns| columns[head].as_slice());
+            let scores = Scores { heads, bias, first: tokens.start };
+            attend(&x, &keys[of], &values[of], spans, scores, Out { values: out, width, first: head * dim });
         }
     });
     from_host(output, [rows, width])
@@ -74,11 +82,42 @@ struct Out<'a> {
     first: usize,
 }
 
+/// How the scores of a head are made of its products.
+struct Scores<'a> {
+    heads: Heads,
+    /// The head's biases by distance, `[2 M + 1]`.
+    bias: Option<&'a [f32]>,
+    /// The token of the first query.
+    first: usize,
+}
+
+impl Scores<'_> {
+    /// Caps the scaled products of the keys from `first` on, and adds the biases.
+    #[inline(always)]
+    fn finish<const FMA: bool>(&self, weights: &mut [[f32; BLOCK_ROWS]], first: usize) {
+        if let Some(cap) = self.heads.cap {
+            let inverse = 1.0 / cap;
+            for weight in weights.iter_mut().flatten() {
+                *weight = cap * tanh::<FMA>(*weight * inverse);
+            }
+        }
+        let Some(bias) = self.bias else { return };
+        let reach = (bias.len() / 2) as isize;
+        for (key, weights) in weights.iter_mut().enumerate() {
+            for (i, weight) in weights.iter_mut().enumerate() {
+                let distance = (first + key) as isize - (self.first + i) as isize;
+                *weight += bias[(distance.clamp(-reach, reach) + reach) as usize];
+            }
+        }
+    }
+}
+
 simd!(fn attend(
     x: &[[f32; BLOCK_ROWS]],
     keys: &[[f32; PANEL]],
     values: &[[f32; PANEL]],
     spans: &[[u32; 2]],
+    scores: Scores,
     out: Out,
 ) = attend_body);
 
@@ -90,10 +129,11 @@ fn attend_body<const FMA: bool>(
     keys: &[[f32; PANEL]],
     values: &[[f32; PANEL]],
     spans: &[[u32; 2]],
+    scores: Scores,
     out: Out,
 ) {
     let dim = x.len();
-    let scale = (dim as f32).powf(-0.5);
+    let scale = scores.heads.scale;
     let (mut start, mut end) = ([0usize; BLOCK_ROWS], [0usize; BLOCK_ROWS]);
     let (mut first, mut last) = (usize::MAX, 0);
     for (i, span) in spans.iter().enumerate() {
@@ -113,6 +153,7 @@ fn attend_body<const FMA: bool>(
         }
     }
     weights.truncate(last - first);
+    scores.finish::<FMA>(&mut weights, first);
 
     // 2. Softmax of each row over its own span, the division left to the end.
     let inside = |key: usize, i: usize| (first + key >= start[i]) & (first + key < end[i]);

@@ -1,4 +1,4 @@
 //! Operations on single elements.
 
+pub(super) mod glu;
 pub(super) mod round_bf16;
-pub(super) mod swiglu;

@@ -1,5 +1,6 @@
 //! One term of the layer-weighted sum: contract, launch and twin. The formula is in layer_mix.wgsl.
 
+use super::mean_and_variance;
 use crate::kernel::backend::EncoderBackend;
 use crate::kernel::cpu::vector::{for_rows, madd, simd};
 use crate::kernel::cpu::{from_host, host, rows_columns};
@@ -43,26 +44,9 @@ simd!(fn add_normalized(x: &[f32], alpha: f32, out: &mut [f32]) = add_normalized
 
 #[inline(always)]
 fn add_normalized_body<const FMA: bool>(x: &[f32], alpha: f32, out: &mut [f32]) {
-    let mean = sum_of(x, |x| x) / x.len() as f32;
-    let variance = sum_of(x, |x| (x - mean) * (x - mean)) / x.len() as f32;
+    let (mean, variance) = mean_and_variance(x);
     let scale = alpha / (variance + EPSILON).sqrt();
     for (out, x) in out.iter_mut().zip(x) {
         *out = madd::<FMA>(x - mean, scale, *out);
     }
-}
-
-/// `sum(value(x))` in sixteen partial sums, in the order of [`crate::kernel::cpu::vector::dot`].
-#[inline(always)]
-fn sum_of(x: &[f32], value: impl Fn(f32) -> f32) -> f32 {
-    let mut sums = [0f32; 16];
-    let (chunks, rest) = x.as_chunks::<16>();
-    for chunk in chunks {
-        for (sum, x) in sums.iter_mut().zip(chunk) {
-            *sum += value(*x);
-        }
-    }
-    for (sum, x) in sums.iter_mut().zip(rest) {
-        *sum += value(*x);
-    }
-    sums.iter().sum()
 }

@@ -11,6 +11,7 @@ mod tiling;
 mod twin;
 mod weight;
 
+use super::activation::Activation;
 use super::backend::EncoderBackend;
 use crate::kernel::launch::info::info;
 use crate::kernel::launch::{self, Wgsl, dense};
@@ -23,36 +24,63 @@ use tile::Operands;
 pub(crate) use twin::twin;
 pub use weight::PackedWeight;
 
-/// `y = x Wᵀ`: `x [T, in]` -> `[T, out]`, in the weight's arithmetic.
+/// `y = x Wᵀ`: `x [T, in]` -> `[T, out]`, in the weight's arithmetic. The weight may have been filled up to a multiple of
+/// 32 inputs, in this and the other products: x has its own width.
 pub fn quant_matmul(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
-    dispatch(x, weight, None, false)
+    dispatch(x, weight, None, Ending::Plain)
 }
 
 /// `y = x Wᵀ + bias`: `x [T, in]`, `bias [out]` -> `[T, out]`, in the weight's arithmetic.
 pub fn quant_matmul_bias(x: Tensor<2>, weight: &PackedWeight, bias: Tensor<1>) -> Tensor<2> {
-    dispatch(x, weight, Some(bias.into_dispatch()), false)
+    dispatch(x, weight, Some(bias.into_dispatch()), Ending::Plain)
 }
 
 /// `y = x Wᵀ + residual`: `x [T, in]`, `residual [T, out]` -> `[T, out]`, in the weight's arithmetic.
 pub fn quant_matmul_add(x: Tensor<2>, weight: &PackedWeight, residual: Tensor<2>) -> Tensor<2> {
-    dispatch(x, weight, Some(residual.into_dispatch()), false)
+    dispatch(x, weight, Some(residual.into_dispatch()), Ending::Plain)
 }
 
-/// `y = silu(x Gᵀ) * (x Uᵀ)`, where the weight's first `out / 2` rows are G, and the others U: `x [T, in]` ->
+/// `y = activation(x Gᵀ) * (x Uᵀ)`, where the weight's first `out / 2` rows are G, and the others U: `x [T, in]` ->
 /// `[T, out / 2]`, in the weight's arithmetic.
-pub fn quant_matmul_swiglu(x: Tensor<2>, weight: &PackedWeight) -> Tensor<2> {
-    dispatch(x, weight, None, true)
+pub fn quant_matmul_glu(x: Tensor<2>, weight: &PackedWeight, activation: Activation) -> Tensor<2> {
+    dispatch(x, weight, None, Ending::Gated(activation))
 }
 
-fn dispatch(x: Tensor<2>, weight: &PackedWeight, addend: Option<DispatchTensor>, gated: bool) -> Tensor<2> {
+/// `y = activation(x Wᵀ + bias)`, in the weight's arithmetic: `x [T, in]`, `bias [out]` or none -> `[T, out]`.
+pub fn quant_matmul_act(
+    x: Tensor<2>,
+    weight: &PackedWeight,
+    bias: Option<Tensor<1>>,
+    activation: Activation,
+) -> Tensor<2> {
+    dispatch(x, weight, bias.map(Tensor::into_dispatch), Ending::Activated(activation))
+}
+
+fn dispatch(
+    x: Tensor<2>,
+    weight: &PackedWeight,
+    addend: Option<DispatchTensor>,
+    ending: Ending,
+) -> Tensor<2> {
     let PackedWeight { layout, arithmetic, out_features, factor, .. } = *weight;
-    let product = Product { kind: ProductKind::new(layout, arithmetic), out_features, factor, gated };
+    let product = Product { kind: ProductKind::new(layout, arithmetic), out_features, factor, ending };
+    let x = widened(x, weight.in_features);
     let words = weight.words.clone().into_dispatch();
     let scales = weight.scales.clone().into_dispatch();
     Tensor::from_dispatch(match addend {
         Some(addend) => Dispatch::quant_matmul_add(x.into_dispatch(), words, scales, addend, product),
         None => Dispatch::quant_matmul(x.into_dispatch(), words, scales, product),
     })
+}
+
+/// `x` filled up with zeros to the width of the weight, whose rows may be filled up too.
+fn widened(x: Tensor<2>, width: usize) -> Tensor<2> {
+    let [rows, columns] = x.dims();
+    if columns == width {
+        return x;
+    }
+    let zeros = Tensor::zeros([rows, width - columns], &x.device());
+    Tensor::cat(vec![x, zeros], 1)
 }
 
 /// The weight of a product, without its tensors, and the use of the sums.
@@ -64,14 +92,29 @@ pub(crate) struct Product {
     pub out_features: usize,
     /// A power of two by which the weight's scales and minima are multiplied.
     pub factor: f32,
-    /// Whether the columns are a gate and an up projection, and the result is their SwiGLU.
-    pub gated: bool,
+    /// The use of the sums.
+    pub ending: Ending,
+}
+
+/// What becomes of the sums of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// They are the result, with an addend if there is one.
+    Plain,
+    /// The result is their activation, after the addend.
+    Activated(Activation),
+    /// The columns are a gate and an up projection, and the result is the activation of the first times the second.
+    Gated(Activation),
 }
 
 impl Product {
     /// Columns of the result: half of `out_features` if it is gated.
     fn width(&self) -> usize {
-        if self.gated { self.out_features / 2 } else { self.out_features }
+        if self.is_gated() { self.out_features / 2 } else { self.out_features }
+    }
+
+    fn is_gated(&self) -> bool {
+        matches!(self.ending, Ending::Gated(_))
     }
 }
 
@@ -98,14 +141,14 @@ pub(crate) fn launch(
     let [rows_each, columns_each] = tile.outputs();
     let half = columns_each / 2;
     // A gated product's workgroup has as many columns of the gate as of the up projection.
-    let (columns, second) = if product.gated { (half, width) } else { (2 * half, half) };
+    let (columns, second) = if product.is_gated() { (half, width) } else { (2 * half, half) };
     let (addend, row_stride, step) = match addend {
         Some(addend) if addend.meta.shape().len() == 2 => (dense(addend), n, 1),
         Some(addend) => (dense(addend), 0, 1),
         None => (launch::zero(&x), 0, 0),
     };
     let blocks = layout.group().unwrap_or(32) / BLOCK_K;
-    let gated = usize::from(product.gated);
+    let gated = usize::from(product.is_gated());
     let info = info! {
         M: m, K: k, N: n, factor: product.factor, blocks, columns, second, row_stride, step, gated, width,
     };
@@ -127,7 +170,15 @@ pub(crate) fn launch(
                 .unroll(move || shared::values(layout, tile))
         }
     };
+    let (activation, result) = match product.ending {
+        // A plain product declares the activation of the most usual gate, and shares its pipeline.
+        Ending::Plain => (Activation::Silu, "v"),
+        Ending::Gated(activation) => (activation, "v"),
+        Ending::Activated(activation) => (activation, "activate(v)"),
+    };
     kernel
+        .set("activation", activation.wgsl())
+        .set("result", result)
         .set("enable", if arithmetic == Arithmetic::F16 { "enable f16;" } else { "" })
         .set("operands", format!("{:?}", tile.operands))
         .set("per_word", layout.per_word())

@@ -19,3 +19,13 @@ struct Invocation {
     @builtin(local_invocation_index) index: u32,
 }
 
+// Of the gate of a gated product, or of each result.
+fn activate(v: f32) -> f32 {
+    {{ activation }}
+}
+
+// What a sum with its addend becomes, where the product isn't gated.
+fn result(v: f32) -> f32 {
+    return {{ result }};
+}
+

@@ -67,12 +67,12 @@ fn store_in_a_loop(tile: Tile) -> String {
                 let sum = sums[i * {columns}u + j];
                 let other = sums[i * {columns}u + {half}u + j];
                 if (gated) {{
-                    y[m * width + c] = sum / (1.0 + exp(-sum)) * other;
+                    y[m * width + c] = activate(sum) * other;
                     continue;
                 }}
-                y[m * width + c] = sum + addend[m * info.row_stride + c * info.step];
+                y[m * width + c] = result(sum + addend[m * info.row_stride + c * info.step]);
                 let d = c + second;
-                if (d < width) {{ y[m * width + d] = other + addend[m * info.row_stride + d * info.step]; }}
+                if (d < width) {{ y[m * width + d] = result(other + addend[m * info.row_stride + d * info.step]); }}
             }}
         }}",
         rows * columns,
@@ -90,9 +90,9 @@ fn store_written_out(tile: Tile) -> String {
         let row = |i: usize| format!("if (first_m + {i}u < M) {{ {} }}", lines(columns, &|j| place(i, j)));
         lines(tile.rows, &row)
     };
-    let gated = |i: usize, j: usize| format!("a{i}_{j} / (1.0 + exp(-a{i}_{j})) * a{i}_{}", j + half);
+    let gated = |i: usize, j: usize| format!("activate(a{i}_{j}) * a{i}_{}", j + half);
     let added = |i: usize, j: usize| {
-        format!("a{i}_{j} + addend[(first_m + {i}u) * info.row_stride + c{j} * info.step]")
+        format!("result(a{i}_{j} + addend[(first_m + {i}u) * info.row_stride + c{j} * info.step])")
     };
     format!("if (gated) {{ {} }} else {{ {} }}", grid(half, &gated), grid(tile.columns, &added))
 }

@@ -1,5 +1,5 @@
 // Quantized matrix product: y[m, n] = sum_k x[m, k] * w[k, n] + addend,   w[k, n] = code * scale + min
-//   gated:                  y[m, n] = silu(sums at n) * (sums at n + N / 2),   n < N / 2
+//   gated:                  y[m, n] = activate(sums at n) * (sums at n + N / 2),   n < N / 2
 // Bindings and info as in prelude.wgsl.
 // An invocation owns {{ tile_m }} rows and {{ tile_n }} columns, {{ workgroup_x }} apart: neighboring lanes read
 // neighboring words. Sums are in the order of k whatever the tile. The reasons for this form are beside `Tile` in

@@ -22,11 +22,11 @@ fn store(m: u32, first: u32, a: vec4<f32>, b: vec4<f32>) {
         let c = first + e;
         if (c >= width) { return; }
         if (info.gated == 1u) {
-            y[m * width + c] = a[e] / (1.0 + exp(-a[e])) * b[e];
+            y[m * width + c] = activate(a[e]) * b[e];
             continue;
         }
-        y[m * width + c] = a[e] + addend[m * info.row_stride + c * info.step];
+        y[m * width + c] = result(a[e] + addend[m * info.row_stride + c * info.step]);
         let d = c + info.second;
-        if (d < width) { y[m * width + d] = b[e] + addend[m * info.row_stride + d * info.step]; }
+        if (d < width) { y[m * width + d] = result(b[e] + addend[m * info.row_stride + d * info.step]); }
     }
 }

@@ -9,7 +9,7 @@ use half::bf16;
 /// The table `[positions, head_dim]`: in each row the cosines of the position's `head_dim / 2` angles, then their
 /// sines, computed in f64.
 pub fn table(head_dim: usize, theta: f64, positions: usize, device: &Device) -> Tensor<2> {
-    table_of(&frequencies(head_dim, theta), positions, device)
+    table_of(&frequencies(head_dim, theta), 1.0, positions, device)
 }
 
 /// The frequencies `theta^(-2 i / head_dim)`, i < `head_dim / 2`.
@@ -17,10 +17,10 @@ pub fn frequencies(head_dim: usize, theta: f64) -> Vec<f64> {
     (0..head_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64)).collect()
 }
 
-/// As [`table`], of any frequencies: `angle(p, i) = p * frequencies[i]`.
-pub fn table_of(frequencies: &[f64], positions: usize, device: &Device) -> Tensor<2> {
+/// As [`table`], of any frequencies: `angle(p, i) = p * frequencies[i]`; cosines and sines are multiplied by `amplitude`.
+pub fn table_of(frequencies: &[f64], amplitude: f64, positions: usize, device: &Device) -> Tensor<2> {
     let angle = |position: usize, i: usize| position as f64 * frequencies[i];
-    make(2 * frequencies.len(), positions, device, angle, |x| x as f32)
+    make(2 * frequencies.len(), positions, device, angle, |x| (x * amplitude) as f32)
 }
 
 /// The table of [`table`] with every step rounded to bfloat16, as the reference's adapters compute it: of the positions

@@ -1,9 +1,10 @@
 //! The headers of a model's files: configuration, tokenizer, and the place of each needed tensor; all of it checked.
 
-use super::config::Said;
+use super::config::{GgufTensors, Said};
 use super::files::{Files, TokenizerFiles, read_json};
 use super::found::Found;
-use super::names::{Prefix, gguf_name};
+use super::names::{gguf_scheme, schemes};
+use super::prefix::Prefix;
 use super::{config, files, split};
 use crate::encoder::{ModelInfo, tokenize};
 use crate::error::{Error, Result};
@@ -100,18 +101,24 @@ impl Header {
         }
         split::sort(&mut files)?;
         let (sources, mut files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
-        let mut found = Found::new(gguf_name, Prefix::default());
+        let names = files.iter().flat_map(|gguf| gguf.tensors.iter().map(|tensor| tensor.name.as_str()));
+        let mut found = Found::new(gguf_scheme(names), Prefix::default());
         for (index, gguf) in files.iter_mut().enumerate() {
             found.add(index, std::mem::take(&mut gguf.tensors), std::mem::take(&mut gguf.skipped));
         }
-        if let Some(factors) = config::ROPE_FACTORS.iter().find(|name| found.has(name)) {
-            return Err(config::refuse_factors(sources[0].name(), factors));
+        if let Some(factors) = config::LONG_ROPE_FACTORS.iter().find(|name| found.has(name)) {
+            return Err(Error::malformed(sources[0].name(), "RoPE scaling", "none for long texts", *factors));
         }
+        let divisors = found.small_vector(&sources, config::ROPE_DIVISORS).await?;
         let table = found.tensors.get("token_embd.weight");
         // Without a table, its tensor is missing: 1 lets the other sizes be checked before that.
         let vocab_size = table.and_then(|(_, table)| table.shape.first().copied()).unwrap_or(1);
-        let said = config::from_gguf(&files[0], vocab_size)?;
-        let header = Self::new(said, sources, found, |name| name.starts_with("blk."))?;
+        let own_relative_biases = found.has(&found.scheme.name(&relative_bias_of(1)));
+        let gated =
+            found.has(&found.scheme.name("layers.0.mlp.gate_proj.weight")) || found.scheme.layer == "blk.{}.";
+        let tensors = GgufTensors { vocab_size, divisors, gated, own_relative_biases };
+        let said = config::from_gguf(&files[0], tensors)?;
+        let header = Self::new(said, sources, found)?;
         // The tokenizer is built last: it takes more memory than the rest of a header. A tokenizer.json beside the file
         // stands in for a tokenizer of a kind that is not read.
         let tokenizer = match Tokenizer::from_gguf(&files[0]) {
@@ -146,38 +153,50 @@ impl Header {
             file.tensors.iter().map(|tensor| &tensor.name).chain(skipped)
         });
         let listed = index.iter().flat_map(|index| index.weight_map.keys());
-        let names = held.chain(listed).map(String::as_str);
-        let prefix = Prefix::find(sources[0].name(), names, said.tied)?;
-        let mut found = Found::new(|name| name.into(), prefix);
+        let names: Vec<&str> = held.chain(listed).map(String::as_str).collect();
+        let schemes = schemes(&said.config);
+        let find = |scheme| {
+            let names = names.iter().copied();
+            Prefix::find(sources[0].name(), names, scheme, said.config.final_norm, said.tied)
+        };
+        let (mut scheme, mut prefix) = (&schemes[0], Prefix::default());
+        for (place, other) in schemes.iter().enumerate() {
+            let (found, is_whole) = find(other)?;
+            if is_whole || place == 0 {
+                (scheme, prefix) = (other, found);
+            }
+            if is_whole {
+                break;
+            }
+        }
+        let mut found = Found::new(scheme, prefix);
         found.index = index;
         for (number, file) in files.into_iter().enumerate() {
             found.add(number, file.tensors, file.skipped);
         }
-        let header = Self::new(said, sources, found, |name| name.starts_with("layers."))?;
+        let header = Self::new(said, sources, found)?;
         match tokenizer(given).await? {
             Some(tokenizer) => header.with_tokenizer(tokenizer),
             None => Ok(header),
         }
     }
 
-    /// Matches the tensors that the network needs with those that were found. `is_text` tells the decoder's own tensors from
-    /// those of a vision tower or an output head.
-    fn new(
-        said: Said,
-        sources: Vec<Rc<dyn Source>>,
-        mut found: Found,
-        is_text: impl Fn(&str) -> bool,
-    ) -> Result<Self> {
+    /// Matches the tensors that the network needs with those that were found. Tensors of a layer that are left over are
+    /// refused; others are those of a vision tower or an output head.
+    fn new(said: Said, sources: Vec<Rc<dyn Source>>, mut found: Found) -> Result<Self> {
         let file = sources[0].name().to_string();
         let Said { mut config, told, .. } = said;
+        let mut cut = Vec::new();
         found.add_biases(&mut config);
+        found.cut(&mut config).into_iter().for_each(|warning| cut.push(warning));
         let mut tensors = config
             .tensors()
             .into_iter()
             .map(|expected| found.take(&sources, expected, &config))
             .collect::<Result<Vec<_>>>()?;
+        let layers = found.scheme.layers();
         let names = found.tensors.into_keys().chain(found.skipped.into_keys());
-        let mut extra: Vec<_> = names.filter(|name| is_text(name)).collect();
+        let mut extra: Vec<_> = names.filter(|name| name.starts_with(layers)).collect();
         extra.sort();
         if let Some(tensor) = extra.into_iter().next() {
             return Err(Error::ExtraTensor { file, tensor, family: config.family.name() });
@@ -201,7 +220,7 @@ impl Header {
             max_length: config.longest_text(),
             begin_tokens: Vec::new(),
             end_tokens: Vec::new(),
-            warnings: Vec::new(),
+            warnings: cut,
             not_read: told.not_read,
             defaults: told.defaults,
             // Every field of it, so that a new one can't be forgotten.
@@ -293,6 +312,11 @@ impl Header {
         let range = &self.token_table.info.range;
         range.end - range.start <= RESIDENT_TABLE
     }
+}
+
+/// Our name for the relative biases of a layer.
+fn relative_bias_of(layer: usize) -> String {
+    format!("layers.{layer}.self_attn.relative_attention_bias.weight")
 }
 
 /// The tokenizer that the files hold; `None` where there is none.

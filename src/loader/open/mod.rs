@@ -6,5 +6,6 @@ mod found;
 pub(super) mod header;
 pub(super) mod keys;
 mod names;
+mod prefix;
 mod sets;
 pub(super) mod split;

@@ -9,7 +9,7 @@
 use crate::encoder::Placement;
 use crate::error::{Error, Result};
 use crate::loader::open::header::Header;
-use crate::model::Config;
+use crate::model::{Config, NormPlaces};
 use crate::text::token_table::KEPT_ROWS;
 use serde::{Serialize, Serializer};
 
@@ -127,8 +127,10 @@ impl Header {
     /// Device memory that one token of a batch takes.
     fn token_bytes(&self, joined: &[Vec<String>]) -> u64 {
         let gates = joined.iter().filter(|names| names[0].ends_with("gate_proj.weight")).count();
+        // An MLP without a gate stores one product, as a joined one does.
+        let one_product = !self.config.gated || gates == self.config.num_hidden_layers;
         let spans = if self.config.window.is_some() { 2 } else { 1 };
-        4 * live_values(&self.config, gates == self.config.num_hidden_layers) + 4 + 8 * spans // and the position
+        4 * live_values(&self.config, one_product) + 4 + 8 * spans // and the position
     }
 
     /// Bytes of one token in the widest buffer of activations.
@@ -160,7 +162,8 @@ fn live_values(config: &Config, gate_up_joined: bool) -> u64 {
     let (d, f) = (config.hidden_size, config.intermediate_size);
     let q = config.num_attention_heads * config.head_dim;
     let kv = config.num_key_value_heads * config.head_dim;
-    let kept = 2 * d;
+    // A norm of what a block gives is one more row.
+    let kept = if config.norms == NormPlaces::Around { 3 * d } else { 2 * d };
     // A product with a bias is stored before it is added to the residual stream.
     let [of_o, of_down] =
         [config.biases.o_proj, config.biases.down_proj].map(|bias| if bias { d } else { 0 });

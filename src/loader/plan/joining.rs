@@ -74,7 +74,7 @@ impl Header {
 
 /// Whether all of `parts` may be joined into one.
 fn join(parts: &[&Planned], max_buffer_bytes: Option<u64>) -> bool {
-    let alike = |part: &&Planned| (part.layout, part.info.shape.last().copied());
+    let alike = |part: &&Planned| (part.layout, part.in_features());
     let words: u64 = parts.iter().map(|part| part.buffers()[0]).sum();
     let bytes: u64 = parts.iter().map(|part| part.device_bytes()).sum();
     parts.iter().all(|part| alike(part) == alike(&parts[0]))

@@ -9,8 +9,7 @@ use burn::tensor::{Tensor, TensorData};
 
 impl Planned {
     pub(super) fn packer(&self) -> Packer {
-        let [out_features, in_features] = [self.info.shape[0], self.info.shape[1]];
-        Packer::new(self.layout, self.info.dtype, out_features, in_features)
+        Packer::new(self.layout, self.info.dtype, self.info.shape[0], self.in_features())
     }
 
     /// Packs the next rows of a matrix.
@@ -18,9 +17,26 @@ impl Planned {
         match self.head_rows() {
             Some(rows) => bytes
                 .chunks_exact((rows * self.row_bytes()) as usize)
-                .for_each(|head| packer.push(&unpermute(head, rows as usize))),
-            None => packer.push(bytes),
+                .for_each(|head| self.push(packer, &unpermute(head, rows as usize))),
+            None => self.push(packer, bytes),
         }
+    }
+
+    /// Pushes whole rows, filled up to [`Planned::in_features`]. Types in blocks are full by themselves; in the others
+    /// zero is bytes of zero.
+    fn push(&self, packer: &mut Packer, rows: &[u8]) {
+        let stored = self.row_bytes() as usize;
+        let width = self.info.shape[1];
+        if self.in_features() == width {
+            return packer.push(rows);
+        }
+        let full = self.in_features() * stored / width;
+        let mut filled = Vec::with_capacity(rows.len() / stored * full);
+        for row in rows.chunks_exact(stored) {
+            filled.extend_from_slice(row);
+            filled.resize(filled.len() + full - stored, 0);
+        }
+        packer.push(&filled);
     }
 
     pub(super) fn upload_matrix(

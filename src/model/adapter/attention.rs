@@ -182,7 +182,7 @@ impl Block {
         } else {
             (x, rotate(precision.round(self.q_proj.forward(normed))), places.spans.clone())
         };
-        let heads = AttentionHeads { count: HEADS, kv: HEADS, dim: head_dim };
+        let heads = AttentionHeads::new(HEADS, HEADS, head_dim);
         let attended = precision.round(kernel::attention(q, Some(k), v, spans, heads));
         let x = precision.round(x + precision.round(self.o_proj.forward(attended)));
         let hidden = self.mlp.forward(self.norm2.forward(x.clone(), precision), precision);

@@ -1,10 +1,10 @@
 //! A layer taken apart: the kernels that it runs, how often, with how much arithmetic and traffic. The benchmark times
 //! each part. Runs go through the layers in turn, so that weights come from memory, as in a pass, and not from a cache.
 
-use super::super::linear::{Linear, RmsNorm};
-use super::{Attention, Batch, Decoder, Layer, Layers};
+use super::super::linear::{Linear, Norm};
+use super::{Attention, Batch, Decoder, Layer, Layers, Places};
 use crate::error::Result;
-use crate::kernel;
+use crate::kernel::{self, Activation};
 use burn::tensor::Tensor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,7 +49,7 @@ impl Decoder {
                 &first[..]
             }
         };
-        let mut parts = parts(layers, &x, batch, &self.table);
+        let mut parts = parts(layers, &x, batch, &self.places);
         let whole = |of: fn(&Part) -> f64| parts.iter().map(|part| part.calls as f64 * of(part)).sum();
         let (flop, bytes) = (whole(|part| part.flop), whole(|part| part.bytes));
         let dispatches = parts.iter().map(|part| part.dispatches).sum();
@@ -57,9 +57,9 @@ impl Decoder {
             let (mix, x) = (x.zeros_like(), x.clone());
             move || kernel::layer_mix(mix.clone(), x.clone(), 0.5)
         });
-        let (batch, table) = (batch.clone(), self.table.clone());
+        let (batch, places) = (batch.clone(), self.places.clone());
         let shape = format!("{:?}", x.dims());
-        let run = in_turn(layers.to_vec(), move |layer| layer.forward(x.clone(), &batch, &table));
+        let run = in_turn(layers.to_vec(), move |layer| layer.forward(x.clone(), &batch, &places));
         parts.push(Part { name: "layer", kernel: "layer", shape, calls: 1, dispatches, flop, bytes, run });
         parts.push(mix);
         Ok(parts)
@@ -69,7 +69,7 @@ impl Decoder {
 /// The steps of [`Layer::forward`] on `x [T, D]`, in order. Equal steps stand once.
 ///
 /// Each input is a tensor of its own, as WebGPU refuses a buffer that is bound twice for writing.
-fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> Vec<Part> {
+fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, places: &Places) -> Vec<Part> {
     // In a file of mixed types, other layers may be joined in another way.
     let joined = |layer: &Layer| (layer.self_attn.qkv_proj.len(), layer.mlp.gate_up_proj.len());
     let alike: Vec<_> = layers.iter().filter(|layer| joined(layer) == joined(&layers[0])).cloned().collect();
@@ -78,15 +78,18 @@ fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> V
     let output = |of: &Linear| -> Tensor<2> {
         Tensor::full([x.dims()[0], of.facts().0.out_features], 0.5, &x.device())
     };
-    let mut norms = norm("norms", &layers[0].input_layernorm, x);
-    (norms.calls, norms.dispatches) = (2, 2);
+    let all = [&layers[0].attn_norms, &layers[0].mlp_norms];
+    let all: Vec<_> =
+        all.into_iter().flat_map(|norms| [&norms.input, &norms.output, &norms.after]).flatten().collect();
+    let mut norms = norm("norms", all[0], x);
+    (norms.calls, norms.dispatches) = (all.len(), all.len());
     let mut parts = vec![norms];
     for (i, name) in
         names(attn.qkv_proj.len(), ["q_proj", "k_proj", "v_proj"], ["qk_proj", "qkv_proj"]).enumerate()
     {
         parts.push(product(name, linears(&|layer| &layer.self_attn.qkv_proj[i]), x, Store::Plain));
     }
-    parts.extend(attention(attn, attn.qkv_proj.iter().map(output).collect(), batch, table));
+    parts.extend(attention(attn, attn.qkv_proj.iter().map(output).collect(), batch, places));
     let attended = Tensor::full([x.dims()[0], attn.o_proj.facts().0.in_features], 0.5, &x.device()); // [T, H * head_dim]
     parts.push(product("o_proj", linears(&|layer| &layer.self_attn.o_proj), &attended, Store::Add));
     if let [gate, up] = &mlp.gate_up_proj[..] {
@@ -95,11 +98,14 @@ fn parts(layers: &[Layer], x: &Tensor<2>, batch: &Batch, table: &Tensor<2>) -> V
         let [gate, up] = [gate, up].map(output); // [T, F]
         let run = {
             let gate = gate.clone();
-            move || kernel::swiglu(gate.clone(), up.clone())
+            let activation = mlp.activation;
+            move || kernel::glu(gate.clone(), up.clone(), activation)
         };
-        parts.push(elementwise("swiglu", "swiglu", &gate, [SWIGLU_FLOP, 3.0], run));
+        parts.push(elementwise("glu", "glu", &gate, [ACTIVATION_FLOP + 1.0, 3.0], run));
     } else {
-        parts.push(product("gate_up_proj", linears(&|layer| &layer.mlp.gate_up_proj[0]), x, Store::SwiGlu));
+        let store = if mlp.gated { Store::Gated(mlp.activation) } else { Store::Activated(mlp.activation) };
+        let name = if mlp.gated { "gate_up_proj" } else { "up_proj" };
+        parts.push(product(name, linears(&|layer| &layer.mlp.gate_up_proj[0]), x, store));
     }
     let hidden = Tensor::full([x.dims()[0], mlp.down_proj.facts().0.in_features], 0.5, &x.device()); // [T, F]
     parts.push(product("down_proj", linears(&|layer| &layer.mlp.down_proj), &hidden, Store::Add));
@@ -122,8 +128,8 @@ fn names(
     std::iter::once(first).chain(rest.to_vec())
 }
 
-/// The operations of SwiGLU per value.
-const SWIGLU_FLOP: f64 = 5.0;
+/// The operations of SiLU per value, which stand for those of any activation.
+const ACTIVATION_FLOP: f64 = 4.0;
 
 /// The use of the sums of a product.
 enum Store {
@@ -131,8 +137,10 @@ enum Store {
     Plain,
     /// They are added to the residual stream.
     Add,
-    /// They are of a gate and an up projection, and SwiGLU joins them.
-    SwiGlu,
+    /// Their activation is stored.
+    Activated(Activation),
+    /// They are of a gate and an up projection, which become one value.
+    Gated(Activation),
 }
 
 /// A run that has the next of `weights` each time.
@@ -156,7 +164,8 @@ fn product(name: &'static str, linears: Vec<Linear>, x: &Tensor<2>, store: Store
         Store::Plain => (n + n * usize::from(biased), 0.0),
         Store::Add if biased => (3 * n, 2.0),
         Store::Add => (2 * n, 1.0),
-        Store::SwiGlu => (n / 2, SWIGLU_FLOP / 2.0),
+        Store::Activated(_) => (n, ACTIVATION_FLOP),
+        Store::Gated(_) => (n / 2, (ACTIVATION_FLOP + 1.0) / 2.0),
     };
     let x = x.clone();
     Part {
@@ -173,42 +182,42 @@ fn product(name: &'static str, linears: Vec<Linear>, x: &Tensor<2>, store: Store
                 let to = Tensor::zeros([t, n], &x.device());
                 in_turn(linears, move |linear| linear.forward_add(x.clone(), to.clone()))
             }
-            Store::SwiGlu => in_turn(linears, move |linear| linear.forward_swiglu(x.clone())),
+            Store::Activated(activation) => {
+                in_turn(linears, move |linear| linear.forward_activated(x.clone(), activation))
+            }
+            Store::Gated(activation) => {
+                in_turn(linears, move |linear| linear.forward_glu(x.clone(), activation))
+            }
         },
     }
 }
 
-fn norm(name: &'static str, norm: &RmsNorm, x: &Tensor<2>) -> Part {
+fn norm(name: &'static str, norm: &Norm, x: &Tensor<2>) -> Part {
     let (norm, input) = (norm.clone(), x.clone());
-    elementwise(name, "rms_norm", x, [4.0, 2.0], move || norm.forward(input.clone()))
+    elementwise(name, norm.kernel(), x, [4.0, 2.0], move || norm.forward(input.clone()))
 }
 
-/// The rotation of q and k, and the attention of one text, whose token i sees i + 1 tokens. `products` are the
-/// results of `qkv_proj`.
-fn attention(attn: &Attention, products: Vec<Tensor<2>>, batch: &Batch, table: &Tensor<2>) -> Vec<Part> {
+/// The rotation of q and k, and the attention of one text. `products` are the results of `qkv_proj`.
+fn attention(attn: &Attention, products: Vec<Tensor<2>>, batch: &Batch, places: &Places) -> Vec<Part> {
     let heads = attn.heads;
     let (t, width, kv) = (products[0].dims()[0], heads.count * heads.dim, heads.kv * heads.dim);
     let rotated = |name, x: &Tensor<2>, which: std::ops::Range<usize>| {
         let (kernel, flop) = if attn.qk_norm.is_some() { ("norm_rotary", 7.0) } else { ("rotary", 3.0) };
         let shape: Tensor<2> = Tensor::zeros([t, which.len() * heads.dim], &x.device());
-        let (attn, batch, table, input) = (attn.clone(), batch.clone(), table.clone(), x.clone());
-        let run = move || attn.rotate(input.clone(), which.clone(), &batch, &table);
+        let (attn, batch, places, input) = (attn.clone(), batch.clone(), places.clone(), x.clone());
+        let run = move || attn.rotate(input.clone(), which.clone(), &batch, &places);
         elementwise(name, kernel, &shape, [flop, 2.0], run)
     };
-    let (all, v) = (heads.count + heads.kv, products[products.len() - 1].clone());
-    let (mut parts, q, k) = match &products[..] {
-        [q, k, _] => {
-            let parts =
-                vec![rotated("q_rotary", q, 0..heads.count), rotated("k_rotary", k, heads.count..all)];
-            (parts, q.clone(), Some(k.clone()))
-        }
-        joined => {
-            let qk = Tensor::full([t, all * heads.dim], 0.5, &v.device());
-            (vec![rotated("rotary", &joined[0], 0..all)], qk, None)
-        }
+    let all = heads.count + heads.kv;
+    let mut parts = match &products[..] {
+        _ if attn.kind.rope.is_none() => Vec::new(),
+        [q, k, _] => vec![rotated("q_rotary", q, 0..heads.count), rotated("k_rotary", k, heads.count..all)],
+        joined => vec![rotated("rotary", &joined[0], 0..all)],
     };
-    let pairs = (t * (t + 1) / 2) as f64;
-    let spans = batch.spans(attn.windowed);
+    let (qk, v) = attn.turned(&products, batch, places);
+    // A causal token i sees i + 1 tokens, another one its whole text.
+    let pairs = if batch.is_causal { t * (t + 1) / 2 } else { t * t } as f64;
+    let (attn, batch, places) = (attn.clone(), batch.clone(), places.clone());
     parts.push(Part {
         name: "attention",
         kernel: "attention",
@@ -217,7 +226,7 @@ fn attention(attn: &Attention, products: Vec<Tensor<2>>, batch: &Batch, table: &
         dispatches: 1,
         flop: 4.0 * width as f64 * pairs,
         bytes: FLOAT * (2 * t * (width + kv)) as f64,
-        run: Box::new(move || kernel::attention(q.clone(), k.clone(), v.clone(), spans.clone(), heads)),
+        run: Box::new(move || attn.attend(qk.clone(), v.clone(), &batch, &places)),
     });
     parts
 }

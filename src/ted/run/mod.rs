@@ -73,7 +73,7 @@ impl Run {
         subset: &Subset,
         settings: Settings,
     ) -> Result<Self> {
-        settings.feature.check(encoder.config.num_hidden_layers)?;
+        settings.feature.check(&encoder.config)?;
         let (pending, encoded) = Pending::encodable(encoder, &dataset, subset.select(&dataset)?)?;
         let evaluation = Evaluation::of(dataset.clone(), pending).with_rounded_scores(settings.rounds());
         let truncated = encoded.iter().filter(|text| text.truncated).count();

@@ -110,9 +110,9 @@ impl Study {
         pooling: Pooling,
         layer_weights: Option<Vec<f32>>,
     ) -> Result<Self> {
-        let layers = encoder.config.num_hidden_layers;
+        let layers = encoder.config.counted_states();
         if let Some(weights) = &layer_weights {
-            Feature::Weighted(weights.clone()).check(layers)?;
+            Feature::Weighted(weights.clone()).check(&encoder.config)?;
         }
         let (pending, encoded) = Pending::encodable(encoder, &dataset, subset.select(&dataset)?)?;
         let ids = encoded.into_iter().map(|text| text.ids).collect();
@@ -219,7 +219,7 @@ impl Study {
         let scored = |index: &usize| !self.scores[*index].is_empty();
         let scored: Vec<usize> = (0..self.scores.len()).filter(scored).collect();
         let sample = |index: usize| &self.dataset.samples[self.pending.items()[index].sample];
-        let layers = encoder.config.num_hidden_layers;
+        let layers = encoder.config.counted_states();
         let feature_score = |(place, feature): (usize, String)| {
             let scores: Vec<&Vec<f32>> = scored.iter().map(|index| &self.scores[*index][place]).collect();
             let right = |(index, scores): (&usize, &&Vec<f32>)| predict(scores) == sample(*index).correct;
@@ -286,7 +286,7 @@ fn score(caption: &LayerVectors, statements: &[&LayerVectors], mixes: &[Vec<f32>
 /// The unit vectors of each feature. The caption is text 0 of an item, and its statements come after it.
 fn features(vectors: &LayerVectors, mixes: &[Vec<f32>], text: usize) -> Result<Vec<Vec<f32>>> {
     let mut all = vectors.hidden.iter().map(|vector| unit(vector, text)).collect::<Result<Vec<_>>>()?;
-    let layers = vectors.normed.len();
+    let layers = vectors.hidden.len() - 1;
     all.extend([all[layers].clone(), all[layers - 1].clone()]);
     for alpha in mixes {
         let mut mix = vec![0f32; vectors.hidden[0].len()];

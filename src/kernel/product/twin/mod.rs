@@ -4,8 +4,9 @@ mod f16;
 mod floats;
 mod int8;
 
-use super::{Arithmetic, Product, ProductKind};
-use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, exp, simd};
+use super::{Arithmetic, Ending, Product, ProductKind};
+use crate::kernel::activation::Activation;
+use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, simd};
 use crate::kernel::cpu::{from_host, host, rows_columns};
 use crate::quant::Layout;
 use burn::backend::flex::FlexTensor;
@@ -23,15 +24,14 @@ pub(crate) fn twin(
     let [m, k] = rows_columns(&x);
     let Product { kind: ProductKind { layout, arithmetic }, out_features: n, factor, .. } = product;
     let weight = Weight { layout, n, k, factor, words: words.storage(), scales: scales.storage() };
-    let finish = match &addend {
-        _ if product.gated => Finish::Gated,
+    let add = match &addend {
         Some(addend) if addend.layout().shape().len() == 2 => {
-            Finish::Add { values: addend.storage(), stride: n }
+            Some(Addend { values: addend.storage(), stride: n })
         }
-        Some(addend) => Finish::Add { values: addend.storage(), stride: 0 },
-        None => Finish::Store,
+        Some(addend) => Some(Addend { values: addend.storage(), stride: 0 }),
+        None => None,
     };
-    let task = Task { m, width: product.width(), weight, finish };
+    let task = Task { m, width: product.width(), weight, add, ending: product.ending };
     let output = match arithmetic {
         Arithmetic::F32 => {
             let rows = interleave(x.storage(), k);
@@ -88,17 +88,15 @@ struct Task<'a> {
     /// Columns of the output.
     width: usize,
     weight: Weight<'a>,
-    finish: Finish<'a>,
+    /// What is added to each sum.
+    add: Option<Addend<'a>>,
+    ending: Ending,
 }
 
-/// How the sums become results.
-enum Finish<'a> {
-    /// They are the results.
-    Store,
-    /// `values[row * stride + column]` is added to each.
-    Add { values: &'a [f32], stride: usize },
-    /// The result is the SwiGLU of the sums and of those in the columns half the weight further on.
-    Gated,
+/// `values[row * stride + column]`
+struct Addend<'a> {
+    values: &'a [f32],
+    stride: usize,
 }
 
 /// A packed weight on the host, as [`crate::quant::Packed`] describes it.
@@ -154,8 +152,12 @@ simd!(fn multiply<P: Panel>(rows: &P::Rows, task: &Task, first: usize, output: &
 /// Multiplies all rows with the panels from column `first` of the output on, and stores the results.
 #[inline(always)]
 fn multiply_body<const FMA: bool, P: Panel>(rows: &P::Rows, task: &Task, first: usize, output: &Output) {
-    let Task { m, width, weight, finish } = task;
-    let gated = matches!(finish, Finish::Gated);
+    let Task { m, width, weight, ending, .. } = task;
+    let gate = match ending {
+        Ending::Gated(activation) => Some(*activation),
+        _ => None,
+    };
+    let gated = gate.is_some();
     let columns = P::gather(weight, first);
     let up_columns = gated.then(|| P::gather(weight, width + first));
     let mut panel = P::new(weight);
@@ -171,17 +173,17 @@ fn multiply_body<const FMA: bool, P: Panel>(rows: &P::Rows, task: &Task, first: 
         }
         for block in 0..m.div_ceil(BLOCK_ROWS) {
             let mut sums = panel.multiply::<FMA>(rows, block);
-            if let Some(up_panel) = &up_panel {
-                gate::<FMA>(&mut sums, &up_panel.multiply::<FMA>(rows, block));
+            if let (Some(up_panel), Some(activation)) = (&up_panel, gate) {
+                multiply_gate::<FMA>(&mut sums, &up_panel.multiply::<FMA>(rows, block), activation);
             }
-            store(&mut sums, block * BLOCK_ROWS..*m, task, first, output);
+            store::<FMA>(&mut sums, block * BLOCK_ROWS..*m, task, first, output);
         }
     }
 }
 
 /// Writes the sums of the rows `rows`, which may be fewer, into the columns from `first` on.
 #[inline(always)]
-fn store(
+fn store<const FMA: bool>(
     sums: &mut [[f32; PANEL]; BLOCK_ROWS],
     rows: std::ops::Range<usize>,
     task: &Task,
@@ -190,9 +192,12 @@ fn store(
 ) {
     let width = PANEL.min(task.width - first);
     for (row, sums) in rows.zip(sums) {
-        if let Finish::Add { values, stride } = &task.finish {
+        if let Some(Addend { values, stride }) = &task.add {
             let addend = &values[row * stride + first..][..width];
             sums.iter_mut().zip(addend).for_each(|(sum, value)| *sum += value);
+        }
+        if let Ending::Activated(activation) = task.ending {
+            sums.iter_mut().for_each(|sum| *sum = activation.apply::<FMA>(*sum));
         }
         for (column, sum) in sums[..width].iter().enumerate() {
             // SAFETY: row < m and first + column < width, inside the output; no other panel has these columns.
@@ -201,12 +206,30 @@ fn store(
     }
 }
 
-/// `sums = silu(sums) * up`
+/// `sums = activation(sums) * up`
 #[inline(always)]
-fn gate<const FMA: bool>(sums: &mut [[f32; PANEL]; BLOCK_ROWS], up: &[[f32; PANEL]; BLOCK_ROWS]) {
+fn multiply_gate<const FMA: bool>(
+    sums: &mut [[f32; PANEL]; BLOCK_ROWS],
+    up: &[[f32; PANEL]; BLOCK_ROWS],
+    activation: Activation,
+) {
+    // The choice stands outside of the loops, so that they are vectorized.
+    match activation {
+        Activation::Silu => each(sums, up, |v| Activation::Silu.apply::<FMA>(v)),
+        Activation::GeluTanh => each(sums, up, |v| Activation::GeluTanh.apply::<FMA>(v)),
+        other => each(sums, up, |v| other.apply::<FMA>(v)),
+    }
+}
+
+#[inline(always)]
+fn each(
+    sums: &mut [[f32; PANEL]; BLOCK_ROWS],
+    up: &[[f32; PANEL]; BLOCK_ROWS],
+    activate: impl Fn(f32) -> f32,
+) {
     for i in 0..BLOCK_ROWS {
         for j in 0..PANEL {
-            sums[i][j] = sums[i][j] / (1.0 + exp::<FMA>(-sums[i][j])) * up[i][j];
+            sums[i][j] = activate(sums[i][j]) * up[i][j];
         }
     }
 }

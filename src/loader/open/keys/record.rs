@@ -216,6 +216,16 @@ impl<'a> Record<'a> {
         })
     }
 
+    /// A list of whole numbers of config.json.
+    pub(in crate::loader) fn sizes(&self, name: &str) -> Result<Option<Vec<usize>>> {
+        self.read(name, ["a list of whole numbers", "a list of whole numbers"], |value| match value {
+            Value::Json(value) => {
+                value.as_array()?.iter().map(|value| usize::try_from(value.as_u64()?).ok()).collect()
+            }
+            Value::Gguf(_) => None,
+        })
+    }
+
     /// Refuses the keys whose values change the vectors of the network of `config`, and are not computed.
     ///
     /// # Errors

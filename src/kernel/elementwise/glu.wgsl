@@ -1,11 +1,15 @@
-// SwiGLU: y[i] = gate[i] / (1 + exp(-gate[i])) * up[i], element by element. Info: length.
+// Gated linear unit: y[i] = activate(gate[i]) * up[i], element by element. Info: length.
 @group(0) @binding(0) var<storage, {{ read }}> gate: array<f32>;
 @group(0) @binding(1) var<storage, {{ read }}> up: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+fn activate(v: f32) -> f32 {
+    {{ activation }}
+}
 
 @compute @workgroup_size({{ workgroup_x }}, {{ workgroup_y }}, 1)
 fn main(at: Invocation) {
     let i = element(at);
     if (i >= info.length) { return; }
-    y[i] = gate[i] / (1.0 + exp(-gate[i])) * up[i];
+    y[i] = activate(gate[i]) * up[i];
 }
