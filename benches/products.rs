@@ -15,7 +15,7 @@ use burn::tensor::quantization::{QuantScheme, QuantStore, QuantValue};
 use burn::tensor::{Tensor, TensorData};
 use gran_ted::device::Device;
 use gran_ted::format::TensorType;
-use gran_ted::kernel::{self, PackedWeight};
+use gran_ted::kernel::{self, Activation, PackedWeight};
 use gran_ted::quant;
 use pollster::block_on;
 use random::Random;

@@ -6,11 +6,12 @@ use crate::device::{Device, DeviceKind};
 use crate::encoder::{Placement, TextEncoder};
 use crate::error::{Error, Result};
 use crate::format::Source;
-use crate::kernel::{Arithmetic, AttentionHeads};
+use crate::kernel::Arithmetic;
+use crate::model::{Config, NormKind, Positions};
 use crate::provenance::Build;
 use crate::quant::{Layout, Quantize};
 use crate::text::tokenizer::SpecialTokens;
-use crate::trial::self_test::{SelfTest, SelfTestProgress, Tested, check_heads};
+use crate::trial::self_test::{ModelKernels, SelfTest, SelfTestProgress, Tested, check_model};
 use crate::trial::{Tuning, TuningProgress};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,7 +41,7 @@ pub struct OpenOptions {
 pub struct Opening {
     device: Device,
     layouts: Vec<Layout>,
-    heads: AttentionHeads,
+    kernels: ModelKernels,
     limits: Limits,
     options: OpenOptions,
     plan: Plan,
@@ -120,7 +121,7 @@ impl Opening {
         Ok(Self {
             device: device.clone(),
             layouts: header.layouts(),
-            heads: header.config.heads(),
+            kernels: kernels(&header.config),
             limits,
             options: *options,
             plan,
@@ -174,7 +175,7 @@ impl Opening {
                         return Ok(Some(OpeningProgress::SelfTest(progress)));
                     }
                     self.tested.passed(&self.layouts);
-                    check_heads(&self.device, self.heads).await?;
+                    check_model(&self.device, self.kernels).await?;
                     let remembered = self.remembered.as_deref();
                     let tuning = Tuning::new(&self.device, &self.layouts, header.info.arithmetic, remembered);
                     self.stage = Stage::Tuning(header, Box::new(tuning));
@@ -232,5 +233,16 @@ impl Opening {
         };
         let encoder = loading.finish()?;
         Ok(Opened { encoder, tested: self.tested, tiles: self.tiles, measured: self.measured })
+    }
+}
+
+/// The kernels of a model that not every model runs.
+fn kernels(config: &Config) -> ModelKernels {
+    ModelKernels {
+        heads: config.heads(),
+        relative: matches!(config.positions, Positions::Relative { .. }),
+        layer_norm: config.norm.kind == NormKind::Layer,
+        activation: config.activation,
+        gated: config.gated,
     }
 }

@@ -81,13 +81,21 @@ impl Feature {
         {
             return Err(Error::CutModel { feature: self.to_string(), held: layers, stated });
         }
+        self.check_counts(layers, config.counted_states())
+    }
+
+    /// Checks that `layers` layers, of whose states `counted` are averaged, have what this names.
+    ///
+    /// # Errors
+    /// [`Error::LayerCount`], [`Error::LayerWeight`].
+    pub fn check_counts(&self, layers: usize, counted: usize) -> Result<()> {
         match self {
             Self::Layer(layer) if *layer > layers => {
                 Err(Error::LayerCount { item: "layer(i)", found: *layer, layers })
             }
-            Self::Weighted(weights) if weights.len() != config.counted_states() => {
-                let layers = config.counted_states();
-                Err(Error::LayerCount { item: "the number of layer weights", found: weights.len(), layers })
+            Self::Weighted(weights) if weights.len() != counted => {
+                let found = weights.len();
+                Err(Error::LayerCount { item: "the number of layer weights", found, layers: counted })
             }
             Self::Weighted(weights) => match weights.iter().position(|weight| !weight.is_finite()) {
                 Some(index) => Err(Error::LayerWeight { index, found: weights[index] }),

@@ -111,12 +111,58 @@ pub async fn test_adapters(device: &Device, tested: &mut Tested) -> Result<()> {
     Ok(())
 }
 
-/// Tests the attention of a model, whose kernel depends on the model's heads.
+/// The kernels that depend on the model, or that only some models run.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelKernels {
+    /// The heads of its attention.
+    pub heads: AttentionHeads,
+    /// Whether scores have biases by distance.
+    pub relative: bool,
+    /// Whether its norms are layer norms.
+    pub layer_norm: bool,
+    /// The activation of its MLPs.
+    pub activation: Activation,
+    /// Whether it gates.
+    pub gated: bool,
+}
+
+/// Tests the kernels of a model that the self-test leaves out.
 ///
 /// # Errors
-/// [`Error::SelfTest`] if it differs from the CPU's, [`Error::Device`] if the device fails.
-pub async fn check_heads(device: &Device, heads: AttentionHeads) -> Result<()> {
-    compare("attention with the model's heads", device, |device| attention(device, heads, true)).await
+/// [`Error::SelfTest`] if one differs from the CPU's, [`Error::Device`] if the device fails.
+pub async fn check_model(device: &Device, model: ModelKernels) -> Result<()> {
+    let ModelKernels { mut heads, activation, .. } = model;
+    heads.dim = heads.dim.next_multiple_of(4); // as the network fills them up
+    compare("attention with the model's heads", device, |device| attention(device, heads, true)).await?;
+    if model.relative {
+        compare("attention with relative biases", device, |device| relative_attention(device, heads)).await?;
+    }
+    if model.layer_norm {
+        let run = |device: &Device| {
+            kernel::layer_norm(values(device, 5, 72), row(device, 72), row(device, 72), 1e-5)
+        };
+        compare("layer_norm", device, run).await?;
+    }
+    let dense = |device: &Device| weight(device, TensorType::F32);
+    match model.gated {
+        true if activation == Activation::Silu => Ok(()), // the self-test has it
+        true => {
+            let run =
+                |device: &Device| kernel::quant_matmul_glu(values(device, 9, K), &dense(device), activation);
+            compare("a gated product with the model's activation", device, run).await
+        }
+        false => {
+            let run = |device: &Device| {
+                kernel::quant_matmul_act(
+                    values(device, 9, K),
+                    &dense(device),
+                    Some(row(device, N)),
+                    activation,
+                )
+            };
+            compare("a product with the model's activation", device, run).await
+        }
+    }
 }
 
 /// Tests a tile of a product: its plain and its gated end, over ragged edges.
@@ -289,6 +335,16 @@ fn attention(device: &Device, heads: AttentionHeads, joined: bool) -> Tensor<2> 
     }
     let [q, k, v] = [count, kv, kv].map(|heads| values(device, tokens, heads * dim));
     kernel::attention(q, Some(k), v, spans, heads)
+}
+
+/// Attention both ways over two texts, of which one is longer than the biases reach.
+fn relative_attention(device: &Device, heads: AttentionHeads) -> Tensor<2> {
+    const REACH: usize = 4;
+    let spans: Vec<u32> = (0..14).flat_map(|token| if token < 3 { [0, 3] } else { [3, 14] }).collect();
+    let AttentionHeads { count, kv, dim, .. } = heads;
+    let [qk, v] = [count + kv, kv].map(|heads| values(device, 14, heads * dim));
+    let bias = values(device, 2 * REACH + 1, count);
+    kernel::attention_relative(qk, v, integers(device, &spans, [14, 2]), bias, heads)
 }
 
 /// Random values in -1..1, `[rows, columns]`.

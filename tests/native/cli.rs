@@ -483,7 +483,10 @@ fn bad_texts_settings_and_data_sets_are_one_clear_line() {
             "no-weights.safetensors` has no tensor `layer_weights`",
         ),
         ("embed tiny.gguf 'the cube' ''", "prompt 2 is empty: expected at least one token"),
-        ("embed tiny.gguf x --feature middle", "feature `middle` is not known, expected last, penultimate"),
+        (
+            "embed tiny.gguf x --feature middle",
+            "feature `middle` is not known, expected last, last_prenorm, penultimate",
+        ),
         ("embed tiny.gguf x --feature layer(9)", "layer(i) is 9, but the model has 2 layers"),
         (
             "embed tiny.gguf x --pooling max",

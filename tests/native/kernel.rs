@@ -12,7 +12,7 @@ use gran_ted::kernel::{
 };
 use gran_ted::quant::{self, Layout, Packed, Quantize};
 use gran_ted::trial::Tuning;
-use gran_ted::trial::self_test::{check_heads, self_test};
+use gran_ted::trial::self_test::{ModelKernels, check_model, self_test};
 use half::{bf16, f16};
 use pollster::block_on;
 
@@ -27,12 +27,12 @@ const QUANTIZED: [TensorType; 8] = [
     TensorType::Q6_K,
 ];
 
-fn matrix(values: &[f32], columns: usize, device: &Device) -> Tensor<2> {
+pub fn matrix(values: &[f32], columns: usize, device: &Device) -> Tensor<2> {
     let shape = [values.len() / columns, columns];
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device.burn())
 }
 
-fn vector(values: &[f32], device: &Device) -> Tensor<1> {
+pub fn vector(values: &[f32], device: &Device) -> Tensor<1> {
     Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device.burn())
 }
 
@@ -40,12 +40,12 @@ fn integers(values: &[u32], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), (device.burn(), DType::U32))
 }
 
-fn pairs(values: &[[u32; 2]], device: &Device) -> Tensor<2, Int> {
+pub fn pairs(values: &[[u32; 2]], device: &Device) -> Tensor<2, Int> {
     Tensor::from_data(TensorData::new(values.concat(), [values.len(), 2]), (device.burn(), DType::U32))
 }
 
 /// Runs `test` on the CPU, then on the tests' adapter with the kernels for software adapters and with those for GPUs.
-fn each_variant(test: impl Fn(&Device)) {
+pub fn each_variant(test: impl Fn(&Device)) {
     test(&Device::cpu());
     for software in [true, false] {
         as_class(software, || test(&device::gpu()));
@@ -53,7 +53,7 @@ fn each_variant(test: impl Fn(&Device)) {
 }
 
 /// Compares with `expected`, relative to its largest value.
-fn check(what: &str, found: Tensor<2>, expected: &[f64], tolerance: f64) {
+pub fn check(what: &str, found: Tensor<2>, expected: &[f64], tolerance: f64) {
     let found: Vec<f32> = block_on(found.into_data_async()).unwrap().try_into_vec().unwrap();
     assert_eq!(found.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(0f64, |all, x| all.max(x.abs()));
@@ -376,10 +376,23 @@ fn round_bf16_is_half_s_own_rounding() {
 
 #[test]
 fn the_self_test_passes_on_every_device() {
-    let heads = AttentionHeads::new(16, 8, 128);
+    let usual = ModelKernels {
+        heads: AttentionHeads::new(16, 8, 128),
+        relative: false,
+        layer_norm: false,
+        activation: Activation::Silu,
+        gated: true,
+    };
+    let others = [
+        ModelKernels { relative: true, activation: Activation::GeluTanh, ..usual },
+        ModelKernels { layer_norm: true, activation: Activation::QuickGelu, gated: false, ..usual },
+        ModelKernels { heads: AttentionHeads { cap: Some(50.0), ..AttentionHeads::new(4, 4, 18) }, ..usual },
+    ];
     each_variant(|device| {
         block_on(self_test(device)).unwrap();
-        block_on(check_heads(device, heads)).unwrap();
+        for model in [&[usual][..], &others].concat() {
+            block_on(check_model(device, model)).unwrap();
+        }
     });
 }
 

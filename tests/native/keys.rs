@@ -4,7 +4,9 @@
 use crate::support::load::load;
 use crate::support::model::GgufWriter;
 use crate::support::models::memory;
-use crate::support::network::{self, DIM, Forward, IDS, Tensors, config, gguf, metadata, safetensors};
+use crate::support::network::{
+    self, DIM, Forward, IDS, Scaled, Tensors, config, gguf, metadata, safetensors,
+};
 use gran_ted::device::Device;
 use gran_ted::encoder::Settings;
 use gran_ted::error::Result;
@@ -126,7 +128,18 @@ fn applied(key: &str, family: Family) -> Vec<(Value, Outcome)> {
     };
     match key {
         "model_type" => one(json!("gemma"), Refused("gemma".into())),
-        "text_config" => vec![(json!({"model_type": "qwen3_vl", "text_config": 1}), Refused(key.into()))],
+        "text_config" | "llm_config" | "encoder" => {
+            let mut whole = config("qwen3_vl");
+            whole[key] = json!(1);
+            vec![(whole, Refused(key.into()))]
+        }
+        "hidden_act" => vec![
+            (with(family, &[(key, json!("swish"))]), same()),
+            (with(family, &[(key, json!("gelu_pytorch_tanh"))]), {
+                Vector(Forward { activation: network::gelu_tanh, ..Forward::default() })
+            }),
+            (with(family, &[(key, json!("relu2"))]), Refused(key.into())),
+        ],
         "hidden_size" | "intermediate_size" | "head_dim" => one(json!(96), Refused("has shape".into())),
         "vocab_size" => one(json!(299), Refused("has shape".into())),
         "num_hidden_layers" => {
@@ -181,13 +194,14 @@ fn applied(key: &str, family: Family) -> Vec<(Value, Outcome)> {
 fn rope(key: &str, family: Family) -> Vec<(Value, Outcome)> {
     let parameters = |value: Value, outcome| (with(family, &[("rope_scaling", value)]), outcome);
     match key {
-        "rope_type" | "type" => ["yarn", "llama3", "dynamic", "longrope", "ntk"]
+        "rope_type" | "type" => ["dynamic", "longrope", "ntk"]
             .map(|kind| parameters(json!({key: kind, "factor": 4.0}), Refused(key.into())))
             .into_iter()
             .chain([
                 parameters(json!({key: "linear", "factor": 4.0}), factor(4.0)),
                 parameters(json!({key: "default", "factor": 4.0}), same()),
-                parameters(json!({"rope_type": null, "type": "yarn"}), Refused("rope_type".into())),
+                parameters(json!({"rope_type": null, "type": "ntk"}), Refused("rope_type".into())),
+                parameters(json!({key: "llama3", "factor": 4.0}), Refused("low_freq_factor".into())),
                 parameters(json!({"rope_type": "linear", "type": "default", "factor": 2.0}), factor(2.0)),
                 parameters(json!({key: 4}), Refused(key.into())),
             ])
@@ -204,6 +218,50 @@ fn rope(key: &str, family: Family) -> Vec<(Value, Outcome)> {
             parameters(json!({"type": "linear", "factor": "4"}), Refused(key.into())),
             parameters(json!({"type": "linear"}), Refused(key.into())),
         ],
+        "low_freq_factor" | "high_freq_factor" => {
+            let llama3 = |low: f64, high: f64| {
+                let kept = json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": low,
+                    "high_freq_factor": high, "original_max_position_embeddings": 64});
+                let scaled = Scaled::Llama3 { factor: 8.0, low, high, original: 64.0 };
+                parameters(kept, Vector(Forward { scaled: Some(scaled), ..Forward::default() }))
+            };
+            let equal = json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 4.0, "high_freq_factor": 4.0});
+            vec![llama3(1.0, 4.0), llama3(0.5, 9.0), parameters(equal, Refused("high_freq_factor".into()))]
+        }
+        "original_max_position_embeddings"
+        | "beta_fast"
+        | "beta_slow"
+        | "attention_factor"
+        | "mscale"
+        | "mscale_all_dim"
+        | "truncate" => {
+            let yarn = |change: Value, change_of: fn(&mut [f64; 4], &mut bool)| {
+                // original, fast, slow, amplitude
+                let (mut numbers, mut whole) = ([32.0, 32.0, 1.0, 0.1 * 4f64.ln() + 1.0], true);
+                change_of(&mut numbers, &mut whole);
+                let [original, fast, slow, amplitude] = numbers;
+                let mut all =
+                    json!({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32});
+                for (key, value) in change.as_object().unwrap() {
+                    all[key] = value.clone();
+                }
+                let scaled = Scaled::Yarn { factor: 4.0, fast, slow, original, amplitude, whole };
+                parameters(all, Vector(Forward { scaled: Some(scaled), ..Forward::default() }))
+            };
+            vec![
+                yarn(json!({}), |_, _| {}),
+                yarn(json!({"original_max_position_embeddings": 64}), |all, _| all[0] = 64.0),
+                yarn(json!({"beta_fast": 4.0}), |all, _| all[1] = 4.0),
+                yarn(json!({"beta_slow": 0.2}), |all, _| all[2] = 0.2),
+                yarn(json!({"attention_factor": 0.7}), |all, _| all[3] = 0.7),
+                yarn(json!({"mscale": 0.707, "mscale_all_dim": 1.3}), |all, _| {
+                    all[3] = (0.1 * 0.707 * 4f64.ln() + 1.0) / (0.1 * 1.3 * 4f64.ln() + 1.0);
+                }),
+                yarn(json!({"beta_fast": 4.0, "truncate": false}), |all, whole| {
+                    (all[1], *whole) = (4.0, false);
+                }),
+            ]
+        }
         _ => panic!("{key} is applied, and no test sets it otherwise"),
     }
 }
@@ -233,7 +291,9 @@ fn every_key_of_config_json_is_computed_or_refused() {
                 (Reading::Applied, Place::Rope) => rope(key.name, family),
                 (Reading::Applied, Place::Beside) if family == Family::Qwen3Vl => match key.name {
                     "model_type" => vec![(set(json!("gemma")).unwrap(), Refused("gemma".into()))],
+                    // The first of them that is an object is the part.
                     "text_config" => vec![(set(json!([])).unwrap(), Refused("text_config".into()))],
+                    "llm_config" | "encoder" => vec![(set(json!([])).unwrap(), same())],
                     _ => vec![(set(json!(true)).unwrap(), same())],
                 },
                 (Reading::Refused(unless), _) => {
@@ -274,8 +334,12 @@ fn every_key_of_gguf_is_computed_or_refused() {
     for family in FAMILIES {
         let all = network::tensors(family.name());
         let shape = || Refused("has shape".into());
-        for key in KEYS.iter().filter(|key| key.place == Place::Gguf) {
+        for key in KEYS.iter().filter(|key| key.place == Place::Gguf && key.families.contains(&family)) {
             let cases = match (key.reading, key.name) {
+                // Without YaRN they change nothing; see `yarn_in_gguf_is_that_of_config_json`.
+                (_, "rope.scaling.yarn_ext_factor" | "rope.scaling.yarn_attn_factor") => {
+                    vec![(json!(0.5), same())]
+                }
                 (Reading::Refused(unless), _) => {
                     vec![(flipped(key, unless), Refused(key.name.into())), (neutral(key, unless), same())]
                 }
@@ -298,13 +362,15 @@ fn every_key_of_gguf_is_computed_or_refused() {
                 }
                 (_, "rope.freq_base") => vec![(json!(5e5), theta(5e5)), (Value::Null, same())],
                 (_, "rope.scaling.type") => {
-                    let other = ["yarn", "longrope", "unheard"];
+                    let other = ["longrope", "unheard"];
                     let other = other.map(|kind| (json!(kind), Refused(key.name.into())));
                     other.into_iter().chain(["none", "linear"].map(|kind| (json!(kind), same()))).collect()
                 }
                 (_, "rope.scaling.factor" | "rope.scale_linear") => {
                     vec![(json!(4.5), factor(4.5)), (json!(1.0), same()), (json!(0.0), same())]
                 }
+                (_, "rope.scaling.original_context_length" | "rope.scaling.yarn_beta_fast")
+                | (_, "rope.scaling.yarn_beta_slow") => yarn_of_gguf(key.name),
                 (_, "attention.causal") => {
                     let all = Vector(Forward { causal: false, ..Forward::default() });
                     vec![(json!(false), all), (json!(true), same()), (json!(0), Refused(key.name.into()))]
@@ -323,6 +389,37 @@ fn every_key_of_gguf_is_computed_or_refused() {
     }
 }
 
+/// Without a type of scaling, what YaRN reads changes nothing; see `yarn_in_gguf`.
+fn yarn_of_gguf(_: &str) -> Vec<(Value, Outcome)> {
+    vec![(json!(32), same())]
+}
+
+#[test]
+fn yarn_in_gguf_is_that_of_config_json() {
+    let all = network::tensors("qwen3");
+    let of = |changes: &[(&str, f32)]| {
+        let writer = metadata("qwen3", &[]).str("qwen3.rope.scaling.type", "yarn");
+        let writer = changes
+            .iter()
+            .fold(writer, |writer, (key, value)| writer.f32(&format!("qwen3.rope.scaling.{key}"), *value));
+        header(&[("m.gguf", gguf(writer, "qwen3", &all))])
+    };
+    let yarn = |original: f64, fast: f64, slow: f64| {
+        let amplitude = 0.1 * 4f64.ln() + 1.0;
+        let scaled = Scaled::Yarn { factor: 4.0, fast, slow, original, amplitude, whole: true };
+        Vector(Forward { scaled: Some(scaled), ..Forward::default() })
+    };
+    let (factor, original) = (("factor", 4.0), ("original_context_length", 32.0));
+    check("yarn", &all, of(&[factor, original]), yarn(32.0, 32.0, 1.0));
+    check("fast", &all, of(&[factor, original, ("yarn_beta_fast", 4.0)]), yarn(32.0, 4.0, 1.0));
+    check("slow", &all, of(&[factor, original, ("yarn_beta_slow", 0.25)]), yarn(32.0, 32.0, 0.25));
+    check("no original", &all, of(&[factor]), Refused("original_context_length".into()));
+    for key in ["yarn_ext_factor", "yarn_attn_factor"] {
+        check(key, &all, of(&[factor, original, (key, 1.0)]), yarn(32.0, 32.0, 1.0));
+        check(key, &all, of(&[factor, original, (key, 0.5)]), Refused(key.into()));
+    }
+}
+
 // --- what stands in several places, or in none ---
 
 #[test]
@@ -331,9 +428,9 @@ fn the_rotation_has_one_order_of_places() {
     let flat = |changes: &[(&str, Value)]| checkpoint(&with(Family::Qwen3, changes), &all);
     let both = [("rope_theta", json!(1e4)), ("rope_parameters", json!({"rope_theta": 1e6}))];
     check("parameters before the top", &all, flat(&both), theta(1e6));
-    let yarn = json!({"rope_type": "yarn", "factor": 4.0});
+    let other = json!({"rope_type": "ntk", "factor": 4.0});
     let beside =
-        [("rope_parameters", json!({"rope_type": "default", "rope_theta": 1e6})), ("rope_scaling", yarn)];
+        [("rope_parameters", json!({"rope_type": "default", "rope_theta": 1e6})), ("rope_scaling", other)];
     check("scaling before parameters", &all, flat(&beside), Refused("rope_scaling.rope_type".into()));
     let linear = [both[1].clone(), ("rope_scaling", json!({"type": "linear", "factor": 2.0}))];
     let how = Forward { factor: 2.0, ..Forward::default() };

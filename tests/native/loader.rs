@@ -280,10 +280,13 @@ fn with_value_type(mut bytes: Vec<u8>, key: &str, number: u8) -> Vec<u8> {
 }
 
 #[test]
-fn scaled_rope_is_refused() {
+fn divisors_of_rope_fit_the_heads_or_are_refused() {
     let good = Tiny::new("llama", TensorType::Q8_0).write();
-    let line = message(&[("m.gguf", replaced(good, b"token_embd.weight", b"rope_freqs.weight"))]);
-    assert_eq!(line, "`m.gguf`: RoPE scaling is malformed: expected none, found rope_freqs.weight");
+    let line = message(&[("m.gguf", replaced(good.clone(), b"token_embd.weight", b"rope_freqs.weight"))]);
+    assert!(line.starts_with("`m.gguf`: tensor `rope_freqs.weight` is malformed: expected"), "{line}");
+    let norm = replaced(good, b"output_norm.weight", b"rope_freqs.weight\0");
+    let line = message(&[("m.gguf", norm)]);
+    assert!(line.starts_with("`m.gguf`"), "{line}");
 }
 
 // --- safetensors shards ---
@@ -477,12 +480,16 @@ fn packing_decides_whether_a_buffer_is_too_large() {
 }
 
 #[test]
-fn rows_that_are_no_groups_of_32_are_refused_packed_or_not() {
+fn rows_that_are_no_groups_of_32_are_filled_up_packed_or_not() {
     let narrow = Tiny { hidden_size: 48, ..Tiny::new("qwen3", TensorType::F16) };
-    assert_eq!(
-        message(&[("m.gguf", narrow.write())]),
-        "`m.gguf`: hidden_size is malformed: expected a multiple of 32, found 48"
-    );
+    let embed = |header: Header| {
+        let encoder = load(header, Device::cpu());
+        block_on(encoder.embed(&["the red cube is left of a ball"], &norm_avg())).unwrap().vectors.remove(0)
+    };
+    let header = || header(&[("m.gguf", narrow.write())]).unwrap();
+    let plain = embed(header());
+    assert_eq!(plain.len(), 48);
+    assert!(cosine(&plain, &embed(header().quantize(Quantize::Q8))) > 0.999);
 }
 
 #[test]

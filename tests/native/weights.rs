@@ -98,7 +98,7 @@ fn other_halves_are_not_taken_for_the_decoder() {
         all.iter().map(|(name, tensor)| (format!("draft.{name}"), tensor.clone())).collect();
     two.extend(all.iter().map(|(name, tensor)| (format!("model.{name}"), tensor.clone())));
     let line = refusal(header(&config("qwen3"), safetensors(&two, "")));
-    assert!(line.ends_with("expected one decoder, found two, under `draft.` and under `model.`"), "{line}");
+    assert!(line.ends_with("expected one network, found two, under `draft.` and under `model.`"), "{line}");
 }
 
 #[test]

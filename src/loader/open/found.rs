@@ -64,7 +64,8 @@ impl Found {
     /// the middle come with an encoder that ends there. The warning says so.
     pub(super) fn cut(&self, config: &mut Config) -> Option<String> {
         let norm = self.scheme.name("norm.weight");
-        let is_listed = |index: &Index| index.weight_map.keys().any(|name| self.prefix.strip(name) == Some(&norm));
+        let is_listed =
+            |index: &Index| index.weight_map.keys().any(|name| self.prefix.strip(name) == Some(&norm));
         if !config.final_norm || self.has(&norm) || self.index.as_ref().is_some_and(is_listed) {
             return None;
         }

@@ -343,7 +343,13 @@ impl Attention {
     }
 
     /// Attention with heads of a width that the kernel does not read: zeros at their ends change no score and no value.
-    fn attend_filled(&self, qk: Tensor<2>, v: Tensor<2>, spans: Tensor<2, Int>, places: &Places) -> Tensor<2> {
+    fn attend_filled(
+        &self,
+        qk: Tensor<2>,
+        v: Tensor<2>,
+        spans: Tensor<2, Int>,
+        places: &Places,
+    ) -> Tensor<2> {
         let AttentionHeads { count, kv, dim, .. } = self.heads;
         let [tokens, columns] = v.dims();
         let full = dim.next_multiple_of(QUAD);

@@ -27,6 +27,10 @@ pub struct Forward {
     pub theta: f64,
     /// Positions are divided by it.
     pub factor: f64,
+    /// What else becomes of the frequencies.
+    pub scaled: Option<Scaled>,
+    /// The gate's activation.
+    pub activation: fn(f64) -> f64,
     pub eps: f64,
     pub causal: bool,
     /// Of each layer, the tokens of its window.
@@ -35,10 +39,35 @@ pub struct Forward {
     pub tokens: usize,
 }
 
+/// Frequencies that are scaled each in its own way.
+#[derive(Clone, Copy)]
+pub enum Scaled {
+    Llama3 { factor: f64, low: f64, high: f64, original: f64 },
+    Yarn { factor: f64, fast: f64, slow: f64, original: f64, amplitude: f64, whole: bool },
+}
+
+pub fn silu(v: f64) -> f64 {
+    v / (1.0 + (-v).exp())
+}
+
+pub fn gelu_tanh(v: f64) -> f64 {
+    0.5 * v * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (v + 0.044715 * v.powi(3))).tanh())
+}
+
 impl Default for Forward {
     fn default() -> Self {
         let windows = [None; LAYERS];
-        Self { theta: 10_000.0, factor: 1.0, eps: 1e-6, causal: true, windows, tokens: IDS.len() }
+        let (scaled, activation) = (None, silu as fn(f64) -> f64);
+        Self {
+            theta: 10_000.0,
+            factor: 1.0,
+            scaled,
+            activation,
+            eps: 1e-6,
+            causal: true,
+            windows,
+            tokens: IDS.len(),
+        }
     }
 }
 
@@ -229,7 +258,7 @@ pub fn vector(all: &Tensors, how: &Forward) -> Vec<f64> {
         for x in &mut xs {
             let y = norm(x, &all[&name("post_attention_layernorm.weight")].1, how.eps);
             let [gate, up] = ["gate", "up"].map(|part| linear(all, &name(&format!("mlp.{part}_proj")), &y));
-            let hidden: Vec<f64> = gate.iter().zip(&up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect();
+            let hidden: Vec<f64> = gate.iter().zip(&up).map(|(g, u)| (how.activation)(*g) * u).collect();
             let down = linear(all, &name("mlp.down_proj"), &hidden);
             x.iter_mut().zip(down).for_each(|(x, down)| *x += down);
         }
@@ -252,11 +281,42 @@ fn rotated(head: &[f64], t: usize, how: &Forward) -> Vec<f64> {
     let half = DIM / 2;
     let mut out = head.to_vec();
     for i in 0..half {
-        let angle = t as f64 / how.factor * how.theta.powf(-2.0 * i as f64 / DIM as f64);
-        out[i] = head[i] * angle.cos() - head[half + i] * angle.sin();
-        out[half + i] = head[half + i] * angle.cos() + head[i] * angle.sin();
+        let plain = how.theta.powf(-2.0 * i as f64 / DIM as f64) / how.factor;
+        let (frequency, amplitude) = how.scaled.map_or((plain, 1.0), |scaled| scaled.of(plain, i, how.theta));
+        let (cos, sin) = ((t as f64 * frequency).cos() * amplitude, (t as f64 * frequency).sin() * amplitude);
+        out[i] = head[i] * cos - head[half + i] * sin;
+        out[half + i] = head[half + i] * cos + head[i] * sin;
     }
     out
+}
+
+impl Scaled {
+    /// The frequency and the factor of cosine and sine, from transformers' `_compute_llama3_parameters` and
+    /// `_compute_yarn_parameters`.
+    fn of(self, frequency: f64, i: usize, theta: f64) -> (f64, f64) {
+        let turn = 2.0 * std::f64::consts::PI;
+        match self {
+            Self::Llama3 { factor, low, high, original } => {
+                let wavelength = turn / frequency;
+                let smooth = (original / wavelength - low) / (high - low);
+                let mixed = (1.0 - smooth) * frequency / factor + smooth * frequency;
+                let scaled = match wavelength {
+                    long if long > original / low => frequency / factor,
+                    short if short < original / high => frequency,
+                    _ => mixed,
+                };
+                (scaled, 1.0)
+            }
+            Self::Yarn { factor, fast, slow, original, amplitude, whole } => {
+                let dim = |turns: f64| DIM as f64 * (original / (turns * turn)).ln() / (2.0 * theta.ln());
+                let (low, high) =
+                    if whole { (dim(fast).floor(), dim(slow).ceil()) } else { (dim(fast), dim(slow)) };
+                let (low, high) = (low.max(0.0), high.min(DIM as f64 - 1.0));
+                let ramp = ((i as f64 - low) / (high - low)).clamp(0.0, 1.0);
+                (frequency / factor * ramp + frequency * (1.0 - ramp), amplitude)
+            }
+        }
+    }
 }
 
 fn norm(x: &[f64], weight: &[f32], eps: f64) -> Vec<f64> {

@@ -21,7 +21,20 @@ pub struct Oracle {
 impl Oracle {
     /// Reads tests/fixtures/`name`.
     pub fn read(name: &str) -> Self {
-        let bytes = fixture(name);
+        Self::of(name, fixture(name))
+    }
+
+    /// Reads the file at `path`.
+    pub fn at(path: &std::path::Path) -> Self {
+        Self::of("oracle", std::fs::read(path).unwrap())
+    }
+
+    /// Whether it has a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.header.get(name).is_some()
+    }
+
+    fn of(name: &str, bytes: Vec<u8>) -> Self {
         let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
         let header = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
         let file = block_on(Safetensors::read(&Memory::new(name, bytes.clone()))).unwrap();

@@ -52,7 +52,20 @@ pub(in crate::loader::open) fn from_gguf(gguf: &Gguf, tensors: GgufTensors) -> R
     // Converters add the 1 to Gemma's norms.
     let kind = if base.norm.kind == NormKind::RmsPlusOne { NormKind::Rms } else { base.norm.kind };
     let positions = match base.positions {
-        Positions::Rotary(_) => Positions::Rotary(ropes(&keys, tensors.divisors)?),
+        Positions::Rotary(_) => {
+            if let Some(divisors) = &tensors.divisors
+                && divisors.len() != head_dim / 2
+            {
+                let (expected, found) = (format!("{} values, half a head", head_dim / 2), divisors.len());
+                return Err(Error::malformed(
+                    file,
+                    "tensor `rope_freqs.weight`",
+                    expected,
+                    found.to_string(),
+                ));
+            }
+            Positions::Rotary(ropes(&keys, tensors.divisors)?)
+        }
         Positions::Relative { max_distance, shared, .. } => {
             let buckets = keys.size("attention.relative_buckets_count")?.unwrap_or(32);
             Positions::Relative { buckets, max_distance, shared }

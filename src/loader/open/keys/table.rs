@@ -26,9 +26,9 @@ const QWEN2: &[Family] = &[Qwen2, Qwen2Vl];
 const NOT_QWEN2: &[Family] = &[Llama, Mistral, SmolLm3, Qwen3, Qwen3Vl, Gemma2, Gemma3, T5Gemma];
 const MLP_BIAS: &[Family] = &[Llama, SmolLm3];
 const NOT_MLP_BIAS: &[Family] = &[Mistral, Qwen2, Qwen2Vl, Qwen3, Qwen3Vl, Gemma2, Gemma3, T5Gemma];
-/// Families that stand as a part in models of several parts, and those that don't.
-const PARTS: &[Family] = &[Llama, Mistral, Qwen2, Qwen2Vl, Qwen3, Qwen3Vl, Gemma3, T5Gemma, Clip, XlmRoberta];
-const ALONE: &[Family] = &[SmolLm3, Gemma2];
+/// Families whose config.json may hold the text part under a key of its own, and those that don't.
+const PARTS: &[Family] = &[Mistral, Qwen2Vl, Qwen3Vl, Gemma3, T5Gemma, Clip, XlmRoberta];
+const ALONE: &[Family] = &[Llama, SmolLm3, Qwen2, Qwen3, Gemma2, T5, Umt5];
 const T5S: &[Family] = &[T5, Umt5];
 const CLIP: &[Family] = &[Clip];
 const XLM_ROBERTA: &[Family] = &[XlmRoberta];
@@ -49,7 +49,8 @@ pub static KEYS: &[Key] = &[
     applied(Place::Config, "llm_config", PARTS),
     applied(Place::Config, "encoder", PARTS),
     refused(Place::Config, "text_config", ALONE, "none in a model of text alone", never),
-    refused(Place::Config, "text_config", T5S, "none in a model of text alone", never),
+    refused(Place::Config, "llm_config", ALONE, "none in a model of text alone", never),
+    refused(Place::Config, "encoder", ALONE, "none in a model of text alone", never),
     applied(Place::Config, "hidden_size", ALL),
     applied(Place::Config, "intermediate_size", ALL),
     applied(Place::Config, "num_hidden_layers", ALL),
@@ -175,7 +176,6 @@ pub static KEYS: &[Key] = &[
     no_effect(Place::Config, "classifier_dropout", T5S, TRAINING),
     no_effect(Place::Config, "initializer_factor", T5S, TRAINING),
     // --- config.json of CLIP and XLM-RoBERTa ---
-    applied(Place::Config, "text_config", BERTS),
     applied(Place::Config, "hidden_size", BERTS),
     applied(Place::Config, "intermediate_size", BERTS),
     applied(Place::Config, "num_hidden_layers", BERTS),

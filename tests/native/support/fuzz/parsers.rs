@@ -213,7 +213,7 @@ pub fn words(data: &[u8]) -> Outcome {
     let layer_weights = [0.0, 1.0];
     let feature = match Feature::parse(&text, Some(&layer_weights)) {
         Ok(feature) => {
-            drop(feature.check(2));
+            drop(feature.check_counts(2, 2));
             if Feature::parse(&feature.to_string(), Some(&layer_weights)).ok() != Some(feature) {
                 return broken("roundtrip", format!("the feature {text}"));
             }

@@ -38,18 +38,21 @@ pub(in crate::loader::open) fn from_json(file: &str, bytes: &[u8]) -> Result<Sai
         Some(other) => return Err(Error::malformed(file, "`model_type`", "a text", other.to_string())),
     };
     let part = PARTS.into_iter().find_map(|key| Some((key, root.get(key)?.as_object()?)));
-    let family = match (Family::parse(file, model_type), part) {
-        (Ok(family), _) => family,
+    let (family, part) = match (Family::parse(file, model_type), part) {
+        (Ok(family), part) => (family, part.filter(|_| has_parts(family))),
         // The part of a wrapper says what it is.
-        (Err(_), Some((_, part))) if WRAPPERS.contains(&model_type) => {
+        (Err(_), Some((key, part))) if WRAPPERS.contains(&model_type) => {
             let name = part.get("model_type").and_then(Json::as_str).unwrap_or(model_type);
-            Family::parse(file, name)?
+            (Family::parse(file, name)?, Some((key, part)))
         }
         (Err(error), _) => return Err(error),
     };
     let mut told = Told::default();
     let whole = Record::new(file, Place::Config, family, "", entries(root));
     let Some((key, part)) = part else {
+        for key in PARTS {
+            whole.object(key)?; // a part that is no object is refused
+        }
         let config = text_part(file, &whole, &mut told)?;
         whole.tell(&mut told);
         return Ok(Said { config, told, tied: whole.flag("tie_word_embeddings")?.unwrap_or(false) });
@@ -73,6 +76,20 @@ pub(in crate::loader::open) fn from_json(file: &str, bytes: &[u8]) -> Result<Sai
     beside.tell(&mut told);
     let [beside, text] = [&beside, &text].map(|record| record.flag("tie_word_embeddings"));
     Ok(Said { config, told, tied: beside?.unwrap_or(false) || text?.unwrap_or(false) })
+}
+
+/// Whether models of the family have other parts beside the text part.
+fn has_parts(family: Family) -> bool {
+    matches!(
+        family,
+        Family::Mistral
+            | Family::Qwen2Vl
+            | Family::Qwen3Vl
+            | Family::Gemma3
+            | Family::T5Gemma
+            | Family::Clip
+            | Family::XlmRoberta
+    )
 }
 
 fn entries(object: &Map<String, Json>) -> impl Iterator<Item = (&str, Value<'_>)> {
