@@ -32,6 +32,10 @@ pub struct ModelInfo {
     pub warnings: Vec<String>,
     /// Keys of the configuration that nobody reads, by their names in the file.
     pub not_read: Vec<String>,
+    /// Where no configuration came with the weights: what the names and shapes of the tensors show the encoder to be.
+    pub recognized: Option<String>,
+    /// Of such an encoder, what no tensor shows and was decided, and other encoders that lie in the file.
+    pub decided: Vec<String>,
     /// Keys that the configuration leaves out, with the defaults of the family: `rms_norm_eps = 0.000001`.
     pub defaults: Vec<String>,
     /// The SHA-256 of the configuration as it was read, with the defaults of what the files leave out: the same for every

@@ -17,7 +17,7 @@ named! {
         /// Llama and its kin, such as SmolLM2.
         Llama = "llama",
         /// Mistral 7B, Mistral Small and Ministral: llama with heads of their own width.
-        Mistral = "mistral3" | "mistral" | "ministral3" | "ministral",
+        Mistral = "mistral" | "mistral3" | "ministral3" | "ministral",
         /// SmolLM3: llama without positions in every fourth layer.
         SmolLm3 = "smollm3",
         /// Qwen2 and Qwen2.5: llama with biases on q, k and v.
@@ -33,15 +33,15 @@ named! {
         /// Gemma 3: as Gemma 2 with norms over each head instead of the cap, and two bases of its positions.
         Gemma3 = "gemma3" | "gemma3_text",
         /// The encoder of T5 and ByT5.
-        T5 = "t5encoder" | "t5",
+        T5 = "t5" | "t5encoder",
         /// The encoder of UMT5, which has relative biases in each layer.
         Umt5 = "umt5",
         /// The encoder of T5Gemma: Gemma 2 without causality.
         T5Gemma = "t5gemma",
         /// The text half of CLIP.
-        Clip = "clip_text_model" | "clip",
+        Clip = "clip" | "clip_text_model",
         /// XLM-RoBERTa, the text half of AltCLIP.
-        XlmRoberta = "altclip_text_model" | "altclip" | "xlm-roberta",
+        XlmRoberta = "xlm-roberta" | "altclip_text_model" | "altclip",
     }
 }
 

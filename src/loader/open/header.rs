@@ -1,6 +1,7 @@
 //! The headers of a model's files: configuration, tokenizer, and the place of each needed tensor; all of it checked.
 
 use super::config::{GgufTensors, Said};
+use super::detect::{self, Detected};
 use super::files::{Files, TokenizerFiles, read_json};
 use super::found::Found;
 use super::names::{gguf_scheme, schemes};
@@ -51,15 +52,7 @@ impl Header {
         let Files { config, tokenizer, index, weights, is_gguf } = files;
         match config {
             _ if is_gguf => Self::from_gguf(weights, tokenizer).await,
-            Some(config) => Self::from_safetensors(config, tokenizer, index, weights).await,
-            None => {
-                Safetensors::read(&*weights[0]).await?; // what is none is named for what it seems
-                Err(Error::NotAModel {
-                    file: weights[0].name().into(),
-                    expected: "config.json beside the .safetensors file",
-                    found: "no config.json".into(),
-                })
-            }
+            config => Self::from_safetensors(config, tokenizer, index, weights).await,
         }
     }
 
@@ -133,13 +126,11 @@ impl Header {
     }
 
     async fn from_safetensors(
-        config: Rc<dyn Source>,
+        config: Option<Rc<dyn Source>>,
         given: TokenizerFiles,
         index: Option<Rc<dyn Source>>,
         sources: Vec<Rc<dyn Source>>,
     ) -> Result<Self> {
-        let json = read_json(&*config).await?;
-        let said = config::from_json(config.name(), &json)?;
         let index = match index {
             Some(file) => Some(Index::parse(file.name(), &read_json(&*file).await?)?),
             None => None,
@@ -148,6 +139,17 @@ impl Header {
         for source in &sources {
             files.push(Safetensors::read(&**source).await?);
         }
+        let (said, detected) = match config {
+            Some(config) => (config::from_json(config.name(), &read_json(&*config).await?)?, None),
+            None => {
+                let tensors = files.iter().flat_map(|file| &file.tensors);
+                let shapes = tensors.map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
+                let detected = detect::Tensors { file: sources[0].name(), shapes }.detect()?;
+                let mut said = config::from_json(sources[0].name(), detected.config.to_string().as_bytes())?;
+                (said.told.not_read, said.told.defaults) = Default::default(); // no file says anything of it
+                (said, Some(detected))
+            }
+        };
         let held = files.iter().flat_map(|file| {
             let skipped = file.skipped.iter().map(|(name, _)| name);
             file.tensors.iter().map(|tensor| &tensor.name).chain(skipped)
@@ -160,7 +162,7 @@ impl Header {
             Prefix::find(sources[0].name(), names, scheme, said.config.final_norm, said.tied)
         };
         let (mut scheme, mut prefix) = (&schemes[0], Prefix::default());
-        for (place, other) in schemes.iter().enumerate() {
+        for (place, other) in schemes.iter().enumerate().filter(|_| detected.is_none()) {
             let (found, is_whole) = find(other)?;
             if is_whole || place == 0 {
                 (scheme, prefix) = (other, found);
@@ -169,12 +171,19 @@ impl Header {
                 break;
             }
         }
+        if let Some(detected) = &detected {
+            (scheme, prefix) = Prefix::at(&detected.prefix, &names, schemes).unwrap_or((scheme, prefix));
+        }
         let mut found = Found::new(scheme, prefix);
         found.index = index;
         for (number, file) in files.into_iter().enumerate() {
             found.add(number, file.tensors, file.skipped);
         }
-        let header = Self::new(said, sources, found)?;
+        let mut header = Self::new(said, sources, found)?;
+        if let Some(Detected { recognized, decided, .. }) = detected {
+            header.info.recognized = Some(recognized);
+            header.info.decided = decided;
+        }
         match tokenizer(given).await? {
             Some(tokenizer) => header.with_tokenizer(tokenizer),
             None => Ok(header),
@@ -224,6 +233,8 @@ impl Header {
             not_read: told.not_read,
             defaults: told.defaults,
             // Every field of it, so that a new one can't be forgotten.
+            recognized: None,
+            decided: Vec::new(),
             config_sha256: sha256_hex(format!("{config:?}").as_bytes()),
             tokenizer_sha256: None,
             sha256: Vec::new(),

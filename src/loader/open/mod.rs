@@ -1,6 +1,7 @@
 //! The headers of a model's files, read and checked before any weight is.
 
 mod config;
+mod detect;
 mod files;
 mod found;
 pub(super) mod header;

@@ -201,9 +201,17 @@ const GGUF_T5: Scheme = Scheme {
 pub(super) fn schemes(config: &Config) -> &'static [Scheme] {
     match config.family {
         Family::T5 | Family::Umt5 if !config.gated => &[T5_PLAIN],
+        Family::T5 | Family::Umt5 => &[T5, WAN],
+        family => schemes_of(family),
+    }
+}
+
+/// All names that checkpoints of a family may have.
+pub(super) fn schemes_of(family: Family) -> &'static [Scheme] {
+    match family {
         Family::Gemma2 | Family::Gemma3 => &[GEMMA],
         Family::T5Gemma => &[T5_GEMMA],
-        Family::T5 | Family::Umt5 => &[T5, WAN],
+        Family::T5 | Family::Umt5 => &[T5, T5_PLAIN, WAN],
         Family::Clip => &[CLIP, OPEN_CLIP],
         Family::XlmRoberta => &[XLM_ROBERTA, XLM_ROBERTA_5],
         _ => &[LLAMA],

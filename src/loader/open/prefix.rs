@@ -84,6 +84,21 @@ impl Prefix {
         Ok((of(most.unwrap_or_default(), None), false))
     }
 
+    /// The network at a prefix that is known, and the first of `schemes` whose first layer lies there.
+    pub(super) fn at(
+        prefix: &str,
+        names: &[&str],
+        schemes: &'static [Scheme],
+    ) -> Option<(&'static Scheme, Self)> {
+        let has = |name: &str| names.iter().any(|other| other.strip_prefix(prefix) == Some(name));
+        let scheme = schemes.iter().find(|scheme| has(&scheme.first_layer()))?;
+        let mut tables = scheme.tables();
+        let first = tables.next()?;
+        let named = if has(&first) { None } else { tables.find(|table| has(table)) };
+        let table = named.map(|named| [format!("{prefix}{named}"), first]);
+        Some((scheme, Self { prefix: prefix.into(), table }))
+    }
+
     /// The part of `full` that all exports share; `None` for a tensor of something else.
     pub(super) fn strip<'a>(&'a self, full: &'a str) -> Option<&'a str> {
         match &self.table {
