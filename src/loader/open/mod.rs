@@ -6,5 +6,7 @@ mod found;
 pub(super) mod header;
 pub(super) mod keys;
 mod names;
+mod records;
+mod scaled;
 mod sets;
 pub(super) mod split;
