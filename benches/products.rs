@@ -22,10 +22,11 @@ use random::Random;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-const MEASUREMENTS: [(&str, fn()); 3] = [
+const MEASUREMENTS: [(&str, fn()); 4] = [
     ("quant_matmul_is_six_times_as_fast_as_burns", quant_matmul_is_six_times_as_fast_as_burns),
     ("quant_matmul_of_every_shape", quant_matmul_of_every_shape),
     ("quant_matmul_on_the_cpu", quant_matmul_on_the_cpu),
+    ("quant_matmul_of_every_layout", quant_matmul_of_every_layout),
 ];
 
 fn main() {
@@ -140,4 +141,56 @@ fn quant_matmul_on_the_cpu() {
     let x = input(&mut random, [m, k], &device);
     let (time, _) = seconds(19, || kernel::quant_matmul(x.clone(), &weight));
     println!("quant_matmul on the CPU {:.1} GFLOP/s", 2e-9 * (m * k * n) as f64 / time);
+}
+
+/// The layouts of weights beside that of 8-bit codes, in turn, on both devices.
+fn quant_matmul_of_every_layout() {
+    use TensorType::*;
+    let mut random = Random(1);
+    let [_, k, n] = SHAPE;
+    for device in [gpu(), Device::cpu()] {
+        println!(
+            "GFLOP/s by the processor's time for two cores, and the share of Q8_0's, on {}",
+            device.adapter
+        );
+        for m in [256, 16, 1] {
+            let x = input(&mut random, [m, k], &device);
+            let products: Vec<_> = [Q8_0, Q4_1, F32, F16, BF16, F8_E4M3, F8_E5M2, I8]
+                .into_iter()
+                .map(|dtype| {
+                    let bytes = match dtype {
+                        // Floats and integers of 8 bits, none of them NaN.
+                        F8_E4M3 | F8_E5M2 | I8 => random.bytes(n * k).map(|byte| byte & 0xbb).collect(),
+                        _ => {
+                            let mut bytes = vec![0; n * k / dtype.block_len() * dtype.block_bytes()];
+                            random.fill(dtype, k, &mut bytes);
+                            bytes
+                        }
+                    };
+                    (dtype, PackedWeight::upload(quant::pack(dtype, &bytes, n, k), &device))
+                })
+                .collect();
+            // A round takes each once, so that what else the machine does falls on all of them.
+            let (rounds, each) = (7, 2 + 256 / m / 8);
+            let mut times = vec![Vec::new(); products.len()];
+            for round in 0..=rounds {
+                for ((_, weight), times) in products.iter().zip(&mut times) {
+                    let before = processor_seconds();
+                    seconds(each - 1, || kernel::quant_matmul(x.clone(), weight));
+                    if round > 0 {
+                        times.push((processor_seconds() - before) / each as f64);
+                    }
+                }
+            }
+            let median = |times: &mut Vec<f64>| {
+                times.sort_by(f64::total_cmp);
+                times[times.len() / 2]
+            };
+            let times: Vec<f64> = times.iter_mut().map(median).collect();
+            for ((dtype, _), time) in products.iter().zip(&times) {
+                let gflops = 4e-9 * (m * k * n) as f64 / time;
+                println!("[{m}, {k}] x [{n}, {k}] {dtype:?}: {gflops:7.2}  {:5.2}", times[0] / time);
+            }
+        }
+    }
 }

@@ -84,10 +84,29 @@ pub enum Error {
     UnknownFamily { file: String, found: String },
     /// The codec does not read this element type. Choose a file with one of the types listed.
     #[error(
-        "`{file}`: tensor `{tensor}` has type {found}, expected one of F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, \
-         Q8_0, Q4_K, Q5_K, Q6_K"
+        "`{file}`: tensor `{tensor}` has type {found}, expected one of F32, F16, BF16, F8_E4M3, F8_E5M2, Q4_0, Q4_1, \
+         Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ1_S to IQ4_XS, MXFP4, NVFP4, TQ1_0, TQ2_0"
     )]
     UnknownTensorType { file: String, tensor: String, found: String },
+    /// A weight is stored as codes, and the scales that make values of them are missing. Download or convert the file
+    /// again.
+    #[error(
+        "`{file}`: layer `{layer}` is stored as codes of {found} without their scale: expected a tensor \
+         `{layer}.{scale}`"
+    )]
+    MissingScale { file: String, layer: String, found: String, scale: &'static str },
+    /// A weight is packed, and the record that says how is missing: a program that did not know it has saved the file.
+    #[error(
+        "`{file}`: tensor `{tensor}` holds packed codes ({found}) and nothing says what they are: expected \
+         `comfy_quant` beside it, `_quantization_metadata` in the header, or `quant_state` of bitsandbytes"
+    )]
+    NoRecord { file: String, tensor: String, found: String },
+    /// A weight is packed in a way that is not read. Choose a file in one of the formats listed.
+    #[error(
+        "`{file}`: layer `{layer}` is packed as {found}, which is not read, expected float8_e4m3fn, float8_e5m2, \
+         mxfp8, nvfp4, int8_tensorwise, or nf4 or fp4 of bitsandbytes"
+    )]
+    UnknownPacking { file: String, layer: String, found: String },
     /// A tensor that the network needs is missing. Download or convert the file again.
     #[error("`{file}` has no tensor `{tensor}`")]
     MissingTensor { file: String, tensor: String },
@@ -292,7 +311,7 @@ macro_rules! codes {
 
 codes! {
     Read Write OverInput Truncated NotAModel GgufVersion Absurd Malformed NotComputed MissingKey UnknownFamily
-    UnknownTensorType MissingTensor MissingFromShard DuplicateTensor MissingPart SeveralModels LoraBeside ExtraTensor
+    UnknownTensorType MissingScale NoRecord UnknownPacking MissingTensor MissingFromShard DuplicateTensor MissingPart SeveralModels LoraBeside ExtraTensor
     WrongShape NotAnAdapter NotFinite OnlyZeros UnknownTokenizer NoTokenizer EmptyPrompt TokenRange NoDirection NoRow
     UnknownOption LayerCount CutModel
     LayerWeight NotLoaded NoGpu NoShaderF16 DeviceLimit OverBudget BudgetTooSmall SelfTest DeviceLost Device

@@ -25,6 +25,8 @@ pub struct Safetensors {
     pub tensors: Vec<TensorInfo>,
     /// Name and dtype of the tensors of other types, in the order of their bytes.
     pub skipped: Vec<(String, String)>,
+    /// The texts of `__metadata__`.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl Safetensors {
@@ -36,7 +38,7 @@ impl Safetensors {
     pub async fn read(source: &dyn Source) -> Result<Self> {
         let file = source.name().to_owned();
         let (len, bytes) = header(source).await?;
-        let Entries(mut entries) = serde_json::from_slice(&bytes).map_err(|e| {
+        let Entries(mut entries, metadata) = serde_json::from_slice(&bytes).map_err(|e| {
             let expected = "JSON of names with dtype, shape and data_offsets";
             Error::malformed(&file, "the header", expected, e.to_string())
         })?;
@@ -44,7 +46,7 @@ impl Safetensors {
 
         let data_start = 8 + len;
         let mut position = data_start;
-        let mut read = Self { file, tensors: Vec::new(), skipped: Vec::new() };
+        let mut read = Self { file, tensors: Vec::new(), skipped: Vec::new(), metadata };
         for (name, entry) in entries {
             position = read.push(name, entry, data_start, position, source.size())?;
         }
@@ -111,8 +113,8 @@ struct Entry {
     data_offsets: (u64, u64),
 }
 
-/// The header's entries, as a list: a map would hide a name that stands there twice.
-struct Entries(Vec<(String, Entry)>);
+/// The header's entries, as a list: a map would hide a name that stands there twice. And the texts of its metadata.
+struct Entries(Vec<(String, Entry)>, BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Entries {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -130,18 +132,18 @@ impl<'de> de::Visitor<'de> for EntriesVisitor {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-        let (mut entries, mut names) = (Vec::new(), HashSet::new());
+        let (mut entries, mut names, mut metadata) = (Vec::new(), HashSet::new(), BTreeMap::new());
         while let Some(name) = map.next_key::<String>()? {
             if !names.insert(name.clone()) {
                 return Err(de::Error::custom(format!("a second `{name}`")));
             }
             if name == "__metadata__" {
-                map.next_value::<de::IgnoredAny>()?;
+                metadata = map.next_value::<Option<BTreeMap<String, String>>>()?.unwrap_or_default();
             } else {
                 entries.push((name, map.next_value()?));
             }
         }
-        Ok(Entries(entries))
+        Ok(Entries(entries, metadata))
     }
 }
 
@@ -150,6 +152,11 @@ fn tensor_type(dtype: &str) -> Option<TensorType> {
         "F32" => Some(TensorType::F32),
         "F16" => Some(TensorType::F16),
         "BF16" => Some(TensorType::BF16),
+        "F8_E4M3" => Some(TensorType::F8_E4M3),
+        "F8_E5M2" => Some(TensorType::F8_E5M2),
+        "F8_E8M0" => Some(TensorType::F8_E8M0),
+        "I8" => Some(TensorType::I8),
+        "U8" => Some(TensorType::U8),
         _ => None,
     }
 }

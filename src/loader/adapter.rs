@@ -58,7 +58,10 @@ impl AdapterFile {
             (file.tensors, file.skipped, file.inert)
         } else {
             let file = Safetensors::read(&*source).await?;
-            (file.tensors, file.skipped, vec![])
+            let (whole, codes): (Vec<_>, Vec<_>) =
+                file.tensors.into_iter().partition(|info| info.dtype.is_whole());
+            let named = |info: TensorInfo| (info.name, format!("{:?}", info.dtype));
+            (whole, file.skipped.into_iter().chain(codes.into_iter().map(named)).collect(), vec![])
         };
         unwrap(&mut tensors, &mut skipped);
         if let Some((tensor, found)) = skipped.iter().find(|(name, _)| name == "layer_weights") {

@@ -10,6 +10,7 @@ mod opening;
 mod plan;
 mod planned;
 mod read;
+mod scaling;
 
 pub use adapter::{AdapterCard, AdapterFile};
 pub use open::header::Header;

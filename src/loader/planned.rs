@@ -1,9 +1,11 @@
 //! A tensor that a model needs: where it lies in its file, and how it will lie on the device.
 
 use super::read::sequential::PIECE;
+use super::scaling::Scaling;
 use crate::format::TensorInfo;
 use crate::model::config::Role;
-use crate::quant::Layout;
+use crate::quant::{Half, Layout};
+use std::rc::Rc;
 
 /// Values of k in a block of the products.
 const BLOCK: usize = 32;
@@ -25,9 +27,16 @@ pub(crate) struct Planned {
     pub heads: Option<usize>,
     /// Names of all matrices of the group that it is joined with, its own included; empty where it stays alone.
     pub joined: Vec<String>,
+    /// The scales of its codes, where they are tensors of their own.
+    pub scaling: Option<Rc<Scaling>>,
 }
 
 impl Planned {
+    /// Whether its layout holds the values rounded to f16, as none holds them as they are stored.
+    pub(crate) fn is_rounded(&self) -> bool {
+        self.role == Role::Matrix && self.scaling.is_some() && self.layout == Layout::Half(Half::F16)
+    }
+
     /// Bytes of its two buffers on the device, `[words, scales]`.
     pub(crate) fn buffers(&self) -> [u64; 2] {
         match self.info.shape[..] {
@@ -77,6 +86,7 @@ impl Planned {
     /// which take twice as much.
     pub(crate) fn loading_bytes(&self) -> u64 {
         let [words, scales] = self.buffers();
-        2 * PIECE + words + 3 * scales
+        let beside = self.scaling.as_ref().map_or(0, |scaling| scaling.host_bytes());
+        2 * PIECE + words + 3 * scales + beside
     }
 }

@@ -1,12 +1,17 @@
 //! Stored blocks -> values. Every block type is read as groups of 16 or 32 small integers with a scale and a minimum:
 //! `value = code * scale + min`. Block layouts: ggml's `ggml-common.h`.
 
+pub(crate) mod floats8;
+mod grids;
+mod low_bits;
+mod uneven;
+
 use crate::format::TensorType;
 use half::f16;
 
 /// The values of a group: `code * scale + min`.
 pub(super) struct Group<'a> {
-    /// One code per value: 32, or 16 in Q6_K.
+    /// One code per value: 32, or 16.
     pub codes: &'a [i8],
     /// The step between neighboring codes.
     pub scale: f32,
@@ -14,7 +19,8 @@ pub(super) struct Group<'a> {
     pub min: f32,
 }
 
-/// The values stored in `bytes`, which hold whole blocks of `dtype`, in their order.
+/// The values stored in `bytes`, which hold whole blocks of `dtype`, in their order; codes, where another tensor has what
+/// makes them values.
 pub fn dequantize(dtype: TensorType, bytes: &[u8]) -> Vec<f32> {
     match dtype {
         TensorType::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
@@ -28,6 +34,13 @@ pub fn dequantize(dtype: TensorType, bytes: &[u8]) -> Vec<f32> {
                 .map(|b| f32::from_bits((u16::from_le_bytes(*b) as u32) << 16))
                 .collect()
         }
+        TensorType::F8_E4M3 => bytes.iter().map(|byte| floats8::e4m3(*byte)).collect(),
+        TensorType::F8_E5M2 => bytes.iter().map(|byte| floats8::e5m2(*byte)).collect(),
+        TensorType::F8_E8M0 => bytes.iter().map(|byte| floats8::e8m0(*byte)).collect(),
+        TensorType::I8 => bytes.iter().map(|byte| f32::from(*byte as i8)).collect(),
+        TensorType::U8 => bytes.iter().map(|byte| f32::from(*byte)).collect(),
+        TensorType::F4 => bytes.iter().flat_map(|byte| floats8::f4(*byte)).collect(),
+        TensorType::NF4 => bytes.iter().flat_map(|byte| [byte >> 4, byte & 15].map(f32::from)).collect(),
         _ => {
             let mut values = Vec::with_capacity(bytes.len() / dtype.block_bytes() * dtype.block_len());
             for block in bytes.chunks_exact(dtype.block_bytes()) {
@@ -47,7 +60,7 @@ pub(super) trait TakeGroup {
 
 /// Gives `each` the groups of one block, in the order of their values.
 pub(super) fn for_groups(dtype: TensorType, block: &[u8], each: &mut impl TakeGroup) {
-    let half = |at: usize| f16::from_le_bytes([block[at], block[at + 1]]).to_f32();
+    let half = |at: usize| half_at(block, at);
     let mut codes = [0i8; 32];
     match dtype {
         TensorType::Q4_0 => {
@@ -102,7 +115,31 @@ pub(super) fn for_groups(dtype: TensorType, block: &[u8], each: &mut impl TakeGr
                 each.take(Group { codes: &codes[..16], scale, min: 0.0 });
             }
         }
-        TensorType::F32 | TensorType::F16 | TensorType::BF16 => unreachable!("dense types have no groups"),
+        TensorType::Q2_K => low_bits::q2_k(block, each),
+        TensorType::Q3_K => low_bits::q3_k(block, each),
+        TensorType::TQ1_0 => low_bits::tq1_0(block, each),
+        TensorType::TQ2_0 => low_bits::tq2_0(block, each),
+        TensorType::IQ4_NL => uneven::iq4_nl(block, each),
+        TensorType::IQ4_XS => uneven::iq4_xs(block, each),
+        TensorType::MXFP4 => uneven::mxfp4(block, each),
+        TensorType::NVFP4 => uneven::nvfp4(block, each),
+        TensorType::IQ3_S => grids::iq3_s(block, each),
+        TensorType::IQ3_XXS => grids::iq3_xxs(block, each),
+        TensorType::IQ2_S => grids::iq2_s(block, each),
+        TensorType::IQ2_XS => grids::iq2_xs(block, each),
+        TensorType::IQ2_XXS => grids::iq2_xxs(block, each),
+        TensorType::IQ1_M => grids::iq1_m(block, each),
+        TensorType::IQ1_S => grids::iq1_s(block, each),
+        TensorType::F32
+        | TensorType::F16
+        | TensorType::BF16
+        | TensorType::F8_E4M3
+        | TensorType::F8_E5M2
+        | TensorType::F8_E8M0
+        | TensorType::I8
+        | TensorType::U8
+        | TensorType::F4
+        | TensorType::NF4 => unreachable!("these types have no groups"),
     }
 }
 
@@ -114,6 +151,17 @@ impl TakeGroup for Values<'_> {
     fn take(&mut self, group: Group) {
         self.0.extend(group.codes.iter().map(|code| *code as f32 * group.scale + group.min));
     }
+}
+
+/// Twice the values of FP4 codes, two in a byte, the upper one first.
+pub(super) fn fp4_codes(bytes: &[u8]) -> Vec<u8> {
+    let doubled = |code: u8| uneven::FP4_DOUBLED[usize::from(code)] as u8;
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15].map(doubled)).collect()
+}
+
+/// The f16 at a byte of a block.
+fn half_at(block: &[u8], at: usize) -> f32 {
+    f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
 }
 
 /// Reads 32 codes from sixteen bytes: the low nibbles are codes 0..16, the high ones 16..32.

@@ -28,7 +28,7 @@ pub(super) fn encode(layout: Layout, values: &[f32; GROUP], codes: &mut [i8; GRO
         return (f32::NAN, 0.0);
     }
     match layout {
-        Layout::Packed4 => encode4(values, codes),
+        Layout::Packed4 { .. } => encode4(values, codes),
         _ => encode8(values, codes),
     }
 }

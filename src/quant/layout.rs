@@ -17,66 +17,140 @@ named! {
 /// How the `words` of a weight are read on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layout {
-    /// Eight unsigned 4-bit codes per word, and a scale and a minimum per 32 values.
-    Packed4,
+    /// Eight unsigned 4-bit codes per word, and a scale and a minimum per `group` values.
+    Packed4 {
+        /// 16 or 32.
+        group: usize,
+    },
     /// Four signed 8-bit codes per word, and a scale and a minimum per `group` values.
     Packed8 {
         /// 16 or 32.
         group: usize,
     },
+    /// Four codes of 8 bits per word, and an f32 scale per `group` values, or one for each row.
+    Scaled8 {
+        /// What the codes are.
+        code: Code8,
+        /// A multiple of 16; `None` for a whole row.
+        group: Option<usize>,
+    },
+    /// Two numbers of 16 bits per word, and no scales.
+    Half(Half),
     /// One f32 per word, and no scales.
     Dense,
 }
 
+/// The codes of [`Layout::Scaled8`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code8 {
+    /// Floats with 4 bits of exponent and 3 of fraction.
+    E4M3,
+    /// Floats with 5 bits of exponent and 2 of fraction.
+    E5M2,
+    /// Signed integers.
+    Integer,
+}
+
+/// The numbers of [`Layout::Half`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Half {
+    /// IEEE 754 half precision.
+    F16,
+    /// The upper half of an f32.
+    BF16,
+}
+
 impl Layout {
-    /// The layout that keeps the codes of `dtype`.
+    /// The layout that keeps the values of `dtype`. Codes whose scales are in other tensors have one for each row.
     pub fn of(dtype: TensorType) -> Self {
+        let scaled = |code| Self::Scaled8 { code, group: None };
         match dtype {
-            TensorType::F32 | TensorType::F16 | TensorType::BF16 => Self::Dense,
-            TensorType::Q4_0 | TensorType::Q4_1 | TensorType::Q4_K => Self::Packed4,
-            TensorType::Q5_0 | TensorType::Q5_1 | TensorType::Q8_0 | TensorType::Q5_K => {
-                Self::Packed8 { group: 32 }
-            }
-            TensorType::Q6_K => Self::Packed8 { group: 16 },
+            TensorType::F32 | TensorType::F8_E8M0 | TensorType::U8 => Self::Dense,
+            TensorType::BF16 => Self::Half(Half::BF16),
+            TensorType::F16 | TensorType::NF4 => Self::Half(Half::F16),
+            TensorType::F8_E4M3 => scaled(Code8::E4M3),
+            TensorType::F8_E5M2 => scaled(Code8::E5M2),
+            TensorType::I8 | TensorType::F4 => scaled(Code8::Integer),
+            TensorType::Q4_0
+            | TensorType::Q4_1
+            | TensorType::Q4_K
+            | TensorType::TQ1_0
+            | TensorType::TQ2_0 => Self::Packed4 { group: 32 },
+            TensorType::Q2_K | TensorType::Q3_K => Self::Packed4 { group: 16 },
+            TensorType::Q5_0
+            | TensorType::Q5_1
+            | TensorType::Q8_0
+            | TensorType::Q5_K
+            | TensorType::IQ4_NL
+            | TensorType::IQ4_XS
+            | TensorType::IQ3_S
+            | TensorType::IQ3_XXS
+            | TensorType::IQ2_XXS
+            | TensorType::IQ1_S
+            | TensorType::MXFP4 => Self::Packed8 { group: 32 },
+            TensorType::Q6_K
+            | TensorType::IQ2_S
+            | TensorType::IQ2_XS
+            | TensorType::IQ1_M
+            | TensorType::NVFP4 => Self::Packed8 { group: 16 },
         }
     }
 
     /// The layout of a weight stored as `dtype` in a model whose dense weights are packed by `quantize`.
     pub fn packed(dtype: TensorType, quantize: Option<Quantize>) -> Self {
-        match (Self::of(dtype), quantize) {
-            (Self::Dense, Some(Quantize::Q8)) => Self::Packed8 { group: GROUP },
-            (Self::Dense, Some(Quantize::Q4)) => Self::Packed4,
-            (layout, _) => layout,
+        let layout = Self::of(dtype);
+        quantize.map_or(layout, |quantize| layout.quantized(quantize))
+    }
+
+    /// The layout of a weight in this one after packing. One that has integer codes stays as it is.
+    pub fn quantized(self, quantize: Quantize) -> Self {
+        match (self, quantize) {
+            (Self::Packed4 { .. } | Self::Packed8 { .. } | Self::Scaled8 { code: Code8::Integer, .. }, _) => {
+                self
+            }
+            (_, Quantize::Q8) => Self::Packed8 { group: GROUP },
+            (_, Quantize::Q4) => Self::Packed4 { group: GROUP },
         }
     }
 
     /// Values in a word.
     pub fn per_word(self) -> usize {
         match self {
-            Self::Packed4 => 8,
-            Self::Packed8 { .. } => 4,
+            Self::Packed4 { .. } => 8,
+            Self::Packed8 { .. } | Self::Scaled8 { .. } => 4,
+            Self::Half(_) => 2,
             Self::Dense => 1,
         }
     }
 
-    /// Values that share a scale; `None` if the layout has no scales.
-    pub fn group(self) -> Option<usize> {
+    /// Values of a row of `in_features` that share a scale; `None` if the layout has no scales.
+    pub fn group(self, in_features: usize) -> Option<usize> {
         match self {
-            Self::Packed4 => Some(32),
-            Self::Packed8 { group } => Some(group),
-            Self::Dense => None,
+            Self::Packed4 { group } | Self::Packed8 { group } => Some(group),
+            Self::Scaled8 { group, .. } => Some(group.unwrap_or(in_features)),
+            Self::Half(_) | Self::Dense => None,
         }
+    }
+
+    /// Whether a scale and a minimum in f16 make values of unsigned or signed codes.
+    pub fn has_pairs(self) -> bool {
+        matches!(self, Self::Packed4 { .. } | Self::Packed8 { .. })
     }
 
     /// Whether both layouts run the same compiled kernels. The group size makes no difference.
     pub fn shares_kernels(self, other: Self) -> bool {
-        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+        match (self, other) {
+            (Self::Scaled8 { code, .. }, Self::Scaled8 { code: other, .. }) => code == other,
+            (Self::Half(half), Self::Half(other)) => half == other,
+            _ => std::mem::discriminant(&self) == std::mem::discriminant(&other),
+        }
     }
 
     /// Bytes of `words` and bytes of `scales` for a weight `[out, in]`.
     pub fn bytes(self, out_features: usize, in_features: usize) -> [u64; 2] {
         let words = (in_features / self.per_word()) as u64 * out_features as u64 * 4;
-        let scales = self.group().map_or(4, |group| (in_features / group) as u64 * out_features as u64 * 4);
+        let scales =
+            self.group(in_features).map_or(4, |group| (in_features / group) as u64 * out_features as u64 * 4);
         [words, scales]
     }
 }

@@ -8,10 +8,15 @@ mod encode;
 pub(crate) mod half_float;
 mod join;
 mod layout;
+mod packed;
 mod packer;
 pub(crate) mod rounding;
+mod scales;
 
 pub use codec::dequantize;
+pub(crate) use codec::floats8;
 pub use join::join_outputs;
-pub use layout::{Layout, Quantize};
-pub use packer::{Packed, Packer, pack, pack_as};
+pub use layout::{Code8, Half, Layout, Quantize};
+pub use packed::Packed;
+pub use packer::{Packer, pack, pack_as};
+pub use scales::{Scales, Shared};

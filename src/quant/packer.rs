@@ -1,56 +1,13 @@
 //! Stored rows -> a weight in the device's layout, some rows at a time. Called by `loader` and the self-test.
 
-use super::codec::{Group, TakeGroup, dequantize, for_groups};
+use super::codec::{Group, TakeGroup, dequantize, for_groups, fp4_codes};
 use super::encode::{GROUP, encode};
-use super::half_float::f32_to_half;
-use super::layout::Layout;
+use super::half_float::{f32_to_half, half_to_f32};
+use super::layout::{Half, Layout};
+use super::packed::Packed;
+use super::scales::Scales;
 use crate::format::TensorType;
-use half::f16;
 use std::slice::{ChunksExactMut, IterMut};
-
-/// A weight `[out, in]` in the device's layout: transposed, so that neighboring outputs are neighboring words.
-pub struct Packed {
-    /// How `words` are read.
-    pub layout: Layout,
-    /// Rows of the checkpoint's weight, and columns of `words`.
-    pub out_features: usize,
-    /// Columns of the checkpoint's weight.
-    pub in_features: usize,
-    /// `[in / per_word, out]`; the first value of a word is in its lowest bits.
-    pub words: Vec<u32>,
-    /// `[in / group, out]`: an f16 scale in the low half, an f16 minimum in the high half. One zero if the layout has
-    /// no scales.
-    pub scales: Vec<u32>,
-    /// A power of two by which the stored scales and minima are multiplied: it keeps them far from f16's subnormal
-    /// range, which some GPUs flush to zero.
-    pub factor: f32,
-}
-
-impl Packed {
-    /// Whether every value is zero. The first value that is not ends the search.
-    pub fn is_zero(&self) -> bool {
-        match self.layout {
-            Layout::Dense => self.words.iter().all(|word| f32::from_bits(*word) == 0.0),
-            // Without scales and minima, and without codes, all values are zero.
-            _ => {
-                let zeros = |pair: &u32| pair & 0x7fff_7fff == 0;
-                self.scales.iter().all(zeros)
-                    || self.words.iter().all(|codes| *codes == 0)
-                        && self.scales.iter().all(|pair| zeros(&(pair >> 16)))
-            }
-        }
-    }
-
-    /// Whether every scale, minimum and dense value is a finite number.
-    pub fn is_finite(&self) -> bool {
-        match self.layout {
-            Layout::Dense => self.words.iter().all(|word| f32::from_bits(*word).is_finite()),
-            _ => self.scales.iter().all(|pair| {
-                [*pair as u16, (*pair >> 16) as u16].into_iter().all(|half| f16::from_bits(half).is_finite())
-            }),
-        }
-    }
-}
 
 /// The weight `[out, in]` stored in `bytes`, ready for upload in the layout that keeps its codes. `in` is a multiple of
 /// the block and of 32.
@@ -77,6 +34,8 @@ const TILE_ROWS: usize = 16;
 /// A weight that is packed some rows at a time, in its rows' order.
 pub struct Packer {
     dtype: TensorType,
+    /// What makes values of its codes, where another tensor has that.
+    beside: Option<Scales>,
     packed: Packed,
     /// The scale and the minimum of each group, `[in / group, out]`, before they share a factor.
     pairs: Vec<(f32, f32)>,
@@ -93,7 +52,7 @@ impl Packer {
     /// Starts a weight `[out, in]` in `layout`, whose rows are stored as `dtype`.
     pub fn new(layout: Layout, dtype: TensorType, out_features: usize, in_features: usize) -> Self {
         let words = in_features / layout.per_word();
-        let groups = layout.group().map_or(0, |group| in_features / group);
+        let groups = layout.group(in_features).map_or(0, |group| in_features / group);
         let packed = Packed {
             layout,
             out_features,
@@ -104,12 +63,22 @@ impl Packer {
         };
         Self {
             dtype,
+            beside: None,
             packed,
             pairs: vec![(0.0, 0.0); groups * out_features],
             rows: 0,
             tile_words: vec![0; (words + TILE_ROWS) * TILE_ROWS],
             tile_pairs: vec![(0.0, 0.0); groups * TILE_ROWS],
         }
+    }
+
+    /// Takes the scales of a weight whose codes have them in another tensor.
+    pub fn scaled(mut self, scales: Scales) -> Self {
+        if self.packed.layout == Layout::Half(Half::F16) {
+            self.packed.factor = factor_of(scales.bound(LARGEST_CODE));
+        }
+        self.beside = Some(scales);
+        self
     }
 
     /// Packs the next rows; `bytes` hold whole ones.
@@ -131,23 +100,48 @@ impl Packer {
         let words = &mut self.tile_words[place * words..][..words - TILE_ROWS];
         let groups = self.tile_pairs.len() / TILE_ROWS;
         let pairs = &mut self.tile_pairs[place * groups..][..groups];
-        if layout == Layout::Dense {
-            let values = dequantize(self.dtype, row);
-            words.iter_mut().zip(values).for_each(|(word, value)| *word = value.to_bits());
-            return;
-        }
-        let words_per_group = words.len() / groups;
-        let mut places =
-            Places { layout, words: words.chunks_exact_mut(words_per_group), pairs: pairs.iter_mut() };
-        if Layout::of(self.dtype) == Layout::Dense {
-            let mut codes = [0; GROUP];
-            for values in dequantize(self.dtype, row).as_chunks().0 {
-                let (scale, min) = encode(layout, values, &mut codes);
-                places.take(Group { codes: &codes, scale, min });
+        let (dtype, beside) = (self.dtype, self.beside.as_ref());
+        let values = || {
+            let mut values = dequantize(dtype, row);
+            beside.into_iter().for_each(|scales| scales.apply(self.rows, &mut values));
+            values
+        };
+        match layout {
+            Layout::Dense => {
+                words.iter_mut().zip(values()).for_each(|(word, value)| *word = value.to_bits());
             }
-        } else {
-            for block in row.chunks_exact(self.dtype.block_bytes()) {
-                for_groups(self.dtype, block, &mut places);
+            Layout::Half(_) if beside.is_none() => copy(row, words),
+            Layout::Half(_) => {
+                let inverse = 1.0 / self.packed.factor; // exact: the factor is a power of two
+                for (word, [low, high]) in words.iter_mut().zip(values().as_chunks().0) {
+                    *word = f32_to_half(low * inverse) | f32_to_half(high * inverse) << 16;
+                }
+            }
+            Layout::Scaled8 { .. } => {
+                match dtype {
+                    TensorType::F4 => copy(&fp4_codes(row), words),
+                    _ => copy(row, words),
+                }
+                let unit = if dtype == TensorType::F4 { 0.5 } else { 1.0 };
+                let group = self.packed.in_features / pairs.len();
+                for (i, pair) in pairs.iter_mut().enumerate() {
+                    *pair = (beside.map_or(1.0, |scales| scales.at(self.rows, i * group)) * unit, 0.0);
+                }
+            }
+            Layout::Packed4 { .. } | Layout::Packed8 { .. } => {
+                let words = words.chunks_exact_mut(words.len() / pairs.len());
+                let mut places = Places { layout, words, pairs: pairs.iter_mut() };
+                if Layout::of(dtype).has_pairs() {
+                    for block in row.chunks_exact(dtype.block_bytes()) {
+                        for_groups(dtype, block, &mut places);
+                    }
+                    return;
+                }
+                let mut codes = [0; GROUP];
+                for values in values().as_chunks().0 {
+                    let (scale, min) = encode(layout, values, &mut codes);
+                    places.take(Group { codes: &codes, scale, min });
+                }
             }
         }
     }
@@ -173,17 +167,53 @@ impl Packer {
     /// The weight; call it when every row has been pushed.
     pub fn finish(mut self) -> Packed {
         self.store(self.rows / TILE_ROWS * TILE_ROWS);
-        let factor = shared_factor(&self.pairs);
-        let inverse = 1.0 / factor; // exact: the factor is a power of two
-        let pair =
-            |(scale, min): &(f32, f32)| f32_to_half(scale * inverse) | f32_to_half(min * inverse) << 16;
-        let scales = match self.packed.layout {
-            Layout::Dense => vec![0],
-            _ => self.pairs.iter().map(pair).collect(),
-        };
-        Packed { scales, factor, ..self.packed }
+        match self.packed.layout {
+            Layout::Dense | Layout::Half(Half::BF16) => Packed { scales: vec![0], ..self.packed },
+            Layout::Half(Half::F16) => {
+                raise(&mut self.packed);
+                Packed { scales: vec![0], ..self.packed }
+            }
+            Layout::Scaled8 { .. } => {
+                let scales = self.pairs.iter().map(|(scale, _)| scale.to_bits()).collect();
+                Packed { scales, ..self.packed }
+            }
+            Layout::Packed4 { .. } | Layout::Packed8 { .. } => {
+                let factor = shared_factor(&self.pairs);
+                let inverse = 1.0 / factor; // exact: the factor is a power of two
+                let pair = |(scale, min): &(f32, f32)| {
+                    f32_to_half(scale * inverse) | f32_to_half(min * inverse) << 16
+                };
+                Packed { scales: self.pairs.iter().map(pair).collect(), factor, ..self.packed }
+            }
+        }
     }
 }
+
+/// The largest size of a code that another tensor's scales make a value of: E5M2's.
+const LARGEST_CODE: f32 = 57_344.0;
+
+/// Moves the bytes of codes into words, the first into the lowest bits.
+fn copy(bytes: &[u8], words: &mut [u32]) {
+    words.iter_mut().zip(bytes.as_chunks().0).for_each(|(word, bytes)| *word = u32::from_le_bytes(*bytes));
+}
+
+/// Multiplies the values of an f16 weight with the power of two that brings the largest near the upper end of f16, and its
+/// factor with the inverse. That is exact: what was normal stays so, and what was subnormal has more bits there.
+fn raise(packed: &mut Packed) {
+    let (low, high) = (|word: &u32| word & 0x7fff, |word: &u32| word >> 16 & 0x7fff);
+    // As integers, sizes have the order of the values.
+    let largest = packed.words.iter().fold(0, |all, word| all.max(low(word)).max(high(word)));
+    let ratio = 1.0 / factor_of(half_to_f32(largest));
+    if largest >= INFINITY || ratio <= 1.0 {
+        return;
+    }
+    let raised = |bits: u32| f32_to_half(half_to_f32(bits & 0xffff) * ratio);
+    packed.words.iter_mut().for_each(|word| *word = raised(*word) | raised(*word >> 16) << 16);
+    packed.factor /= ratio;
+}
+
+/// An infinite f16.
+const INFINITY: u32 = 0x7c00;
 
 /// The places of a row's groups: their words, and their scales and minima.
 struct Places<'a> {
@@ -206,7 +236,7 @@ impl TakeGroup for Places<'_> {
 fn write_words(layout: Layout, codes: &[i8], words: &mut [u32]) {
     let codes: &[u8] = bytemuck::cast_slice(codes);
     match layout {
-        Layout::Packed4 => {
+        Layout::Packed4 { .. } => {
             for (word, codes) in words.iter_mut().zip(codes.as_chunks().0) {
                 // Eight nibbles, one in each byte: neighbors are joined three times.
                 let pairs = u64::from_le_bytes(*codes);
@@ -225,5 +255,10 @@ fn write_words(layout: Layout, codes: &[i8], words: &mut [u32]) {
 fn shared_factor(pairs: &[(f32, f32)]) -> f32 {
     let larger = |all: f32, value: f32| if value.abs() > all { value.abs() } else { all }; // `max` is a call in wasm
     let largest = pairs.iter().fold(0f32, |all, (scale, min)| larger(larger(all, *scale), *min));
+    factor_of(largest)
+}
+
+/// The power of two that brings numbers of at most `largest` to about 2^14.
+fn factor_of(largest: f32) -> f32 {
     if largest > 0.0 && largest.is_finite() { (largest.log2().ceil() - 14.0).max(-100.0).exp2() } else { 1.0 }
 }

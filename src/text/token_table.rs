@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::format::{Source, TensorInfo};
-use crate::quant;
+use crate::quant::{self, Scales};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
@@ -20,6 +20,8 @@ const ROWS_AT_ONCE: usize = 32;
 pub(crate) struct TokenTable {
     source: Rc<dyn Source>,
     info: TensorInfo,
+    /// What makes values of its codes, where another tensor has that.
+    scales: Option<Scales>,
     /// All bytes of the table, if they are kept in memory.
     resident: Option<Vec<u8>>,
     /// The rows read from the file so far, by token, as they are stored.
@@ -28,8 +30,13 @@ pub(crate) struct TokenTable {
 
 impl TokenTable {
     /// The table is the tensor `info` of `source`; `resident` has its bytes if they are kept in memory.
-    pub(crate) fn new(source: Rc<dyn Source>, info: TensorInfo, resident: Option<Vec<u8>>) -> Self {
-        Self { source, info, resident, kept: RefCell::default() }
+    pub(crate) fn new(
+        source: Rc<dyn Source>,
+        info: TensorInfo,
+        resident: Option<Vec<u8>>,
+        scales: Option<Scales>,
+    ) -> Self {
+        Self { source, info, scales, resident, kept: RefCell::default() }
     }
 
     /// The rows of `ids` as f32, `[T, D]`.
@@ -45,6 +52,10 @@ impl TokenTable {
         } else {
             let rows = self.stored_rows(ids).await?;
             ids.iter().for_each(|id| values.extend(quant::dequantize(dtype, &rows[id])));
+        }
+        if let Some(scales) = &self.scales {
+            let rows = values.chunks_exact_mut(self.info.shape[1]);
+            ids.iter().zip(rows).for_each(|(id, row)| scales.apply(*id as usize, row));
         }
         Ok(values)
     }

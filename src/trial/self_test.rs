@@ -9,7 +9,7 @@ use crate::format::TensorType;
 use crate::kernel::product::ProductKind;
 use crate::kernel::product::tile::{Tile, as_tile};
 use crate::kernel::{self, Activation, Arithmetic, AttentionHeads, PackedWeight, RotaryHeads};
-use crate::quant::{self, Layout, Packed};
+use crate::quant::{self, Code8, Half, Layout, Packed};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use serde::Serialize;
 
@@ -221,10 +221,15 @@ struct Case {
 type Run = fn(&Device, [TensorType; 2]) -> Tensor<2>;
 
 /// Two types for each layout that has kernels of its own; their scales or minima differ.
-const PRODUCTS: [[TensorType; 2]; 3] = [
+const PRODUCTS: [[TensorType; 2]; 8] = [
     [TensorType::Q4_1, TensorType::Q4_0],
     [TensorType::Q8_0, TensorType::Q5_0],
     [TensorType::F32, TensorType::F32],
+    [TensorType::F16, TensorType::F16],
+    [TensorType::BF16, TensorType::BF16],
+    [TensorType::F8_E4M3, TensorType::F8_E4M3],
+    [TensorType::F8_E5M2, TensorType::F8_E5M2],
+    [TensorType::I8, TensorType::I8],
 ];
 
 // Row counts choose the tiles: 21 rows have another than 7 and 1 on a GPU; a software adapter has one tile for all.
@@ -280,12 +285,19 @@ pub(super) fn weight_of(
     [out_features, in_features]: [usize; 2],
 ) -> PackedWeight {
     let dtype = match layout {
-        Layout::Packed4 => TensorType::Q4_1,
+        Layout::Packed4 { .. } => TensorType::Q4_1,
         Layout::Packed8 { .. } => TensorType::Q8_0,
         Layout::Dense => TensorType::F32,
+        Layout::Half(Half::F16) => TensorType::F16,
+        Layout::Half(Half::BF16) => TensorType::BF16,
+        Layout::Scaled8 { code: Code8::E4M3, .. } => TensorType::F8_E4M3,
+        Layout::Scaled8 { code: Code8::E5M2, .. } => TensorType::F8_E5M2,
+        Layout::Scaled8 { code: Code8::Integer, .. } => TensorType::I8,
     };
     let mut packed = random(dtype, out_features, in_features);
-    if let (Layout::Packed8 { group: 16 }, scales) = (layout, &mut packed.scales) {
+    if let (Layout::Packed4 { group: 16 } | Layout::Packed8 { group: 16 }, scales) =
+        (layout, &mut packed.scales)
+    {
         // Each group of 32 becomes two of 16.
         *scales = scales.chunks(out_features).flat_map(|row| [row, row].concat()).collect();
         packed.layout = layout;
@@ -302,11 +314,22 @@ fn weight(device: &Device, dtype: TensorType) -> PackedWeight {
 }
 
 fn random(dtype: TensorType, n: usize, k: usize) -> Packed {
+    let values = || noise(n * k).into_iter();
     let bytes = match dtype {
-        TensorType::F32 => noise(n * k).iter().flat_map(|x| x.to_le_bytes()).collect(),
+        TensorType::F32 => values().flat_map(f32::to_le_bytes).collect(),
+        TensorType::F16 => values().flat_map(|x| half::f16::from_f32(x).to_le_bytes()).collect(),
+        TensorType::BF16 => values().flat_map(|x| half::bf16::from_f32(x).to_le_bytes()).collect(),
+        // Up to the largest finite E5M2.
+        TensorType::F8_E4M3 | TensorType::F8_E5M2 | TensorType::I8 => {
+            values().map(|x| (x.abs() * 123.0) as u8 | u8::from(x < 0.0) << 7).collect()
+        }
         _ => blocks(dtype, n * k / dtype.block_len()),
     };
-    quant::pack(dtype, &bytes, n, k)
+    let mut packed = quant::pack(dtype, &bytes, n, k);
+    if let Layout::Scaled8 { .. } = packed.layout {
+        packed.scales = (0..n).map(|row| (0.5 + row as f32 % 7.0 * 0.1).to_bits()).collect();
+    }
+    packed
 }
 
 /// Blocks of random codes with scales and minima of both signs.

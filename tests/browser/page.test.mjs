@@ -499,7 +499,7 @@ test('each fault of a GGUF file has its message, and a right one loads', async (
     ['tokenizer.gguf', { tokenizer: 'bert' }, /`tokenizer\.gguf`: tokenizer `bert, smollm` is not supported, expected/],
     [
       'type.gguf',
-      changed('ffn_up', { type: 20 }),
+      changed('ffn_up', { type: 41 }),
       /`type\.gguf`: tensor `blk\.0\.ffn_up\.weight` has type .*, expected one of F32, F16/,
     ],
     [

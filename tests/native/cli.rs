@@ -41,6 +41,7 @@ fn every_family_and_type_embeds_the_same_on_both_devices() {
             TensorType::Q8_0,
             TensorType::Q4_K,
             TensorType::Q6_K,
+            TensorType::Q2_K,
             TensorType::F16,
         ] {
             folder.file("tiny.gguf", Tiny::new(family, dtype).write());

@@ -182,9 +182,13 @@ fn the_default_model_is_read() {
 #[test]
 fn tiny_models_of_every_type_and_family_are_read() {
     use TensorType::*;
-    let types = [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K].map(|t| ("qwen3vl", t, 24));
+    let dense = [F32, F16, BF16];
+    let by_32 = [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, MXFP4, NVFP4];
+    let by_256 = [Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_XS, IQ3_S, IQ3_XXS, IQ2_S, IQ2_XS, IQ2_XXS, IQ1_M, IQ1_S];
+    let types =
+        dense.into_iter().chain(by_32).chain(by_256).chain([TQ1_0, TQ2_0]).map(|t| ("qwen3vl", t, 24));
     let families = [("llama", Q4_1, 20), ("qwen2", Q5_0, 26), ("qwen3", Q4_0, 24)];
-    for (family, dtype, tensors) in types.into_iter().chain(families) {
+    for (family, dtype, tensors) in types.chain(families) {
         let tiny = Tiny::new(family, dtype);
         let gguf = gguf(tiny.write()).unwrap();
         assert_eq!(gguf.tensors.len(), tensors);

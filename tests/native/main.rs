@@ -28,4 +28,6 @@ mod tokenizer;
 mod tokens_of_models;
 mod torch;
 mod types;
+mod weight_records;
+mod weight_types;
 mod weights;

@@ -178,7 +178,23 @@ pub fn type_number(dtype: TensorType) -> u32 {
         TensorType::Q4_K => 12,
         TensorType::Q5_K => 13,
         TensorType::Q6_K => 14,
+        TensorType::Q2_K => 10,
+        TensorType::Q3_K => 11,
+        TensorType::IQ2_XXS => 16,
+        TensorType::IQ2_XS => 17,
+        TensorType::IQ3_XXS => 18,
+        TensorType::IQ1_S => 19,
+        TensorType::IQ4_NL => 20,
+        TensorType::IQ3_S => 21,
+        TensorType::IQ2_S => 22,
+        TensorType::IQ4_XS => 23,
+        TensorType::IQ1_M => 29,
         TensorType::BF16 => 30,
+        TensorType::TQ1_0 => 34,
+        TensorType::TQ2_0 => 35,
+        TensorType::MXFP4 => 39,
+        TensorType::NVFP4 => 40,
+        other => unreachable!("{other:?} is no type of GGUF"),
     }
 }
 

@@ -5,5 +5,5 @@ mod random;
 mod random_model;
 
 pub use gguf_writer::{GgufWriter, byte_char, tokenizer};
-pub use random::Random;
+pub use random::{Random, scatter};
 pub use random_model::{Tiny, q4_k_m};

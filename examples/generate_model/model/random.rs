@@ -55,12 +55,43 @@ impl Random {
             Q4_K => (320.0, Some(7.5), 0),
             Q5_K => (660.0, Some(15.5), 0),
             Q6_K => (1370.0, None, 208),
+            Q2_K => (13.9, Some(1.5), 80),
+            Q3_K => (43.5, None, 108),
+            IQ4_NL => (67.0, None, 0),
+            IQ4_XS => (1240.0, None, 0),
+            IQ3_S => (141.0, None, 0),
+            IQ3_XXS => (142.0, None, 0),
+            IQ2_S | IQ2_XS | IQ2_XXS => (56.0, None, 0),
+            IQ1_S => (7.2, None, 0),
+            IQ1_M => (7.2, None, 48),
+            TQ1_0 => (0.82, None, 52),
+            TQ2_0 => (1.1, None, 64),
+            MXFP4 => (2.9, None, 0),
+            NVFP4 => (2.9, None, 0),
+            other => unreachable!("{other:?} is no type of GGUF"),
         };
         for eight in bytes.chunks_mut(8) {
             eight.copy_from_slice(&self.next().to_le_bytes()[..eight.len()]);
         }
         for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
             let d = deviation / quants * (1.0 + 0.5 * self.unit());
+            match dtype {
+                IQ1_M => {
+                    scatter(f16::from_f32(d), block);
+                    continue;
+                }
+                MXFP4 => {
+                    block[0] = (127.0 + d.log2()) as u8;
+                    continue;
+                }
+                NVFP4 => {
+                    // E4M3 by its bits: below 2^-6 a whole number of 2^-9.
+                    let bits = if d < 1.0 / 64.0 { d * 512.0 } else { 8.0 + (d.log2() + 6.0) * 8.0 };
+                    block[..4].fill(bits as u8);
+                    continue;
+                }
+                _ => {}
+            }
             for (value, at) in [(Some(1.0), place), (mean, place + 2)] {
                 if let Some(value) = value {
                     block[at..at + 2].copy_from_slice(&f16::from_f32(value * d).to_le_bytes());
@@ -78,5 +109,12 @@ impl Random {
                 _ => value.copy_from_slice(&bf16::from_f32(random).to_le_bytes()),
             }
         }
+    }
+}
+
+/// Writes the scale of an IQ1_M block, whose bits stand at the top of four numbers.
+pub fn scatter(d: f16, block: &mut [u8]) {
+    for (i, place) in block[48..56].iter_mut().skip(1).step_by(2).enumerate() {
+        *place = *place & 15 | (d.to_bits() >> (4 * i) << 4) as u8;
     }
 }

@@ -244,19 +244,35 @@ fn tensor_type(number: u32) -> Option<TensorType> {
         6 => TensorType::Q5_0,
         7 => TensorType::Q5_1,
         8 => TensorType::Q8_0,
+        10 => TensorType::Q2_K,
+        11 => TensorType::Q3_K,
         12 => TensorType::Q4_K,
         13 => TensorType::Q5_K,
         14 => TensorType::Q6_K,
+        16 => TensorType::IQ2_XXS,
+        17 => TensorType::IQ2_XS,
+        18 => TensorType::IQ3_XXS,
+        19 => TensorType::IQ1_S,
+        20 => TensorType::IQ4_NL,
+        21 => TensorType::IQ3_S,
+        22 => TensorType::IQ2_S,
+        23 => TensorType::IQ4_XS,
+        29 => TensorType::IQ1_M,
         30 => TensorType::BF16,
+        34 => TensorType::TQ1_0,
+        35 => TensorType::TQ2_0,
+        39 => TensorType::MXFP4,
+        40 => TensorType::NVFP4,
         _ => return None,
     })
 }
 
 /// The names of GGUF's tensor types, by number: a message names the type that is not read.
 #[rustfmt::skip]
-const TYPE_NAMES: [&str; 40] = [
+const TYPE_NAMES: [&str; 42] = [
     "F32", "F16", "Q4_0", "Q4_1", "Q4_2", "Q4_3", "Q5_0", "Q5_1", "Q8_0", "Q8_1",
     "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S",
     "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8", "I16", "I32", "I64", "F64", "IQ1_M",
     "BF16", "Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8", "TQ1_0", "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4",
+    "NVFP4", "Q1_0",
 ];

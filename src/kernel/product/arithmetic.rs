@@ -22,10 +22,10 @@ named! {
 }
 
 impl Arithmetic {
-    /// The arithmetic for a weight of `layout`, in a model that computes in this one: dense weights have no codes, and
-    /// stay in f32.
+    /// The arithmetic for a weight of `layout`, in a model that computes in this one: weights that are no integers with
+    /// scales and minima stay in f32.
     pub fn of(self, layout: Layout) -> Self {
-        if layout == Layout::Dense { Self::F32 } else { self }
+        if layout.has_pairs() { self } else { Self::F32 }
     }
 
     /// Checks that `device` can compute in it.
@@ -45,7 +45,7 @@ impl Arithmetic {
 pub(crate) struct ProductKind {
     /// How the weight is stored.
     pub layout: Layout,
-    /// The arithmetic; f32 if the layout is dense.
+    /// The arithmetic; f32 if the layout has no pairs of scales and minima.
     pub arithmetic: Arithmetic,
 }
 

@@ -11,7 +11,7 @@ use crate::quant::Layout;
 /// 2^14 times the largest code and a minimum, down to 2^8.
 pub(super) fn raise(layout: Layout) -> f32 {
     match layout {
-        Layout::Packed4 => 1024.0,
+        Layout::Packed4 { .. } => 1024.0,
         _ => 8192.0,
     }
 }
@@ -25,7 +25,7 @@ pub(super) fn values(layout: Layout, tile: Tile) -> Values {
         format!("let p{c} = vec4<u32>({});", COMPONENTS.map(word).join(", "))
     });
     let code = |j: usize| match layout {
-        Layout::Packed4 => format!("vec4<f32>((p0 >> vec4<u32>({}u)) & vec4<u32>(15u))", 4 * j),
+        Layout::Packed4 { .. } => format!("vec4<f32>((p0 >> vec4<u32>({}u)) & vec4<u32>(15u))", 4 * j),
         _ => {
             let up = format!("p{} << vec4<u32>({}u)", j / 4, 24 - 8 * (j % 4));
             format!("vec4<f32>(bitcast<vec4<i32>>({up}) >> vec4<u32>(24u))")

@@ -9,7 +9,7 @@ use crate::quant::Layout;
 /// Fills the places of int8.wgsl and workgroup.wgsl.
 pub(super) fn values(layout: Layout, tile: Tile) -> Values {
     let tiling = Tiling(tile);
-    let parts = 32 / layout.group().unwrap_or(32);
+    let parts = 32 / layout.group(32).unwrap_or(32);
     let sums = lines(parts, &|part| {
         let each = 8 / parts;
         let sum: Vec<_> = (part * each..(part + 1) * each).map(|i| format!("q{i}")).collect();
@@ -17,7 +17,7 @@ pub(super) fn values(layout: Layout, tile: Tile) -> Values {
     });
     let (word, weight): (&dyn Fn(usize) -> String, _) = match layout {
         // A word of nibbles is masked to its even and to its odd codes: x lies in the same order.
-        Layout::Packed4 => (
+        Layout::Packed4 { .. } => (
             &|t| {
                 let (a, b, c) = (t / 2 * 2, t / 2 * 2 + 1, if t % 2 == 0 { "xz" } else { "yw" });
                 format!("joined(vec4<i32>(q{a}.{c}, q{b}.{c}))")

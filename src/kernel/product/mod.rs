@@ -2,6 +2,7 @@
 //! in prelude.wgsl, and [`crate::quant::Packed`] has the weight's layout.
 
 mod arithmetic;
+mod decode;
 mod f16;
 mod int8;
 mod registers;
@@ -147,7 +148,7 @@ pub(crate) fn launch(
         Some(addend) => (dense(addend), 0, 1),
         None => (launch::zero(&x), 0, 0),
     };
-    let blocks = layout.group().unwrap_or(32) / BLOCK_K;
+    let blocks = layout.group(k).unwrap_or(32) / BLOCK_K;
     let gated = usize::from(product.is_gated());
     let info = info! {
         M: m, K: k, N: n, factor: product.factor, blocks, columns, second, row_stride, step, gated, width,
@@ -162,12 +163,12 @@ pub(crate) fn launch(
         (Arithmetic::F16, _) => kernel("quant_matmul_f16", &[PRELUDE, include_str!("f16.wgsl"), WORKGROUP])
             .unroll(move || f16::values(layout, tile)),
         (Arithmetic::F32, Operands::Software | Operands::Registers) => {
-            kernel("quant_matmul", &[PRELUDE, include_str!("registers.wgsl")])
+            kernel("quant_matmul", &[PRELUDE, decode::source(layout), include_str!("registers.wgsl")])
                 .unroll(move || registers::values(layout, tile))
         }
         (Arithmetic::F32, Operands::Shared) => {
-            kernel("quant_matmul_shared", &[PRELUDE, include_str!("shared.wgsl"), WORKGROUP])
-                .unroll(move || shared::values(layout, tile))
+            let sources = [PRELUDE, decode::source(layout), include_str!("shared.wgsl"), WORKGROUP];
+            kernel("quant_matmul_shared", &sources).unroll(move || shared::values(layout, tile))
         }
     };
     let (activation, result) = match product.ending {
@@ -180,6 +181,7 @@ pub(crate) fn launch(
         .set("activation", activation.wgsl())
         .set("result", result)
         .set("enable", if arithmetic == Arithmetic::F16 { "enable f16;" } else { "" })
+        .set("family", product.kind.family().name)
         .set("operands", format!("{:?}", tile.operands))
         .set("per_word", layout.per_word())
         .set("tile_m", tile.rows)

@@ -1,6 +1,7 @@
 // The head of the four kernels of the product.
 //   x [M, K] row-major, read as vec4;   words [K / {{ per_word }}, N];   y [M, width]
-//   scales [K / group, N]: an f16 scale in the low half, an f16 minimum in the high half; unused if weights are dense
+//   scales [K / group, N]: an f16 scale in the low half, an f16 minimum in the high half; or an f32 scale; or unused, if
+//   weights are numbers of 16 or 32 bits
 //   addend [M, N], or [N], or one zero: read at m * row_stride + n * step
 // Info: M, K, N; factor, by which scales and minima are multiplied; blocks of 8 k per group; columns per workgroup;
 // second, the distance between the two halves of an invocation's columns; row_stride and step of the addend; gated, 1

@@ -2,10 +2,11 @@
 //! tile.rs.
 
 use super::BLOCK_K;
+use super::decode;
 use super::tile::{Operands, Tile};
 use crate::kernel::launch::Values;
 use crate::kernel::launch::text::{COMPONENTS, lines};
-use crate::quant::Layout;
+use crate::quant::{Code8, Layout};
 
 /// Fills the places of registers.wgsl. Groups of all sizes share a pipeline.
 pub(super) fn values(layout: Layout, tile: Tile) -> Values {
@@ -13,8 +14,13 @@ pub(super) fn values(layout: Layout, tile: Tile) -> Values {
     let (lanes, half) = (tile.lanes[0] as usize, tile.columns / 2);
     let scales = match layout {
         // A declared binding that nothing reads would be missing from the automatic layout.
-        Layout::Dense => "_ = scales[0];".into(),
-        _ => lines(tile.columns, &|j| format!("let s{j} = unpack2x16float(scales[g * N + n{j}]) * factor;")),
+        Layout::Dense | Layout::Half(_) => "_ = scales[0];".into(),
+        Layout::Scaled8 { code, .. } => lines(tile.columns, &|j| {
+            format!("let s{j} = {};", decode::scale(code, &format!("scales[g * N + n{j}]")))
+        }),
+        Layout::Packed4 { .. } | Layout::Packed8 { .. } => {
+            lines(tile.columns, &|j| format!("let s{j} = unpack2x16float(scales[g * N + n{j}]) * factor;"))
+        }
     };
     let multiply = |j: usize| {
         let words = BLOCK_K / layout.per_word();
@@ -108,17 +114,31 @@ fn value(layout: Layout, fused: bool, j: usize, t: usize) -> String {
     let uppermost = shift + bits == 32;
     let range = (1u64 << bits) - 1;
     let (mask, flipped) = (range << shift, 1u64 << (shift + bits - 1));
-    let scale = format!("(s{j}.x * {:e})", (-(shift as f64)).exp2());
+    let power = (-(shift as f64)).exp2();
+    let (scale, unit) = (format!("(s{j}.x * {power:e})"), format!("(s{j} * {power:e})"));
+    let top = match (layout, uppermost) {
+        (Layout::Half(_), true) => format!("p{word} & {mask}u"),
+        (_, true) => format!("p{word}"),
+        (_, false) => format!("p{word} << {}u", 32 - bits - shift),
+    };
     let scaled = |code: String| madd(fused, &code, &scale, &format!("s{j}.y"));
     match (layout, uppermost) {
-        (Layout::Packed4, false) => scaled(format!("f32(bitcast<i32>(p{word} & {mask}u))")),
-        (Layout::Packed4, true) => {
+        (Layout::Packed4 { .. }, false) => scaled(format!("f32(bitcast<i32>(p{word} & {mask}u))")),
+        (Layout::Packed4 { .. }, true) => {
             scaled(format!("(f32(bitcast<i32>((p{word} & {mask}u) ^ {flipped}u)) + {:e})", flipped as f64))
         }
         (Layout::Packed8 { .. }, false) => {
             scaled(format!("(f32(bitcast<i32>((p{word} & {mask}u) ^ {flipped}u)) - {:e})", flipped as f64))
         }
         (Layout::Packed8 { .. }, true) => scaled(format!("f32(bitcast<i32>(p{word} & {mask}u))")),
+        (Layout::Scaled8 { code: Code8::Integer, .. }, false) => {
+            format!("(f32(bitcast<i32>((p{word} & {mask}u) ^ {flipped}u)) - {:e}) * {unit}", flipped as f64)
+        }
+        (Layout::Scaled8 { code: Code8::Integer, .. }, true) => {
+            format!("f32(bitcast<i32>(p{word} & {mask}u)) * {unit}")
+        }
+        (Layout::Scaled8 { code, .. }, _) => decode::scaled(code, &top, &format!("s{j}")),
+        (Layout::Half(half), _) => decode::half(half, &top, "factor"),
         (Layout::Dense, _) => format!("bitcast<f32>(p{word})"),
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{Arithmetic, ProductKind};
 use crate::device::class::{is_software, with};
-use crate::quant::Layout;
+use crate::quant::{Code8, Half, Layout};
 use std::cell::Cell;
 use std::fmt;
 use std::sync::RwLock;
@@ -164,7 +164,13 @@ pub(crate) struct Family {
 static PACKED4: Family = Family::new("Packed4", &GPU, GPU_CANDIDATES);
 static PACKED8: Family = Family::new("Packed8", &GPU, GPU_CANDIDATES);
 static DENSE: Family = Family::new("Dense", &GPU, GPU_CANDIDATES);
+static F16_WEIGHTS: Family = Family::new("F16", &GPU, GPU_CANDIDATES);
+static BF16_WEIGHTS: Family = Family::new("BF16", &GPU, GPU_CANDIDATES);
+static E4M3_WEIGHTS: Family = Family::new("E4M3", &GPU, GPU_CANDIDATES);
+static E5M2_WEIGHTS: Family = Family::new("E5M2", &GPU, GPU_CANDIDATES);
+static I8_WEIGHTS: Family = Family::new("I8", &GPU, GPU_CANDIDATES);
 static PACKED4_INT8: Family = Family::new("Packed4 int8", &INT8, INT8_CANDIDATES);
+static PACKED4_INT8_BY_16: Family = Family::new("Packed4 int8 by 16", &INT8, INT8_CANDIDATES);
 static PACKED8_INT8: Family = Family::new("Packed8 int8", &INT8, INT8_CANDIDATES);
 static PACKED8_INT8_BY_16: Family = Family::new("Packed8 int8 by 16", &INT8, INT8_CANDIDATES);
 static PACKED4_F16: Family = Family::new("Packed4 f16", &F16, F16_CANDIDATES);
@@ -193,13 +199,19 @@ impl ProductKind {
     /// The family of its kernels.
     pub(crate) fn family(self) -> &'static Family {
         match (self.layout, self.arithmetic) {
-            (Layout::Packed4, Arithmetic::F32) => &PACKED4,
+            (Layout::Packed4 { .. }, Arithmetic::F32) => &PACKED4,
             (Layout::Packed8 { .. }, Arithmetic::F32) => &PACKED8,
             (Layout::Dense, _) => &DENSE,
-            (Layout::Packed4, Arithmetic::Int8) => &PACKED4_INT8,
+            (Layout::Half(Half::F16), _) => &F16_WEIGHTS,
+            (Layout::Half(Half::BF16), _) => &BF16_WEIGHTS,
+            (Layout::Scaled8 { code: Code8::E4M3, .. }, _) => &E4M3_WEIGHTS,
+            (Layout::Scaled8 { code: Code8::E5M2, .. }, _) => &E5M2_WEIGHTS,
+            (Layout::Scaled8 { code: Code8::Integer, .. }, _) => &I8_WEIGHTS,
+            (Layout::Packed4 { group: 32 }, Arithmetic::Int8) => &PACKED4_INT8,
+            (Layout::Packed4 { .. }, Arithmetic::Int8) => &PACKED4_INT8_BY_16,
             (Layout::Packed8 { group: 32 }, Arithmetic::Int8) => &PACKED8_INT8,
             (Layout::Packed8 { .. }, Arithmetic::Int8) => &PACKED8_INT8_BY_16,
-            (Layout::Packed4, Arithmetic::F16) => &PACKED4_F16,
+            (Layout::Packed4 { .. }, Arithmetic::F16) => &PACKED4_F16,
             (Layout::Packed8 { .. }, Arithmetic::F16) => &PACKED8_F16,
         }
     }

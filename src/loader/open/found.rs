@@ -2,6 +2,8 @@
 
 use super::names::{Scheme, is_buffer};
 use super::prefix::Prefix;
+use super::records::Records;
+use super::scaled::SCALES;
 use crate::error::{Error, Result};
 use crate::format::safetensors::Index;
 use crate::format::{Source, TensorInfo, TensorType};
@@ -26,6 +28,10 @@ pub(super) struct Found {
     pub index: Option<Index>,
     /// What stands before the names in the files.
     pub prefix: Prefix,
+    /// How the files say that weights are packed.
+    pub records: Records,
+    /// Whether a weight of fp8 has a scale.
+    pub some_scaled: bool,
 }
 
 /// The most values of a vector that decides the configuration.
@@ -34,7 +40,8 @@ const SMALL: usize = 4096;
 impl Found {
     pub(super) fn new(scheme: &'static Scheme, prefix: Prefix) -> Self {
         let (tensors, skipped) = (HashMap::new(), HashMap::new());
-        Self { scheme, tensors, twice: HashMap::new(), skipped, index: None, prefix }
+        let (twice, records) = (HashMap::new(), Records::default());
+        Self { scheme, tensors, twice, skipped, index: None, prefix, records, some_scaled: false }
     }
 
     /// Adds the tensors of one source, and the names and types of those that are not read. Those of something else than
@@ -50,6 +57,25 @@ impl Found {
             }
         }
         self.skipped.extend(skipped.into_iter().filter_map(|(name, dtype)| Some((ours(&name)?, dtype))));
+    }
+
+    /// Reads how the files say that weights are packed.
+    ///
+    /// # Errors
+    /// Those of the sources; [`Error::Malformed`] and [`Error::Absurd`] for a record.
+    pub(super) async fn read_records(&mut self, sources: &[Rc<dyn Source>]) -> Result<()> {
+        self.records.read_tensors(sources, &mut self.tensors).await?;
+        let is_float = |layer: &str| {
+            let weight = self.tensors.get(&format!("{layer}.weight"));
+            weight.is_some_and(|(_, info)| [TensorType::F8_E4M3, TensorType::F8_E5M2].contains(&info.dtype))
+        };
+        let is_scaled = |name: &String| {
+            SCALES.iter().any(|end| {
+                name.strip_suffix(end).and_then(|name| name.strip_suffix('.')).is_some_and(is_float)
+            })
+        };
+        self.some_scaled = self.tensors.keys().any(is_scaled);
+        Ok(())
     }
 
     /// Sets the biases that the files hold: none of them is left out, whatever the configuration says.
@@ -120,13 +146,14 @@ impl Found {
         config: &Config,
     ) -> Result<Planned> {
         let name = self.scheme.name(&expected.name);
-        let Some((source, info)) = self.tensors.remove(&name) else {
+        let Some((source, mut info)) = self.tensors.remove(&name) else {
             return Err(self.missing(sources[0].name(), name));
         };
         if let Some(first) = self.twice.get(&name) {
             let [first, second] = [*first, source].map(|source| sources[source].name().into());
             return Err(Error::DuplicateTensor { tensor: info.name, first, second });
         }
+        let scaling = self.scaling(sources, (&name, source), &mut info, &expected)?;
         if info.shape != expected.shape {
             return Err(Error::WrongShape {
                 file: sources[source].name().into(),
@@ -142,12 +169,19 @@ impl Found {
             Some("k_proj") if permuted => Some(config.num_key_value_heads),
             _ => None,
         };
-        let layout = Layout::of(info.dtype);
-        let joined = Vec::new();
-        Ok(Planned { source, info, name: expected.name, role: expected.role, layout, heads, joined })
+        let layout = match &scaling {
+            Some(scaling) => scaling.layout(info.dtype, info.shape.last().copied().unwrap_or_default()),
+            None => Layout::of(info.dtype),
+        };
+        let (name, role, joined) = (expected.name, expected.role, Vec::new());
+        Ok(Planned { source, info, name, role, layout, heads, joined, scaling })
     }
 
     fn missing(&mut self, file: &str, tensor: String) -> Error {
+        if let Some(found) = self.packed_otherwise(&tensor) {
+            let layer = format!("{}{}", self.prefix.prefix, tensor.trim_end_matches(".weight"));
+            return Error::UnknownPacking { file: file.into(), layer, found: found.into() };
+        }
         if let Some(found) = self.skipped.remove(&tensor) {
             return Error::UnknownTensorType { file: file.into(), tensor, found };
         }

@@ -8,5 +8,7 @@ pub(super) mod header;
 pub(super) mod keys;
 mod names;
 mod prefix;
+mod records;
+mod scaled;
 mod sets;
 pub(super) mod split;

@@ -41,10 +41,13 @@ impl LayerSource for FileLayers {
                 let source = &self.sources[planned.source];
                 if planned.role == Role::Vector {
                     let bytes = source.read(planned.info.range.clone()).await?;
-                    planned.upload_vector(&bytes, source.name(), &mut weights, &self.device)?;
+                    let scales = planned.scales(&self.sources).await?;
+                    let file = source.name();
+                    planned.upload_vector(&bytes, scales.as_ref(), file, &mut weights, &self.device)?;
                     continue;
                 }
-                let (mut packer, mut start) = (planned.packer(), planned.info.range.start);
+                let (mut packer, mut start) =
+                    (planned.packer(&self.sources).await?, planned.info.range.start);
                 while start < planned.info.range.end {
                     let end = planned.info.range.end.min(start + planned.piece());
                     planned.pack(&mut packer, &source.read(start..end).await?);

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::loader::Header;
 use crate::model::{Decoder, Weights, config::Role};
-use crate::quant::Packer;
+use crate::quant::{Packer, Scales};
 use crate::text::token_table::TokenTable;
 
 /// Bytes uploaded between two waits for the device: a browser keeps a copy of every upload until the queue has run.
@@ -37,6 +37,7 @@ pub struct Loading {
     packer: Option<Packer>,
     weights: Weights,
     token_table: Option<Vec<u8>>,
+    token_scales: Option<Scales>,
     uploaded: u64,
     placement: Placement,
 }
@@ -62,6 +63,7 @@ impl Loading {
             packer: None,
             weights,
             token_table: None,
+            token_scales: None,
             uploaded: 0,
             placement: Placement::new(false),
             header,
@@ -85,6 +87,9 @@ impl Loading {
         let Some(planned) = self.header.tensors.get(self.next).cloned() else {
             return self.read_the_rest().await;
         };
+        if planned.role == Role::Embedding && self.within == 0 {
+            self.token_scales = planned.scales(&self.header.sources).await?;
+        }
         let stays_in_file = match planned.role {
             Role::Embedding => !self.header.keeps_token_table(),
             _ => self.placement.streamed && planned.layer().is_some(),
@@ -100,6 +105,7 @@ impl Loading {
             return Ok(Some(self.progress()));
         }
         let bytes = reader.read(start..end).await?;
+        let is_first = self.within == 0;
         self.within += end - start;
 
         // 2. Their use.
@@ -108,10 +114,16 @@ impl Loading {
                 let len = (planned.info.range.end - planned.info.range.start) as usize;
                 self.token_table.get_or_insert_with(|| Vec::with_capacity(len)).extend_from_slice(&bytes);
             }
-            Role::Matrix => planned.pack(self.packer.get_or_insert_with(|| planned.packer()), &bytes),
+            Role::Matrix => {
+                if is_first {
+                    self.packer = Some(planned.packer(&self.header.sources).await?);
+                }
+                self.packer.iter_mut().for_each(|packer| planned.pack(packer, &bytes));
+            }
             Role::Vector => {
+                let scales = planned.scales(&self.header.sources).await?;
                 let file = self.header.sources[planned.source].name();
-                planned.upload_vector(&bytes, file, &mut self.weights, &self.device)?;
+                planned.upload_vector(&bytes, scales.as_ref(), file, &mut self.weights, &self.device)?;
             }
         }
         if end == planned.info.range.end {
@@ -167,7 +179,7 @@ impl Loading {
         self.device.burn().memory_cleanup(); // pages that tests and uploads have left
         let Header { config, info, tokenizer, sources, token_table, .. } = header;
         let source = sources[token_table.source].clone();
-        let token_table = TokenTable::new(source, token_table.info, self.token_table);
+        let token_table = TokenTable::new(source, token_table.info, self.token_table, self.token_scales);
         let (device, placement) = (self.device, self.placement);
         Ok(TextEncoder::new(Parts { config, info, device, tokenizer, token_table, decoder, placement }))
     }

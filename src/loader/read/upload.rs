@@ -2,14 +2,32 @@
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::format::Source;
 use crate::loader::planned::Planned;
 use crate::model::Weights;
-use crate::quant::{self, Packer};
+use crate::quant::{self, Packer, Scales};
 use burn::tensor::{Tensor, TensorData};
+use std::rc::Rc;
 
 impl Planned {
-    pub(super) fn packer(&self) -> Packer {
-        Packer::new(self.layout, self.info.dtype, self.info.shape[0], self.in_features())
+    /// Reads the scales of its codes; `None` where its type has them, or it has none.
+    pub(super) async fn scales(&self, sources: &[Rc<dyn Source>]) -> Result<Option<Scales>> {
+        let shape = match self.info.shape[..] {
+            [rows, columns] => [rows, columns],
+            _ => [1, self.info.shape.iter().product()],
+        };
+        match &self.scaling {
+            Some(scaling) => scaling.read(sources, shape).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn packer(&self, sources: &[Rc<dyn Source>]) -> Result<Packer> {
+        let packer = Packer::new(self.layout, self.info.dtype, self.info.shape[0], self.in_features());
+        Ok(match self.scales(sources).await? {
+            Some(scales) => packer.scaled(scales),
+            None => packer,
+        })
     }
 
     /// Packs the next rows of a matrix.
@@ -60,11 +78,13 @@ impl Planned {
     pub(super) fn upload_vector(
         &self,
         bytes: &[u8],
+        scales: Option<&Scales>,
         file: &str,
         weights: &mut Weights,
         device: &Device,
     ) -> Result<()> {
         let mut values = quant::dequantize(self.info.dtype, bytes);
+        scales.into_iter().for_each(|scales| scales.apply(0, &mut values));
         if let Some(rows) = self.head_rows() {
             values =
                 values.chunks_exact(rows as usize).flat_map(|head| unpermute(head, rows as usize)).collect();

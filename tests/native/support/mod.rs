@@ -3,6 +3,7 @@
 pub mod adapter_writer;
 pub mod allocations;
 pub mod checkpoint;
+pub mod coded;
 pub mod device;
 pub mod files;
 pub mod load;

@@ -48,11 +48,16 @@ impl Oracle {
         bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
     }
 
-    /// An i32 or i64 tensor.
-    pub fn integers(&self, name: &str) -> Vec<i64> {
+    /// The bytes of a tensor of any type.
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
         let start = 8 + u64::from_le_bytes(self.bytes[..8].try_into().unwrap()) as usize;
         let offset = |i: usize| start + self.header[name]["data_offsets"][i].as_u64().unwrap() as usize;
-        let bytes = &self.bytes[offset(0)..offset(1)];
+        self.bytes[offset(0)..offset(1)].to_vec()
+    }
+
+    /// An i32 or i64 tensor.
+    pub fn integers(&self, name: &str) -> Vec<i64> {
+        let bytes = self.bytes(name);
         match self.header[name]["dtype"].as_str().unwrap() {
             "I32" => bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b) as i64).collect(),
             "I64" => bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect(),

@@ -2,8 +2,9 @@
 
 use super::{Panel, Weight, gather};
 use crate::kernel::cpu::vector::{BLOCK_ROWS, PANEL, madd, multiply_rows};
-use crate::quant::Layout;
+use crate::quant::floats8::{e4m3_size, e5m2_size};
 use crate::quant::half_float::half_to_f32;
+use crate::quant::{Code8, Half, Layout};
 
 /// Panels whose words are gathered at once. Natively, a row of two panels is two lines of the cache, for which its page
 /// is looked up once: 1.2 times as fast on 64 tokens as one panel at a time; four gain less.
@@ -54,7 +55,7 @@ impl Columns {
     #[inline(always)]
     pub(super) fn gather(weight: &Weight, first: usize) -> Self {
         let scales = match weight.layout {
-            Layout::Dense => Vec::new(),
+            Layout::Dense | Layout::Half(_) => Vec::new(),
             _ => gather(weight.scales, weight.n, first),
         };
         Self { words: gather(weight.words, weight.n, first), scales }
@@ -63,12 +64,32 @@ impl Columns {
     /// Unpacks the panel at `place` as f32; columns past the weight's edge are zero.
     #[inline(always)]
     pub(super) fn unpack<const FMA: bool>(&self, weight: &Weight, place: usize, panel: &mut [[f32; PANEL]]) {
+        let byte = |word: u32, i: usize| ((word << (24 - 8 * i)) as i32 >> 24) as f32;
         match weight.layout {
-            Layout::Packed4 => self.unpack_words::<FMA, 8>(weight, place, panel, |word, i| {
+            Layout::Packed4 { .. } => self.unpack_words::<FMA, 8>(weight, place, panel, |word, i| {
                 ((word >> (4 * i)) & 15) as i32 as f32
             }),
-            Layout::Packed8 { .. } => self.unpack_words::<FMA, 4>(weight, place, panel, |word, i| {
-                ((word << (24 - 8 * i)) as i32 >> 24) as f32
+            Layout::Packed8 { .. } => self.unpack_words::<FMA, 4>(weight, place, panel, byte),
+            Layout::Scaled8 { code: Code8::Integer, .. } => {
+                self.unpack_scaled::<4>(weight, place, panel, 1.0, byte);
+            }
+            Layout::Scaled8 { code: Code8::E4M3, .. } => {
+                self.unpack_scaled::<4>(weight, place, panel, f32::from_bits((127 - 7) << 23), |word, i| {
+                    signed(e4m3_size(word >> (8 * i)), word << (24 - 8 * i))
+                });
+            }
+            Layout::Scaled8 { code: Code8::E5M2, .. } => {
+                self.unpack_scaled::<4>(weight, place, panel, f32::from_bits((127 - 15) << 23), |word, i| {
+                    signed(e5m2_size(word >> (8 * i)), word << (24 - 8 * i))
+                });
+            }
+            Layout::Half(Half::F16) => {
+                self.unpack_scaled::<2>(weight, place, panel, weight.factor, |word, i| {
+                    half_to_f32((word >> (16 * i)) & 0xffff)
+                });
+            }
+            Layout::Half(Half::BF16) => self.unpack_scaled::<2>(weight, place, panel, 1.0, |word, i| {
+                f32::from_bits((word << (16 - 16 * i)) & 0xffff_0000)
             }),
             Layout::Dense => {
                 self.unpack_words::<FMA, 1>(weight, place, panel, |word, _| f32::from_bits(word));
@@ -86,11 +107,12 @@ impl Columns {
         code: impl Fn(u32, usize) -> f32,
     ) {
         let part = |row: &[u32; ABREAST * PANEL]| row.as_chunks::<PANEL>().0[place];
+        let group = weight.layout.group(weight.k);
         let (mut scale, mut min) = ([1f32; PANEL], [0f32; PANEL]);
         for (index, (values, row)) in
             panel.as_chunks_mut::<PER_WORD>().0.iter_mut().zip(&self.words).enumerate()
         {
-            if let Some(group) = weight.layout.group()
+            if let Some(group) = group
                 && (index * PER_WORD).is_multiple_of(group)
             {
                 let pairs = part(&self.scales[index * PER_WORD / group]);
@@ -107,4 +129,38 @@ impl Columns {
             }
         }
     }
+    /// Unpacks words of `PER_WORD` values without a minimum; `unit` is a factor of all of them, beside their scales.
+    #[inline(always)]
+    fn unpack_scaled<const PER_WORD: usize>(
+        &self,
+        weight: &Weight,
+        place: usize,
+        panel: &mut [[f32; PANEL]],
+        unit: f32,
+        value: impl Fn(u32, usize) -> f32,
+    ) {
+        let part = |row: &[u32; ABREAST * PANEL]| row.as_chunks::<PANEL>().0[place];
+        let words_each = weight.layout.group(weight.k).unwrap_or(weight.k) / PER_WORD;
+        let panels = panel.chunks_exact_mut(words_each * PER_WORD).zip(self.words.chunks_exact(words_each));
+        for (group, (panel, words)) in panels.enumerate() {
+            let scale = match self.scales.get(group) {
+                Some(scales) => part(scales).map(|bits| f32::from_bits(bits) * unit),
+                None => [unit; PANEL],
+            };
+            for (values, row) in panel.as_chunks_mut::<PER_WORD>().0.iter_mut().zip(words) {
+                let row = part(row);
+                for (i, values) in values.iter_mut().enumerate() {
+                    for j in 0..PANEL {
+                        values[j] = value(row[j], i) * scale[j];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `size` with the sign of the uppermost bit of `top`.
+#[inline(always)]
+fn signed(size: f32, top: u32) -> f32 {
+    f32::from_bits(size.to_bits() | top & 0x8000_0000)
 }

@@ -99,7 +99,7 @@ impl Panel for Codes {
 
     #[inline(always)]
     fn new(weight: &Weight) -> Self {
-        let group = weight.layout.group().unwrap_or(X_GROUP);
+        let group = weight.layout.group(weight.k).unwrap_or(X_GROUP);
         Self {
             pairs: vec![[0; PANEL]; weight.k / 2],
             scales: vec![[[0.0; PANEL]; 2]; weight.k / group],
@@ -118,7 +118,7 @@ impl Panel for Codes {
     #[inline(always)]
     fn unpack<const FMA: bool>(&mut self, weight: &Weight, columns: &Columns, _place: usize) {
         match weight.layout {
-            Layout::Packed4 => unpack::<4>(&columns.words, &mut self.pairs, |word, i| {
+            Layout::Packed4 { .. } => unpack::<4>(&columns.words, &mut self.pairs, |word, i| {
                 let byte = word >> (8 * i);
                 (byte & 0xf | (byte & 0xf0) << 12) as i32
             }),

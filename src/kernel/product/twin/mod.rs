@@ -47,7 +47,7 @@ pub(crate) fn twin(
             })
         }
         Arithmetic::Int8 => {
-            let rows = int8::Rows::new(x.storage(), k, layout.group().unwrap_or(k));
+            let rows = int8::Rows::new(x.storage(), k, layout.group(k).unwrap_or(k));
             for_panels::<int8::Codes>(&task, |first, output| {
                 multiply::<int8::Codes>(&rows, &task, first, output);
             })

@@ -120,8 +120,8 @@ pub static KEYS: &[Key] = &[
     refused(Place::Config, "parallel_attn", ALL, "false", zero),
     refused(Place::Config, "use_parallel_residual", ALL, "false", zero),
     refused(Place::Config, "use_bidirectional_attention", ALL, "false", zero),
-    refused(Place::Config, "quantization_config", EVERY, PLAIN, empty),
-    refused(Place::Config, "compression_config", EVERY, PLAIN, empty),
+    refused(Place::Config, "quantization_config", EVERY, PLAIN, stored_so),
+    refused(Place::Config, "compression_config", EVERY, PLAIN, stored_so),
     no_effect(
         Place::Config,
         "partial_rotary_factor",
@@ -203,8 +203,8 @@ pub static KEYS: &[Key] = &[
     applied(Place::Beside, "model_type", EVERY),
     applied(Place::Beside, "text_config", EVERY),
     applied(Place::Beside, "tie_word_embeddings", EVERY),
-    refused(Place::Beside, "quantization_config", EVERY, PLAIN, empty),
-    refused(Place::Beside, "compression_config", EVERY, PLAIN, empty),
+    refused(Place::Beside, "quantization_config", EVERY, PLAIN, stored_so),
+    refused(Place::Beside, "compression_config", EVERY, PLAIN, stored_so),
     no_effect(Place::Beside, "vision_config", EVERY, IMAGES),
     no_effect(Place::Beside, "image_token_id", EVERY, IMAGES),
     no_effect(Place::Beside, "video_token_id", EVERY, IMAGES),
@@ -360,7 +360,8 @@ pub static KEYS: &[Key] = &[
 const SILU: &str = "silu or swish";
 const SCALE: &str = "1 / sqrt(head_dim)";
 const QK_NORM: &str = "true for qwen3 and qwen3vl, false for others";
-const PLAIN: &str = "none: weights that are stored as they are, or in GGUF's types";
+const PLAIN: &str = "none, or fp8 (in blocks of 128 by 128), compressed-tensors' quantized floats or integers, or 4 bits of \
+                     bitsandbytes";
 const NO_WINDOWS: &str = "the classes of this family in transformers 5.24 have no windows";
 const BIASES: &str = "the biases of the file are added";
 const HEAD: &str = "it is of the output head, which is not used";
@@ -458,6 +459,18 @@ fn pattern(value: Value, config: &Config) -> bool {
     value.size() == Some(if config.family == Gemma2 { 2 } else { 6 })
 }
 
-fn empty(value: Value, _: &Config) -> bool {
-    matches!(value, Value::Json(serde_json::Value::Object(record)) if record.is_empty())
+/// Weights that are stored as they are, or so that the tensors beside them say how they are read.
+fn stored_so(value: Value, _: &Config) -> bool {
+    let Value::Json(serde_json::Value::Object(record)) = value else { return false };
+    let word = |key: &str| record.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+    match word("quant_method") {
+        "fp8" => record
+            .get("weight_block_size")
+            .is_none_or(|size| size.is_null() || *size == serde_json::json!([128, 128])),
+        "compressed-tensors" => {
+            ["float-quantized", "naive-quantized", "int-quantized"].contains(&word("format"))
+        }
+        "bitsandbytes" => record.get("load_in_4bit").and_then(serde_json::Value::as_bool) == Some(true),
+        _ => record.is_empty(),
+    }
 }

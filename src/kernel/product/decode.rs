@@ -1,0 +1,40 @@
+//! The text of weights that decode.wgsl decodes, for the products in f32.
+
+use crate::quant::{Code8, Half, Layout};
+
+/// The source that a product with a weight of `layout` needs: it is none for the others, whose kernels stay as short.
+pub(super) fn source(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Half(Half::F16) | Layout::Scaled8 { code: Code8::E4M3 | Code8::E5M2, .. } => {
+            include_str!("decode.wgsl")
+        }
+        _ => "",
+    }
+}
+
+/// The expression of what a scale of [`Layout::Scaled8`] is multiplied with, from its bits.
+pub(super) fn scale(code: Code8, bits: &str) -> String {
+    let unit = match code {
+        Code8::E4M3 => -7.0f64,
+        Code8::E5M2 => -15.0,
+        Code8::Integer => return format!("bitcast<f32>({bits})"),
+    };
+    format!("bitcast<f32>({bits}) * {:e}", unit.exp2())
+}
+
+/// The expression of a code's value, from a word whose uppermost byte it is and from [`scale`].
+pub(super) fn scaled(code: Code8, top: &str, scale: &str) -> String {
+    match code {
+        Code8::E4M3 => format!("e4m3({top}, {scale})"),
+        Code8::E5M2 => format!("e5m2({top}, {scale})"),
+        Code8::Integer => format!("f32(bitcast<i32>({top}) >> 24u) * {scale}"),
+    }
+}
+
+/// The expression of a number of 16 bits, from a word whose upper half it is; `factor` is the weight's.
+pub(super) fn half(half: Half, top: &str, factor: &str) -> String {
+    match half {
+        Half::F16 => format!("f16_value({top}, {factor} * {:e})", 112f64.exp2()),
+        Half::BF16 => format!("bitcast<f32>({top})"),
+    }
+}

@@ -1,0 +1,72 @@
+//! A weight in the device's layout.
+
+use super::layout::{Code8, Half, Layout};
+use half::f16;
+
+/// A weight `[out, in]` in the device's layout: transposed, so that neighboring outputs are neighboring words.
+pub struct Packed {
+    /// How `words` are read.
+    pub layout: Layout,
+    /// Rows of the checkpoint's weight, and columns of `words`.
+    pub out_features: usize,
+    /// Columns of the checkpoint's weight.
+    pub in_features: usize,
+    /// `[in / per_word, out]`; the first value of a word is in its lowest bits.
+    pub words: Vec<u32>,
+    /// `[in / group, out]`: an f16 scale in the low half, an f16 minimum in the high half; an f32 scale where the layout
+    /// is [`Layout::Scaled8`]. One zero if the layout has no scales.
+    pub scales: Vec<u32>,
+    /// A power of two by which numbers in f16, be they scales and minima or the values, are multiplied: it keeps them far
+    /// from f16's subnormal range, which some GPUs flush to zero.
+    pub factor: f32,
+}
+
+impl Packed {
+    /// Whether every value is zero. The first value that is not ends the search.
+    pub fn is_zero(&self) -> bool {
+        let zeros = |bits: u32| move |word: &u32| word & bits == 0;
+        match self.layout {
+            Layout::Dense => self.words.iter().all(|word| f32::from_bits(*word) == 0.0),
+            Layout::Half(_) => self.words.iter().all(zeros(0x7fff_7fff)),
+            Layout::Scaled8 { code, .. } => {
+                let sizes = if code == Code8::Integer { u32::MAX } else { 0x7f7f_7f7f };
+                self.words.iter().all(zeros(sizes)) || self.scales.iter().all(zeros(0x7fff_ffff))
+            }
+            // Without scales and minima, and without codes, all values are zero.
+            Layout::Packed4 { .. } | Layout::Packed8 { .. } => {
+                self.scales.iter().all(zeros(0x7fff_7fff))
+                    || self.words.iter().all(|codes| *codes == 0)
+                        && self.scales.iter().all(zeros(0x7fff_0000))
+            }
+        }
+    }
+
+    /// Whether every scale, minimum and value is a finite number.
+    pub fn is_finite(&self) -> bool {
+        // Infinity and NaN have an exponent of ones.
+        let ones = |exponent: u16| {
+            move |word: &u32| {
+                [*word as u16, (*word >> 16) as u16].iter().any(|half| half & exponent == exponent)
+            }
+        };
+        match self.layout {
+            Layout::Dense => self.words.iter().all(|word| f32::from_bits(*word).is_finite()),
+            Layout::Half(Half::F16) => !self.words.iter().any(ones(0x7c00)),
+            Layout::Half(Half::BF16) => !self.words.iter().any(ones(0x7f80)),
+            Layout::Scaled8 { code, .. } => {
+                let has = |wrong: fn(u8) -> bool| {
+                    self.words.iter().any(|word| word.to_le_bytes().into_iter().any(wrong))
+                };
+                self.scales.iter().all(|scale| f32::from_bits(*scale).is_finite())
+                    && match code {
+                        Code8::E4M3 => !has(|byte| byte & 0x7f == 0x7f),
+                        Code8::E5M2 => !has(|byte| byte & 0x7c == 0x7c),
+                        Code8::Integer => true,
+                    }
+            }
+            Layout::Packed4 { .. } | Layout::Packed8 { .. } => self.scales.iter().all(|pair| {
+                [*pair as u16, (*pair >> 16) as u16].into_iter().all(|half| f16::from_bits(half).is_finite())
+            }),
+        }
+    }
+}
