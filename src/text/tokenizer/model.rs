@@ -34,14 +34,20 @@ impl Model {
             Self::Merges(bpe) => {
                 let tokens = bpe.tokenize(piece).map_err(|e| lacks(e.to_string()))?;
                 ids.extend(tokens.iter().map(|token| token.id));
-                Some(())
+                return Ok(());
             }
-            Self::Scored { pieces, ignore_merges } => match pieces.id_of(piece).filter(|_| *ignore_merges) {
-                Some(id) => Some(ids.push(id)),
-                None => scored::ids(pieces, piece, ids),
-            },
+            Self::Scored { pieces, ignore_merges } => {
+                if let Some(id) = pieces.id_of(piece).filter(|_| *ignore_merges) {
+                    ids.push(id);
+                    return Ok(());
+                }
+                scored::ids(pieces, piece, ids)
+            }
             Self::Unigram(pieces) => unigram::ids(pieces, piece, ids),
-            Self::Bytes => Some(ids.extend(piece.bytes().map(|byte| u32::from(byte) + FIRST_BYTE))),
+            Self::Bytes => {
+                ids.extend(piece.bytes().map(|byte| u32::from(byte) + FIRST_BYTE));
+                return Ok(());
+            }
         };
         done.ok_or_else(|| lacks("neither an unknown token nor one for each byte".into()))
     }
