@@ -26,8 +26,9 @@ fn read_gguf(writer: GgufWriter) -> Gguf {
 /// Pieces of the letters a to d and some words of them.
 fn small(model_type: u64) -> SpmWriter {
     let words = ["▁", "a", "b", "c", "d", "ab", "▁ab", "abc", "cd", "bc", "▁a"];
+    let scores = [-3.0, -4.0, -4.0, -4.0, -4.0, -5.0, -6.0, -7.0, -6.8, -9.0, -6.5];
     let special = ["<unk>", "<s>", "</s>"].into_iter().zip([2, 3, 3]);
-    let scored = words.into_iter().zip(1..).map(|(text, rank)| (text.to_string(), -(rank as f32), 1));
+    let scored = words.into_iter().zip(scores).map(|(text, score)| (text.to_string(), score, 1));
     let special = special.map(|(text, kind)| (text.to_string(), 0.0, kind));
     let pieces = special.chain(scored).chain([("<x>".to_string(), 0.0, 4)]).collect();
     SpmWriter { pieces, model_type, ..SpmWriter::default() }
@@ -81,9 +82,10 @@ fn a_tokenizer_is_told_by_its_content() {
 #[test]
 fn scores_decide_what_is_joined() {
     let around = |model_type, text: &str| {
-        ids(&spm(&small(model_type)).unwrap().special_tokens(SpecialTokens::None), text)
+        let writer = SpmWriter { ids: [0, -1, 2, -1], ..small(model_type) };
+        ids(&spm(&writer).unwrap().special_tokens(SpecialTokens::None), text)
     };
-    // By hand. Unigram takes the largest sum: `▁a` `b` is -3 - 11, `▁ab` -7. BPE joins `ab` (-6) before `▁a` (-11).
+    // By hand. Unigram takes the largest sum: `▁` `ab` is -8, `▁ab` -6. BPE joins `ab` (-5) before `▁a` (-6.5).
     assert_eq!(around(1, "ab"), [9]);
     assert_eq!(around(2, "abcd"), [9, 11]);
     assert_eq!(around(2, "dabc"), [3, 7, 10]);

@@ -68,15 +68,9 @@ fn texts_are_split_as_the_reference_splits_them() {
 
 #[test]
 fn qwen35_takes_marks_for_letters() {
-    let text = "नमस्ते दु";
-    let written = |pieces: &[&str]| {
-        pieces.iter().map(|piece| piece.bytes().map(byte_char).collect()).collect::<Vec<String>>()
-    };
-    for (pre, pieces) in
-        [("qwen35", written(&["नमस्ते", " दु"])), ("qwen2", written(&["नमस", "्त", "े", " द", "ु"]))]
-    {
-        let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
-        let (writer, tokens) = vocabulary_of(&pieces);
+    let text = "x\u{301}y z";
+    for (pre, pieces) in [("qwen35", &["xÌģy", "Ġz"][..]), ("qwen2", &["x", "Ìģy", "Ġz"])] {
+        let (writer, tokens) = vocabulary_of(pieces);
         let tokenizer = Tokenizer::from_gguf(&read(writer.str("tokenizer.ggml.pre", pre))).unwrap();
         let found = ids(&tokenizer, text).iter().map(|&id| &tokens[id as usize]).collect::<Vec<_>>();
         assert_eq!(found, pieces, "{pre}");

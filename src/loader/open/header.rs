@@ -1,9 +1,10 @@
 //! The headers of a model's files: configuration, tokenizer, and the place of each needed tensor; all of it checked.
 
 use super::config::Said;
-use super::files::{Files, TokenizerFiles, read_json};
+use super::files::{Files, read_json};
 use super::found::Found;
 use super::names::{Prefix, gguf_name};
+use super::tokenizers::{self, TokenizerFiles};
 use super::{config, files, split};
 use crate::encoder::{ModelInfo, tokenize};
 use crate::error::{Error, Result};
@@ -37,8 +38,8 @@ pub struct Header {
 
 impl Header {
     /// Reads the headers of one GGUF file or of all parts of a split one, in any order; or of config.json, safetensors files,
-    /// their index (optional) and a tokenizer (optional): tokenizer.json, or vocab.json and merges.txt. Files that belong to
-    /// something else may be among them.
+    /// their index (optional) and a tokenizer (optional): tokenizer.json, a model of SentencePiece, tekken.json, or vocab.json
+    /// and merges.txt. Files that belong to something else may be among them.
     ///
     /// # Errors
     /// Every fault that the files can have before their weights are read: see [`Error`].
@@ -117,7 +118,7 @@ impl Header {
         let tokenizer = match Tokenizer::from_gguf(&files[0]) {
             Ok(own) => own,
             Err(error) => {
-                let beside = tokenizer(given).await?.ok_or(error)?;
+                let beside = tokenizers::beside(given).await?.ok_or(error)?;
                 beside.check_against(&files[0])?;
                 beside
             }
@@ -148,13 +149,20 @@ impl Header {
         let listed = index.iter().flat_map(|index| index.weight_map.keys());
         let names = held.chain(listed).map(String::as_str);
         let prefix = Prefix::find(sources[0].name(), names, said.tied)?;
+        let own = tokenizers::stored(&sources, &files, &prefix).await;
         let mut found = Found::new(|name| name.into(), prefix);
         found.index = index;
         for (number, file) in files.into_iter().enumerate() {
             found.add(number, file.tensors, file.skipped);
         }
         let header = Self::new(said, sources, found, |name| name.starts_with("layers."))?;
-        match tokenizer(given).await? {
+        // As in GGUF, files beside the weights stand in for a tokenizer of their own that is not read.
+        let tokenizer = match own {
+            Ok(Some(own)) => Some(own),
+            Ok(None) => tokenizers::beside(given).await?,
+            Err(error) => Some(tokenizers::beside(given).await?.ok_or(error)?),
+        };
+        match tokenizer {
             Some(tokenizer) => header.with_tokenizer(tokenizer),
             None => Ok(header),
         }
@@ -293,21 +301,4 @@ impl Header {
         let range = &self.token_table.info.range;
         range.end - range.start <= RESIDENT_TABLE
     }
-}
-
-/// The tokenizer that the files hold; `None` where there is none.
-async fn tokenizer(files: TokenizerFiles) -> Result<Option<Tokenizer>> {
-    if let Some(file) = &files.json {
-        return Tokenizer::from_json(file.name(), &read_json(&**file).await?).map(Some);
-    }
-    let (Some(vocab), Some(merges)) = (&files.vocab, &files.merges) else { return Ok(None) };
-    let [mut config, mut added] = [None, None];
-    for (file, bytes) in [(&files.config, &mut config), (&files.added, &mut added)] {
-        if let Some(file) = file {
-            *bytes = Some(read_json(&**file).await?);
-        }
-    }
-    let (tokens, pairs) = (read_json(&**vocab).await?, read_json(&**merges).await?);
-    let (config, added) = (config.as_deref(), added.as_deref());
-    Tokenizer::from_vocab_merges(vocab.name(), &tokens, &pairs, config, added).map(Some)
 }

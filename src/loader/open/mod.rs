@@ -8,3 +8,4 @@ pub(super) mod keys;
 mod names;
 mod sets;
 pub(super) mod split;
+mod tokenizers;

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::sniff::without_mark;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 /// The tokenizer that `bytes` describe.
 pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
@@ -40,10 +41,23 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
     Err(Error::UnknownTokenizer { file: file.into(), expected, found })
 }
 
+/// The tokenizer of a tokenizer_config.json that needs nothing beside it.
+pub(super) fn of_config(file: &str, config: &[u8]) -> Result<Option<Tokenizer>> {
+    let config: Value = serde_json::from_slice(config)
+        .map_err(|e| Error::malformed(file, "the content", "JSON of a tokenizer", e.to_string()))?;
+    match config["tokenizer_class"].as_str() {
+        Some("ByT5Tokenizer") => bytes(file).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// ByT5's tokenizer: padding, end and unknown token, the bytes, and 125 tokens for gaps, after google/byt5-small.
 pub(super) fn bytes(file: &str) -> Result<Tokenizer> {
     let token = |id: u32, content: String| AddedToken { content, id, special: true, ..AddedToken::default() };
-    let special = ["<pad>", "</s>", "<unk>"].into_iter().zip(0..).map(|(text, id)| token(id, text.into()));
+    // The reference's take the blanks around them.
+    let blank = |token: AddedToken| AddedToken { lstrip: true, rstrip: true, ..token };
+    let special =
+        ["<pad>", "</s>", "<unk>"].into_iter().zip(0..).map(|(text, id)| blank(token(id, text.into())));
     let gaps = (0..125).map(|gap| token(259 + gap, format!("<extra_id_{gap}>")));
     let added = special.chain(gaps).collect();
     let template = Template { begin: Vec::new(), end: vec![Added { token: "</s>".into(), id: 1 }] };

@@ -109,6 +109,15 @@ impl Tokenizer {
         any::bytes(file)
     }
 
+    /// Builds the tokenizer that needs no other file than the tokenizer_config.json in `config`: ByT5's. `None` where it
+    /// names another one.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] where `config` is no JSON.
+    pub fn of_config(file: &str, config: &[u8]) -> Result<Option<Self>> {
+        any::of_config(file, config)
+    }
+
     /// Builds the tokenizer that `bytes` describe, a Hugging Face tokenizer.json with a BPE or a unigram model. `file` is
     /// its name in messages.
     ///
