@@ -10,8 +10,19 @@ use std::path::{Path, PathBuf};
 
 /// The files beside weights that configuration and tokenizer are made from.
 const CONFIG: &str = "config.json";
-const TOKENIZER: [&str; 5] =
-    ["tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json"];
+const TOKENIZER: [&str; 9] = [
+    "tokenizer.json",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer_config.json",
+    "added_tokens.json",
+];
+/// Of these, how many make a tokenizer by themselves.
+const WHOLE: usize = 5;
 /// Of a folder, the file that tells a LoRA adapter.
 const ADAPTER: &str = "adapter_config.json";
 /// The endings of weights, and of what people take for weights.
@@ -102,7 +113,7 @@ fn folder_of(path: &Path) -> &Path {
 /// `text_encoder`, `tokenizer_2` beside `text_encoder_2`, and never another one's.
 fn sibling_tokenizer(folder: &Path) -> Vec<PathBuf> {
     let has = |name: &str| folder.join(name).is_file();
-    if has("tokenizer.json") || has("vocab.json") && has("merges.txt") {
+    if TOKENIZER[..WHOLE].iter().any(|name| has(name)) || has("vocab.json") && has("merges.txt") {
         return vec![];
     }
     let whole = std::path::absolute(folder).ok().filter(|path| path.file_name().is_some());

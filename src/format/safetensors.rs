@@ -12,9 +12,13 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
+use std::ops::Range;
 
 /// The largest header that the format allows, in bytes.
 const HEADER_LIMIT: u64 = 100_000_000;
+
+/// The names of tensors that hold a tokenizer's file, as ComfyUI stores them.
+const TOKENIZERS: [&str; 3] = ["spiece_model", "tekken_model", "tokenizer_json"];
 
 /// The header of a safetensors file.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub struct Safetensors {
     pub skipped: Vec<(String, String)>,
     /// The texts of `__metadata__`.
     pub metadata: BTreeMap<String, String>,
+    /// Tokenizers that are stored as tensors of bytes: name and place.
+    pub tokenizers: Vec<(String, Range<u64>)>,
 }
 
 impl Safetensors {
@@ -46,7 +52,8 @@ impl Safetensors {
 
         let data_start = 8 + len;
         let mut position = data_start;
-        let mut read = Self { file, tensors: Vec::new(), skipped: Vec::new(), metadata };
+        let (tensors, skipped, tokenizers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut read = Self { file, tensors, skipped, metadata, tokenizers };
         for (name, entry) in entries {
             position = read.push(name, entry, data_start, position, source.size())?;
         }
@@ -69,6 +76,11 @@ impl Safetensors {
         let end = data_start.saturating_add(end);
         if end > size {
             return Err(Error::Truncated { file: self.file.clone(), item, expected: end, found: size });
+        }
+        let is_tokenizer = TOKENIZERS.contains(&name.rsplit('.').next().unwrap_or_default());
+        if is_tokenizer && entry.dtype == "U8" && entry.shape == [end - position] {
+            self.tokenizers.push((name, position..end));
+            return Ok(end);
         }
         let Some(dtype) = tensor_type(&entry.dtype) else {
             self.skipped.push((name, entry.dtype));

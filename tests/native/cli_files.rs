@@ -39,6 +39,10 @@ fn a_diffusion_repository_s_encoder_takes_the_tokenizer_of_its_number() {
     assert_eq!(folder.vector("repo/text_encoder_2"), expected);
     assert_eq!(folder.vector("repo/text_encoder_2/model.safetensors"), expected);
     assert_eq!(folder.vector("repo"), expected);
+    folder.weights("three/text_encoder_3");
+    folder
+        .deep_file("three/tokenizer_3/spiece.model", files::fixture("tokenizers/tiny-gemma.tokenizer.model"));
+    assert!(folder.vector("three").is_array());
     folder.weights("repo/text_encoder");
     assert_ne!(folder.vector("repo/text_encoder"), expected);
     let line = folder.failure("inspect repo");

@@ -24,6 +24,8 @@ mod statistics;
 mod support;
 mod ted;
 mod token_ids;
+mod token_kinds;
+mod token_pieces;
 mod tokenizer;
 mod tokens_of_models;
 mod torch;

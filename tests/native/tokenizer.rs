@@ -66,6 +66,17 @@ fn texts_are_split_as_the_reference_splits_them() {
     }
 }
 
+#[test]
+fn qwen35_takes_marks_for_letters() {
+    let text = "x\u{301}y z";
+    for (pre, pieces) in [("qwen35", &["xÌģy", "Ġz"][..]), ("qwen2", &["x", "Ìģy", "Ġz"])] {
+        let (writer, tokens) = vocabulary_of(pieces);
+        let tokenizer = Tokenizer::from_gguf(&read(writer.str("tokenizer.ggml.pre", pre))).unwrap();
+        let found = ids(&tokenizer, text).iter().map(|&id| &tokens[id as usize]).collect::<Vec<_>>();
+        assert_eq!(found, pieces, "{pre}");
+    }
+}
+
 /// A vocabulary that makes each piece one token, and would join neighbors were they not split.
 fn vocabulary_of(pieces: &[&str]) -> (GgufWriter, Vec<String>) {
     let mut tokens = (0..=255).map(|byte| byte_char(byte).to_string()).collect::<Vec<_>>();
@@ -157,14 +168,14 @@ fn tokenizer_json_gives_the_same_ids() {
 
 #[test]
 fn a_tokenizer_of_another_kind_is_refused() {
-    let expected =
-        "expected `gpt2` with the split qwen2, llama-bpe, smollm, gpt-2, tekken or one that means the same";
+    let expected = "expected `t5`, `llama`, or `gpt2` with the split qwen2, qwen35, llama-bpe, smollm, gpt-2, tekken or \
+                    one that means the same";
     let refused = |writer, found: &str| {
         assert_eq!(message(writer), format!("`t.gguf`: tokenizer `{found}` is not supported, {expected}"));
     };
     refused(tokenizer(GgufWriter::default(), "unheard-of", 300), "gpt2, unheard-of");
     let kind = |model| GgufWriter::default().str("tokenizer.ggml.model", model);
-    refused(kind("llama").str("tokenizer.ggml.pre", "qwen2"), "llama, qwen2");
+    refused(kind("bert").str("tokenizer.ggml.pre", "qwen2"), "bert, qwen2");
     refused(kind("gpt2"), "gpt2 without tokenizer.ggml.pre");
     assert_eq!(
         message(GgufWriter::default()),
@@ -300,12 +311,17 @@ fn a_tokenizer_json_that_is_none_is_refused() {
     };
     refused("{", "EOF while parsing an object at line 1 column 1");
     refused(r#"{"decoder": nu"#, "EOF while parsing a value at line 1 column 14");
-    refused("{}", "expected a Hugging Face tokenizer.json with a BPE model, found no `model`");
+    refused("{}", "expected a Hugging Face tokenizer.json with a BPE or a unigram model, found no `model`");
     refused(
-        r#"{"model": {"type": "Unigram"}}"#,
-        "tokenizer `Unigram` is not supported, expected a BPE model",
+        r#"{"model": {"type": "WordPiece"}}"#,
+        "tokenizer `WordPiece` is not supported, expected a BPE or a Unigram model",
     );
-    refused(r#"{"model": {"type": "Unigram", "vocab": [["a", 0]]}}"#, "tokenizer `Unigram` is not supported");
+    refused(
+        r#"{"model": {"type": "Unigram", "vocab": {"a": 0}}}"#,
+        "a list of tokens with their scores for Unigram",
+    );
+    refused(r#"{"model": {"type": "BPE", "vocab": [["a", 0]], "merges": []}}"#, "found a list");
+    refused(r#"{"model": {"type": "Unigram"}}"#, "missing field `vocab`");
     refused(
         r#"{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}}"#,
         "Token `b` out of vocabulary",

@@ -1,6 +1,7 @@
 //! What a model does with its tokenizer: begin and end tokens in facts and vectors, tokens without a row, a
 //! tokenizer.json beside a GGUF file.
 
+use crate::support::files::fixture;
 use crate::support::load::load;
 use crate::support::model::{GgufWriter, Tiny, tokenizer};
 use crate::support::models::memory;
@@ -118,4 +119,87 @@ fn a_token_without_a_row_is_refused_with_its_text() {
         said.contains("`<pad>`, which the tokenizer adds to each text") && said.contains("found 300"),
         "{said}"
     );
+}
+
+/// A checkpoint of qwen3-vl whose weights hold tensors of bytes too.
+fn with_tensors(stored: &[(&str, &[u8])]) -> Vec<(&'static str, Vec<u8>)> {
+    let file = fixture("tiny-qwen3vl/model.safetensors");
+    let (length, rest) = file.split_first_chunk::<8>().unwrap();
+    let (header, tensors) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let mut header: Value = serde_json::from_slice(header).unwrap();
+    let mut tensors = tensors.to_vec();
+    for (name, bytes) in stored {
+        let place = [tensors.len(), tensors.len() + bytes.len()];
+        header[*name] = json!({"dtype": "U8", "shape": [bytes.len()], "data_offsets": place});
+        tensors.extend_from_slice(bytes);
+    }
+    let header = header.to_string().into_bytes();
+    let weights = [&(header.len() as u64).to_le_bytes()[..], &header, &tensors].concat();
+    vec![("config.json", fixture("tiny-qwen3vl/config.json")), ("model.safetensors", weights)]
+}
+
+#[test]
+fn a_tokenizer_that_is_stored_as_a_tensor_is_the_models_own() {
+    let model = fixture("tokenizers/tiny-gemma.tokenizer.model");
+    let gemma = fixture("tokenizers/tiny-gemma.tokenizer.json");
+    let umt5 = fixture("tokenizers/tiny-umt5.spiece.model");
+    let ids = |files: &[(&'static str, Vec<u8>)]| {
+        let header = header(files)?;
+        Ok::<_, gran_ted::error::Error>(header.tokenizer().unwrap().encode(TEXT, 99).unwrap().ids)
+    };
+    // The begin token 2, and the ids of the text: a BPE model; without one, and with the end token 1: a unigram model.
+    let own = ids(&with_tensors(&[("spiece_model", &model)])).unwrap();
+    let other = ids(&with_tensors(&[("spiece_model", &umt5)])).unwrap();
+    assert_eq!((own[0], *other.last().unwrap()), (2, 1));
+    assert_eq!(ids(&with_tensors(&[("tokenizer_json", &gemma)])).unwrap(), own);
+    // Of several, the one of the decoder: `model.language_model.` begins with `model.`.
+    for stored in [
+        [("model.spiece_model", &model[..]), ("text_encoders.t5.spiece_model", &umt5[..])],
+        [("a.spiece_model", &umt5), ("spiece_model", &model)],
+        [("spiece_model", &umt5), ("model.spiece_model", &model)],
+    ] {
+        assert_eq!(ids(&with_tensors(&stored)).unwrap(), own);
+    }
+    assert!(
+        header(&with_tensors(&[("a.spiece_model", &umt5), ("b.spiece_model", &umt5)]))
+            .unwrap()
+            .tokenizer()
+            .is_none()
+    );
+
+    // A file beside it stands in where it is not read.
+    let mut files = with_tensors(&[("spiece_model", &model)]);
+    files.push(("spiece.model", umt5.clone()));
+    assert_eq!(ids(&files).unwrap(), own);
+    let spoiled = &model[..model.len() - 1];
+    let mut files = with_tensors(&[("spiece_model", spoiled)]);
+    let said = ids(&files).unwrap_err().to_string();
+    assert!(said.starts_with("`model.safetensors, tensor spiece_model`: "), "{said}");
+    files.push(("spiece.model", umt5.clone()));
+    assert_eq!(ids(&files).unwrap(), other);
+}
+
+#[test]
+fn each_file_of_a_tokenizer_is_taken_by_its_name() {
+    let model = fixture("tokenizers/tiny-gemma.tokenizer.model");
+    let read = |more: &[(&'static str, &[u8])]| {
+        let mut files = with_tensors(&[]);
+        files.extend(more.iter().map(|(name, bytes)| (*name, bytes.to_vec())));
+        header(&files)
+    };
+    let begins = |name| read(&[(name, &model)]).unwrap().info.begin_tokens;
+    for name in ["spiece.model", "tokenizer.model", "sentencepiece.bpe.model"] {
+        assert_eq!(begins(name), ["<bos>"]);
+    }
+    let bytes = json!({"tokenizer_class": "ByT5Tokenizer"}).to_string();
+    let byt5 = read(&[("tokenizer_config.json", bytes.as_bytes())]).unwrap();
+    assert_eq!(byt5.tokenizer().unwrap().encode("A", 9).unwrap().ids, [68, 1]);
+    let class = json!({"tokenizer_class": "Qwen2Tokenizer"}).to_string();
+    assert!(read(&[("tokenizer_config.json", class.as_bytes())]).unwrap().tokenizer().is_none());
+    let said = read(&[("tekken.json", b"{\"config\": {}, \"vocab\": []}")]).err().unwrap().to_string();
+    assert!(said.starts_with("`tekken.json`: "), "{said}");
+    // A tokenizer.json comes before the others.
+    let json = tokenizer_json(|_| {});
+    let both = read(&[("tokenizer.model", &model), ("tokenizer.json", &json)]).unwrap();
+    assert_eq!(both.info.begin_tokens, ["<|im_start|>"]);
 }

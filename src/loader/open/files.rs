@@ -4,6 +4,7 @@
 
 use super::sets::Sets;
 use super::split::Part;
+use super::tokenizers::TokenizerFiles;
 use crate::error::{Error, Result};
 use crate::format::safetensors::Index;
 use crate::format::{Source, gguf::Gguf, short_name, sniff};
@@ -27,23 +28,13 @@ pub(super) struct Files {
     pub is_gguf: bool,
 }
 
-/// The files that a tokenizer is made from: tokenizer.json, or vocab.json with merges.txt.
-#[derive(Clone, Default)]
-pub(super) struct TokenizerFiles {
-    pub json: Option<File>,
-    pub vocab: Option<File>,
-    pub merges: Option<File>,
-    /// tokenizer_config.json
-    pub config: Option<File>,
-    /// added_tokens.json
-    pub added: Option<File>,
-}
-
 /// What a file may be by its name alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Config,
     Tokenizer,
+    Pieces,
+    Tekken,
     Vocab,
     Merges,
     TokenizerConfig,
@@ -65,6 +56,8 @@ impl Role {
             name if name.starts_with("._") => Self::Other,
             "config.json" => Self::Config,
             "tokenizer.json" => Self::Tokenizer,
+            "spiece.model" | "tokenizer.model" | "sentencepiece.bpe.model" => Self::Pieces,
+            "tekken.json" => Self::Tekken,
             "vocab.json" => Self::Vocab,
             "merges.txt" => Self::Merges,
             "tokenizer_config.json" => Self::TokenizerConfig,
@@ -143,6 +136,8 @@ pub(super) async fn choose(given: Vec<File>) -> Result<Files> {
     let config = beside(Role::Config)?;
     let tokenizer = TokenizerFiles {
         json: beside(Role::Tokenizer)?,
+        pieces: beside(Role::Pieces)?,
+        tekken: beside(Role::Tekken)?,
         vocab: beside(Role::Vocab)?,
         merges: beside(Role::Merges)?,
         config: beside(Role::TokenizerConfig)?,
@@ -345,18 +340,26 @@ pub(super) fn explained(error: Error) -> Error {
     }
 }
 
+/// The bytes of a file that is not longer than any real one beside weights.
+///
+/// # Errors
+/// [`Error::Absurd`] for its length, those of `source`.
+pub(super) async fn read_whole(source: &dyn Source) -> Result<Vec<u8>> {
+    let (file, found) = (source.name(), source.size());
+    if found > MAX_JSON {
+        return Err(Error::Absurd { file: file.into(), item: "the length".into(), found, limit: MAX_JSON });
+    }
+    source.read(0..found).await
+}
+
 /// The bytes of a JSON file, without a byte order mark.
 ///
 /// # Errors
 /// [`Error::Absurd`] for its length, [`Error::NotAModel`] where it is no JSON at all, those of `source`.
 pub(super) async fn read_json(source: &dyn Source) -> Result<Vec<u8>> {
-    let (file, found) = (source.name(), source.size());
-    if found > MAX_JSON {
-        return Err(Error::Absurd { file: file.into(), item: "the length".into(), found, limit: MAX_JSON });
-    }
-    let bytes = source.read(0..found).await?;
+    let bytes = read_whole(source).await?;
     match sniff::foreign(&bytes) {
-        Some(seems) => Err(Error::malformed(file, "the content", "JSON", seems)),
+        Some(seems) => Err(Error::malformed(source.name(), "the content", "JSON", seems)),
         None => Ok(sniff::without_mark(&bytes).to_vec()),
     }
 }

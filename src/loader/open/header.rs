@@ -2,10 +2,11 @@
 
 use super::config::{GgufTensors, Said};
 use super::detect::{self, Detected};
-use super::files::{Files, TokenizerFiles, read_json};
+use super::files::{Files, read_json};
 use super::found::Found;
 use super::names::{gguf_scheme, schemes};
 use super::prefix::Prefix;
+use super::tokenizers::{self, TokenizerFiles};
 use super::{config, files, split};
 use crate::encoder::{ModelInfo, tokenize};
 use crate::error::{Error, Result};
@@ -39,8 +40,8 @@ pub struct Header {
 
 impl Header {
     /// Reads the headers of one GGUF file or of all parts of a split one, in any order; or of config.json, safetensors files,
-    /// their index (optional) and a tokenizer (optional): tokenizer.json, or vocab.json and merges.txt. Files that belong to
-    /// something else may be among them.
+    /// their index (optional) and a tokenizer (optional): tokenizer.json, a model of SentencePiece, tekken.json, or vocab.json
+    /// and merges.txt. Files that belong to something else may be among them.
     ///
     /// # Errors
     /// Every fault that the files can have before their weights are read: see [`Error`].
@@ -119,7 +120,7 @@ impl Header {
         let tokenizer = match Tokenizer::from_gguf(&files[0]) {
             Ok(own) => own,
             Err(error) => {
-                let beside = tokenizer(given).await?.ok_or(error)?;
+                let beside = tokenizers::beside(given).await?.ok_or(error)?;
                 beside.check_against(&files[0])?;
                 beside
             }
@@ -176,6 +177,7 @@ impl Header {
         if let Some(detected) = &detected {
             (scheme, prefix) = Prefix::at(&detected.prefix, &names, schemes).unwrap_or((scheme, prefix));
         }
+        let own = tokenizers::stored(&sources, &files, &prefix).await;
         let mut found = Found::new(scheme, prefix);
         found.index = index;
         for (number, file) in files.into_iter().enumerate() {
@@ -190,7 +192,13 @@ impl Header {
             header.info.recognized = Some(recognized);
             header.info.decided = decided;
         }
-        match tokenizer(given).await? {
+        // As in GGUF, files beside the weights stand in for a tokenizer of their own that is not read.
+        let tokenizer = match own {
+            Ok(Some(own)) => Some(own),
+            Ok(None) => tokenizers::beside(given).await?,
+            Err(error) => Some(tokenizers::beside(given).await?.ok_or(error)?),
+        };
+        match tokenizer {
             Some(tokenizer) => header.with_tokenizer(tokenizer),
             None => Ok(header),
         }
@@ -345,21 +353,4 @@ impl Header {
 /// Our name for the relative biases of a layer.
 fn relative_bias_of(layer: usize) -> String {
     format!("layers.{layer}.self_attn.relative_attention_bias.weight")
-}
-
-/// The tokenizer that the files hold; `None` where there is none.
-async fn tokenizer(files: TokenizerFiles) -> Result<Option<Tokenizer>> {
-    if let Some(file) = &files.json {
-        return Tokenizer::from_json(file.name(), &read_json(&**file).await?).map(Some);
-    }
-    let (Some(vocab), Some(merges)) = (&files.vocab, &files.merges) else { return Ok(None) };
-    let [mut config, mut added] = [None, None];
-    for (file, bytes) in [(&files.config, &mut config), (&files.added, &mut added)] {
-        if let Some(file) = file {
-            *bytes = Some(read_json(&**file).await?);
-        }
-    }
-    let (tokens, pairs) = (read_json(&**vocab).await?, read_json(&**merges).await?);
-    let (config, added) = (config.as_deref(), added.as_deref());
-    Tokenizer::from_vocab_merges(vocab.name(), &tokens, &pairs, config, added).map(Some)
 }

@@ -12,3 +12,4 @@ mod records;
 mod scaled;
 mod sets;
 pub(super) mod split;
+mod tokenizers;

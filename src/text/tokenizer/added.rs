@@ -124,7 +124,7 @@ pub(super) fn check<'v>(
     file: &str,
     tokens: &[AddedToken],
     id_of: impl Fn(&str) -> Option<u32>,
-    vocab: impl Iterator<Item = (&'v String, &'v u32)>,
+    vocab: impl Iterator<Item = (&'v str, u32)>,
 ) -> Result<()> {
     if tokens.len() > MOST_ADDED {
         let (file, item) = (file.into(), "the number of added tokens".into());
@@ -152,7 +152,7 @@ pub(super) fn check<'v>(
         names.insert(content, *id);
     }
     for (token, id) in vocab {
-        if let Some(content) = ids.get(id)
+        if let Some(content) = ids.get(&id)
             && *content != token
         {
             return wrong(content, "an id of its own".into(), format!("id {id}, which is that of `{token}`"));

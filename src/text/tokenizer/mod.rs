@@ -1,23 +1,35 @@
-//! Texts -> token ids, by a tokenizer.json, by GGUF metadata, or by vocab.json and merges.txt.
+//! Texts -> token ids, by a tokenizer.json, by a model of SentencePiece, by a tekken.json, by GGUF metadata, or by vocab.json
+//! and merges.txt.
 //!
 //! ```text
-//! text -> added tokens, and the stretches between them -> normal form -> pieces -> byte-pair encoding -> ids
+//! text -> added tokens, and the stretches between them -> normal form -> pieces -> byte-pair encoding or unigram -> ids
 //! ```
 //!
-//! Only the byte-pair encoding and the normal forms are the `tokenizers` crate's: it counts added tokens' ids anew, takes
-//! a pattern that gave up for the end of a text, and panics on some files. Special tokens written in a text are
-//! recognized, as by the reference.
+//! Only the byte-pair encoding by merges, the normal forms and the table of characters are the `tokenizers` crate's: it
+//! counts added tokens' ids anew, takes a pattern that gave up for the end of a text, and panics on some files. Special
+//! tokens written in a text are recognized where the reference does so.
 
 mod added;
+mod any;
+mod base64;
 mod bpe;
 mod built;
+mod charsmap;
+mod encode;
 mod gguf;
 mod json;
 mod keys;
+mod model;
 mod normalize;
 mod pattern;
+mod pieces;
+mod proto;
+mod scored;
+mod sentencepiece;
 mod special;
 mod split;
+mod tekken;
+mod unigram;
 mod vocab_merges;
 
 pub use keys::{KEYS, Place, Treatment, treatment};
@@ -25,22 +37,15 @@ pub use special::{Added, SpecialTokens, Template};
 
 use crate::error::{Error, Result};
 use crate::format::{gguf::Gguf, hex};
-use added::{AddedToken, Finder, Found};
+use added::{AddedToken, Finder};
 use built::Built;
+use encode::normal;
+use model::Model;
 use normalize::Normalizer;
 use sha2::{Digest, Sha256};
-use split::{Splitter, split};
-use std::borrow::Cow;
+use split::Splitter;
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::sync::OnceLock;
-use tokenizers::Model;
-use tokenizers::models::bpe::BPE;
-
-/// The longest piece that is merged, in bytes.
-const LONGEST_PIECE: usize = 1 << 20;
-/// Bytes of a long text that are normalized and split at once, where the steps allow it.
-const CHUNK: usize = 16 << 10;
 
 /// The token ids of one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +60,7 @@ pub struct Encoded {
 #[derive(Debug)]
 pub struct Tokenizer {
     file: String,
-    model: BPE,
+    model: Model,
     /// Added tokens that are found in the raw text, and those found in the normalized one.
     raw: Finder,
     normalized: Finder,
@@ -67,6 +72,7 @@ pub struct Tokenizer {
     neighbors: OnceLock<HashSet<(char, char)>>,
     template: Template,
     special: SpecialTokens,
+    padding: Option<u32>,
     /// Whether a long text loses its beginning and not its end.
     cut_left: bool,
     added: Vec<AddedToken>,
@@ -86,17 +92,43 @@ impl Tokenizer {
         gguf::read(gguf)
     }
 
-    /// Builds the tokenizer that `bytes` describe, a Hugging Face tokenizer.json with a BPE model. `file` is its name
-    /// in messages.
+    /// Builds the tokenizer that `bytes` describe: a tokenizer.json, a model of SentencePiece (spiece.model, tokenizer.model)
+    /// or a tekken.json, whichever it is. `file` is the name in messages.
     ///
     /// # Errors
     /// [`Error::Malformed`] if they do not, [`Error::UnknownTokenizer`] for a model of another kind, [`Error::Absurd`].
+    pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self> {
+        any::read(file, bytes)
+    }
+
+    /// Builds ByT5's tokenizer, which has no file: each byte is a token. `file` is the name in messages.
+    ///
+    /// # Errors
+    /// None: its parts belong together.
+    pub fn bytes(file: &str) -> Result<Self> {
+        any::bytes(file)
+    }
+
+    /// Builds the tokenizer that needs no other file than the tokenizer_config.json in `config`: ByT5's. `None` where it
+    /// names another one.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] where `config` is no JSON.
+    pub fn of_config(file: &str, config: &[u8]) -> Result<Option<Self>> {
+        any::of_config(file, config)
+    }
+
+    /// Builds the tokenizer that `bytes` describe, a Hugging Face tokenizer.json with a BPE or a unigram model. `file` is
+    /// its name in messages.
+    ///
+    /// # Errors
+    /// As [`Self::from_bytes`].
     pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self> {
         json::read(file, bytes)
     }
 
     /// Builds the tokenizer that vocab.json and merges.txt describe, with tokenizer_config.json (which names the kind:
-    /// Qwen's or GPT-2's) and added_tokens.json where there are some. `file` is the name in messages.
+    /// Qwen's, GPT-2's or CLIP's, which needs no name) and added_tokens.json where there are some. `file` is the name in messages.
     ///
     /// # Errors
     /// As [`Self::from_json`].
@@ -126,118 +158,6 @@ impl Tokenizer {
         }
     }
 
-    /// The first `max_length` token ids of `text`, with begin and end tokens, which are kept where a text is cut. A
-    /// text without tokens of its own has these alone.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] if a tokenizer.json lacks the very token that it names for unknown text, or if its pattern
-    /// cannot split the text within its bounds; [`Error::Absurd`] for a piece that is longer than any word.
-    pub fn encode(&self, text: &str, max_length: usize) -> Result<Encoded> {
-        let template = self.template();
-        let room = max_length.saturating_sub(template.len());
-        let mut ids = Vec::new();
-        let limit = if self.cut_left { usize::MAX } else { room };
-        self.raw.split(text, &mut |found| {
-            match found {
-                Found::Token(id) => ids.push(id),
-                Found::Text(stretch) => {
-                    let first = std::ptr::eq(stretch.as_ptr(), text.as_ptr());
-                    self.stretch(stretch, first, limit, &mut ids)?;
-                }
-            }
-            Ok(ids.len() <= limit)
-        })?;
-        let truncated = ids.len() > room;
-        if self.cut_left {
-            ids.drain(..ids.len().saturating_sub(room));
-        }
-        ids.truncate(room);
-        if !template.is_empty() {
-            ids.splice(0..0, template.begin.iter().map(|token| token.id));
-            ids.extend(template.end.iter().map(|token| token.id));
-            ids.truncate(max_length);
-        }
-        Ok(Encoded { ids, truncated })
-    }
-
-    /// Adds the ids of a stretch between added tokens, until there are more than `limit`. `first`: nothing stands before
-    /// it.
-    fn stretch(&self, text: &str, first: bool, limit: usize, ids: &mut Vec<u32>) -> Result<()> {
-        let (mut rest, mut first) = (text, first);
-        while !rest.is_empty() && ids.len() <= limit {
-            let (chunk, after) = rest.split_at(if self.local { cut(rest) } else { rest.len() });
-            let normal = normal(&self.normalizers, &self.file, chunk)?;
-            self.normalized.split(&normal, &mut |found| {
-                match found {
-                    Found::Token(id) => ids.push(id),
-                    Found::Text(part) => {
-                        let first = first && std::ptr::eq(part.as_ptr(), normal.as_ptr());
-                        let _ = split(&self.splitters, &self.file, part, first, &mut |piece| {
-                            self.merge(piece, limit, ids)?;
-                            Ok(if ids.len() > limit {
-                                ControlFlow::Break(())
-                            } else {
-                                ControlFlow::Continue(())
-                            })
-                        })?;
-                    }
-                }
-                Ok(ids.len() <= limit)
-            })?;
-            (rest, first) = (after, false);
-        }
-        Ok(())
-    }
-
-    /// Adds the ids of a piece, until there are more than `limit`.
-    fn merge(&self, piece: &str, limit: usize, ids: &mut Vec<u32>) -> Result<()> {
-        let mut rest = piece;
-        while !rest.is_empty() && ids.len() <= limit {
-            let (part, after) = rest.split_at(if rest.len() > CHUNK { self.seam(rest) } else { rest.len() });
-            self.merge_whole(part, ids)?;
-            rest = after;
-        }
-        Ok(())
-    }
-
-    /// Where a long piece is cut without a change of its ids: between two characters that no token holds side by side,
-    /// so that no merge joins them.
-    fn seam(&self, piece: &str) -> usize {
-        if self.model.get_continuing_subword_prefix().is_some() || self.model.end_of_word_suffix.is_some() {
-            return piece.len();
-        }
-        let neighbors = self.neighbors.get_or_init(|| {
-            let pairs = |token: &String| token.chars().zip(token.chars().skip(1)).collect::<Vec<_>>();
-            self.model.get_vocab().keys().flat_map(pairs).collect()
-        });
-        let known = |c: char| self.model.token_to_id(c.encode_utf8(&mut [0; 4])).is_some();
-        let mut before = None;
-        for (at, c) in piece.char_indices().skip_while(|(at, _)| *at < CHUNK) {
-            if before.is_some_and(|before| !neighbors.contains(&(before, c)) && known(before) && known(c)) {
-                return at;
-            }
-            before = Some(c);
-        }
-        piece.len()
-    }
-
-    /// Adds the ids of a piece that is merged at once.
-    fn merge_whole(&self, piece: &str, ids: &mut Vec<u32>) -> Result<()> {
-        if piece.len() > LONGEST_PIECE {
-            return Err(Error::Absurd {
-                file: self.file.clone(),
-                item: "the length in bytes of a piece of the text, which is merged at once,".into(),
-                found: piece.len() as u64,
-                limit: LONGEST_PIECE as u64,
-            });
-        }
-        let tokens = self.model.tokenize(piece).map_err(|e| {
-            Error::malformed(&self.file, "the tokenizer", "a token for every text", e.to_string())
-        })?;
-        ids.extend(tokens.iter().map(|token| token.id));
-        Ok(())
-    }
-
     /// One more than the largest id: the number of rows that a token table needs for all of its tokens.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
@@ -246,7 +166,12 @@ impl Tokenizer {
     /// The text of the token `id`.
     pub fn token(&self, id: u32) -> Option<String> {
         let added = self.added.iter().find(|token| token.id == id).map(|token| token.content.clone());
-        added.or_else(|| self.model.id_to_token(id))
+        added.or_else(|| self.model.token(id))
+    }
+
+    /// The token that fills a batch up to one length, where the file names one.
+    pub fn padding(&self) -> Option<u32> {
+        self.padding
     }
 
     /// The SHA-256 of everything that decides ids, in hexadecimal digits: vocabulary, merges, steps, added tokens, the
@@ -273,38 +198,20 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::SeveralModels`] naming the first token that has another id.
     pub fn check_against(&self, gguf: &Gguf) -> Result<()> {
-        let tokens = gguf.strings("tokenizer.ggml.tokens")?.unwrap_or_default();
-        let differs = |(id, token): &(usize, &String)| {
-            let ours = u32::try_from(*id).ok().and_then(|id| self.token(id));
-            ours.is_some_and(|ours| ours != **token)
-        };
-        // Added tokens may be written in another way there: what counts is the model's own vocabulary.
-        let own = |id: usize| u32::try_from(id).is_ok_and(|id| self.model.id_to_token(id).is_some());
-        match tokens.iter().enumerate().filter(|(id, _)| own(*id)).find(differs) {
+        let tokens = gguf.texts("tokenizer.ggml.tokens")?.unwrap_or_default();
+        let known = |(id, token): (u32, &Option<&str>)| Some((id, (*token)?.to_string()));
+        let differs = |(id, token): &(u32, String)| self.token(*id).is_some_and(|ours| ours != *token);
+        // Added tokens may be written in another way there: what counts is the model's own vocabulary. A token that is
+        // not UTF-8 is used by nobody.
+        let own = |(id, _): &(u32, &Option<&str>)| self.model.token(*id).is_some();
+        match (0..).zip(&tokens).filter(own).filter_map(known).find(differs) {
             None => Ok(()),
             Some((id, token)) => Err(Error::SeveralModels {
                 first: gguf.file.clone(),
                 second: self.file.clone(),
                 expected: format!("`{token}` with the id {id} in both"),
-                found: format!("`{}`", self.token(id as u32).unwrap_or_default()),
+                found: format!("`{}`", self.token(id).unwrap_or_default()),
             }),
         }
     }
-}
-
-/// `text` after all `steps`.
-fn normal<'a>(steps: &[Normalizer], file: &str, text: &'a str) -> Result<Cow<'a, str>> {
-    steps.iter().try_fold(Cow::Borrowed(text), |text, step| step.apply(file, text))
-}
-
-/// Where a long text is cut: before the first blank after [`CHUNK`] bytes that follows another character.
-fn cut(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    if bytes.len() <= CHUNK {
-        return bytes.len();
-    }
-    let blank = |at: &usize| {
-        bytes[*at] == b' ' && text[..*at].chars().next_back().is_some_and(|before| !before.is_whitespace())
-    };
-    (CHUNK..bytes.len()).find(blank).unwrap_or(bytes.len())
 }

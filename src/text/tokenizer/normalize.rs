@@ -1,6 +1,8 @@
-//! The normalizers that real BPE tokenizers have. Others are refused by name.
+//! The normalizers that real tokenizers have. Others are refused by name.
 
-use super::keys::{Place, Reading};
+use super::base64;
+use super::charsmap::Charsmap;
+use super::keys::{Place, Reading, shown};
 use super::pattern::{BLANKS, Pattern};
 use crate::error::Result;
 use serde_json::Value;
@@ -18,6 +20,13 @@ pub(super) enum Normalizer {
     /// One of Unicode's normal forms.
     Form(Form),
     Lowercase,
+    /// A table of characters and what they become.
+    Charsmap(Box<Charsmap>),
+    /// Cuts blanks off.
+    Strip {
+        left: bool,
+        right: bool,
+    },
     /// A text that is put before each stretch between added tokens.
     Prepend(String),
     /// Each match of the pattern becomes `content`.
@@ -53,6 +62,18 @@ impl Normalizer {
             "NFKC" => Self::Form(Form::Nfkc),
             "NFKD" => Self::Form(Form::Nfkd),
             "Lowercase" => Self::Lowercase,
+            "Precompiled" => {
+                let table = &value["precompiled_charsmap"];
+                let bytes = table.as_str().and_then(base64::decode);
+                let bytes = bytes.ok_or_else(|| {
+                    reading.malformed("precompiled_charsmap", "a table in base64", shown(table))
+                })?;
+                Self::Charsmap(Box::new(Charsmap::new(reading, &bytes)?))
+            }
+            "Strip" => Self::Strip {
+                left: reading.flag(value, "strip_left", true)?,
+                right: reading.flag(value, "strip_right", true)?,
+            },
             "Prepend" => Self::Prepend(content(reading, value, "prepend")?),
             "Replace" => {
                 let blanks = value["pattern"]["Regex"] == BLANKS;
@@ -60,7 +81,7 @@ impl Normalizer {
                 Self::Replace { pattern, blanks, content: content(reading, value, "content")? }
             }
             other => {
-                let expected = "NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace or a Sequence of them";
+                let expected = "NFC, NFD, NFKC, NFKD, Lowercase, Precompiled, Prepend, Replace, Strip or a Sequence of them";
                 return Err(reading.malformed("normalizer", expected, format!("`{other}`")));
             }
         })
@@ -70,7 +91,7 @@ impl Normalizer {
     pub(super) fn is_local(&self) -> bool {
         match self {
             Self::Form(_) | Self::Lowercase => true,
-            Self::Prepend(_) => false,
+            Self::Charsmap(_) | Self::Strip { .. } | Self::Prepend(_) => false,
             Self::Replace { blanks, .. } => *blanks,
         }
     }
@@ -84,6 +105,13 @@ impl Normalizer {
             Self::Form(_) if text.is_ascii() => text,
             Self::Form(form) => form.apply(&text).into(),
             Self::Lowercase => text.chars().flat_map(char::to_lowercase).collect::<String>().into(),
+            Self::Charsmap(charsmap) => charsmap.apply(&text).into(),
+            Self::Strip { left, right } => {
+                let mut kept = &*text;
+                kept = if *left { kept.trim_start() } else { kept };
+                kept = if *right { kept.trim_end() } else { kept };
+                kept.to_owned().into()
+            }
             Self::Prepend(_) if text.is_empty() => text,
             Self::Prepend(content) => format!("{content}{text}").into(),
             Self::Replace { pattern, content, .. } => {
@@ -127,7 +155,7 @@ fn content(reading: &Reading, value: &Value, key: &str) -> Result<String> {
         Some(content) if content.len() <= LONGEST_CONTENT => Ok(content.into()),
         _ => {
             let expected = format!("`{key}` with a text of at most {LONGEST_CONTENT} bytes");
-            Err(reading.malformed("normalizer", expected, super::keys::shown(&value[key])))
+            Err(reading.malformed("normalizer", expected, shown(&value[key])))
         }
     }
 }

@@ -9,6 +9,8 @@ use web_time::{Duration, Instant};
 
 /// Qwen's split: contractions, words with the sign before them, single digits, signs, line ends, spaces.
 pub(super) const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Qwen3.5's split: as Qwen's, with marks among the letters.
+pub(super) const QWEN35: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Llama 3's split: as Qwen's, with up to three digits in a piece.
 pub(super) const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// GPT-2's split, which the step `ByteLevel` makes by itself.
@@ -18,14 +20,16 @@ pub(super) const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{
 /// The split of GPT-4o and others after it.
 const O200K: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// CLIP's split.
-const CLIP: &str =
+pub(super) const CLIP: &str =
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 /// Runs of blanks, which CLIP's normalizer makes one.
 pub(super) const BLANKS: &str = r"\s+";
+/// Runs of spaces, which the normalizers of unigram models make one.
+pub(super) const SPACES: &str = " {2,}";
 
 /// The patterns that need few steps for each character, whatever the text. None of their matches goes on over a blank
 /// after another character, and none looks past one: see [`Pattern::is_local`].
-const KNOWN: [&str; 7] = [QWEN2, LLAMA3, GPT2, TEKKEN, O200K, CLIP, BLANKS];
+const KNOWN: [&str; 9] = [QWEN2, QWEN35, LLAMA3, GPT2, TEKKEN, O200K, CLIP, BLANKS, SPACES];
 
 /// Steps back within one match of a pattern that is not known.
 const STEPS: usize = 5_000;

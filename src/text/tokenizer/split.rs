@@ -1,8 +1,8 @@
-//! The pre-tokenizers that real BPE tokenizers have: they cut a text into the pieces that are merged on their own. Others
+//! The pre-tokenizers that real tokenizers have: they cut a text into the pieces that are merged on their own. Others
 //! are refused by name. Pieces are made one by one, so that a long text is split only as far as it is used.
 
 use super::keys::{Place, Reading};
-use super::pattern::{GPT2_PATTERN, Pattern, Span, known};
+use super::pattern::{BLANKS, GPT2_PATTERN, Pattern, Span, known};
 use crate::error::Result;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -59,6 +59,11 @@ static LETTERS: LazyLock<[char; 256]> = LazyLock::new(|| {
     })
 });
 
+/// Each byte as a letter.
+pub(super) fn letters(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| LETTERS[byte as usize]).collect()
+}
+
 impl Splitter {
     /// The steps that `value`, the `pre_tokenizer` of a tokenizer.json, describes.
     ///
@@ -87,9 +92,13 @@ impl Splitter {
                 behavior: behavior(reading, value)?,
                 invert: reading.flag(value, "invert", false)?,
             },
+            "WhitespaceSplit" => {
+                let pattern = Pattern::regex(reading.file, BLANKS)?;
+                Self::Split { pattern, behavior: Behavior::Removed, invert: false }
+            }
             "Metaspace" => Self::metaspace(reading, value)?,
             other => {
-                let expected = "ByteLevel, Digits, Metaspace, Split or a Sequence of them";
+                let expected = "ByteLevel, Digits, Metaspace, Split, WhitespaceSplit or a Sequence of them";
                 return Err(reading.malformed("pre_tokenizer", expected, format!("`{other}`")));
             }
         })
@@ -147,16 +156,13 @@ impl Splitter {
                     true => Cow::Owned(format!(" {text}")),
                     false => Cow::Borrowed(text),
                 };
-                let mut letters = |piece: &str, first| {
-                    let piece: String = piece.bytes().map(|byte| LETTERS[byte as usize]).collect();
-                    visit(&piece, first)
-                };
+                let mut written = |piece: &str, first| visit(&letters(piece.as_bytes()), first);
                 match GPT2_PATTERN.as_ref().filter(|_| *gpt2) {
                     Some(regex) => {
                         let spans = known(regex, file, &text).map(|found| Ok((found?, true)));
-                        merged(&text, first, spans, Behavior::Isolated, &mut letters)
+                        merged(&text, first, spans, Behavior::Isolated, &mut written)
                     }
-                    None => letters(&text, first),
+                    None => written(&text, first),
                 }
             }
             Self::Metaspace { replacement, prepend, split } => {

@@ -1,18 +1,23 @@
-//! vocab.json and merges.txt of a Qwen or GPT-2 tokenizer, with tokenizer_config.json and added_tokens.json beside them:
+//! vocab.json and merges.txt of a Qwen, GPT-2 or CLIP tokenizer, with tokenizer_config.json and added_tokens.json beside them:
 //! the same ids as the tokenizer.json that transformers makes of them.
 
 use super::added::AddedToken;
-use super::bpe::Parts;
+use super::bpe::{self, Options};
+use super::built::Parts;
 use super::json::{added_token, pair};
 use super::keys::{Place, Reading, Treatment, shown, treatment};
 use super::normalize::{Form, Normalizer};
-use super::pattern::{Pattern, QWEN2};
+use super::pattern::{BLANKS, CLIP, Pattern, QWEN2};
 use super::special::{Added, Template};
 use super::split::{Behavior, Splitter};
 use super::{Built, Tokenizer};
 use crate::error::{Error, Result};
 use serde_json::Value;
 use tokenizers::models::bpe::{Merges, Vocab};
+
+/// CLIP's tokens around each text.
+const CLIP_BEGIN: &str = "<|startoftext|>";
+const CLIP_END: &str = "<|endoftext|>";
 
 /// The tokenizer that the files describe.
 pub(super) fn read(
@@ -29,42 +34,95 @@ pub(super) fn read(
         Some(bytes) => object(&reading, "tokenizer_config.json", bytes)?,
         None => Value::Null,
     };
+    let class = config["tokenizer_class"].as_str().map(|class| class.trim_end_matches("Fast"));
     reading.note_keys(Place::Config, &config);
     for (key, value) in config.as_object().into_iter().flatten() {
-        if treatment(Place::Config, key) == Some(Treatment::Neutral) {
+        // CLIP's letters are small whatever its file says.
+        let is_said = key == "do_lower_case" && class == Some("CLIPTokenizer");
+        if treatment(Place::Config, key) == Some(Treatment::Neutral) && !is_said {
             reading.neutral(key, value)?;
         }
     }
-    let kind =
-        config["tokenizer_class"].as_str().unwrap_or("no tokenizer_config.json with `tokenizer_class`");
-    let (normalizers, splitters) = match kind.trim_end_matches("Fast") {
+
+    // 2. Vocabulary and merges. A vocabulary that marks the ends of words is CLIP's.
+    let vocab: Vocab = serde_json::from_slice(vocab)
+        .map_err(|e| reading.malformed("vocab.json", "an object of tokens with their ids", e.to_string()))?;
+    let merges = lines(&reading, merges)?;
+    let marks_ends = || [CLIP_BEGIN, CLIP_END, "a</w>"].iter().all(|token| vocab.contains_key(*token));
+    let kind = match class {
+        None if marks_ends() => "CLIPTokenizer",
+        None => "no tokenizer_config.json with `tokenizer_class`",
+        Some(class) => class,
+    };
+    let mut options = Options::default();
+    let (normalizers, splitters) = match kind {
         "Qwen2Tokenizer" => (vec![Normalizer::Form(Form::Nfc)], qwen2(file)?),
         "GPT2Tokenizer" => {
             let add_prefix_space = reading.flag(&config, "add_prefix_space", false)?;
             (Vec::new(), vec![Splitter::ByteLevel { add_prefix_space, gpt2: true }])
         }
+        "CLIPTokenizer" => {
+            options.end_of_word_suffix = Some("</w>".into());
+            let unknown = name(&config["unk_token"]).unwrap_or(CLIP_END);
+            options.unk_token = Some(unknown.into()).filter(|_| vocab.contains_key(unknown));
+            clip(file)?
+        }
         _ => {
-            let expected = "`tokenizer_class` Qwen2Tokenizer or GPT2Tokenizer in tokenizer_config.json, or a tokenizer.json";
+            let expected = "`tokenizer_class` Qwen2Tokenizer, GPT2Tokenizer or CLIPTokenizer in tokenizer_config.json, or a \
+                            tokenizer.json";
             return Err(Error::UnknownTokenizer { file: file.into(), expected, found: kind.into() });
         }
     };
 
-    // 2. Vocabulary and merges.
-    let vocab: Vocab = serde_json::from_slice(vocab)
-        .map_err(|e| reading.malformed("vocab.json", "an object of tokens with their ids", e.to_string()))?;
-    let merges = lines(&reading, merges)?;
-
     // 3. Added tokens, and the tokens around each text.
-    let added = added_tokens(&mut reading, &config, added)?;
-    let template = template(&reading, &config, &vocab, &added)?;
+    let mut added = added_tokens(&mut reading, &config, added)?;
+    let (template, padding) = match kind {
+        "CLIPTokenizer" => clip_tokens(&reading, &config, &vocab, &mut added)?,
+        _ => (template(&reading, &config, &vocab, &added)?, None),
+    };
     let cut_left = config["truncation_side"] == "left";
     let steps = format!("{kind} {}", config["add_prefix_space"]);
-    let parts = Parts { vocab, merges, ..Parts::default() };
+    let parts = Parts::Merges(bpe::Parts { vocab, merges, options });
     Tokenizer::build(
         reading,
         "merges.txt",
-        Built { parts, normalizers, splitters, template, added, cut_left, steps, warnings: Vec::new() },
+        Built { normalizers, splitters, template, added, padding, cut_left, steps, ..Built::of(parts) },
     )
+}
+
+/// CLIP's steps: blanks are one, letters are small, words are cut from signs and digits.
+fn clip(file: &str) -> Result<(Vec<Normalizer>, Vec<Splitter>)> {
+    let blanks =
+        Normalizer::Replace { pattern: Pattern::regex(file, BLANKS)?, blanks: true, content: " ".into() };
+    let split =
+        Splitter::Split { pattern: Pattern::regex(file, CLIP)?, behavior: Behavior::Removed, invert: true };
+    let letters = Splitter::ByteLevel { add_prefix_space: false, gpt2: false };
+    Ok((vec![Normalizer::Form(Form::Nfc), blanks, Normalizer::Lowercase], vec![split, letters]))
+}
+
+/// CLIP's tokens around each text, which are found in texts too, and the one that fills a batch up.
+fn clip_tokens(
+    reading: &Reading,
+    config: &Value,
+    vocab: &Vocab,
+    added: &mut Vec<AddedToken>,
+) -> Result<(Template, Option<u32>)> {
+    let mut token = |key: &str, usual: &str| {
+        let content = name(&config[key]).unwrap_or(usual);
+        if let Some(known) = added.iter().find(|token| token.content == content) {
+            return Ok(Added { token: content.into(), id: known.id });
+        }
+        let Some(&id) = vocab.get(content) else {
+            return Err(reading.malformed(key, "a token with an id", format!("`{content}`, which has none")));
+        };
+        added.push(AddedToken { content: content.into(), id, special: true, ..AddedToken::default() });
+        Ok(Added { token: content.into(), id })
+    };
+    let (begin, end) = (token("bos_token", CLIP_BEGIN)?, token("eos_token", CLIP_END)?);
+    let padding = name(&config["pad_token"]).unwrap_or(&end.token);
+    let listed = added.iter().find(|token| token.content == padding).map(|token| token.id);
+    let padding = listed.or_else(|| vocab.get(padding).copied());
+    Ok((Template { begin: vec![begin], end: vec![end] }, padding))
 }
 
 fn qwen2(file: &str) -> Result<Vec<Splitter>> {

@@ -12,6 +12,7 @@ pub mod network;
 mod noise;
 pub mod oracle;
 pub mod program;
+pub mod sentencepiece;
 pub mod torch_writer;
 pub mod typescript;
 

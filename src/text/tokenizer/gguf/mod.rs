@@ -1,136 +1,48 @@
-//! The tokenizer in the metadata of a GGUF file: byte-level BPE with a split that is told by its name, as llama.cpp
-//! reads it.
+//! The tokenizer in the metadata of a GGUF file: byte-level BPE with a split that is told by its name, or the pieces of a
+//! SentencePiece model, as llama.cpp reads them.
+
+mod names;
+mod pieces;
 
 use super::added::AddedToken;
-use super::bpe::{Options, Parts};
+use super::bpe::{self, Options};
+use super::built::Parts;
 use super::json::pair;
 use super::keys::{Place, Reading, Treatment, treatment};
-use super::normalize::{Form, Normalizer};
-use super::pattern::{LLAMA3, Pattern, QWEN2, TEKKEN};
+use super::sentencepiece::{Kind, Type};
 use super::special::{Added, Template};
-use super::split::{Behavior, Splitter};
 use super::{Built, Tokenizer};
 use crate::error::{Error, Result};
 use crate::format::gguf::{Gguf, Value};
+use names::{ENDS, NAMES, Pre};
 use std::collections::{HashMap, HashSet};
 use tokenizers::models::bpe::{Merges, Vocab};
 
-/// The values of `tokenizer.ggml.token_type`. Control and user-defined tokens are found in the text before it is split.
-const NORMAL: i64 = 1;
-const CONTROL: i64 = 3;
-const USER_DEFINED: i64 = 4;
-
-/// A way to split that several names of `tokenizer.ggml.pre` mean.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Pre {
-    Qwen2,
-    Llama3,
-    /// As `Llama3`; merges are followed, and no begin token is added.
-    Smaug,
-    SmolLm,
-    Gpt2,
-    Tekken,
-}
-
-/// The names, as llama.cpp's `llama-vocab.cpp` joins them.
-const NAMES: &[(Pre, &[&str])] = &[
-    (Pre::Qwen2, &["qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez"]),
-    (
-        Pre::Llama3,
-        &[
-            "llama-bpe",
-            "llama3",
-            "llama-v3",
-            "falcon3",
-            "falcon-h1",
-            "pixtral",
-            "midm-2.0",
-            "lfm2",
-            "jina-v5-nano",
-        ],
-    ),
-    (Pre::Smaug, &["smaug-bpe", "dbrx"]),
-    (
-        Pre::SmolLm,
-        &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"],
-    ),
-    (
-        Pre::Gpt2,
-        &[
-            "gpt-2",
-            "phi-2",
-            "jina-es",
-            "jina-de",
-            "gigachat",
-            "jina-v2-es",
-            "jina-v2-de",
-            "a.x-4.0",
-            "mellum",
-            "modern-bert",
-            "mpt",
-            "olmo",
-            "jais",
-            "trillion",
-            "granite-docling",
-            "exaone4",
-        ],
-    ),
-    (Pre::Tekken, &["tekken"]),
-];
-
-/// Tokens that end a text or fill a gap in code. llama.cpp takes them for control tokens whatever their type says, and
-/// warns.
-const ENDS: &[&str] = &[
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|return|>",
-    "<|call|>",
-    "<|flush|>",
-    "<|calls|>",
-    "<end_of_turn>",
-    "<|endoftext|>",
-    "</s>",
-    "<|eom_id|>",
-    "<EOT>",
-    "_<EOT>",
-    "[EOT]",
-    "[EOS]",
-    "<|end_of_text|>",
-    "<end_of_utterance>",
-    "<eos>",
-    "<turn|>",
-    "<|tool_response>",
-    "<｜end▁of▁sentence｜>",
-    "[e~[",
-    "<|fim_prefix|>",
-    "<|fim_suffix|>",
-    "<|fim_middle|>",
-    "<|fim_pad|>",
-    "<|fim_repo|>",
-    "<|repo_name|>",
-    "<|file_sep|>",
-];
-
 /// The tokenizer that the metadata of `gguf` describes.
 pub(super) fn read(gguf: &Gguf) -> Result<Tokenizer> {
-    // 1. The kind.
     let file = &gguf.file;
     let Some(model) = gguf.str("tokenizer.ggml.model")? else {
         return Err(Error::NoTokenizer { file: file.clone() });
     };
     let name = gguf.str("tokenizer.ggml.pre")?;
     let pre = name.and_then(|name| NAMES.iter().find(|(_, names)| names.contains(&name)));
-    let (Some(&(pre, _)), "gpt2") = (pre, model) else {
-        let found =
-            name.map_or(format!("{model} without tokenizer.ggml.pre"), |name| format!("{model}, {name}"));
-        let expected =
-            "`gpt2` with the split qwen2, llama-bpe, smollm, gpt-2, tekken or one that means the same";
-        return Err(Error::UnknownTokenizer { file: file.clone(), expected, found });
-    };
+    match (model, pre) {
+        ("t5", _) => pieces::read(gguf, reading(gguf)?, Kind::Unigram),
+        ("llama", _) => pieces::read(gguf, reading(gguf)?, Kind::Scored),
+        ("gpt2", Some(&(pre, _))) => byte_level(gguf, reading(gguf)?, pre),
+        _ => {
+            let found =
+                name.map_or(format!("{model} without tokenizer.ggml.pre"), |name| format!("{model}, {name}"));
+            let expected = "`t5`, `llama`, or `gpt2` with the split qwen2, qwen35, llama-bpe, smollm, gpt-2, tekken or one that \
+                            means the same";
+            Err(Error::UnknownTokenizer { file: file.clone(), expected, found })
+        }
+    }
+}
 
-    // 2. What the table of keys says of each.
-    let mut reading = Reading::new(file);
+/// What the table of keys says of each key.
+fn reading(gguf: &Gguf) -> Result<Reading<'_>> {
+    let mut reading = Reading::new(&gguf.file);
     let mut keys: Vec<_> =
         gguf.metadata.keys().filter_map(|key| key.strip_prefix("tokenizer.ggml.")).collect();
     keys.sort_unstable();
@@ -140,49 +52,39 @@ pub(super) fn read(gguf: &Gguf) -> Result<Tokenizer> {
             return Err(malformed(gguf, key, "false, since nothing else is applied", "true"));
         }
     }
+    Ok(reading)
+}
 
-    // 3. Vocabulary, merges, added tokens.
-    let tokens = gguf.strings("tokenizer.ggml.tokens")?.unwrap_or_default();
-    if tokens.is_empty() {
-        return Err(malformed(gguf, "tokens", "a vocabulary", "none"));
-    }
+/// Byte-level BPE: vocabulary, merges, added tokens.
+fn byte_level(gguf: &Gguf, reading: Reading, pre: Pre) -> Result<Tokenizer> {
+    let tokens = &tokens(gguf)?;
     let merges = merges(gguf)?;
     let types = types(gguf, tokens.len())?;
     let mut warnings = Vec::new();
     let added = added_tokens(tokens, types.as_deref(), &mut warnings);
     let ignore_merges = matches!(pre, Pre::Llama3 | Pre::Tekken);
     let vocab = vocab(gguf, tokens, &merges, &added, ignore_merges)?;
-    let template = template(gguf, pre, tokens)?;
-    let parts = Parts { vocab, merges, options: Options { ignore_merges, ..Options::default() } };
-    let (normalizers, splitters) = (pre.normalizers(), pre.splitters(file)?);
-    let steps = format!("{pre:?}");
+    let template = template(gguf, tokens, (matches!(pre, Pre::Llama3 | Pre::Tekken), false))?;
+    let options = Options { ignore_merges, ..Options::default() };
+    let (normalizers, splitters) = (pre.normalizers(), pre.splitters(&gguf.file)?);
+    let (padding, steps) = (id(gguf, "padding_token_id")?, format!("{pre:?}"));
+    let parts = Parts::Merges(bpe::Parts { vocab, merges, options });
     let item = "metadata `tokenizer.ggml.merges`";
     Tokenizer::build(
         reading,
         item,
-        Built { parts, normalizers, splitters, template, added, cut_left: false, steps, warnings },
+        Built { normalizers, splitters, template, added, padding, steps, warnings, ..Built::of(parts) },
     )
 }
 
-impl Pre {
-    fn normalizers(self) -> Vec<Normalizer> {
-        match self {
-            Self::Qwen2 => vec![Normalizer::Form(Form::Nfc)],
-            _ => Vec::new(),
-        }
+/// The vocabulary. A token that is not UTF-8 can stand in no text: a sign that no text becomes stands for it.
+fn tokens(gguf: &Gguf) -> Result<Vec<String>> {
+    let texts = gguf.texts("tokenizer.ggml.tokens")?.unwrap_or_default();
+    if texts.is_empty() {
+        return Err(malformed(gguf, "tokens", "a vocabulary", "none"));
     }
-
-    fn splitters(self, file: &str) -> Result<Vec<Splitter>> {
-        let isolated = |pattern| Splitter::Split { pattern, behavior: Behavior::Isolated, invert: false };
-        let letters = |gpt2| Splitter::ByteLevel { add_prefix_space: false, gpt2 };
-        Ok(match self {
-            Self::Qwen2 => vec![isolated(Pattern::regex(file, QWEN2)?), letters(false)],
-            Self::Llama3 | Self::Smaug => vec![isolated(Pattern::regex(file, LLAMA3)?), letters(false)],
-            Self::SmolLm => vec![isolated(Pattern::Numeric), letters(true)],
-            Self::Gpt2 => vec![letters(true)],
-            Self::Tekken => vec![isolated(Pattern::regex(file, TEKKEN)?), letters(false)],
-        })
-    }
+    let named = texts.into_iter().enumerate();
+    Ok(named.map(|(id, text)| text.map_or_else(|| format!("\0not UTF-8, {id}\0"), String::from)).collect())
 }
 
 fn malformed(gguf: &Gguf, key: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
@@ -215,31 +117,34 @@ fn merges(gguf: &Gguf) -> Result<Merges> {
 }
 
 /// The type of each token, where the file has types.
-fn types(gguf: &Gguf, tokens: usize) -> Result<Option<Vec<i64>>> {
+fn types(gguf: &Gguf, tokens: usize) -> Result<Option<Vec<Type>>> {
     match gguf.signeds("tokenizer.ggml.token_type")? {
         Some(types) if types.len() != tokens => {
             let expected = format!("{tokens} types, one for each token");
             Err(malformed(gguf, "token_type", expected, types.len().to_string()))
         }
-        types => Ok(types.map(std::borrow::Cow::into_owned)),
+        types => {
+            Ok(types.map(|types| types.iter().map(|&kind| Type::of(kind).unwrap_or(Type::Normal)).collect()))
+        }
     }
 }
 
 /// The tokens that are found in the raw text, before it is normalized and split.
-fn added_tokens(tokens: &[String], types: Option<&[i64]>, warnings: &mut Vec<String>) -> Vec<AddedToken> {
+fn added_tokens(tokens: &[String], types: Option<&[Type]>, warnings: &mut Vec<String>) -> Vec<AddedToken> {
     let (mut overridden, mut plain) = (Vec::new(), Vec::new());
     let mut added = Vec::new();
     for (id, token) in tokens.iter().enumerate() {
-        let kind = types.map_or(NORMAL, |types| types[id]);
+        let kind = types.map_or(Type::Normal, |types| types[id]);
         let control = match kind {
-            CONTROL => true,
-            USER_DEFINED => false,
-            NORMAL if ENDS.contains(&token.as_str()) => {
+            Type::Control | Type::Unknown => true,
+            Type::UserDefined => false,
+            Type::Normal if ENDS.contains(&token.as_str()) => {
                 overridden.push(token.as_str());
                 true
             }
             _ => {
-                if kind == NORMAL && token.len() > 4 && token.starts_with("<|") && token.ends_with("|>") {
+                if kind == Type::Normal && token.len() > 4 && token.starts_with("<|") && token.ends_with("|>")
+                {
                     plain.push(token.as_str());
                 }
                 continue;
@@ -281,7 +186,7 @@ fn vocab(gguf: &Gguf, tokens: &[String], merges: &Merges, added: &[AddedToken], 
     let found: HashSet<&str> = added.iter().map(|token| token.content.as_str()).collect();
     let made: HashSet<String> = merges.iter().map(|(left, right)| format!("{left}{right}")).collect();
     let types = types(gguf, tokens.len())?;
-    let unused = |id: usize| types.as_deref().is_some_and(|types| types[id] == 5);
+    let unused = |id: usize| types.as_deref().is_some_and(|types| types[id] == Type::Unused);
     for (token, (first, id)) in twins {
         let hidden = all && unused(first as usize) && unused(id);
         if found.contains(token) || token.chars().count() == 1 || (all && !hidden) || made.contains(token) {
@@ -292,10 +197,10 @@ fn vocab(gguf: &Gguf, tokens: &[String], merges: &Merges, added: &[AddedToken], 
     Ok(vocab)
 }
 
-/// The tokens around each text: what the file says, else what the kind of tokenizer has.
-fn template(gguf: &Gguf, pre: Pre, tokens: &[String]) -> Result<Template> {
-    let begins = flag(gguf, "add_bos_token")?.unwrap_or(matches!(pre, Pre::Llama3 | Pre::Tekken));
-    let ends = flag(gguf, "add_eos_token")?.unwrap_or(false);
+/// The tokens around each text: what the file says, else what the kind of tokenizer has, at the beginning and at the end.
+fn template(gguf: &Gguf, tokens: &[String], usual: (bool, bool)) -> Result<Template> {
+    let begins = flag(gguf, "add_bos_token")?.unwrap_or(usual.0);
+    let ends = flag(gguf, "add_eos_token")?.unwrap_or(usual.1);
     let token = |add: bool, key: &str, because: &str| {
         if !add {
             return Ok(Vec::new());
@@ -313,4 +218,9 @@ fn template(gguf: &Gguf, pre: Pre, tokens: &[String]) -> Result<Template> {
         begin: token(begins, "bos_token_id", "tokenizer.ggml.add_bos_token")?,
         end: token(ends, "eos_token_id", "tokenizer.ggml.add_eos_token")?,
     })
+}
+
+/// The metadata value of `key` as the id of a token.
+fn id(gguf: &Gguf, key: &str) -> Result<Option<u32>> {
+    Ok(gguf.u64(&format!("tokenizer.ggml.{key}"))?.and_then(|id| u32::try_from(id).ok()))
 }

@@ -1,95 +1,34 @@
-//! A tokenizer.json of Hugging Face with a BPE model. The large parts, vocabulary and merges, are read as they come.
+//! The document that a tokenizer.json is: the large parts, vocabulary and merges, are read as they come.
 
-use super::added::{AddedToken, MOST_ADDED};
-use super::bpe::Parts;
-use super::keys::{Place, Reading, Treatment, shown, treatment};
-use super::normalize::Normalizer;
-use super::special::Template;
-use super::split::Splitter;
-use super::{Built, Tokenizer};
-use crate::error::{Error, Result};
+use super::super::added::MOST_ADDED;
+use super::super::keys::{Place, Treatment, treatment};
+use super::super::pieces::MOST_PIECES;
+use super::pair;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
-use tokenizers::models::bpe::Merges;
+use tokenizers::models::bpe::{Merges, Vocab};
 
-const EXPECTED: &str = "a Hugging Face tokenizer.json with a BPE model";
+/// The kinds of models that are read.
+pub(super) const KINDS: [&str; 2] = ["BPE", "Unigram"];
 
 /// The keys of tokenizer.json that decide ids, and the names of the others.
 #[derive(Default)]
-struct Document {
-    parts: Option<Parts>,
+pub(super) struct Document {
+    pub has_model: bool,
+    pub vocab: Option<Vocabulary>,
+    pub merges: Option<Merges>,
     /// The options of the model, which are checked once all of them are read.
-    options: Vec<(String, Value)>,
-    kind: Option<String>,
-    small: Vec<(String, Value)>,
-    added_tokens: Vec<Value>,
-    unknown: Vec<(Place, String)>,
-}
-
-/// The tokenizer that `bytes` describe.
-pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
-    // 1. The document. A model of another kind is named before anything else.
-    let malformed = |e: serde_json::Error| Error::malformed(file, "the tokenizer", EXPECTED, e.to_string());
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let mut document = DocumentSeed.deserialize(&mut json).map_err(malformed)?;
-    json.end().map_err(malformed)?;
-    if let Some(kind) = document.kind.filter(|kind| kind != "BPE") {
-        return Err(Error::UnknownTokenizer { file: file.into(), expected: "a BPE model", found: kind });
-    }
-    let Some(mut parts) = document.parts.take() else {
-        return Err(Error::malformed(file, "the tokenizer", EXPECTED, "no `model`"));
-    };
-
-    // 2. What the table of keys says of each.
-    let mut reading = Reading::new(file);
-    document.unknown.iter().for_each(|(place, key)| reading.note(*place, key));
-    for (key, value) in &document.options {
-        parts.options.set(&reading, key, value)?;
-    }
-    let of = |name: &str| {
-        document.small.iter().rfind(|(key, _)| key == name).map_or(&Value::Null, |(_, value)| value)
-    };
-    let normalizers = Normalizer::read(&mut reading, of("normalizer"))?;
-    let splitters = Splitter::read(&mut reading, of("pre_tokenizer"))?;
-    let template = Template::read(&mut reading, of("post_processor"))?;
-    let cut_left = of("truncation")["direction"] == "Left";
-
-    // 3. Added tokens.
-    let mut added = Vec::with_capacity(document.added_tokens.len());
-    for value in &document.added_tokens {
-        reading.note_keys(Place::AddedToken, value);
-        added.push(added_token(&reading, value, value["id"].as_u64())?);
-    }
-    let steps = [of("normalizer"), of("pre_tokenizer")].map(Value::to_string).concat();
-    Tokenizer::build(
-        reading,
-        "merges",
-        Built { parts, normalizers, splitters, template, added, cut_left, steps, warnings: Vec::new() },
-    )
-}
-
-/// An added token as its file describes it, with the id `id`.
-pub(super) fn added_token(reading: &Reading, value: &Value, id: Option<u64>) -> Result<AddedToken> {
-    let (Some(content), Some(id)) = (value["content"].as_str(), id.and_then(|id| u32::try_from(id).ok()))
-    else {
-        return Err(reading.malformed("added_tokens", "tokens with `id` and `content`", shown(value)));
-    };
-    let special = reading.flag(value, "special", false)?;
-    Ok(AddedToken {
-        content: content.into(),
-        id,
-        single_word: reading.flag(value, "single_word", false)?,
-        lstrip: reading.flag(value, "lstrip", false)?,
-        rstrip: reading.flag(value, "rstrip", false)?,
-        normalized: reading.flag(value, "normalized", !special)?,
-        special,
-    })
+    pub options: Vec<(String, Value)>,
+    pub kind: Option<String>,
+    pub small: Vec<(String, Value)>,
+    pub added_tokens: Vec<Value>,
+    pub unknown: Vec<(Place, String)>,
 }
 
 /// Reads the top of the document.
-struct DocumentSeed;
+pub(super) struct DocumentSeed;
 
 impl<'de> DeserializeSeed<'de> for DocumentSeed {
     type Value = Document;
@@ -114,7 +53,9 @@ impl<'de> Visitor<'de> for DocumentSeed {
                 ("added_tokens", _) => {
                     document.added_tokens = map.next_value::<Option<Few>>()?.unwrap_or_default().0;
                 }
-                (_, Some(Treatment::Applied)) => document.small.push((key, map.next_value()?)),
+                ("padding", _) | (_, Some(Treatment::Applied)) => {
+                    document.small.push((key, map.next_value()?))
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                     document.unknown.push((Place::Json, key));
@@ -140,20 +81,20 @@ impl<'de> Visitor<'de> for ModelSeed<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a BPE model")
+        f.write_str("a model")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let document = self.0;
-        let (mut vocab, mut merges) = (None, None);
+        document.has_model = true;
         while let Some(key) = map.next_key::<String>()? {
-            let other_kind = document.kind.as_ref().is_some_and(|kind| kind != "BPE");
+            let other_kind = document.kind.as_ref().is_some_and(|kind| !KINDS.contains(&kind.as_str()));
             match (key.as_str(), treatment(Place::Model, &key)) {
                 ("type", _) => document.kind = map.next_value()?,
                 // The vocabulary of another kind has another shape: its kind is what is refused.
                 (_, Some(_)) if other_kind => drop(map.next_value::<IgnoredAny>()?),
-                ("vocab", _) => vocab = Some(map.next_value()?),
-                ("merges", _) => merges = Some(map.next_value::<MergeList>()?.0),
+                ("vocab", _) => document.vocab = map.next_value()?,
+                ("merges", _) => document.merges = map.next_value::<Option<MergeList>>()?.map(|list| list.0),
                 (_, Some(_)) => document.options.push((key, map.next_value()?)),
                 (_, None) => {
                     map.next_value::<IgnoredAny>()?;
@@ -161,13 +102,45 @@ impl<'de> Visitor<'de> for ModelSeed<'_> {
                 }
             }
         }
-        if document.kind.as_ref().is_none_or(|kind| kind == "BPE") {
-            let missing = serde::de::Error::missing_field;
-            let vocab = vocab.ok_or_else(|| missing("vocab"))?;
-            let merges = merges.ok_or_else(|| missing("merges"))?;
-            document.parts = Some(Parts { vocab, merges, ..Parts::default() });
-        }
         Ok(())
+    }
+}
+
+/// A vocabulary: tokens with their ids, or in the order of their ids with scores.
+pub(super) enum Vocabulary {
+    Map(Vocab),
+    List(Vec<(String, f64)>),
+}
+
+impl<'de> Deserialize<'de> for Vocabulary {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Vocabulary;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                write!(
+                    f,
+                    "tokens with their ids, or a list of at most {MOST_PIECES} tokens with their scores"
+                )
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vocabulary, A::Error> {
+                Vocab::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Vocabulary::Map)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vocabulary, A::Error> {
+                let mut pieces = Vec::new();
+                while let Some(piece) = list.next_element()? {
+                    pieces.push(piece);
+                    if pieces.len() > MOST_PIECES {
+                        return Err(serde::de::Error::invalid_length(pieces.len(), &self));
+                    }
+                }
+                Ok(Vocabulary::List(pieces))
+            }
+        }
+        deserializer.deserialize_any(Either)
     }
 }
 
@@ -236,10 +209,4 @@ impl<'de> Deserialize<'de> for Merge {
         }
         deserializer.deserialize_any(Pair)
     }
-}
-
-/// The two tokens of a merge with a blank between.
-pub(super) fn pair(merge: &str) -> Option<(String, String)> {
-    let (left, right) = merge.split_once(' ')?;
-    (!left.is_empty() && !right.is_empty() && !right.contains(' ')).then(|| (left.into(), right.into()))
 }

@@ -1,0 +1,79 @@
+//! The files and the tensors that a model's tokenizer is made from.
+
+use super::files::{File, read_json, read_whole};
+use super::prefix::Prefix;
+use crate::error::{Error, Result};
+use crate::format::Source;
+use crate::format::safetensors::Safetensors;
+use crate::text::tokenizer::Tokenizer;
+use std::rc::Rc;
+
+/// The longest tokenizer that is stored as a tensor, in bytes.
+const MAX_STORED: u64 = 64 << 20;
+
+/// The files that a tokenizer is made from, of which the first that is there counts: tokenizer.json, a model of
+/// SentencePiece, tekken.json, vocab.json with merges.txt.
+#[derive(Clone, Default)]
+pub(super) struct TokenizerFiles {
+    pub json: Option<File>,
+    /// spiece.model, tokenizer.model, sentencepiece.bpe.model
+    pub pieces: Option<File>,
+    pub tekken: Option<File>,
+    pub vocab: Option<File>,
+    pub merges: Option<File>,
+    /// tokenizer_config.json
+    pub config: Option<File>,
+    /// added_tokens.json
+    pub added: Option<File>,
+}
+
+/// The tokenizer that the files hold; `None` where there is none.
+pub(super) async fn beside(files: TokenizerFiles) -> Result<Option<Tokenizer>> {
+    if let Some(file) = &files.json {
+        return Tokenizer::from_json(file.name(), &read_json(&**file).await?).map(Some);
+    }
+    if let Some(file) = files.pieces.as_ref().or(files.tekken.as_ref()) {
+        return Tokenizer::from_bytes(file.name(), &read_whole(&**file).await?).map(Some);
+    }
+    let [mut config, mut added] = [None, None];
+    for (file, bytes) in [(&files.config, &mut config), (&files.added, &mut added)] {
+        if let Some(file) = file {
+            *bytes = Some(read_json(&**file).await?);
+        }
+    }
+    let (config, added) = (config.as_deref(), added.as_deref());
+    match (&files.vocab, &files.merges, &files.config) {
+        (Some(vocab), Some(merges), _) => {
+            let (tokens, pairs) = (read_json(&**vocab).await?, read_json(&**merges).await?);
+            Tokenizer::from_vocab_merges(vocab.name(), &tokens, &pairs, config, added).map(Some)
+        }
+        (_, _, Some(file)) => Tokenizer::of_config(file.name(), config.unwrap_or_default()),
+        _ => Ok(None),
+    }
+}
+
+/// The tokenizer that is stored as a tensor: the one nearest to the decoder, whose names begin with `prefix`, or the only one
+/// that is stored at all.
+pub(super) async fn stored(
+    sources: &[Rc<dyn Source>],
+    files: &[Safetensors],
+    prefix: &Prefix,
+) -> Result<Option<Tokenizer>> {
+    let all: Vec<_> = sources
+        .iter()
+        .zip(files)
+        .flat_map(|(source, file)| file.tokenizers.iter().map(move |of| (source, of)))
+        .collect();
+    let folder = |name: &str| name.rfind('.').map_or(0, |dot| dot + 1);
+    let near = all.iter().filter(|(_, (name, _))| prefix.prefix.starts_with(&name[..folder(name)]));
+    let ours = near.max_by_key(|(_, (name, _))| folder(name));
+    let Some((source, (name, range))) = ours.or(all.first().filter(|_| all.len() == 1)) else {
+        return Ok(None);
+    };
+    let file = format!("{}, tensor {name}", source.name());
+    let found = range.end - range.start;
+    if found > MAX_STORED {
+        return Err(Error::Absurd { file, item: "the length".into(), found, limit: MAX_STORED });
+    }
+    Tokenizer::from_bytes(&file, &source.read(range.clone()).await?).map(Some)
+}
