@@ -1,6 +1,6 @@
 // A pager under a long list: "Back, Page 2 of 9, Next".
 import { formatCount } from '../figures/format.js';
-import { element } from './dom.js';
+import { element, showText } from './dom.js';
 
 /** @param {HTMLElement} area @param {(page: number) => void} turn called with the page to show, counted from 0 */
 export function pager(area, turn) {
@@ -19,6 +19,6 @@ export function pager(area, turn) {
     area.hidden = pages < 2;
     back.disabled = at === 0;
     next.disabled = at >= pages - 1;
-    where.textContent = `Page ${formatCount(at + 1)} of ${formatCount(pages)}`;
+    showText(where, `Page ${formatCount(at + 1)} of ${formatCount(pages)}`);
   };
 }

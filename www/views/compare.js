@@ -2,7 +2,7 @@
 import { formatCount, formatInterval, formatP, formatPercent, plural } from '../figures/format.js';
 import { origin } from '../figures/provenance.js';
 import { PAGE_SIZE, pairOf, reportsOf, RUN } from '../state/reports.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { byId, element, option, showText } from '../ui/dom.js';
 import { pager } from '../ui/pager.js';
 import { chart } from '../ui/plot.js';
 import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
@@ -46,8 +46,7 @@ export function compareView(app) {
 
     if (isOtherList(imported, outcome?.report)) {
       list.replaceChildren(...(reports.length ? [reportTable(app, reports)] : []));
-      for (const select of [first, second])
-        select.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
+      for (const select of [first, second]) select.replaceChildren(...reports.map(({ id, name }) => option(name, id)));
     }
     fields.hidden = run.hidden = reports.length < 2;
     const chosen = pairOf(pair, reports);
@@ -279,10 +278,9 @@ function changedItems(app, { changed }, from) {
   const winner = element(
     'select',
     {},
-    new Option(`either (${formatCount(changed.length)})`, ''),
-    ...SERIES.map(
-      (series) =>
-        new Option(`the ${series} (${formatCount(changed.filter((item) => item.winner === series).length)})`, series),
+    option(`either (${formatCount(changed.length)})`, ''),
+    ...SERIES.map((series) =>
+      option(`the ${series} (${formatCount(changed.filter((item) => item.winner === series).length)})`, series),
     ),
   );
   const list = element('ul', { className: 'changed' });

@@ -12,7 +12,7 @@ import {
   resultsOf,
   selectItems,
 } from '../state/reports.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { byId, element, option, showText } from '../ui/dom.js';
 import { pager } from '../ui/pager.js';
 import { scrolling, table, tbody } from '../ui/table.js';
 import { watch } from '../ui/watch.js';
@@ -107,23 +107,22 @@ function filtersView(app) {
   const [isOtherList, isNew] = [watch(), watch()];
   return (/** @type {State} */ { browse }, /** @type {NamedReport[]} */ reports, /** @type {NamedReport} */ named) => {
     if (isOtherList(...reports.flatMap(({ id, name }) => [id, name])))
-      report.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
+      report.replaceChildren(...reports.map(({ id, name }) => option(name, id)));
     /** @type {HTMLLabelElement} */ (report.parentElement).hidden = reports.length < 2;
     report.value = named.id;
     if (isNew(named.report)) {
       const { caption_type_accuracy, question_type_accuracy } = named.report.summary.accuracy_statistics;
       const types = (/** @type {Record<string, { total: number }>} */ of) => [
-        new Option('all', ''),
-        ...Object.entries(of).map(([type, { total }]) => new Option(`${type} (${formatCount(total)})`, type)),
+        option('all', ''),
+        ...Object.entries(of).map(([type, { total }]) => option(`${type} (${formatCount(total)})`, type)),
       ];
       const counts = countOutcomes(named.report.results);
       selects.caption_type.replaceChildren(...types(caption_type_accuracy));
       selects.question_type.replaceChildren(...types(question_type_accuracy));
       selects.outcome.replaceChildren(
-        new Option('all', ''),
-        ...Object.entries(BADGES).map(
-          ([key, name]) =>
-            new Option(`${name.toLowerCase()} (${formatCount(counts[/** @type {keyof typeof BADGES} */ (key)])})`, key),
+        option('all', ''),
+        ...Object.entries(BADGES).map(([key, name]) =>
+          option(`${name.toLowerCase()} (${formatCount(counts[/** @type {keyof typeof BADGES} */ (key)])})`, key),
         ),
       );
     }

@@ -56,10 +56,10 @@ export function layersView(app) {
   return (/** @type {State} */ state) => {
     const { study, task, studyRun, settings } = state;
     area.hidden = state.datasetSource === null && study === null;
+    showText(run, task !== 'layers' && pausedStudy(state) ? 'Go on with the study' : 'Study all layers');
     run.hidden = state.datasetSource === null;
     run.disabled = task !== null || state.count?.items === 0;
     run.ariaBusy = String(task === 'layers');
-    run.textContent = task !== 'layers' && pausedStudy(state) ? 'Go on with the study' : 'Study all layers';
     showText(note, noteText(state));
     showText(error, state.errors.layers);
     progressArea.hidden = task !== 'layers';

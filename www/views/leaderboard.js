@@ -4,7 +4,7 @@ import { formatInterval } from '../figures/format.js';
 import { COLUMNS, differences, downstream, PUBLISHED_ITEMS, readFigures } from '../figures/published.js';
 import { pearson, wilson } from '../figures/statistics.js';
 import { reportsOf } from '../state/reports.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { byId, element, option, showText } from '../ui/dom.js';
 import { chart } from '../ui/plot.js';
 import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
 import { watch } from '../ui/watch.js';
@@ -44,7 +44,7 @@ export function leaderboardView(app) {
   const source = byId('leaderboard-source', HTMLParagraphElement);
   const scatters = byId('leaderboard-downstream', HTMLElement);
 
-  column.replaceChildren(...COLUMNS.map((key) => new Option(HEADS[key], key)));
+  column.replaceChildren(...COLUMNS.map((key) => option(HEADS[key], key)));
   column.addEventListener('change', () => app.reports.setColumn(/** @type {Column} */ (column.value)));
   const seen = new IntersectionObserver(
     (entries) => {

@@ -10,7 +10,6 @@ import { showProgress } from '../ui/progress.js';
 import { saveBlob } from '../ui/save.js';
 import { table, tbody } from '../ui/table.js';
 import { watch } from '../ui/watch.js';
-import { shown } from '../worker/errors.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State, Stored } from '../state/state' */
@@ -63,11 +62,11 @@ export function storedView(app) {
 function tableOf(app, stored, busy) {
   const { models, verdicts } = stored;
   const rows = setsOf(models).map((model) => {
-    const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, shown(verdicts[model.id]))] : [];
+    const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, verdicts[model.id])] : [];
     return element(
       'tr',
       {},
-      element('th', { scope: 'row', title: shown(model.url || model.files[0].url) }, shown(model.name), ...verdict),
+      element('th', { scope: 'row', title: model.url || model.files[0].url }, model.name, ...verdict),
       element('td', {}, sizeText(model), ...shortage(stored, model.complete ? 0 : model.size - model.stored)),
       element('td', { className: 'aside' }, model.used ? new Date(model.used).toLocaleDateString() : ''),
       element('td', { className: 'saves' }, ...buttons(app, model, busy)),
@@ -81,7 +80,7 @@ function buttons(app, model, busy) {
   const button = (/** @type {string} */ label, /** @type {() => void} */ click) => {
     const node = element(
       'button',
-      { type: 'button', className: 'quiet', disabled: busy, ariaLabel: shown(`${label} ${model.name}`) },
+      { type: 'button', className: 'quiet', disabled: busy, ariaLabel: `${label} ${model.name}` },
       label,
     );
     node.dataset.action = `${label} ${model.id}`;

@@ -121,7 +121,7 @@ function showRow(item, weight, share, most, disabled) {
   );
   if (document.activeElement !== slider || Number(slider.value) !== weight) slider.value = String(weight);
   slider.disabled = disabled;
-  output.textContent = weight.toFixed(2);
+  showText(output, weight.toFixed(2));
   bar.style.setProperty('--share', `${(100 * share) / most}%`);
-  bar.title = formatPercent(share);
+  bar.title = formatPercent(share); // eslint-disable-line no-restricted-syntax -- a number
 }
