@@ -18,8 +18,18 @@ export function element(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(properties))
     Object.assign(node, { [name]: TEXTS.has(name) ? fit(value) : value });
-  node.append(...children.map(fit));
+  add(node, ...children);
   return node;
+}
+
+/** Puts children into a node, in place of those it had. @param {Element} node @param {...(Node | string)} children */
+export function fill(node, ...children) {
+  node.replaceChildren(...children.map(fit));
+}
+
+/** Puts children at the end of a node. @param {Element} node @param {...(Node | string)} children */
+export function add(node, ...children) {
+  node.append(...children.map(fit));
 }
 
 /** Makes a choice of a list. @param {string} text @param {string} value */

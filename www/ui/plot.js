@@ -1,6 +1,6 @@
 // Observable Plot for the page. It is fetched when the first chart comes into view.
 import { messageOf } from '../worker/errors.js';
-import { element, fitTexts } from './dom.js';
+import { add, element, fill, fitTexts } from './dom.js';
 
 /** @typedef {typeof import('@observablehq/plot')} Plot */
 /** @typedef {import('@observablehq/plot').PlotOptions} PlotOptions */
@@ -29,7 +29,7 @@ function script(path) {
     const node = element('script', { src: path });
     node.addEventListener('load', resolve);
     node.addEventListener('error', () => reject(new Error(`\`${path}\` could not be fetched.`)));
-    document.head.append(node);
+    add(document.head, node);
   });
 }
 
@@ -52,9 +52,9 @@ export function chart(label, options) {
       fitTexts(plot);
       plot.setAttribute('role', 'img');
       plot.setAttribute('aria-label', label);
-      node.replaceChildren(plot);
+      fill(node, plot);
     } catch (error) {
-      node.replaceChildren(element('p', {}, `No chart: ${messageOf(error)} The table has its figures.`));
+      fill(node, element('p', {}, `No chart: ${messageOf(error)} The table has its figures.`));
     }
   };
   const resized = new ResizeObserver(([{ contentRect }]) => {

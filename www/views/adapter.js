@@ -1,7 +1,7 @@
 // The adapter: its file, its facts, the weights of layers in it, and the button that drops it.
 import { formatCount, formatParameters, formatPercent } from '../figures/format.js';
 import { softmax } from '../figures/statistics.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { byId, element, fill, showText } from '../ui/dom.js';
 import { fact } from '../ui/facts.js';
 import { watch } from '../ui/watch.js';
 
@@ -34,8 +34,8 @@ export function adapterView(app) {
     facts.hidden = remove.hidden = card === null;
     weights.hidden = !card?.layer_weights;
     if (isNew(card) && card) {
-      facts.replaceChildren(...factList(card));
-      weights.replaceChildren(...(card.layer_weights ? [bars(card.layer_weights)] : []));
+      fill(facts, ...factList(card));
+      fill(weights, ...(card.layer_weights ? [bars(card.layer_weights)] : []));
       area.open = true;
     }
     showText(

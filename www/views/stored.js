@@ -5,7 +5,7 @@ import { spelled } from '../sources/hub.js';
 import { urlSource } from '../sources/model.js';
 import { roomOf } from '../state/stored.js';
 import { setsOf } from '../storage/sets.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { byId, element, fill, showText } from '../ui/dom.js';
 import { showProgress } from '../ui/progress.js';
 import { saveBlob } from '../ui/save.js';
 import { table, tbody } from '../ui/table.js';
@@ -45,7 +45,7 @@ export function storedView(app) {
     if (isNew(models, roomOf(stored), task !== null, Object.values(stored.verdicts).join())) {
       const focused = /** @type {HTMLElement | null} */ (document.activeElement?.closest('#stored-table button'))
         ?.dataset.action;
-      area.replaceChildren(tableOf(app, stored, task !== null));
+      fill(area, tableOf(app, stored, task !== null));
       if (focused) area.querySelector(/** @type {'button'} */ (`[data-action="${focused}"]`))?.focus();
     }
     progressArea.hidden = task !== 'stored' || checking === null;
