@@ -7,6 +7,7 @@ import {
   formatPercent,
   plural,
 } from '../figures/format.js';
+import { fetchText } from '../sources/model.js';
 import { readArithmetic, readQuantize, readSpecialTokens } from '../state/settings.js';
 import { byId, element, fill, showText } from '../ui/dom.js';
 import { fact } from '../ui/facts.js';
@@ -55,14 +56,14 @@ export function modelView(app) {
   return (/** @type {State} */ { model, task, errors }) => {
     const { source, card, progress } = model;
     showText(name, card?.name ?? source.name);
-    const size = source.bytes ? ` (${formatBytes(source.bytes)})` : '';
+    const fetched = fetchText(source) && ` (${fetchText(source)})`;
     showText(
       note,
       card
         ? 'is loaded.'
         : `is not loaded yet.${model.missing ? ` You had \`${model.missing}\`: the page cannot keep a picked model, pick it again below.` : ''}`,
     );
-    showText(load, card ? '' : `Load ${source.kind === 'default' ? 'the default' : 'this'} model${size}`);
+    showText(load, card ? '' : `Load ${source.kind === 'default' ? 'the default' : 'this'} model${fetched}`);
     load.disabled = back.disabled = files.disabled = task !== null;
     back.hidden = source.kind === 'default';
     for (const control of byUrl.querySelectorAll('button')) control.disabled = task !== null;

@@ -1,7 +1,7 @@
 // The prompts: examples, the list, which can be edited by keyboard alone, the settings, and the matrix of the last
 // comparison.
-import { formatBytes } from '../figures/format.js';
 import { EXAMPLES } from '../sources/examples.js';
+import { firstText } from '../sources/model.js';
 import { MAX_PROMPT, MAX_PROMPTS } from '../state/limits.js';
 import { readFeature, readPooling, weightsOf } from '../state/settings.js';
 import { add, byId, element, fill, showText } from '../ui/dom.js';
@@ -79,7 +79,7 @@ export function promptsView(app) {
     embed.disabled = task !== null;
     embed.ariaBusy = String(task === 'prompts');
     cancel.hidden = task !== 'prompts';
-    showText(note, model.card ? '' : loadStage(model) || beforehand(model.source.bytes));
+    showText(note, model.card ? '' : loadStage(model) || firstText(model));
     showText(error, state.errors.prompts);
     result.hidden = comparison === null;
     if (isNew(comparison) && comparison) {
@@ -88,11 +88,6 @@ export function promptsView(app) {
       result.querySelector('.scroll')?.scrollTo({ left });
     }
   };
-}
-
-/** @param {number | null} bytes */
-function beforehand(bytes) {
-  return `Loads the model first${bytes ? `, ${formatBytes(bytes)}` : ''}.`;
 }
 
 /** @param {Element} item @param {string} prompt @param {number} index @param {State} state */

@@ -2,6 +2,7 @@
 import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
 import { readFigures } from '../figures/published.js';
 import { wilson } from '../figures/statistics.js';
+import { firstText } from '../sources/model.js';
 import { byId, element, fill, showText } from '../ui/dom.js';
 import { loadStage, showProgress, timeLeft } from '../ui/progress.js';
 import { watch } from '../ui/watch.js';
@@ -69,7 +70,7 @@ export function tedView(app) {
     showSubset(state);
     run.disabled = task !== null || state.count?.items === 0;
     run.ariaBusy = String(task === 'ted');
-    showText(count, state.count ? countText(state.count, model.card !== null) : '');
+    showText(count, state.count ? countText(state.count, model) : '');
 
     progressArea.hidden = task !== 'ted' || dataset === null;
     pause.disabled = !running;
@@ -93,9 +94,9 @@ function summaryText({ file, captions, items, skipped, sha256 }) {
   return `${file}: ${plural(captions, 'caption')}, ${plural(items, 'item')}${left}. SHA-256 ${sha256.slice(0, 12)}…`;
 }
 
-/** @param {Count} count @param {boolean} loaded */
-function countText({ items, texts }, loaded) {
-  return `${plural(items, 'item')}, ${plural(texts, 'text')} to encode${loaded ? '' : '; the model is loaded first'}`;
+/** @param {Count} count @param {State['model']} model */
+function countText({ items, texts }, model) {
+  return `${plural(items, 'item')}, ${plural(texts, 'text')} to encode. ${firstText(model)}`.trim();
 }
 
 /** @param {Run} run */
