@@ -75,7 +75,15 @@ test('what would ask the host names it and what is known of the size; a click as
   const [link] = LINKS();
   await page.goto(`${dist.url}?bench#${link}&data=sample`);
   const named = new RegExp(`from ${host}.* size`, 'i');
-  for (const text of ['#link-summary', '#model-load', '#embed-note', '#adapter-before', '#bench-waiting'])
+  for (const text of [
+    '#link-summary',
+    '#model-load',
+    '#embed-note',
+    '#adapter-before',
+    '#ted-count',
+    '#layers-note',
+    '#bench-waiting',
+  ])
     await see(page, text, text === '#link-summary' ? new RegExp(`${host}/router/admin.gguf, of a size`) : named);
   await see(page, '#link-load', new RegExp(`^Load from ${host} and compare$`));
   await page.locator('#ted-open').click();

@@ -61,7 +61,7 @@ export function fileSource(files) {
  */
 export function fetchText({ kind, name, bytes }) {
   if (kind === 'files') return '';
-  const size = bytes === null ? 'of a size that it tells when it is asked' : formatBytes(bytes);
+  const size = bytes === null ? 'of unknown size' : formatBytes(bytes);
   return kind === 'url' ? `from ${new URL(name).host}, ${size}` : size;
 }
 

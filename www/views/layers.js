@@ -2,6 +2,7 @@
 // of it as a table.
 import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
 import { softmax, wilson } from '../figures/statistics.js';
+import { firstText } from '../sources/model.js';
 import { pausedStudy, trainingFree } from '../state/layers.js';
 import { weightsOf } from '../state/settings.js';
 import { add, byId, element, fill, showText } from '../ui/dom.js';
@@ -86,14 +87,14 @@ export function layersView(app) {
 
 /** @param {State} state */
 function noteText(state) {
-  const { settings, count, task } = state;
+  const { settings, count, task, model } = state;
   const paused = task === 'layers' ? null : pausedStudy(state);
   const pooling = trainingFree(settings.pooling) === 'mean' ? 'mean pooling' : 'last-token pooling';
   const why = settings.pooling === 'adapter' ? ' (an adapter was trained for one mix alone)' : '';
   const done = paused
     ? `Paused: ${formatCount(paused.texts)} of ${plural(paused.total_texts, 'text')} are done, until the page is left. `
     : '';
-  return `${done}${count ? `${plural(count.items, 'item')}, ` : ''}${pooling}${why}`;
+  return `${done}${count ? `${plural(count.items, 'item')}, ` : ''}${pooling}${why}. ${firstText(model)}`.trim();
 }
 
 /** @param {NonNullable<State['studyRun']>} run */

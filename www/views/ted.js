@@ -70,7 +70,7 @@ export function tedView(app) {
     showSubset(state);
     run.disabled = task !== null || state.count?.items === 0;
     run.ariaBusy = String(task === 'ted');
-    showText(count, state.count ? countText(state.count, model) : '');
+    showText(count, state.count ? countText(state.count, model) : firstText(model));
 
     progressArea.hidden = task !== 'ted' || dataset === null;
     pause.disabled = !running;
