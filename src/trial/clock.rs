@@ -293,7 +293,8 @@ mod tests {
         let ticks = tick(coarse);
         assert!((ticks - 1e-3).abs() < 1e-9, "{ticks}");
         assert_eq!(tick(|| start), COARSEST, "a clock that stands");
-        let clock = |kind| Clock { device: Device::cpu(), kind, reason: String::new(), read_back: 0.0, tick: ticks };
+        let clock =
+            |kind| Clock { device: Device::cpu(), kind, reason: String::new(), read_back: 0.0, tick: ticks };
         assert_eq!(clock(ClockKind::Wall).lasting(0.001), TICKS * ticks);
         assert_eq!(clock(ClockKind::Wall).lasting(0.3), 0.3);
         assert_eq!(clock(ClockKind::Device).lasting(0.001), 0.001);
