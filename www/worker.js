@@ -8,6 +8,7 @@ import { tileStore, vectorStore } from './storage/vectors.js';
 import { probeOf } from './worker/device.js';
 import { named } from './worker/errors.js';
 import { answer } from './worker/requests.js';
+import { useUntimed } from './worker/untimed.js';
 
 /** @import { Session, Wasm } from './types/session' */
 /** @import { Methods } from './types/worker' */
@@ -36,6 +37,7 @@ const methods = {
   async open({ device, adapter, kernels }) {
     const module = './pkg/gran_ted.js';
     wasm = await import(module);
+    useUntimed(navigator.gpu);
     await wasm.default({ module_or_path: new URL('./pkg/gran_ted_bg.wasm', import.meta.url) });
     session = await wasm.Session.open(device, adapter, kernels);
     return session.device();

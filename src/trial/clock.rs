@@ -1,5 +1,5 @@
-//! Times work on the device. A sample repeats the work until it is long enough for a browser's clocks, which tick in
-//! 0.1 ms. Called by `trial::tuning` and `bench`.
+//! Times work on the device. A sample repeats the work until it is long enough for the clock: a browser's ticks in
+//! 0.1 ms or 1 ms, and in up to 100 ms where it protects from being recognized. Called by `trial::tuning` and `bench`.
 //!
 //! ```text
 //! device   the device's own timestamps, from the start of the first run to the end of the last
@@ -26,6 +26,11 @@ named! {
 
 /// Where read-backs are slow, a sample lasts at least this many of them.
 const READ_BACKS: f64 = 5.0;
+/// A sample by the wall clock lasts at least this many of its ticks: its error is below a twentieth.
+const TICKS: f64 = 20.0;
+/// Looks at the wall clock for its next tick, and the seconds of a tick that does not come meanwhile.
+const LOOKS: usize = 4_000_000;
+const COARSEST: f64 = 0.1;
 /// Read-backs timed to find the cost of one (median).
 const EMPTY_READ_BACKS: usize = 5;
 /// The most runs in a sample.
@@ -102,6 +107,8 @@ pub struct Clock {
     pub reason: String,
     /// Seconds of a read-back that waits for no work.
     pub read_back: f64,
+    /// Seconds of a tick of the wall clock.
+    tick: f64,
 }
 
 impl Clock {
@@ -118,10 +125,11 @@ impl Clock {
             times.push(start.elapsed().as_secs_f64());
         }
         let read_back = median(&mut times);
-        let mut clock =
-            Self { device: device.clone(), kind: ClockKind::Wall, reason: String::new(), read_back };
+        let (kind, tick) = (ClockKind::Wall, tick(Instant::now));
+        let mut clock = Self { device: device.clone(), kind, reason: String::new(), read_back, tick };
         clock.reason = match device.kind {
             DeviceKind::Cpu => "the CPU has no other".into(),
+            DeviceKind::Gpu if !device.has_clock => "the device has no clock of its own".into(),
             DeviceKind::Gpu => clock.distrust().await?,
         };
         if clock.reason.is_empty() {
@@ -146,7 +154,7 @@ impl Clock {
                 continue;
             }
             return Ok(match counted {
-                None => "the device has no clock of its own".into(),
+                None => "the device's own was not read".into(),
                 Some(counted) if agrees(counted, passed, self.read_back) => String::new(),
                 Some(counted) => format!(
                     "the device's own counted {:.3} ms while {:.3} ms passed",
@@ -235,8 +243,22 @@ impl Clock {
 
     /// The least length of a sample that should last `seconds`.
     fn lasting(&self, seconds: f64) -> f64 {
-        seconds.max(READ_BACKS * self.read_back)
+        let ticks = if self.kind == ClockKind::Wall { TICKS * self.tick } else { 0.0 };
+        seconds.max(READ_BACKS * self.read_back).max(ticks)
     }
+}
+
+/// Seconds of a tick of the wall clock that `now` reads: the shortest of some, as a process may be held up in one.
+fn tick(now: impl Fn() -> Instant) -> f64 {
+    let next = |from: Instant| (0..LOOKS).map(|_| now()).find(|at| *at > from);
+    let Some(mut edge) = next(now()) else { return COARSEST };
+    let mut shortest = f64::INFINITY;
+    for _ in 0..3 {
+        let Some(at) = next(edge) else { return COARSEST };
+        shortest = shortest.min((at - edge).as_secs_f64());
+        edge = at;
+    }
+    shortest
 }
 
 /// Whether the `counted` seconds of a device's clock can be the `passed` ones of the wall clock, which include a
@@ -254,7 +276,29 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::agrees;
+    use super::{COARSEST, Clock, ClockKind, TICKS, agrees, tick};
+    use crate::device::Device;
+    use std::cell::Cell;
+    use std::time::Duration;
+    use web_time::Instant;
+
+    #[test]
+    fn a_sample_lasts_some_ticks_of_a_coarse_clock() {
+        let (start, looks) = (Instant::now(), Cell::new(0));
+        // a clock that is looked at each microsecond and ticks each millisecond
+        let coarse = || {
+            looks.set(looks.get() + 1);
+            start + Duration::from_millis(looks.get() / 1000)
+        };
+        let ticks = tick(coarse);
+        assert!((ticks - 1e-3).abs() < 1e-9, "{ticks}");
+        assert_eq!(tick(|| start), COARSEST, "a clock that stands");
+        let clock =
+            |kind| Clock { device: Device::cpu(), kind, reason: String::new(), read_back: 0.0, tick: ticks };
+        assert_eq!(clock(ClockKind::Wall).lasting(0.001), TICKS * ticks);
+        assert_eq!(clock(ClockKind::Wall).lasting(0.3), 0.3);
+        assert_eq!(clock(ClockKind::Device).lasting(0.001), 0.001);
+    }
 
     #[test]
     fn a_clock_that_stands_or_ticks_otherwise_is_not_trusted() {

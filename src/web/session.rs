@@ -79,6 +79,8 @@ struct LoadOptions {
     quantize: Option<String>,
     /// f32, f16 or int8: the arithmetic of products with packed weights.
     arithmetic: String,
+    /// file or none: whether the begin and end tokens of the tokenizer's file are added to each text.
+    special_tokens: String,
     budget_mb: Option<f64>,
     /// Streams the model even where all of it is within the limits.
     streamed: bool,
@@ -156,10 +158,10 @@ impl Session {
             &OpenOptions {
                 quantize: options.quantize.map(|name| name.parse()).transpose()?,
                 arithmetic: options.arithmetic.parse()?,
+                special_tokens: options.special_tokens.parse()?,
                 budget_bytes: asked.into_iter().chain(own).min(),
                 streamed: options.streamed,
                 small_batches: options.out_of_memory,
-                ..OpenOptions::default()
             },
         )
         .await?;

@@ -301,7 +301,7 @@ test(
     await page.locator('#embed').click();
     await page
       .locator('#prompts-error', {
-        hasText: /^The device ran out of memory\. A fresh one was opened.*Memory and packing/,
+        hasText: /^The device ran out of memory\. A fresh one was opened.*Memory, packing and tokens/,
       })
       .waitFor();
     assert.deepEqual(await embed(page), expected);

@@ -21,6 +21,7 @@ use gran_ted::loader::{AdapterFile, Header, OpenOptions, Opening, OpeningProgres
 use gran_ted::model::{Feature, Pooling, Precision};
 use gran_ted::quant::Quantize;
 use gran_ted::ted::{Comparison, Dataset, Report, Run, Study, Subset};
+use gran_ted::text::tokenizer::SpecialTokens;
 use gran_ted::trial::TuningProgress;
 use pollster::block_on;
 use serde::Serialize;
@@ -165,6 +166,9 @@ fn adapters_are_as_declared() {
 fn options_have_the_declared_names() {
     for arithmetic in [Arithmetic::F32, Arithmetic::F16, Arithmetic::Int8] {
         check("Arithmetic", &arithmetic, &[]);
+    }
+    for special in [SpecialTokens::File, SpecialTokens::None] {
+        check("SpecialTokens", &special, &[]);
     }
     for quantize in [Quantize::Q8, Quantize::Q4] {
         check("Quantize", &quantize, &[]);

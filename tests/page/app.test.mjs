@@ -129,12 +129,13 @@ test('where the device runs out of memory in a load, a fresh worker streams the 
   await app.model.load();
   const tries = () => calls.filter(([name]) => name === 'load').map(([, { options }]) => options.streamed);
   assert.deepEqual(tries(), [false, true, true]);
-  app.model.setOptions({ quantize: 'q8', arithmetic: 'f32', budget_mb: 900, streamed: false });
+  app.model.setOptions({ quantize: 'q8', arithmetic: 'f32', special_tokens: 'none', budget_mb: 900, streamed: false });
   assert.equal(state.model.card, null);
   await app.prompts.compare();
   assert.deepEqual(calls.filter(([name]) => name === 'load')[3][1].options, {
     quantize: 'q8',
     arithmetic: 'f32',
+    special_tokens: 'none',
     budget_mb: 900,
     streamed: false,
     out_of_memory: false,
@@ -186,7 +187,7 @@ test('a lost device and one out of memory are said, and the next action has a fr
     ],
     [
       (/** @type {any} */ worker) => (worker.panic('wgpu error: Out of Memory', 'OutOfMemory'), hang()),
-      /^The device ran out of memory\. .*Memory and packing/,
+      /^The device ran out of memory\. .*Memory, packing and tokens/,
     ],
   ])) {
     const { app, state, workers } = setUp({ embed: () => (workers.length === 1 ? fault(workers[0]) : EMBEDDINGS) });
@@ -348,7 +349,14 @@ test('a link claims a result only of what it holds', async () => {
     ({ app }) => app.evaluation.openFile(tedFile()),
     ({ app }) => app.model.loadUrl('https://example.org/other.gguf'),
     ({ app }) => app.model.loadFiles([new File([''], 'mine.gguf')]),
-    ({ app }) => app.model.setOptions({ quantize: 'q8', arithmetic: 'f32', budget_mb: null, streamed: false }),
+    ({ app }) =>
+      app.model.setOptions({
+        quantize: 'q8',
+        arithmetic: 'f32',
+        special_tokens: 'none',
+        budget_mb: null,
+        streamed: false,
+      }),
   ]))
     assert.equal(await claimed(change), null, String(change));
 });

@@ -10,10 +10,13 @@ import { initialState } from '../../www/state/initial.js';
 import { Keeper, restore } from '../../www/state/keep.js';
 import { countOutcomes, optionIndex, reportsOf } from '../../www/state/reports.js';
 import { subsetOf } from '../../www/state/settings.js';
+import { expand } from '../../www/storage/expand.js';
 import { isComplete, readJournal, storedBytes, writeLine } from '../../www/storage/journal.js';
 import { setsOf } from '../../www/storage/sets.js';
 import { isSha256 } from '../../www/storage/sha256.js';
+import { drawn } from '../support/drawn.mjs';
 import { fakeDatabase } from '../support/fake-database.mjs';
+import { HOSTILE, hostileState } from '../support/hostile.mjs';
 import { random } from '../support/random.mjs';
 
 const next = random(11);
@@ -140,6 +143,26 @@ test('a journal of any text is none, or one that can be listed', () => {
   }
 });
 
+test('an index of shards of any text is the names of files in its folder, or one sentence', async () => {
+  const url = 'https://h/o/model.safetensors.index.json';
+  for (let at = 0; at < 3000; at++) {
+    const whole = {
+      metadata: { total_size: 1 },
+      weight_map: { a: 'm-1.safetensors', b: 'm-2.safetensors', c: word(4) },
+    };
+    if (below(2)) whole.weight_map.c = 'm-1.safetensors';
+    const text = below(2) ? spoiled(JSON.stringify(whole)) : JSON.stringify(spoil(whole));
+    const small = { read: async (/** @type {string} */ of) => new TextEncoder().encode(of === url ? text : '{}') };
+    try {
+      const files = await expand([{ url }], /** @type {any} */ (small));
+      for (const file of files)
+        assert.match('url' in file ? file.url : '', /^https:\/\/h\/o\/[\w.-]+\.(json|safetensors)$/);
+    } catch (error) {
+      assert.match(String(error), /^Malformed: .{20,250}$/s, text);
+    }
+  }
+});
+
 const BASE = 'https://example.org/app/';
 const KEPT = () => {
   const accuracy = { accuracy: 1, correct: 1, total: 1, interval: [0, 1], chance: 0.5 };
@@ -158,7 +181,7 @@ const KEPT = () => {
   const page = {
     ...{ prompts: ['a'], hint: '', settings, subset: state.subset, wanted: 'cpu', adapter: 'x.pt', fragment: '#v=1' },
     ...{ model: { kind: 'url', name: 'https://h/a.gguf' }, data: { name: 'ted.json', sample: false }, item: null },
-    options: { quantize: 'q8', arithmetic: 'f32', budget_mb: 100, streamed: false },
+    options: { quantize: 'q8', arithmetic: 'f32', special_tokens: 'none', budget_mb: 100, streamed: false },
   };
   return { page, imported: [{ name: 'r.json', report: { summary, results: [item], provenance: {} }, sample: false }] };
 };
@@ -189,4 +212,23 @@ test('kept state of any shape is left out, or is one that can be shown and share
     }
   }
   assert.ok(taken > 100);
+});
+
+test('kept reports of any shape are left out, or every view can draw them', async () => {
+  let drawings = 0;
+  for (let at = 0; at < 400; at++) {
+    const whole = hostileState(pick(['x', HOSTILE]));
+    const { imported, outcome, study, browse, item } = whole;
+    const fake = fakeDatabase();
+    for (const [name, value] of Object.entries(at ? spoil({ imported, outcome, study }) : { imported, outcome, study }))
+      fake.tables.set(`kept ${JSON.stringify(name)}`, { version: 1, value });
+    const kept = await new Keeper(fake.open, (message) => assert.fail(message)).read();
+    const state = initialState(BASE);
+    restore(state, kept, { base: BASE, linked: false, dataset: () => assert.fail('not needed') });
+    if (at === 0) assert.ok(state.imported.length && state.outcome && state.study);
+    const texts = drawn({ ...state, browse, item, board: whole.board });
+    for (const { id, text } of texts) assert.doesNotMatch(text, /undefined|NaN|\[object/, `#${id}`);
+    drawings += Number(state.imported.length > 0) + Number(state.outcome !== null) + Number(state.study !== null);
+  }
+  assert.ok(drawings > 300, `${drawings}`);
 });

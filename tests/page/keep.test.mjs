@@ -7,7 +7,7 @@ import { Keeper, restore } from '../../www/state/keep.js';
 import { vectorStore } from '../../www/storage/vectors.js';
 import { fakeDatabase } from '../support/fake-database.mjs';
 
-/** @import { Kept } from '../../www/state/keep.js' */
+/** @import { Kept } from '../../www/state/kept-shapes.js' */
 /** @import { State } from '../../www/state/state' */
 
 const BASE = 'https://example.org/demo/';
@@ -63,7 +63,13 @@ const OUTCOME = {
   sample: true,
   file: 'ted.json',
   model: 'Tiny',
-  source: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32' },
+  source: {
+    kind: 'url',
+    name: 'https://example.org/a.gguf',
+    quantize: null,
+    arithmetic: 'f32',
+    special_tokens: 'file',
+  },
 };
 const SUBSET = { caption_types: [], question_types: ['OCR'], per_type: 2, captions: null, seed: 7 };
 const UNFINISHED = /** @type {const} */ ({
@@ -74,7 +80,14 @@ const UNFINISHED = /** @type {const} */ ({
   items: 2,
   correct: 1,
   data: { name: 'ted.json', sample: false, sha256: 'ab' },
-  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32', card: 'Tiny' },
+  model: {
+    kind: 'url',
+    name: 'https://example.org/a.gguf',
+    quantize: null,
+    arithmetic: 'f32',
+    special_tokens: 'file',
+    card: 'Tiny',
+  },
   adapter: null,
   device: 'cpu',
 });
@@ -338,7 +351,7 @@ test('values that are old, corrupt or hostile are left out, one by one', async (
   }
 });
 
-test('what was kept before products had a choice of arithmetic is of f32', async () => {
+test('what was kept before there was a choice of arithmetic and of special tokens has that of then', async () => {
   const fake = fakeDatabase();
   const keeper = await keep(fake, busyState());
   const whole = await keeper.read();
@@ -348,8 +361,9 @@ test('what was kept before products had a choice of arithmetic is of f32', async
     ['outcome', 'source'],
   ])) {
     const value = structuredClone(/** @type {any} */ (whole[name]));
-    assert.equal(value[part].arithmetic, 'f32');
+    assert.deepEqual([value[part].arithmetic, value[part].special_tokens], ['f32', 'file']);
     delete value[part].arithmetic;
+    delete value[part].special_tokens;
     await fake.database.put('kept', [[name, { version: 1, value }]]);
   }
   assert.deepEqual(await keeper.read(), whole);

@@ -7,9 +7,10 @@ import { timeLeft } from '../../www/ui/progress.js';
 import { reportName } from '../../www/ui/save.js';
 import { chooseDevice, probeOf } from '../../www/worker/device.js';
 import { messageOf, shown } from '../../www/worker/errors.js';
+import { useUntimed } from '../../www/worker/untimed.js';
 
 const adapter = { vendor: 'nvidia', architecture: 'lovelace', device: '', description: '', fallback: false };
-const probe = { secure: true, webgpu: true, adapter, timed: true };
+const probe = { secure: true, webgpu: true, adapter };
 const software = { ...probe, adapter: { ...adapter, vendor: 'google', architecture: 'swiftshader' } };
 
 test('a real adapter runs on WebGPU, a software one and none on the CPU, and each says why', () => {
@@ -34,24 +35,9 @@ test('a real adapter runs on WebGPU, a software one and none on the CPU, and eac
   assert.equal(chooseDevice(none, 'webgpu').kind, 'cpu');
 });
 
-test('an adapter without timestamp-query is named with what it lacks, and WebGPU that was asked for is answered', async () => {
-  const gpu = (/** @type {string[]} */ ...features) =>
-    /** @type {any} */ ({
-      requestAdapter: async () => ({ info: { ...adapter, isFallbackAdapter: false }, features: new Set(features) }),
-    });
-  const untimed = await probeOf({ secure: true, gpu: gpu('shader-f16') });
-  assert.deepEqual(untimed, { ...probe, timed: false });
-  for (const [wanted, begin] of /** @type {const} */ ([
-    [null, /^WebGPU can't be used here: /],
-    ['webgpu', /^WebGPU was asked for and can't be used, so the CPU runs: /],
-  ])) {
-    const { kind, reason } = chooseDevice(untimed, wanted);
-    assert.equal(kind, 'cpu');
-    assert.match(reason, begin);
-    assert.match(reason, /nvidia lovelace has no `timestamp-query`/);
-  }
-  assert.equal(chooseDevice(untimed, 'cpu').reason, chooseDevice(probe, 'cpu').reason);
-  assert.deepEqual(await probeOf({ secure: true, gpu: gpu('timestamp-query') }), probe);
+test('an adapter is looked up, and where there is none WebGPU that was asked for is answered', async () => {
+  const gpu = /** @type {any} */ ({ requestAdapter: async () => ({ info: { ...adapter, isFallbackAdapter: false } }) });
+  assert.deepEqual(await probeOf({ secure: true, gpu }), probe);
   for (const none of [
     undefined,
     { requestAdapter: async () => null },
@@ -75,6 +61,35 @@ test('a message is of bounded length, and shows what would hide or turn it', () 
     'a\\u{0}b\\u{1b}[2J\\u{202e}c\\u{2028}\\u{d800}',
   );
   for (const plain of ['größer 你好 🎲', 'two\nlines', '', 'x'.repeat(1999)]) assert.equal(shown(plain), plain);
+});
+
+test('an adapter without timestamp-query says that it has it, and its device is asked for without it', async () => {
+  const requested = /** @type {any[]} */ ([]);
+  const gpu = (/** @type {string[]} */ ...features) =>
+    /** @type {any} */ ({
+      async requestAdapter(/** @type {any} */ options) {
+        requested.push(options);
+        return { features: new Set(features), requestDevice: async (/** @type {any} */ of) => requested.push(of) };
+      },
+    });
+  useUntimed(undefined);
+  const untimed = gpu('shader-f16');
+  useUntimed(untimed);
+  const found = await untimed.requestAdapter({ powerPreference: 'low-power' });
+  assert.deepEqual([...found.features], ['shader-f16', 'timestamp-query']);
+  await found.requestDevice({ label: 'a', requiredFeatures: [...found.features] });
+  await found.requestDevice();
+  const asked = [{ powerPreference: 'low-power' }, { label: 'a', requiredFeatures: ['shader-f16'] }];
+  assert.deepEqual(requested, [...asked, { requiredFeatures: [] }]);
+
+  const timed = gpu('timestamp-query');
+  const { requestDevice, features } = await timed.requestAdapter();
+  useUntimed(timed);
+  const kept = await timed.requestAdapter();
+  assert.deepEqual([String(kept.requestDevice), kept.features], [String(requestDevice), features]);
+  const none = /** @type {any} */ ({ requestAdapter: async () => null });
+  useUntimed(none);
+  assert.equal(await none.requestAdapter(), null);
 });
 
 test('what is asked for decides, where it can be had', () => {

@@ -6,7 +6,7 @@ import { pausedStudy } from '../../www/state/layers.js';
 import { advance } from '../../www/state/resume.js';
 import { CARD, DATASET, EMBEDDINGS, failure, setUp, setUpOpened, tedFile } from '../support/app.mjs';
 
-/** @import { Kept, KeptPage } from '../../www/state/keep.js' */
+/** @import { Kept, KeptPage } from '../../www/state/kept-shapes.js' */
 /** @import { EvaluateProgress, Settings } from '../../www/types/wasm' */
 
 const SETTINGS = /** @type {Settings} */ ({
@@ -35,7 +35,7 @@ const PAGE = /** @type {KeptPage} */ ({
   data: { name: 'ted.json', sample: false },
   item: null,
   fragment: '',
-  options: { quantize: 'q8', arithmetic: 'f32', budget_mb: 500, streamed: false },
+  options: { quantize: 'q8', arithmetic: 'f32', special_tokens: 'file', budget_mb: 500, streamed: false },
 });
 const UNFINISHED = /** @type {const} */ ({
   subset: { ...CHOSEN },
@@ -45,7 +45,14 @@ const UNFINISHED = /** @type {const} */ ({
   items: 2,
   correct: 1,
   data: { name: 'ted.json', sample: false, sha256: 'ab' },
-  model: { kind: 'url', name: 'https://example.org/a.gguf', quantize: null, arithmetic: 'f32', card: 'Tiny' },
+  model: {
+    kind: 'url',
+    name: 'https://example.org/a.gguf',
+    quantize: null,
+    arithmetic: 'f32',
+    special_tokens: 'file',
+    card: 'Tiny',
+  },
   adapter: null,
   device: 'cpu',
 });
@@ -287,7 +294,7 @@ test('after a reload, Resume loads the model, opens the data set and goes on', a
   assert.ok(state.outcome?.report.summary.complete);
 });
 
-test('Resume packs and computes the model as the run had it', async () => {
+test('Resume packs and computes the model, and adds tokens to texts, as the run had it', async () => {
   const run = longRun();
   const { app, state, calls } = setUp({ evaluate: run.evaluate, open_dataset: () => ({ ...DATASET, sha256: 'ab' }) });
   await app.start(
@@ -295,7 +302,10 @@ test('Resume packs and computes the model as the run had it', async () => {
     null,
     before({
       page: PAGE,
-      unfinished: { ...UNFINISHED, model: { ...UNFINISHED.model, quantize: 'q4', arithmetic: 'int8' } },
+      unfinished: {
+        ...UNFINISHED,
+        model: { ...UNFINISHED.model, quantize: 'q4', arithmetic: 'int8', special_tokens: 'none' },
+      },
     }),
   );
   await app.model.load();
@@ -306,21 +316,34 @@ test('Resume packs and computes the model as the run had it', async () => {
       ([
         ,
         {
-          options: { quantize, arithmetic },
+          options: { quantize, arithmetic, special_tokens },
         },
-      ]) => [quantize, arithmetic],
+      ]) => [quantize, arithmetic, special_tokens],
     );
   assert.deepEqual(loads, [
-    ['q8', 'f32'],
-    ['q4', 'int8'],
+    ['q8', 'f32', 'file'],
+    ['q4', 'int8', 'none'],
   ]);
-  assert.deepEqual([state.outcome?.source.quantize, state.outcome?.source.arithmetic], ['q4', 'int8']);
+  const { quantize, arithmetic, special_tokens } = /** @type {import('../../www/state/state').HeldSource} */ (
+    state.outcome?.source
+  );
+  assert.deepEqual([quantize, arithmetic, special_tokens], ['q4', 'int8', 'none']);
 });
 
 test('what a reload cannot bring back is asked for before the run goes on', async () => {
   for (const [unfinished, words] of /** @type {const} */ ([
     [
-      { ...UNFINISHED, model: { kind: 'files', name: 'mine.gguf', quantize: null, arithmetic: 'f32', card: 'Mine' } },
+      {
+        ...UNFINISHED,
+        model: {
+          kind: 'files',
+          name: 'mine.gguf',
+          quantize: null,
+          arithmetic: 'f32',
+          special_tokens: 'file',
+          card: 'Mine',
+        },
+      },
       /Pick `mine\.gguf`/,
     ],
     [{ ...UNFINISHED, adapter: { name: 'epoch_1.pt', sha256: 'cd' } }, /Pick the adapter `epoch_1\.pt`/],

@@ -23,6 +23,7 @@ test('a state survives the link', () => {
     sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
     quantize: 'q4',
     arithmetic: 'int8',
+    special_tokens: 'none',
     data: 'sample',
     subset: {
       caption_types: ['image'],
@@ -49,6 +50,16 @@ test('each arithmetic is taken by both ends of a link, and no other', () => {
   const { state, problems } = decodeState('v=1&arithmetic=int4');
   assert.equal(state.arithmetic, 'f32');
   assert.match(problems.join(), /int4.*f32, f16, int8/);
+});
+
+test('each choice of special tokens is taken by both ends of a link, and no other', () => {
+  for (const special_tokens of /** @type {const} */ (['file', 'none'])) {
+    const { state, problems } = decodeState(encodeState({ ...emptyState(), special_tokens }));
+    assert.deepEqual([state.special_tokens, problems], [special_tokens, []]);
+  }
+  const { state, problems } = decodeState('v=1&special_tokens=both');
+  assert.equal(state.special_tokens, 'file');
+  assert.match(problems.join(), /special_tokens "both" .*file, none/);
 });
 
 test('the key of an item is taken by both ends of a link or by neither', () => {

@@ -37,7 +37,7 @@ export function setUp(methods = {}) {
   const calls = [];
   /** @type {Record<string, Method>} */
   const table = {
-    probe: () => ({ secure: true, webgpu: true, adapter: ADAPTER, timed: true }),
+    probe: () => ({ secure: true, webgpu: true, adapter: ADAPTER }),
     open: ({ device }) => ({ kind: device, adapter: '', software: false, max_buffer_bytes: null }),
     load: () => ({ card: CARD, heap_bytes: 1 }),
     embed: () => EMBEDDINGS,

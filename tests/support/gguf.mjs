@@ -8,8 +8,16 @@
  * @param {string} [options.tokenizer]
  * @param {[tensors: number, entries: number]} [options.counts]
  * @param {(tensors: Tensor[]) => Tensor[]} [options.change]
+ * @param {string} [options.begin] a token that the file adds before each text
  */
-export function ggufFile({ architecture = 'llama', tokenizer = 'gpt2', counts, change = (tensors) => tensors } = {}) {
+export function ggufFile({
+  architecture = 'llama',
+  tokenizer = 'gpt2',
+  counts,
+  change = (tensors) => tensors,
+  begin,
+} = {}) {
+  const tokens = ['a', ...(begin ? [begin] : [])];
   const entries = [
     text('general.architecture', architecture),
     ...Object.entries({ block_count: 1, embedding_length: 32, feed_forward_length: 32, 'attention.head_count': 1 }).map(
@@ -18,8 +26,15 @@ export function ggufFile({ architecture = 'llama', tokenizer = 'gpt2', counts, c
     entry('llama.attention.layer_norm_rms_epsilon', 6, Buffer.from(Float32Array.of(1e-5).buffer)),
     text('tokenizer.ggml.model', tokenizer),
     text('tokenizer.ggml.pre', 'smollm'),
-    entry('tokenizer.ggml.tokens', 9, Buffer.concat([uint32(8), uint64(1), string('a')])),
+    entry('tokenizer.ggml.tokens', 9, Buffer.concat([uint32(8), uint64(tokens.length), ...tokens.map(string)])),
     entry('tokenizer.ggml.merges', 9, Buffer.concat([uint32(8), uint64(0)])),
+    ...(begin
+      ? [
+          entry('tokenizer.ggml.token_type', 9, Buffer.concat([uint32(5), uint64(2), uint32(1), uint32(3)])),
+          entry('tokenizer.ggml.bos_token_id', 4, uint32(1)),
+          entry('tokenizer.ggml.add_bos_token', 7, Buffer.of(1)),
+        ]
+      : []),
   ];
   const matrices = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down'].map((name) => ({
     name: `blk.0.${name}.weight`,
@@ -29,7 +44,7 @@ export function ggufFile({ architecture = 'llama', tokenizer = 'gpt2', counts, c
     name: `${name}.weight`,
     shape: [32],
   }));
-  const tensors = change([{ name: 'token_embd.weight', shape: [1, 32] }, ...matrices, ...norms]);
+  const tensors = change([{ name: 'token_embd.weight', shape: [tokens.length, 32] }, ...matrices, ...norms]);
 
   const weights = (/** @type {number} */ count) => Buffer.from(new Float32Array(count).fill(0.01).buffer);
   const data = tensors.map(({ shape }) => weights(shape.reduce((product, size) => product * size, 1)));

@@ -17,7 +17,7 @@ import { Reports } from './reports.js';
 import { Sharing } from './sharing.js';
 
 /** @import { DatasetSource } from '../sources/dataset.js' */
-/** @import { Kept } from '../state/keep.js' */
+/** @import { Kept } from '../state/kept-shapes.js' */
 /** @import { Section } from '../state/state' */
 /** @import { DeviceKind } from '../types/wasm' */
 /** @import { Methods } from '../types/worker' */
@@ -227,7 +227,7 @@ export class App {
     await this.restart();
     const next = 'A fresh one was opened, and the model is loaded again with the next action.';
     if (codeOf(error) === 'DeviceLost') return `${messageOf(error)}. ${next}`;
-    return `The device ran out of memory. ${next} Give it less at a time: see Memory and packing under Model.`;
+    return `The device ran out of memory. ${next} Give it less at a time: see Memory, packing and tokens under Model.`;
   }
 
   /**

@@ -125,9 +125,10 @@ export class Evaluation {
     await work('ted', async (signal) => {
       const source = modelOf(model, base);
       if (source) this.#model.use(source);
-      const { quantize, arithmetic } = model;
-      if (state.model.options.quantize !== quantize || state.model.options.arithmetic !== arithmetic)
-        this.#model.hold({ quantize, arithmetic });
+      const { quantize, arithmetic, special_tokens } = model;
+      const now = state.model.options;
+      if (now.quantize !== quantize || now.arithmetic !== arithmetic || now.special_tokens !== special_tokens)
+        this.#model.hold({ quantize, arithmetic, special_tokens });
       if (data.sample && !state.datasetSource?.sample)
         Object.assign(state, { dataset: null, datasetSource: sampleDataset(base) });
       Object.assign(state, { settings, subset: state.dataset ? withTicks(subset, state.dataset) : subset });

@@ -44,7 +44,8 @@ export class Sharing {
     state.wanted = shared.device;
     state.subset = shared.subset;
     if (shared.model) state.model.source = urlSource(shared.model, shared.sha256 ?? '');
-    state.model.options = { ...state.model.options, quantize: shared.quantize, arithmetic: shared.arithmetic };
+    const { quantize, arithmetic, special_tokens } = shared;
+    state.model.options = { ...state.model.options, quantize, arithmetic, special_tokens };
     if (shared.data) state.datasetSource = sampleDataset(base);
     if (shared.item) state.item = { ...shared.item, item: null, from: [], called: true };
   }

@@ -12,5 +12,5 @@ export function origin({ provenance }, ...path) {
   let value = /** @type {any} */ (provenance);
   for (const key of path)
     value = value !== null && typeof value === 'object' && Object.hasOwn(value, key) ? value[key] : null;
-  return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 120) : '';
+  return typeof value === 'string' || Number.isFinite(value) ? String(value).slice(0, 120) : '';
 }

@@ -6,7 +6,7 @@
 //   reference_precision=1
 //   device=cpu
 //   model=https://...&sha256=...    the hash is that of the model's one file
-//   quantize=q8&arithmetic=int8
+//   quantize=q8&arithmetic=int8&special_tokens=none
 //   data=sample&caption_type=image&question_type=OCR&per_type=2&captions=5&seed=42&id=8f1b2c3d4e
 //   item=image_0|OCR
 //   result=21/40,norm_avg,mean
@@ -20,6 +20,7 @@ import {
   readFeature,
   readPooling,
   readQuantize,
+  readSpecialTokens,
   unknown,
   wholeSubset,
 } from '../state/settings.js';
@@ -48,6 +49,7 @@ export function emptyState() {
     sha256: null,
     quantize: null,
     arithmetic: 'f32',
+    special_tokens: 'file',
     data: null,
     subset: wholeSubset(),
     subset_id: null,
@@ -73,6 +75,7 @@ export function encodeState(state) {
   add('sha256', state.sha256);
   add('quantize', state.quantize);
   add('arithmetic', state.arithmetic === 'f32' ? null : state.arithmetic);
+  add('special_tokens', state.special_tokens === 'file' ? null : state.special_tokens);
   add('data', state.data);
   for (const type of subset.caption_types) add('caption_type', type);
   for (const type of subset.question_types) add('question_type', type);
@@ -164,6 +167,7 @@ const READERS = new Map([
   ],
   ['quantize', (state, value) => void (state.quantize = readQuantize(value))],
   ['arithmetic', (state, value) => void (state.arithmetic = readArithmetic(value))],
+  ['special_tokens', (state, value) => void (state.special_tokens = readSpecialTokens(value))],
   [
     'data',
     (state, value) => {

@@ -22,6 +22,7 @@ export function sharedState(state, subset) {
     sha256: sharedSha256(state.model),
     quantize: options.quantize,
     arithmetic: options.arithmetic,
+    special_tokens: options.special_tokens,
     data: state.datasetSource?.sample ? 'sample' : null,
     subset,
     subset_id: state.count?.id || null,
@@ -60,6 +61,7 @@ function sharedResult(state) {
     from.name === source.name &&
     from.quantize === options.quantize &&
     from.arithmetic === options.arithmetic &&
+    from.special_tokens === options.special_tokens &&
     sample === dataOf(state).sample &&
     origin(report, 'subset', 'id') === count?.id &&
     JSON.stringify(settings) === JSON.stringify(wholeSettings(state)) &&

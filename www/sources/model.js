@@ -1,4 +1,5 @@
 // Sources of a model: the default, which comes with the page, an address, or picked files.
+import { formatBytes } from '../figures/format.js';
 import { hubAddress, isHub, readShort } from './hub.js';
 
 /** @import { ModelFile } from '../types/storage' */
@@ -52,6 +53,24 @@ function partsOf(url) {
 export function fileSource(files) {
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   return { kind: 'files', name: files.map((file) => file.name).join(', '), bytes, files };
+}
+
+/**
+ * What a click that loads the model would fetch, in words: from which host, and how much. '' for picked files.
+ * @param {Pick<ModelSource, 'kind' | 'name' | 'bytes'>} source
+ */
+export function fetchText({ kind, name, bytes }) {
+  if (kind === 'files') return '';
+  const size = bytes === null ? 'of unknown size' : formatBytes(bytes);
+  return kind === 'url' ? `from ${new URL(name).host}, ${size}` : size;
+}
+
+/**
+ * The sentence beside what needs a model: that it is loaded first, and what is fetched for that. '' once it is loaded.
+ * @param {{ card: object | null, source: ModelSource }} model
+ */
+export function firstText({ card, source }) {
+  return card ? '' : `${['The model is loaded first', fetchText(source)].filter(Boolean).join(', ')}.`;
 }
 
 /**

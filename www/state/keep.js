@@ -1,214 +1,37 @@
 // Keeps the state for the next visit: each part under its name in IndexedDB (`kept` in database.js). What is read from
 // there is validated like untrusted input: a value of another shape is left out. If two tabs write, the last one wins.
 import { sampleDataset } from '../sources/dataset.js';
-import { MAX_URL, modelUrl, urlSource } from '../sources/model.js';
+import { urlSource } from '../sources/model.js';
 import { reason } from '../storage/database.js';
-import { isSha256 } from '../storage/sha256.js';
 import { initialState } from './initial.js';
-import { MAX_PROMPT, MAX_PROMPTS, MAX_REPORTS } from './limits.js';
+import { SHAPES } from './kept-shapes.js';
 import { reportsOf } from './reports.js';
-import {
-  readArithmetic,
-  readDevice,
-  readFeature,
-  readPooling,
-  readQuantize,
-  subsetOf,
-  weightsOf,
-  withoutAdapter,
-} from './settings.js';
-import { amount, flag, floats, list, map, maybe, number, one, readable, record, text } from './shape.js';
+import { subsetOf, weightsOf, withoutAdapter } from './settings.js';
+import { one, record } from './shape.js';
 
 /** @import { DatasetSource } from '../sources/dataset.js' */
 /** @import { Database } from '../storage/database.js' */
-/** @import { DeviceKind, LoadOptions, Settings, Subset } from '../types/wasm' */
+/** @import { Kept, KeptPage } from './kept-shapes.js' */
 /** @import { Shape } from './shape.js' */
-/** @import { ItemId, NamedReport, Outcome, PromptComparison, State, Study, Unfinished } from './state' */
-
-/**
- * @typedef {object} KeptPage
- * @property {string[]} prompts
- * @property {string} hint
- * @property {Settings} settings
- * @property {Subset} subset with empty lists where every type is ticked
- * @property {DeviceKind | null} wanted
- * @property {{ kind: 'default' | 'url' | 'files', name: string, sha256?: string }} model
- * @property {Omit<LoadOptions, 'out_of_memory'>} options
- * @property {string | null} adapter the name of the adapter's file
- * @property {{ name: string, sample: boolean } | null} data
- * @property {ItemId | null} item
- * @property {string} fragment the link that the page was opened by
- *
- * @typedef {object} Kept the kept parts by name; the data set's file is kept too, as `dataset`
- * @property {KeptPage | null} page
- * @property {Unfinished | null} unfinished
- * @property {Outcome | null} outcome
- * @property {NamedReport[] | null} imported
- * @property {PromptComparison | null} comparison
- * @property {Study | null} study
- */
+/** @import { State } from './state' */
 
 const VERSION = 1;
 const DELAY = 200; // ms during which changes gather into one write
 const DEADLINE = 3000; // ms after which a storage that does not answer is given up
 const MAX_PRODUCTS = 16e6; // floats of a study, 64 MB
 
-/** @type {Shape} */
-const word = (value) => text(value) && value.length <= MAX_URL;
-/** @type {Shape} */
-const strings = list(word, 32);
-const settings = record({
-  feature: readable(readFeature),
-  pooling: readable(readPooling),
-  layer_weights: maybe(list(number, 1024)),
-  reference_precision: flag,
-});
-const subset = record({
-  caption_types: strings,
-  question_types: strings,
-  per_type: maybe(amount),
-  captions: maybe(amount),
-  seed: amount,
-});
-const model = record({ kind: one('default', 'url', 'files'), name: word }); // and optionally a sha256
-const held = (/** @type {any} */ value) =>
-  model(value) && maybe(readable(readQuantize))(value.quantize) && readable(readArithmetic)(value.arithmetic);
-const accuracy = record({
-  accuracy: number,
-  correct: amount,
-  total: amount,
-  interval: (value) => list(number, 2)(value) && value.length === 2,
-  chance: number,
-});
-const item = record({
-  index: amount,
-  caption_key: text,
-  caption_type: text,
-  question_type: text,
-  caption: text,
-  question: text,
-  options: text,
-  statements: list(text, 8),
-  correct_answer: text,
-  predicted_answer: text,
-  confidence_score: number,
-  all_scores: list(number, 8),
-  is_correct: flag,
-});
-/** Whether an item has a score for each statement and for both letters. @type {Shape} */
-const scored = ({ statements, all_scores: scores, correct_answer: right, predicted_answer: said }) =>
-  (statements.length === 0 || statements.length === scores.length) &&
-  [right, said].every((letter) => letter.length === 1 && 'ABCDEFGH'.slice(0, scores.length).includes(letter));
-const report = record({
-  summary: record({
-    accuracy_statistics: record({
-      overall_accuracy: number,
-      total_correct: amount,
-      total_samples: amount,
-      overall: accuracy,
-      caption_type_accuracy: map(accuracy),
-      question_type_accuracy: map(accuracy),
-      combined_accuracy: map(accuracy),
-    }),
-    average_confidence: number,
-    ties: amount,
-    complete: flag,
-  }),
-  results: list((value) => item(value) && scored(value)),
-  provenance: maybe(record({})),
-});
-const embeddings = record({
-  dimension: amount,
-  vectors: floats,
-  similarity: floats,
-  tokens: list(amount),
-  truncated: list(flag),
-  milliseconds: number,
-});
-
-/** @type {Record<keyof Kept, Shape>} */
-const SHAPES = {
-  page: (value) =>
-    record({
-      prompts: list((prompt) => text(prompt) && prompt.length <= MAX_PROMPT, MAX_PROMPTS),
-      hint: word,
-      settings,
-      subset,
-      wanted: maybe(readable(readDevice)),
-      model,
-      options: record({
-        quantize: maybe(readable(readQuantize)),
-        arithmetic: readable(readArithmetic),
-        budget_mb: maybe(amount),
-        streamed: flag,
-      }),
-      adapter: maybe(word),
-      data: maybe(record({ name: word, sample: flag })),
-      item: maybe(record({ caption_key: word, question_type: word })),
-      fragment: text,
-    })(value) &&
-    value.prompts.length > 0 &&
-    (value.model.kind !== 'url' || readable(modelUrl)(value.model.name)) &&
-    (value.model.sha256 === undefined || isSha256(value.model.sha256)),
-  unfinished: record({
-    device: readable(readDevice),
-    subset,
-    settings,
-    texts: amount,
-    total_texts: amount,
-    items: amount,
-    correct: amount,
-    data: record({ name: word, sample: flag, sha256: word }),
-    model: (value) =>
-      held(value) &&
-      word(value.card) &&
-      (value.kind !== 'url' || readable(modelUrl)(value.name)) &&
-      (value.sha256 === undefined || isSha256(value.sha256)),
-    adapter: maybe(record({ name: word, sha256: word })),
-  }),
-  outcome: record({ report, settings, sample: flag, file: text, model: text, source: held }),
-  imported: list(record({ name: text, report, sample: flag }), MAX_REPORTS),
-  comparison: (value) =>
-    record({ texts: list(text, MAX_PROMPTS), settings, embeddings, model: text, mixed: flag })(value) &&
-    value.texts.length > 0 &&
-    value.embeddings.similarity.length === value.texts.length ** 2 &&
-    value.embeddings.tokens.length === value.texts.length,
-  study: (value) =>
-    record({
-      result: record({
-        pooling: one('mean', 'last_token'),
-        features: list(record({ feature: text, accuracy, ties: amount })),
-        num_hidden_layers: amount,
-        layer_weights: maybe(list(number)),
-        items: list(record({ caption_type: text, question_type: text, options: amount, correct: amount })),
-        products: maybe(floats),
-        tokens: amount,
-        texts: amount,
-        milliseconds: number,
-        subset: record({ id: text, definition: text }),
-        complete: flag,
-      }),
-      model: text,
-      file: text,
-      sample: flag,
-      mixed: maybe(record({ correct: amount, total: amount, ties: amount })),
-    })(value) && fits(value.result),
-};
-
-/** Whether the number of products fits the items. @param {Study['result']} study */
-function fits({ items, num_hidden_layers: layers, products }) {
-  return !products || products.length === layers ** 2 * items.reduce((sum, { options }) => sum + 1 + 2 * options, 0);
-}
-
 /**
- * Adds the arithmetic to values that were kept before there was a choice: f32.
+ * Adds to values what had no choice when they were kept: the arithmetic, f32, and the special tokens, the file's.
  * @param {string} name
  * @param {any} stored
  */
 function completed(name, stored) {
   const value = stored?.value;
   const held = { page: value?.options, unfinished: value?.model, outcome: value?.source }[name];
-  if (held && typeof held === 'object') held.arithmetic ??= 'f32';
+  if (held && typeof held === 'object') {
+    held.arithmetic ??= 'f32';
+    held.special_tokens ??= 'file';
+  }
   return stored;
 }
 
@@ -365,6 +188,7 @@ function pageOf(state) {
     options: {
       quantize: model.options.quantize,
       arithmetic: model.options.arithmetic,
+      special_tokens: model.options.special_tokens,
       budget_mb: model.options.budget_mb,
       streamed: model.options.streamed && !model.options.out_of_memory,
     },

@@ -6,12 +6,12 @@ import { defaultSource, modelUrl, urlSource } from '../sources/model.js';
 /** @import { HeldSource, Run, State, Unfinished } from './state' */
 
 /**
- * The facts about a model that a run depends on: its source, how it is packed and how it computes.
+ * The facts about a model that a run depends on: its source, how it is packed and computes, and what it adds to texts.
  * @param {State['model']} model
  * @returns {HeldSource}
  */
-export function heldSource({ source: { kind, name }, options: { quantize, arithmetic } }) {
-  return { kind, name, quantize, arithmetic };
+export function heldSource({ source: { kind, name }, options: { quantize, arithmetic, special_tokens } }) {
+  return { kind, name, quantize, arithmetic, special_tokens };
 }
 
 /**

@@ -1,6 +1,6 @@
 // The settings of a run and the subset of the data set: how they are read, and how the worker takes them.
 
-/** @import { Arithmetic, DeviceKind, Feature, Pooling, Quantize, Subset } from '../types/wasm' */
+/** @import { Arithmetic, DeviceKind, Feature, Pooling, Quantize, SpecialTokens, Subset } from '../types/wasm' */
 /** @import { State } from './state' */
 
 /**
@@ -88,6 +88,12 @@ export function readQuantize(value) {
 /** @param {string} value @returns {Arithmetic} */
 export function readArithmetic(value) {
   if (value !== 'f32' && value !== 'f16' && value !== 'int8') throw unknown('arithmetic', value, 'f32, f16, int8');
+  return value;
+}
+
+/** @param {string} value @returns {SpecialTokens} */
+export function readSpecialTokens(value) {
+  if (value !== 'file' && value !== 'none') throw unknown('special_tokens', value, 'file, none');
   return value;
 }
 

@@ -28,6 +28,7 @@ import type {
   Quantize,
   Report,
   Settings,
+  SpecialTokens,
   StudyProgress,
   Subset,
 } from '../types/wasm';
@@ -134,12 +135,13 @@ export interface ModelState {
   missing: string;
 }
 
-/** Where a model came from, how it was packed and how it computed. */
+/** Where a model came from, how it was packed, how it computed and what it added to texts. */
 export interface HeldSource {
   kind: ModelSource['kind'];
   name: string;
   quantize: Quantize | null;
   arithmetic: Arithmetic;
+  special_tokens: SpecialTokens;
 }
 
 /** The models in this browser's storage. */
@@ -257,6 +259,7 @@ export interface SharedState {
   sha256: string | null;
   quantize: Quantize | null;
   arithmetic: Arithmetic;
+  special_tokens: SpecialTokens;
   data: 'sample' | null;
   subset: Subset;
   subset_id: string | null;

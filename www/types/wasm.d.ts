@@ -6,6 +6,7 @@ export type Feature = 'last' | 'penultimate' | 'norm_avg' | 'weighted' | `layer(
 export type Pooling = 'mean' | 'last_token' | 'adapter';
 export type Quantize = 'q8' | 'q4';
 export type Arithmetic = 'f32' | 'f16' | 'int8';
+export type SpecialTokens = 'file' | 'none';
 
 // --- what the page asks for ---
 
@@ -32,7 +33,7 @@ export interface Subset {
   seed: number;
 }
 
-/** How a model is to be held. */
+/** How a model is to be held, and what it adds to texts. */
 export interface LoadOptions {
   /** The type that dense weights (F32, F16, BF16) are packed to; null: they are kept as f32. */
   quantize: Quantize | null;
@@ -41,6 +42,8 @@ export interface LoadOptions {
    * `shader-f16`, int8 rounds the activations to 8.
    */
   arithmetic: Arithmetic;
+  /** Whether the begin and end tokens that the tokenizer's file names are added to each text. */
+  special_tokens: SpecialTokens;
   /** Device memory that the model may take, in MB; null: as much as there is. */
   budget_mb: number | null;
   /** Whether it is held layer by layer even where the whole model is within the budget. */

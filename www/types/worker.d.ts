@@ -30,8 +30,6 @@ export interface Probe {
   secure: boolean;
   webgpu: boolean;
   adapter: { vendor: string; architecture: string; device: string; description: string; fallback: boolean } | null;
-  /** Whether the adapter has `timestamp-query`, without which the runtime can't use it. */
-  timed: boolean;
 }
 
 /** The worker's methods, as the page calls them: name -> parameters, result, progress. */

@@ -1,6 +1,6 @@
 // A pager under a long list: "Back, Page 2 of 9, Next".
 import { formatCount } from '../figures/format.js';
-import { element } from './dom.js';
+import { add, element, showText } from './dom.js';
 
 /** @param {HTMLElement} area @param {(page: number) => void} turn called with the page to show, counted from 0 */
 export function pager(area, turn) {
@@ -12,13 +12,13 @@ export function pager(area, turn) {
   };
   const [back, next] = [button('Back', -1), button('Next', 1)];
   const where = element('span', { role: 'status' });
-  area.append(back, where, next);
+  add(area, back, where, next);
 
   return (/** @type {number} */ at, /** @type {number} */ pages) => {
     page = at;
     area.hidden = pages < 2;
     back.disabled = at === 0;
     next.disabled = at >= pages - 1;
-    where.textContent = `Page ${formatCount(at + 1)} of ${formatCount(pages)}`;
+    showText(where, `Page ${formatCount(at + 1)} of ${formatCount(pages)}`);
   };
 }

@@ -1,5 +1,6 @@
 // Observable Plot for the page. It is fetched when the first chart comes into view.
 import { messageOf } from '../worker/errors.js';
+import { add, element, fill, fitTexts } from './dom.js';
 
 /** @typedef {typeof import('@observablehq/plot')} Plot */
 /** @typedef {import('@observablehq/plot').PlotOptions} PlotOptions */
@@ -25,11 +26,10 @@ export function loadPlot() {
 /** @param {string} path relative to the page */
 function script(path) {
   return new Promise((resolve, reject) => {
-    const node = document.createElement('script');
-    node.src = path;
+    const node = element('script', { src: path });
     node.addEventListener('load', resolve);
     node.addEventListener('error', () => reject(new Error(`\`${path}\` could not be fetched.`)));
-    document.head.append(node);
+    add(document.head, node);
   });
 }
 
@@ -40,8 +40,7 @@ function script(path) {
  * @param {(Plot: Plot, width: number) => PlotOptions} options
  */
 export function chart(label, options) {
-  const node = document.createElement('div');
-  node.className = 'chart';
+  const node = element('div', { className: 'chart' });
   let width = 0;
   const draw = async () => {
     if (width === 0) return;
@@ -50,11 +49,12 @@ export function chart(label, options) {
       const plot = Plot.plot({ className: 'plot', width, style: { background: 'none' }, ...options(Plot, width) });
       // the page's policy refuses it; page.css has its rules
       for (const style of plot.querySelectorAll('style')) style.remove();
+      fitTexts(plot);
       plot.setAttribute('role', 'img');
       plot.setAttribute('aria-label', label);
-      node.replaceChildren(plot);
+      fill(node, plot);
     } catch (error) {
-      node.textContent = `No chart: ${messageOf(error)} The table has its figures.`;
+      fill(node, element('p', {}, `No chart: ${messageOf(error)} The table has its figures.`));
     }
   };
   const resized = new ResizeObserver(([{ contentRect }]) => {

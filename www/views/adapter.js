@@ -1,7 +1,8 @@
 // The adapter: its file, its facts, the weights of layers in it, and the button that drops it.
 import { formatCount, formatParameters, formatPercent } from '../figures/format.js';
 import { softmax } from '../figures/statistics.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { firstText } from '../sources/model.js';
+import { byId, element, fill, showText } from '../ui/dom.js';
 import { fact } from '../ui/facts.js';
 import { watch } from '../ui/watch.js';
 
@@ -18,6 +19,7 @@ export function adapterView(app) {
   const facts = byId('adapter-facts', HTMLDListElement);
   const weights = byId('adapter-weights', HTMLElement);
   const remove = byId('adapter-remove', HTMLButtonElement);
+  const before = byId('adapter-before', HTMLParagraphElement);
   const note = byId('adapter-note', HTMLParagraphElement);
   const error = byId('adapter-error', HTMLParagraphElement);
 
@@ -28,16 +30,17 @@ export function adapterView(app) {
   remove.addEventListener('click', () => app.layers.dropAdapter());
 
   const isNew = watch();
-  return (/** @type {State} */ { adapter, task, errors }) => {
+  return (/** @type {State} */ { adapter, model, task, errors }) => {
     const { card, missing } = adapter;
     file.disabled = remove.disabled = task !== null;
     facts.hidden = remove.hidden = card === null;
     weights.hidden = !card?.layer_weights;
     if (isNew(card) && card) {
-      facts.replaceChildren(...factList(card));
-      weights.replaceChildren(...(card.layer_weights ? [bars(card.layer_weights)] : []));
+      fill(facts, ...factList(card));
+      fill(weights, ...(card.layer_weights ? [bars(card.layer_weights)] : []));
       area.open = true;
     }
+    showText(before, firstText(model));
     showText(
       note,
       missing && !card

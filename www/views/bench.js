@@ -1,7 +1,8 @@
 // The benchmark: the device's peak, the time and share of each part, the model's speed by length of the text, and the
 // figures as a file.
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../figures/format.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { firstText } from '../sources/model.js';
+import { byId, element, fill, showText } from '../ui/dom.js';
 import { fact } from '../ui/facts.js';
 import { loadStage, showProgress } from '../ui/progress.js';
 import { reportName, saveJson } from '../ui/save.js';
@@ -42,13 +43,13 @@ export function benchView(app) {
     if (document.activeElement !== tokens && !errors.bench) tokens.value = bench.tokens?.join(', ') ?? '';
     seconds.disabled = tokens.disabled = run.disabled = task !== null;
     run.ariaBusy = String(task === 'bench');
-    showText(waiting, bench.waiting);
+    showText(waiting, bench.waiting || firstText(model));
     showText(error, errors.bench);
     progressArea.hidden = task !== 'bench';
     showProgress(bar, progress);
     showText(stage, progress ? stageText(progress) : loadStage(model) || 'Preparing…');
     result.hidden = download.hidden = report === null;
-    if (isNew(report) && report) result.replaceChildren(...resultParts(report));
+    if (isNew(report) && report) fill(result, ...resultParts(report));
   };
 }
 

@@ -4,7 +4,7 @@ import { emptyState, encodeState } from '../link/codec.js';
 import { encoderSource } from '../sources/catalogue.js';
 import { spelled } from '../sources/hub.js';
 import { roomOf } from '../state/stored.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { byId, element, fill, showText } from '../ui/dom.js';
 import { table, tbody } from '../ui/table.js';
 import { watch } from '../ui/watch.js';
 import { shortage } from './stored.js';
@@ -38,7 +38,7 @@ export function catalogueView(app) {
     showText(error, errors.catalogue);
     const room = roomOf(stored);
     showText(source, catalogue ? `${catalogue.source}${room === null ? '' : ` ${roomText(room)}`}` : '');
-    if (isNew(catalogue, stored.models, room) && catalogue) area.replaceChildren(tableOf(app, catalogue, stored, copy));
+    if (isNew(catalogue, stored.models, room) && catalogue) fill(area, tableOf(app, catalogue, stored, copy));
     for (const button of area.querySelectorAll('button'))
       button.disabled = task !== null && button.dataset.action === 'load';
   };

@@ -2,11 +2,12 @@
 import { formatCount, formatInterval, formatP, formatPercent, plural } from '../figures/format.js';
 import { origin } from '../figures/provenance.js';
 import { PAGE_SIZE, pairOf, reportsOf, RUN } from '../state/reports.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { byId, element, fill, option, showText } from '../ui/dom.js';
 import { pager } from '../ui/pager.js';
 import { chart } from '../ui/plot.js';
 import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
 import { watch } from '../ui/watch.js';
+import { leftOutCount } from './left-out.js';
 import { saveReport } from './save.js';
 
 /** @import { App } from '../app/app.js' */
@@ -45,9 +46,8 @@ export function compareView(app) {
     showText(error, state.errors.compare);
 
     if (isOtherList(imported, outcome?.report)) {
-      list.replaceChildren(...(reports.length ? [reportTable(app, reports)] : []));
-      for (const select of [first, second])
-        select.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
+      fill(list, ...(reports.length ? [reportTable(app, reports)] : []));
+      for (const select of [first, second]) fill(select, ...reports.map(({ id, name }) => option(name, id)));
     }
     fields.hidden = run.hidden = reports.length < 2;
     const chosen = pairOf(pair, reports);
@@ -55,7 +55,7 @@ export function compareView(app) {
     second.value = chosen.second;
 
     result.hidden = compared === null;
-    if (isNew(compared) && compared) result.replaceChildren(...comparison(app, compared));
+    if (isNew(compared) && compared) fill(result, ...comparison(app, compared));
   };
 }
 
@@ -75,6 +75,7 @@ function reportTable(app, reports) {
         reports.map((named) => {
           const { report, id, name } = named;
           const { overall } = report.summary.accuracy_statistics;
+          const left = leftOutCount(report.summary.left_out);
           const settings = [origin(report, 'feature'), origin(report, 'pooling')].filter(Boolean).join(' + ');
           const remove = element('button', {
             type: 'button',
@@ -101,7 +102,12 @@ function reportTable(app, reports) {
             element('th', { scope: 'row' }, name),
             element('td', {}, origin(report, 'model', 'name') || 'not stated'),
             element('td', {}, settings || 'not stated'),
-            element('td', { className: 'number' }, `${formatCount(overall.correct)} / ${formatCount(overall.total)}`),
+            element(
+              'td',
+              { className: 'number' },
+              `${formatCount(overall.correct)} / ${formatCount(overall.total)}`,
+              ...(left ? [element('small', {}, ` ${left}`)] : []),
+            ),
             element(
               'td',
               { className: 'number' },
@@ -279,17 +285,17 @@ function changedItems(app, { changed }, from) {
   const winner = element(
     'select',
     {},
-    new Option(`either (${formatCount(changed.length)})`, ''),
-    ...SERIES.map(
-      (series) =>
-        new Option(`the ${series} (${formatCount(changed.filter((item) => item.winner === series).length)})`, series),
+    option(`either (${formatCount(changed.length)})`, ''),
+    ...SERIES.map((series) =>
+      option(`the ${series} (${formatCount(changed.filter((item) => item.winner === series).length)})`, series),
     ),
   );
   const list = element('ul', { className: 'changed' });
   const area = element('p', { className: 'actions' });
   const turn = (/** @type {number} */ page) => {
     const chosen = changed.filter((item) => !winner.value || item.winner === winner.value);
-    list.replaceChildren(
+    fill(
+      list,
       ...chosen.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE).map((item) => {
         const button = element('button', {
           type: 'button',

@@ -12,7 +12,7 @@ import {
   resultsOf,
   selectItems,
 } from '../state/reports.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { add, byId, element, fill, option, showText } from '../ui/dom.js';
 import { pager } from '../ui/pager.js';
 import { scrolling, table, tbody } from '../ui/table.js';
 import { watch } from '../ui/watch.js';
@@ -58,7 +58,7 @@ export function itemsView(app) {
     if (isOtherItem(item, imported, outcome, ...(unknown ? [dataset, datasetSource, task !== null] : []))) {
       opened.hidden = item === null;
       const focused = opened.contains(document.activeElement);
-      opened.replaceChildren(...(item ? openedItem(app, state, reports) : []));
+      fill(opened, ...(item ? openedItem(app, state, reports) : []));
       if (focused) opened.querySelector('h3')?.focus({ preventScroll: true });
     }
     if (isOtherCall(item?.from) && item?.called) reveal(opened);
@@ -76,7 +76,7 @@ export function itemsView(app) {
       const from = page * PAGE_SIZE;
       const rows = selected.slice(from, from + PAGE_SIZE);
       list.start = from + 1;
-      list.replaceChildren(...rows.map((result) => row(app, result, named)));
+      fill(list, ...rows.map((result) => row(app, result, named)));
       showText(
         count,
         `${selected.length === results.length ? plural(results.length, 'item') : `${formatCount(selected.length)} of ${plural(results.length, 'item')}`}.`,
@@ -107,23 +107,23 @@ function filtersView(app) {
   const [isOtherList, isNew] = [watch(), watch()];
   return (/** @type {State} */ { browse }, /** @type {NamedReport[]} */ reports, /** @type {NamedReport} */ named) => {
     if (isOtherList(...reports.flatMap(({ id, name }) => [id, name])))
-      report.replaceChildren(...reports.map(({ id, name }) => new Option(name, id)));
+      fill(report, ...reports.map(({ id, name }) => option(name, id)));
     /** @type {HTMLLabelElement} */ (report.parentElement).hidden = reports.length < 2;
     report.value = named.id;
     if (isNew(named.report)) {
       const { caption_type_accuracy, question_type_accuracy } = named.report.summary.accuracy_statistics;
       const types = (/** @type {Record<string, { total: number }>} */ of) => [
-        new Option('all', ''),
-        ...Object.entries(of).map(([type, { total }]) => new Option(`${type} (${formatCount(total)})`, type)),
+        option('all', ''),
+        ...Object.entries(of).map(([type, { total }]) => option(`${type} (${formatCount(total)})`, type)),
       ];
       const counts = countOutcomes(named.report.results);
-      selects.caption_type.replaceChildren(...types(caption_type_accuracy));
-      selects.question_type.replaceChildren(...types(question_type_accuracy));
-      selects.outcome.replaceChildren(
-        new Option('all', ''),
-        ...Object.entries(BADGES).map(
-          ([key, name]) =>
-            new Option(`${name.toLowerCase()} (${formatCount(counts[/** @type {keyof typeof BADGES} */ (key)])})`, key),
+      fill(selects.caption_type, ...types(caption_type_accuracy));
+      fill(selects.question_type, ...types(question_type_accuracy));
+      fill(
+        selects.outcome,
+        option('all', ''),
+        ...Object.entries(BADGES).map(([key, name]) =>
+          option(`${name.toLowerCase()} (${formatCount(counts[/** @type {keyof typeof BADGES} */ (key)])})`, key),
         ),
       );
     }
@@ -162,7 +162,7 @@ function row(app, result, named) {
     ),
   );
   details.addEventListener('toggle', () => {
-    if (details.open && details.children.length === 1) details.append(...body(app, result, result, named));
+    if (details.open && details.children.length === 1) add(details, ...body(app, result, result, named));
   });
   return element('li', {}, details);
 }
@@ -244,7 +244,8 @@ function body(app, item, result, named, lacking = '') {
     );
     const link = app.state.itemLink;
     if (link?.name !== itemName(item)) return;
-    status.replaceChildren(
+    fill(
+      status,
       link.note,
       ...(link.note.startsWith('Copied') ? [] : [' ', element('a', { href: link.url }, 'The link')]),
     );
@@ -312,7 +313,7 @@ function statements(item, result) {
           if (!result) return tr;
           const bar = element('div', { className: 'bar', ariaHidden: 'true' });
           bar.style.setProperty('--accuracy', `${high > start ? (100 * (scores[at] - start)) / (high - start) : 100}%`);
-          tr.append(element('td', { className: 'number' }, scores[at].toFixed(4)), element('td', {}, bar));
+          add(tr, element('td', { className: 'number' }, scores[at].toFixed(4)), element('td', {}, bar));
           return tr;
         }),
       ),

@@ -2,14 +2,16 @@
 // of it as a table.
 import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
 import { softmax, wilson } from '../figures/statistics.js';
+import { firstText } from '../sources/model.js';
 import { pausedStudy, trainingFree } from '../state/layers.js';
 import { weightsOf } from '../state/settings.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { add, byId, element, fill, showText } from '../ui/dom.js';
 import { chart } from '../ui/plot.js';
 import { loadStage, showProgress, timeLeft } from '../ui/progress.js';
 import { reportName, saveJson } from '../ui/save.js';
 import { scrolling, table, tbody } from '../ui/table.js';
 import { watch } from '../ui/watch.js';
+import { leftOut, leftOutCount } from './left-out.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State, Study } from '../state/state' */
@@ -31,7 +33,7 @@ export function layersView(app) {
   const stop = byId('layers-stop', HTMLButtonElement);
   const result = byId('layers-result', HTMLElement);
   const download = byId('layers-download', HTMLButtonElement);
-  const headline = element('p');
+  const [headline, missing] = [element('p'), element('div')];
   const rows = tbody([]);
   const columns = ['Layers', 'Right', 'Accuracy', '95 % interval', 'Ties', 'Share'];
   const details = element(
@@ -44,7 +46,7 @@ export function layersView(app) {
   const accuracies = chart(label, (Plot, width) => accuracyPlot(Plot, width, app.state));
   const shares = chart('Share of each layer in the weighted mix', (Plot, width) => sharePlot(Plot, width, app.state));
   const sharesTitle = element('p', { className: 'note' });
-  result.append(headline, accuracies.node, sharesTitle, shares.node, details);
+  add(result, headline, missing, accuracies.node, sharesTitle, shares.node, details);
 
   run.addEventListener('click', () => app.layers.study());
   stop.addEventListener('click', () => app.stop());
@@ -56,10 +58,10 @@ export function layersView(app) {
   return (/** @type {State} */ state) => {
     const { study, task, studyRun, settings } = state;
     area.hidden = state.datasetSource === null && study === null;
+    showText(run, task !== 'layers' && pausedStudy(state) ? 'Go on with the study' : 'Study all layers');
     run.hidden = state.datasetSource === null;
     run.disabled = task !== null || state.count?.items === 0;
     run.ariaBusy = String(task === 'layers');
-    run.textContent = task !== 'layers' && pausedStudy(state) ? 'Go on with the study' : 'Study all layers';
     showText(note, noteText(state));
     showText(error, state.errors.layers);
     progressArea.hidden = task !== 'layers';
@@ -69,14 +71,15 @@ export function layersView(app) {
     result.hidden = download.hidden = study === null;
     if (!study || !isNew(study, weightsOf(state), settings.feature)) return;
     const fresh = isOtherStudy(study.result);
-    headline.replaceChildren(...headlineParts(study));
+    fill(headline, ...headlineParts(study));
+    if (fresh) fill(missing, ...leftOut(study.result.left_out));
     const mix = mixOf(state);
     showText(
       sharesTitle,
       mix ? `Share of each layer in the mix, after softmax${mix.live ? ' (the weights chosen now)' : ''}` : '',
     );
     shares.node.hidden = mix === null;
-    rows.replaceChildren(...tableRows(state, study));
+    fill(rows, ...tableRows(state, study));
     clearTimeout(drawing);
     drawing = setTimeout(() => [accuracies, shares].forEach(({ draw }) => draw()), fresh ? 0 : SETTLED);
   };
@@ -84,14 +87,14 @@ export function layersView(app) {
 
 /** @param {State} state */
 function noteText(state) {
-  const { settings, count, task } = state;
+  const { settings, count, task, model } = state;
   const paused = task === 'layers' ? null : pausedStudy(state);
   const pooling = trainingFree(settings.pooling) === 'mean' ? 'mean pooling' : 'last-token pooling';
   const why = settings.pooling === 'adapter' ? ' (an adapter was trained for one mix alone)' : '';
   const done = paused
     ? `Paused: ${formatCount(paused.texts)} of ${plural(paused.total_texts, 'text')} are done, until the page is left. `
     : '';
-  return `${done}${count ? `${plural(count.items, 'item')}, ` : ''}${pooling}${why}`;
+  return `${done}${count ? `${plural(count.items, 'item')}, ` : ''}${pooling}${why}. ${firstText(model)}`.trim();
 }
 
 /** @param {NonNullable<State['studyRun']>} run */
@@ -109,7 +112,7 @@ function stageText({ progress, before, elapsed }) {
 
 /** @param {Study} study */
 function headlineParts({ result, model, file }) {
-  const { features, tokens, texts, milliseconds, items, pooling, subset, complete } = result;
+  const { features, tokens, texts, milliseconds, items, pooling, subset, complete, left_out } = result;
   const best = features
     .filter(({ feature }) => /^layer/.test(feature))
     .reduce((a, b) => (b.accuracy.correct > a.accuracy.correct ? b : a));
@@ -119,7 +122,11 @@ function headlineParts({ result, model, file }) {
       {},
       `Best layer: ${nameOf(best.feature)}, ${best.accuracy.correct} of ${best.accuracy.total} right`,
     ),
-    ` by ${model}, ${pooling} pooling, on ${plural(items.length, 'item')} of ${file}${complete ? '' : ', stopped before the end'}. `,
+    ` by ${model}, ${pooling} pooling, on ` +
+      [`${plural(items.length, 'item')} of ${file}`, leftOutCount(left_out), complete ? '' : 'stopped before the end']
+        .filter(Boolean)
+        .join(', ') +
+      '. ',
     element(
       'small',
       {},

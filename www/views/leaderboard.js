@@ -4,7 +4,7 @@ import { formatInterval } from '../figures/format.js';
 import { COLUMNS, differences, downstream, PUBLISHED_ITEMS, readFigures } from '../figures/published.js';
 import { pearson, wilson } from '../figures/statistics.js';
 import { reportsOf } from '../state/reports.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { add, byId, element, fill, option, showText } from '../ui/dom.js';
 import { chart } from '../ui/plot.js';
 import { numbersFrom, scrolling, table, tbody } from '../ui/table.js';
 import { watch } from '../ui/watch.js';
@@ -44,7 +44,7 @@ export function leaderboardView(app) {
   const source = byId('leaderboard-source', HTMLParagraphElement);
   const scatters = byId('leaderboard-downstream', HTMLElement);
 
-  column.replaceChildren(...COLUMNS.map((key) => new Option(HEADS[key], key)));
+  fill(column, ...COLUMNS.map((key) => option(HEADS[key], key)));
   column.addEventListener('change', () => app.reports.setColumn(/** @type {Column} */ (column.value)));
   const seen = new IntersectionObserver(
     (entries) => {
@@ -77,18 +77,18 @@ export function leaderboardView(app) {
       `${HEADS[board.column]}: ${figures.columns[board.column]}${board.column === 'mean_pool' ? '; of which layers, our source does not say' : ''}.`,
     );
     const focused = document.activeElement?.closest('#leaderboard-table [data-key]')?.getAttribute('data-key');
-    area.replaceChildren(boardTable(app, state, entries));
+    fill(area, boardTable(app, state, entries));
     if (focused) area.querySelector(`[data-key="${focused}"]`)?.querySelector('button')?.focus();
     if (!first) return void dots.draw();
     first = false;
-    plot.append(dots.node);
+    add(plot, dots.node);
     showText(
       source,
       `Published: ${figures.source}. Unit: ${figures.unit}. ` +
         `Their intervals are Wilson's over ${PUBLISHED_ITEMS.toLocaleString('en-US')} items. ` +
         'TED-6K itself is not on this page: open your copy above to measure on it.',
     );
-    scatters.replaceChildren(...downstreamParts(figures));
+    fill(scatters, ...downstreamParts(figures));
   };
 }
 

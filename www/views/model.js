@@ -7,8 +7,9 @@ import {
   formatPercent,
   plural,
 } from '../figures/format.js';
-import { readArithmetic, readQuantize } from '../state/settings.js';
-import { byId, showText } from '../ui/dom.js';
+import { fetchText } from '../sources/model.js';
+import { readArithmetic, readQuantize, readSpecialTokens } from '../state/settings.js';
+import { byId, element, fill, showText } from '../ui/dom.js';
 import { fact } from '../ui/facts.js';
 import { loadStage, showProgress } from '../ui/progress.js';
 import { watch } from '../ui/watch.js';
@@ -31,6 +32,7 @@ export function modelView(app) {
   const download = byId('model-download', HTMLParagraphElement);
   const plan = byId('model-plan', HTMLDListElement);
   const storage = byId('model-storage', HTMLParagraphElement);
+  const warnings = byId('model-warnings', HTMLUListElement);
   const facts = byId('model-facts', HTMLDListElement);
   const files = byId('model-files', HTMLInputElement);
   const url = byId('model-url', HTMLInputElement);
@@ -54,14 +56,14 @@ export function modelView(app) {
   return (/** @type {State} */ { model, task, errors }) => {
     const { source, card, progress } = model;
     showText(name, card?.name ?? source.name);
-    const size = source.bytes ? ` (${formatBytes(source.bytes)})` : '';
+    const fetched = fetchText(source) && ` (${fetchText(source)})`;
     showText(
       note,
       card
         ? 'is loaded.'
         : `is not loaded yet.${model.missing ? ` You had \`${model.missing}\`: the page cannot keep a picked model, pick it again below.` : ''}`,
     );
-    showText(load, card ? '' : `Load ${source.kind === 'default' ? 'the default' : 'this'} model${size}`);
+    showText(load, card ? '' : `Load ${source.kind === 'default' ? 'the default' : 'this'} model${fetched}`);
     load.disabled = back.disabled = files.disabled = task !== null;
     back.hidden = source.kind === 'default';
     for (const control of byUrl.querySelectorAll('button')) control.disabled = task !== null;
@@ -73,13 +75,16 @@ export function modelView(app) {
     showText(stage, loadStage(model));
     showText(download, model.download ? (model.loading ? downloadText(model.download) : planText(model.download)) : '');
     plan.hidden = !model.plan || card !== null;
-    if (isOtherPlan(model.plan) && model.plan) plan.replaceChildren(...planFacts(model.plan));
+    if (isOtherPlan(model.plan) && model.plan) fill(plan, ...planFacts(model.plan));
     showText(storage, model.note);
     showOptions(model.options, task !== null);
 
     showText(error, errors.model);
     facts.hidden = card === null;
-    if (isOtherCard(card) && card) facts.replaceChildren(...factList(card, model));
+    warnings.hidden = !card?.warnings.length;
+    if (!isOtherCard(card) || !card) return;
+    fill(warnings, ...card.warnings.map((warning) => element('li', {}, warning)));
+    fill(facts, ...factList(card, model));
   };
 }
 
@@ -129,12 +134,13 @@ export function planFacts(plan) {
   ];
 }
 
-/** The options of the next load: budget, placement, packing and arithmetic. @param {App} app */
+/** The options of the next load: budget, placement, packing, arithmetic and special tokens. @param {App} app */
 function optionsView(app) {
   const budget = byId('budget', HTMLInputElement);
   const held = byId('held', HTMLSelectElement);
   const quantize = byId('quantize', HTMLSelectElement);
   const arithmetic = byId('arithmetic', HTMLSelectElement);
+  const special = byId('special-tokens', HTMLSelectElement);
   const read = () => {
     if (!budget.checkValidity()) return void budget.reportValidity();
     app.model.setOptions({
@@ -142,21 +148,34 @@ function optionsView(app) {
       streamed: held.value === 'streamed',
       quantize: quantize.value ? readQuantize(quantize.value) : null,
       arithmetic: readArithmetic(arithmetic.value),
+      special_tokens: readSpecialTokens(special.value),
     });
   };
-  for (const control of [budget, held, quantize, arithmetic]) control.addEventListener('change', read);
+  const controls = [budget, held, quantize, arithmetic, special];
+  for (const control of controls) control.addEventListener('change', read);
 
   return (/** @type {LoadOptions} */ options, /** @type {boolean} */ busy) => {
     if (document.activeElement !== budget) budget.value = String(options.budget_mb ?? '');
     held.value = options.streamed ? 'streamed' : '';
     quantize.value = options.quantize ?? '';
     arithmetic.value = options.arithmetic;
-    budget.disabled = held.disabled = quantize.disabled = arithmetic.disabled = busy;
+    special.value = options.special_tokens;
+    for (const control of controls) control.disabled = busy;
   };
 }
 
+/**
+ * The tokens that are added to each text.
+ * @param {Pick<ModelCard, 'begin_tokens' | 'end_tokens'>} card
+ * @param {Pick<LoadOptions, 'special_tokens'>} options
+ */
+export function addedText({ begin_tokens: begin, end_tokens: end }, { special_tokens: chosen }) {
+  if (chosen === 'none') return 'no token, as chosen';
+  return begin.length + end.length ? [...begin, '…', ...end].join(' ') : 'no token';
+}
+
 /** @param {ModelCard} card @param {State['model']} model */
-function factList(card, { heap, plan }) {
+function factList(card, { heap, plan, options }) {
   const types = Object.entries(card.tensor_types).map(([type, count]) => `${type} × ${count}`);
   const groups = card.num_attention_heads / card.num_key_value_heads;
   return [
@@ -169,11 +188,10 @@ function factList(card, { heap, plan }) {
       `${card.num_attention_heads} × ${card.head_dim}${groups > 1 ? `, ${card.num_key_value_heads} key/value` : ''}`,
     ),
     fact('Longest text', `${formatCount(card.max_length)} tokens`),
-    ...(card.begin_tokens.length + card.end_tokens.length
-      ? [fact('Adds to each text', [...card.begin_tokens, '…', ...card.end_tokens].join(' '))]
-      : []),
+    fact('Adds to each text', addedText(card, options)),
     fact('Tensors', types.join(', ')),
     ...(card.not_read.length ? [fact('Not read', card.not_read.join(', '))] : []),
+    ...(card.tokenizer_not_read.length ? [fact('Not read of the tokenizer', card.tokenizer_not_read.join(', '))] : []),
     ...(card.quantize ? [fact('Packed to', card.quantize === 'q8' ? '8 bits' : '4 bits')] : []),
     ...(card.arithmetic === 'f32'
       ? []

@@ -1,10 +1,10 @@
 // The prompts: examples, the list, which can be edited by keyboard alone, the settings, and the matrix of the last
 // comparison.
-import { formatBytes } from '../figures/format.js';
 import { EXAMPLES } from '../sources/examples.js';
+import { firstText } from '../sources/model.js';
 import { MAX_PROMPT, MAX_PROMPTS } from '../state/limits.js';
 import { readFeature, readPooling, weightsOf } from '../state/settings.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { add, byId, element, fill, showText } from '../ui/dom.js';
 import { loadStage } from '../ui/progress.js';
 import { watch } from '../ui/watch.js';
 import { matrix } from './matrix.js';
@@ -16,7 +16,7 @@ import { matrix } from './matrix.js';
 export function promptsView(app) {
   const list = byId('prompt-list', HTMLOListElement);
   const hint = byId('example-hint', HTMLParagraphElement);
-  const add = byId('prompt-add', HTMLButtonElement);
+  const more = byId('prompt-add', HTMLButtonElement);
   const embed = byId('embed', HTMLButtonElement);
   const cancel = byId('embed-cancel', HTMLButtonElement);
   const note = byId('embed-note', HTMLElement);
@@ -24,14 +24,15 @@ export function promptsView(app) {
   const result = byId('matrix', HTMLElement);
   const showSettings = settingsView(app);
 
-  byId('examples', HTMLElement).append(
+  add(
+    byId('examples', HTMLElement),
     ...EXAMPLES.map((example) => {
       const chip = element('button', { type: 'button' }, example.name);
       chip.addEventListener('click', () => app.prompts.useExample(example));
       return chip;
     }),
   );
-  add.addEventListener('click', () => {
+  more.addEventListener('click', () => {
     app.prompts.add(list.children.length);
     focusPrompt(list.children.length - 1);
   });
@@ -69,29 +70,24 @@ export function promptsView(app) {
   return (/** @type {State} */ state) => {
     const { prompts, task, model, comparison } = state;
     showText(hint, state.hint);
-    while (list.children.length < prompts.length) list.append(row());
+    while (list.children.length < prompts.length) add(list, row());
     while (list.children.length > prompts.length) list.lastElementChild?.remove();
     prompts.forEach((prompt, index) => showPrompt(list.children[index], prompt, index, state));
-    add.disabled = prompts.length >= MAX_PROMPTS;
+    more.disabled = prompts.length >= MAX_PROMPTS;
 
     showSettings(state);
     embed.disabled = task !== null;
     embed.ariaBusy = String(task === 'prompts');
     cancel.hidden = task !== 'prompts';
-    showText(note, model.card ? '' : loadStage(model) || beforehand(model.source.bytes));
+    showText(note, model.card ? '' : loadStage(model) || firstText(model));
     showText(error, state.errors.prompts);
     result.hidden = comparison === null;
     if (isNew(comparison) && comparison) {
       const left = result.querySelector('.scroll')?.scrollLeft ?? 0;
-      result.replaceChildren(...matrix(comparison));
+      fill(result, ...matrix(comparison));
       result.querySelector('.scroll')?.scrollTo({ left });
     }
   };
-}
-
-/** @param {number | null} bytes */
-function beforehand(bytes) {
-  return `Loads the model first${bytes ? `, ${formatBytes(bytes)}` : ''}.`;
 }
 
 /** @param {Element} item @param {string} prompt @param {number} index @param {State} state */
@@ -163,5 +159,5 @@ function offer(select, value, text, offered) {
   const option = [...select.options].find((each) => each.value === value);
   if (!offered) option?.remove();
   else if (option) showText(option, text);
-  else select.append(element('option', { value }, text));
+  else add(select, element('option', { value }, text));
 }

@@ -6,6 +6,7 @@ import { differences, PUBLISHED_ITEMS } from '../figures/published.js';
 import { wilson } from '../figures/statistics.js';
 import { element } from '../ui/dom.js';
 import { scrolling, table, tbody } from '../ui/table.js';
+import { leftOut, leftOutCount } from './left-out.js';
 
 /** @import { Leaderboard } from '../figures/published.js' */
 /** @import { Outcome } from '../state/state' */
@@ -15,9 +16,9 @@ const BY_TYPE = 'Qwen3-VL-8B-Instruct'; // the only untrained encoder with publi
 
 /** @param {Outcome} outcome @param {Leaderboard | null} figures null until they are read @returns {HTMLElement[]} */
 export function scores({ report, settings, file, model, sample }, figures) {
-  const { accuracy_statistics: statistics, ties, complete } = report.summary;
+  const { accuracy_statistics: statistics, ties, complete, left_out } = report.summary;
   const { overall } = statistics;
-  if (overall.total === 0) return [element('p', {}, 'Stopped before the first item was done.')];
+  if (overall.total === 0) return [element('p', {}, 'Stopped before the first item was done.'), ...leftOut(left_out)];
   const published = publishedByType(figures);
   const rows = (/** @type {Record<string, Accuracy>} */ types) =>
     Object.entries(types).map(([type, accuracy]) => row(type, accuracy, published[type]));
@@ -27,6 +28,7 @@ export function scores({ report, settings, file, model, sample }, figures) {
     {},
     element('strong', {}, `${overall.correct} of ${overall.total} right`),
     `, ${formatPercent(overall.accuracy)} ${formatInterval(overall.interval)}, by ${model}, ${settings.feature} + ${settings.pooling}, on ${file}`,
+    ...[leftOutCount(left_out)].filter(Boolean).map((count) => `; ${count}`),
     complete ? '.' : '. Stopped before the end: these are the items done.',
   );
   const columns = ['Type', 'Right', 'Accuracy, 95 % interval', '', 'Chance', 'Published, adapter'];
@@ -57,6 +59,7 @@ export function scores({ report, settings, file, model, sample }, figures) {
     : [];
   return [
     headline,
+    ...leftOut(left_out),
     scrolling(table('scores', columns, bodies)),
     ...[notes, source].map((words) => element('p', { className: 'note' }, words.filter(Boolean).join(' '))),
   ];

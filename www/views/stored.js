@@ -5,12 +5,11 @@ import { spelled } from '../sources/hub.js';
 import { urlSource } from '../sources/model.js';
 import { roomOf } from '../state/stored.js';
 import { setsOf } from '../storage/sets.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { byId, element, fill, showText } from '../ui/dom.js';
 import { showProgress } from '../ui/progress.js';
 import { saveBlob } from '../ui/save.js';
 import { table, tbody } from '../ui/table.js';
 import { watch } from '../ui/watch.js';
-import { shown } from '../worker/errors.js';
 
 /** @import { App } from '../app/app.js' */
 /** @import { State, Stored } from '../state/state' */
@@ -46,7 +45,7 @@ export function storedView(app) {
     if (isNew(models, roomOf(stored), task !== null, Object.values(stored.verdicts).join())) {
       const focused = /** @type {HTMLElement | null} */ (document.activeElement?.closest('#stored-table button'))
         ?.dataset.action;
-      area.replaceChildren(tableOf(app, stored, task !== null));
+      fill(area, tableOf(app, stored, task !== null));
       if (focused) area.querySelector(/** @type {'button'} */ (`[data-action="${focused}"]`))?.focus();
     }
     progressArea.hidden = task !== 'stored' || checking === null;
@@ -63,11 +62,11 @@ export function storedView(app) {
 function tableOf(app, stored, busy) {
   const { models, verdicts } = stored;
   const rows = setsOf(models).map((model) => {
-    const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, shown(verdicts[model.id]))] : [];
+    const verdict = verdicts[model.id] ? [element('small', { role: 'status' }, verdicts[model.id])] : [];
     return element(
       'tr',
       {},
-      element('th', { scope: 'row', title: shown(model.url || model.files[0].url) }, shown(model.name), ...verdict),
+      element('th', { scope: 'row', title: model.url || model.files[0].url }, model.name, ...verdict),
       element('td', {}, sizeText(model), ...shortage(stored, model.complete ? 0 : model.size - model.stored)),
       element('td', { className: 'aside' }, model.used ? new Date(model.used).toLocaleDateString() : ''),
       element('td', { className: 'saves' }, ...buttons(app, model, busy)),
@@ -81,7 +80,7 @@ function buttons(app, model, busy) {
   const button = (/** @type {string} */ label, /** @type {() => void} */ click) => {
     const node = element(
       'button',
-      { type: 'button', className: 'quiet', disabled: busy, ariaLabel: shown(`${label} ${model.name}`) },
+      { type: 'button', className: 'quiet', disabled: busy, ariaLabel: `${label} ${model.name}` },
       label,
     );
     node.dataset.action = `${label} ${model.id}`;

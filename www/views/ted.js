@@ -2,7 +2,8 @@
 import { formatCount, formatDuration, formatInterval, formatPercent, formatSpeed, plural } from '../figures/format.js';
 import { readFigures } from '../figures/published.js';
 import { wilson } from '../figures/statistics.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { firstText } from '../sources/model.js';
+import { byId, element, fill, showText } from '../ui/dom.js';
 import { loadStage, showProgress, timeLeft } from '../ui/progress.js';
 import { watch } from '../ui/watch.js';
 import { saveReport } from './save.js';
@@ -61,14 +62,15 @@ export function tedView(app) {
     sample.disabled = file.disabled = task !== null;
     showText(error, state.errors.ted);
     area.hidden = datasetSource === null;
-    showText(summary, dataset ? summaryText(dataset) : `\`${datasetSource?.name}\` is opened when you run it.`);
+    const waits = datasetSource ? `\`${datasetSource.name}\` is opened when you run it.` : '';
+    showText(summary, dataset ? summaryText(dataset) : waits);
     open.hidden = dataset !== null;
     open.disabled = task !== null;
     showUnfinished(state);
     showSubset(state);
     run.disabled = task !== null || state.count?.items === 0;
     run.ariaBusy = String(task === 'ted');
-    showText(count, state.count ? countText(state.count, model.card !== null) : '');
+    showText(count, state.count ? countText(state.count, model) : firstText(model));
 
     progressArea.hidden = task !== 'ted' || dataset === null;
     pause.disabled = !running;
@@ -80,7 +82,7 @@ export function tedView(app) {
     for (const button of downloads.querySelectorAll('button')) button.disabled = task !== null;
     if (!outcome || !isNew(outcome, state.board.figures)) return;
     if (isOtherOutcome(outcome)) app.reports.openLeaderboard(readFigures);
-    result.replaceChildren(...scores(outcome, state.board.figures));
+    fill(result, ...scores(outcome, state.board.figures));
   };
 }
 
@@ -92,9 +94,9 @@ function summaryText({ file, captions, items, skipped, sha256 }) {
   return `${file}: ${plural(captions, 'caption')}, ${plural(items, 'item')}${left}. SHA-256 ${sha256.slice(0, 12)}…`;
 }
 
-/** @param {Count} count @param {boolean} loaded */
-function countText({ items, texts }, loaded) {
-  return `${plural(items, 'item')}, ${plural(texts, 'text')} to encode${loaded ? '' : '; the model is loaded first'}`;
+/** @param {Count} count @param {State['model']} model */
+function countText({ items, texts }, model) {
+  return `${plural(items, 'item')}, ${plural(texts, 'text')} to encode. ${firstText(model)}`.trim();
 }
 
 /** @param {Run} run */
@@ -181,8 +183,8 @@ function subsetView(app) {
     fieldset.hidden = dataset === null;
     fieldset.disabled = task !== null;
     if (isNew(dataset) && dataset) {
-      groups.caption_types.replaceChildren(...boxes(dataset.caption_types));
-      groups.question_types.replaceChildren(...boxes(dataset.question_types));
+      fill(groups.caption_types, ...boxes(dataset.caption_types));
+      fill(groups.question_types, ...boxes(dataset.question_types));
     }
     tick(groups.caption_types, subset.caption_types);
     tick(groups.question_types, subset.question_types);

@@ -3,7 +3,7 @@ import { formatInterval, formatPercent, plural } from '../figures/format.js';
 import { softmax, wilson } from '../figures/statistics.js';
 import { canMix, mixes } from '../state/layers.js';
 import { weightsOf } from '../state/settings.js';
-import { byId, element, showText } from '../ui/dom.js';
+import { byId, element, fill, showText } from '../ui/dom.js';
 import { watch } from '../ui/watch.js';
 
 /** @import { App } from '../app/app.js' */
@@ -57,7 +57,7 @@ export function weightsView(app) {
 
     const weights = current(state);
     if (!isNew(settings.layer_weights, state.adapter.card, settings.feature, layers, task === null)) return;
-    if (list.children.length !== layers) list.replaceChildren(...weights.map((_, at) => row(at + 1)));
+    if (list.children.length !== layers) fill(list, ...weights.map((_, at) => row(at + 1)));
     list.classList.toggle('unused', settings.feature !== 'weighted');
     const shares = softmax(weights);
     const most = Math.max(...shares);
@@ -121,7 +121,7 @@ function showRow(item, weight, share, most, disabled) {
   );
   if (document.activeElement !== slider || Number(slider.value) !== weight) slider.value = String(weight);
   slider.disabled = disabled;
-  output.textContent = weight.toFixed(2);
+  showText(output, weight.toFixed(2));
   bar.style.setProperty('--share', `${(100 * share) / most}%`);
-  bar.title = formatPercent(share);
+  bar.title = formatPercent(share); // eslint-disable-line no-restricted-syntax -- a number
 }

@@ -15,10 +15,10 @@ const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b/i
  */
 export async function probeOf({ secure, gpu }) {
   const found = await gpu?.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
-  if (!found) return { secure, webgpu: gpu !== undefined, adapter: null, timed: false };
+  if (!found) return { secure, webgpu: gpu !== undefined, adapter: null };
   const { vendor, architecture, device, description, isFallbackAdapter } = found.info;
   const adapter = { vendor, architecture, device, description, fallback: isFallbackAdapter };
-  return { secure, webgpu: true, adapter, timed: found.features.has('timestamp-query') };
+  return { secure, webgpu: true, adapter };
 }
 
 /**
@@ -29,17 +29,12 @@ export async function probeOf({ secure, gpu }) {
  * @returns {Choice}
  */
 export function chooseDevice(probe, wanted) {
-  const { adapter, timed } = probe;
-  const asked = wanted === 'webgpu' ? "WebGPU was asked for and can't be used, so the CPU runs" : '';
+  const { adapter } = probe;
   if (!adapter) {
-    return { kind: 'cpu', adapter: '', reason: `${asked || 'No WebGPU here'}: ${whyNoAdapter(probe)}.` };
+    const what = wanted === 'webgpu' ? "WebGPU was asked for and can't be used, so the CPU runs" : 'No WebGPU here';
+    return { kind: 'cpu', adapter: '', reason: `${what}: ${whyNoAdapter(probe)}.` };
   }
   const name = adapterName(adapter);
-  if (!timed && wanted !== 'cpu') {
-    // Burn's runtime times itself with this feature, and panics without it.
-    const why = `the WebGPU adapter ${name} has no \`timestamp-query\`, which the page's runtime for GPUs needs; another browser or a newer driver may have it`;
-    return { kind: 'cpu', adapter: name, reason: `${asked || "WebGPU can't be used here"}: ${why}.` };
-  }
   if (wanted) return { kind: wanted, adapter: name, reason: `As asked for. The WebGPU adapter is ${name}.` };
   if (adapter.fallback || SOFTWARE.test(Object.values(adapter).join(' '))) {
     return {

@@ -48,13 +48,15 @@ const HIDDEN = /(?![\n\t])[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/gu;
  * A message as the page shows it: cut to about 2 kB, with control characters and marks of direction written out, since
  * a stranger's file may be quoted in it.
  * @param {string} text
+ * @param {number} [most] bytes
  */
-export function shown(text) {
+export function shown(text, most = MOST) {
   const whole = text
-    .slice(0, MOST + 1)
+    .slice(0, most + 1)
     .replace(HIDDEN, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
-  const { read, written } = new TextEncoder().encodeInto(whole, new Uint8Array(MOST));
-  return written < MOST && read === whole.length ? whole : `${whole.slice(0, read)}… (cut)`;
+  if (3 * whole.length < most) return whole; // a unit of a text is at most three bytes
+  const { read, written } = new TextEncoder().encodeInto(whole, new Uint8Array(most));
+  return written < most && read === whole.length ? whole : `${whole.slice(0, read)}… (cut)`;
 }
 
 /** Whether the person did it, so that no message is needed. @param {unknown} error */
