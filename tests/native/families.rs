@@ -155,8 +155,8 @@ fn no_key_of_a_configuration_is_overlooked() {
             serde_json::from_slice(&fixture(&format!("{}/config.json", folder(name)))).unwrap();
         let part = ["text_config", "encoder"].into_iter().find(|part| config.get(part).is_some());
         let ids = texts(&oracle(name)).remove(0).0;
-        let settings = Settings::new(Feature::Layer(2), Pooling::Mean);
         let vector = |header: Header| {
+            let settings = Settings::new(Feature::Layer(header.config.num_hidden_layers), Pooling::Mean);
             block_on(load(header, Device::cpu()).embed_ids(&[&ids], &settings)).unwrap().remove(0)
         };
         let before = vector(model(name, weights));
