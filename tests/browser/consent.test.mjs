@@ -38,10 +38,10 @@ test('nothing is asked of the host in a link before a click, whatever the query 
       const { page, requests, close } = await freshPage(dist.browser);
       await page.goto(`${dist.url}${query}#${link}`);
       await see(page, '#device-kind', /Running/);
-      await page.waitForTimeout(1500);
+      await page.waitForTimeout(700);
       await page.reload();
       await see(page, '#device-kind', /Running/);
-      await page.waitForTimeout(1500);
+      await page.waitForTimeout(700);
       assert.ok(
         requests.every((url) => url.startsWith(dist.url)),
         requests.join('\n'),

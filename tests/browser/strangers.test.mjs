@@ -17,17 +17,17 @@ function jsonFile(name, value) {
   return { name, mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(value)) };
 }
 
-/** A report in which every text is hostile. @param {number[]} scores */
+/** A report in which every text that has no list of its own is hostile. @param {number[]} scores */
 function hostileReport(scores) {
   const right = scores[0] > scores[1];
   const item = {
-    ...{ index: 0, caption_key: HOSTILE, caption_type: HOSTILE, question_type: HOSTILE, caption: HOSTILE },
+    ...{ index: 0, caption_key: HOSTILE, caption_type: 'image', question_type: 'OCR', caption: HOSTILE },
     ...{ question: HOSTILE, options: `A. ${HOSTILE}\nB. b`, statements: [HOSTILE, `${HOSTILE}b`] },
     ...{ correct_answer: 'A', predicted_answer: right ? 'A' : 'B', confidence_score: Math.max(...scores) },
     ...{ all_scores: scores, is_correct: right },
   };
   const left_out = Array.from({ length: 230 }, (_, at) => ({
-    ...{ caption_key: `${HOSTILE}${at}`, question_type: HOSTILE, reason: HOSTILE },
+    ...{ caption_key: `${HOSTILE}${at}`, question_type: 'OCR', reason: HOSTILE },
   }));
   const provenance = { model: { name: HOSTILE }, feature: HOSTILE, pooling: HOSTILE, subset: { id: HOSTILE } };
   const accuracy_statistics = { overall_accuracy: Number(right), total_correct: Number(right), total_samples: 1 };
@@ -49,6 +49,20 @@ function hidden(page) {
     return found;
   });
 }
+
+test('a report of types that nobody knows is refused by a message that hides nothing', async () => {
+  const { page, errors, close } = await freshPage(dist.browser);
+  await page.goto(`${dist.url}?device=cpu`);
+  const report = hostileReport([0.75, 0.5]);
+  report.summary.left_out[0].question_type = HOSTILE;
+  await page
+    .locator('#compare-files')
+    .setInputFiles(jsonFile(`${HOSTILE.replace(/[/\0\u0001\u001b]/g, '')}.json`, report));
+  await see(page, '#compare-error', /is not a report.*question type `<img src=x onerror=alert\(1\)>\\u\{202e\}txt/);
+  assert.deepEqual(await hidden(page), []);
+  assert.deepEqual(errors, []);
+  await close();
+});
 
 test('hostile reports are shown with what they hide written out; what they leave out is counted', async () => {
   const { page, errors, close } = await freshPage(dist.browser);
@@ -77,11 +91,12 @@ test('a hostile data set is shown so too; an item that the model has no token fo
   await page.locator('#model summary').first().click();
   await page.locator('#model-files').setInputFiles({ name: 'a.gguf', mimeType: '', buffer: ggufFile() });
   await page.locator('#model-facts').waitFor();
+  await page.locator('#feature').selectOption('last'); // the layers' norms of a model of equal weights are zero
   const stated = (/** @type {string} */ statement) => ({ status: 'success', statement });
   const entry = (/** @type {string[]} */ [right, ...wrong]) => ({
-    ...{ caption: 'a', caption_type: HOSTILE },
+    ...{ caption: 'a', caption_type: 'image' },
     statements: {
-      [HOSTILE]: {
+      OCR: {
         ...{ question: HOSTILE, correct_statement: stated(right) },
         incorrect_statements: wrong.map(stated),
       },
@@ -107,6 +122,7 @@ test('begin and end tokens are those of the file, or none where that is chosen; 
   const { page, errors, close } = await freshPage(dist.browser);
   await page.goto(`${dist.url}?device=cpu`);
   await page.locator('#model summary').first().click();
+  await page.locator('#feature').selectOption('last'); // the layers' norms of a model of equal weights are zero
   const file = { name: 'a.gguf', mimeType: 'application/octet-stream', buffer: ggufFile({ begin: '<s>' }) };
   const tokens = async () => {
     await page.locator('#model-files').setInputFiles(file);

@@ -65,8 +65,8 @@ function reportTable(app, reports) {
     'Report',
     'Model',
     'Settings',
-    'Right',
-    'Accuracy, 95 % interval',
+    { text: 'Right', className: 'number' },
+    { text: 'Accuracy, 95 % interval', className: 'number' },
     { text: '', ariaLabel: 'Save, remove' },
   ];
   return scrolling(
