@@ -10,8 +10,14 @@ use std::path::{Path, PathBuf};
 
 /// The files beside weights that configuration and tokenizer are made from.
 const CONFIG: &str = "config.json";
-const TOKENIZER: [&str; 5] =
-    ["tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json"];
+const TOKENIZER: [&str; 6] = [
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+];
 /// Of a folder, the file that tells a LoRA adapter.
 const ADAPTER: &str = "adapter_config.json";
 /// The endings of weights, and of what people take for weights.

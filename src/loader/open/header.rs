@@ -1,9 +1,13 @@
 //! The headers of a model's files: configuration, tokenizer, and the place of each needed tensor; all of it checked.
 
 use super::config::Said;
-use super::files::{Files, TokenizerFiles, read_json};
+use super::files::{Files, TokenizerFiles};
+use super::foreign;
 use super::found::Found;
+use super::json::read_json;
 use super::names::{Prefix, gguf_name};
+use super::role::uncopied;
+use super::tokenizer::tokenizer;
 use super::{config, files, split};
 use crate::encoder::{ModelInfo, tokenize};
 use crate::error::{Error, Result};
@@ -43,7 +47,7 @@ impl Header {
     /// # Errors
     /// Every fault that the files can have before their weights are read: see [`Error`].
     pub async fn read(files: Vec<Rc<dyn Source>>) -> Result<Self> {
-        Self::of(files::choose(files).await?).await.map_err(files::explained)
+        Self::of(files::choose(files).await?).await.map_err(foreign::explained)
     }
 
     async fn of(files: Files) -> Result<Self> {
@@ -95,7 +99,7 @@ impl Header {
         let mut files = Vec::new();
         for source in sources {
             let gguf = Gguf::read(&*source).await?;
-            files::refuse_foreign(&gguf)?;
+            foreign::refuse_foreign(&gguf)?;
             files.push((source, gguf));
         }
         split::sort(&mut files)?;
@@ -133,6 +137,9 @@ impl Header {
     ) -> Result<Self> {
         let json = read_json(&*config).await?;
         let said = config::from_json(config.name(), &json)?;
+        if let Some(named) = &said.weights {
+            check_weights(config.name(), named, &sources, index.as_ref())?;
+        }
         let index = match index {
             Some(file) => Some(Index::parse(file.name(), &read_json(&*file).await?)?),
             None => None,
@@ -295,19 +302,21 @@ impl Header {
     }
 }
 
-/// The tokenizer that the files hold; `None` where there is none.
-async fn tokenizer(files: TokenizerFiles) -> Result<Option<Tokenizer>> {
-    if let Some(file) = &files.json {
-        return Tokenizer::from_json(file.name(), &read_json(&**file).await?).map(Some);
+/// Refuses weights that are not the ones that config.json names: transformers reads no others.
+fn check_weights(
+    config: &str,
+    named: &str,
+    given: &[Rc<dyn Source>],
+    index: Option<&Rc<dyn Source>>,
+) -> Result<()> {
+    let is_named = |file: &Rc<dyn Source>| uncopied(short_name(file.name())) == short_name(named);
+    if given.iter().chain(index).any(is_named) {
+        return Ok(());
     }
-    let (Some(vocab), Some(merges)) = (&files.vocab, &files.merges) else { return Ok(None) };
-    let [mut config, mut added] = [None, None];
-    for (file, bytes) in [(&files.config, &mut config), (&files.added, &mut added)] {
-        if let Some(file) = file {
-            *bytes = Some(read_json(&**file).await?);
-        }
-    }
-    let (tokens, pairs) = (read_json(&**vocab).await?, read_json(&**merges).await?);
-    let (config, added) = (config.as_deref(), added.as_deref());
-    Tokenizer::from_vocab_merges(vocab.name(), &tokens, &pairs, config, added).map(Some)
+    Err(Error::SeveralModels {
+        first: config.into(),
+        second: given[0].name().into(),
+        expected: format!("the weights that `transformers_weights` names, `{named}`"),
+        found: "others".into(),
+    })
 }

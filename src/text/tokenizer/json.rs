@@ -1,6 +1,7 @@
 //! A tokenizer.json of Hugging Face with a BPE model. The large parts, vocabulary and merges, are read as they come.
 
 use super::added::{AddedToken, MOST_ADDED};
+use super::beside::{Beside, Said};
 use super::bpe::Parts;
 use super::keys::{Place, Reading, Treatment, shown, treatment};
 use super::normalize::Normalizer;
@@ -29,7 +30,7 @@ struct Document {
 }
 
 /// The tokenizer that `bytes` describe.
-pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
+pub(super) fn read(file: &str, bytes: &[u8], beside: Beside) -> Result<Tokenizer> {
     // 1. The document. A model of another kind is named before anything else.
     let malformed = |e: serde_json::Error| Error::malformed(file, "the tokenizer", EXPECTED, e.to_string());
     let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -54,7 +55,9 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
     let normalizers = Normalizer::read(&mut reading, of("normalizer"))?;
     let splitters = Splitter::read(&mut reading, of("pre_tokenizer"))?;
     let template = Template::read(&mut reading, of("post_processor"))?;
-    let cut_left = of("truncation")["direction"] == "Left";
+    let said = Said::read(&mut reading, beside)?;
+    let cut_left = said.cut_left(&reading)?.unwrap_or(of("truncation")["direction"] == "Left");
+    check_prefix_space(&reading, &said.config["add_prefix_space"], &splitters)?;
 
     // 3. Added tokens.
     let mut added = Vec::with_capacity(document.added_tokens.len());
@@ -62,12 +65,29 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
         reading.note_keys(Place::AddedToken, value);
         added.push(added_token(&reading, value, value["id"].as_u64())?);
     }
+    said.add(&mut reading, &mut added, &parts.vocab, &[])?;
     let steps = [of("normalizer"), of("pre_tokenizer")].map(Value::to_string).concat();
     Tokenizer::build(
         reading,
         "merges",
         Built { parts, normalizers, splitters, template, added, cut_left, steps, warnings: Vec::new() },
     )
+}
+
+/// Refuses an `add_prefix_space` of tokenizer_config.json that contradicts tokenizer.json: which of the two counts is
+/// another matter in each class and version of the reference.
+fn check_prefix_space(reading: &Reading, value: &Value, splitters: &[Splitter]) -> Result<()> {
+    let other = |splitter: &Splitter| match splitter {
+        Splitter::ByteLevel { add_prefix_space, .. } => value.as_bool() == Some(!add_prefix_space),
+        _ => false,
+    };
+    match splitters.iter().any(other) {
+        true => {
+            let expected = "what `pre_tokenizer` of tokenizer.json says";
+            Err(reading.malformed("add_prefix_space", expected, shown(value)))
+        }
+        false => Ok(()),
+    }
 }
 
 /// An added token as its file describes it, with the id `id`.
