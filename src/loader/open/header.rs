@@ -2,10 +2,13 @@
 
 use super::config::{GgufTensors, Said};
 use super::detect::{self, Detected};
-use super::files::{Files, read_json};
+use super::files::Files;
+use super::foreign;
 use super::found::Found;
+use super::json::read_json;
 use super::names::{gguf_scheme, schemes};
 use super::prefix::Prefix;
+use super::role::uncopied;
 use super::tokenizers::{self, TokenizerFiles};
 use super::{config, files, split};
 use crate::encoder::{ModelInfo, tokenize};
@@ -46,7 +49,7 @@ impl Header {
     /// # Errors
     /// Every fault that the files can have before their weights are read: see [`Error`].
     pub async fn read(files: Vec<Rc<dyn Source>>) -> Result<Self> {
-        Self::of(files::choose(files).await?).await.map_err(files::explained)
+        Self::of(files::choose(files).await?).await.map_err(foreign::explained)
     }
 
     async fn of(files: Files) -> Result<Self> {
@@ -92,7 +95,7 @@ impl Header {
         let mut files = Vec::new();
         for source in sources {
             let gguf = Gguf::read(&*source).await?;
-            files::refuse_foreign(&gguf)?;
+            foreign::refuse_foreign(&gguf)?;
             files.push((source, gguf));
         }
         split::sort(&mut files)?;
@@ -131,11 +134,11 @@ impl Header {
     async fn from_safetensors(
         config: Option<Rc<dyn Source>>,
         given: TokenizerFiles,
-        index: Option<Rc<dyn Source>>,
+        index_file: Option<Rc<dyn Source>>,
         sources: Vec<Rc<dyn Source>>,
     ) -> Result<Self> {
-        let index = match index {
-            Some(file) => Some(Index::parse(file.name(), &read_json(&*file).await?)?),
+        let index = match &index_file {
+            Some(file) => Some(Index::parse(file.name(), &read_json(&**file).await?)?),
             None => None,
         };
         let mut files = Vec::new();
@@ -143,7 +146,13 @@ impl Header {
             files.push(Safetensors::read(&**source).await?);
         }
         let (said, detected) = match config {
-            Some(config) => (config::from_json(config.name(), &read_json(&*config).await?)?, None),
+            Some(config) => {
+                let said = config::from_json(config.name(), &read_json(&*config).await?)?;
+                if let Some(named) = &said.weights {
+                    check_weights(config.name(), named, &sources, index_file.as_ref())?;
+                }
+                (said, None)
+            }
             None => {
                 let tensors = files.iter().flat_map(|file| &file.tensors);
                 let shapes = tensors.map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
@@ -353,4 +362,23 @@ impl Header {
 /// Our name for the relative biases of a layer.
 fn relative_bias_of(layer: usize) -> String {
     format!("layers.{layer}.self_attn.relative_attention_bias.weight")
+}
+
+/// Refuses weights that are not the ones that config.json names: transformers reads no others.
+fn check_weights(
+    config: &str,
+    named: &str,
+    given: &[Rc<dyn Source>],
+    index: Option<&Rc<dyn Source>>,
+) -> Result<()> {
+    let is_named = |file: &Rc<dyn Source>| uncopied(short_name(file.name())) == short_name(named);
+    if given.iter().chain(index).any(is_named) {
+        return Ok(());
+    }
+    Err(Error::SeveralModels {
+        first: config.into(),
+        second: given[0].name().into(),
+        expected: format!("the weights that `transformers_weights` names, `{named}`"),
+        found: "others".into(),
+    })
 }
