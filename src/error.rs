@@ -79,8 +79,11 @@ pub enum Error {
     /// A configuration key is missing. Convert the model again, or take a complete config.json.
     #[error("`{file}` has no `{key}`, which a `{family}` model needs")]
     MissingKey { file: String, key: String, family: String },
-    /// The decoder does not cover this architecture. Choose a model of one of the families listed.
-    #[error("`{file}`: model family `{found}` is not supported, expected llama, qwen2, qwen3 or qwen3vl")]
+    /// The network does not cover this architecture. Choose a model of one of the families listed.
+    #[error(
+        "`{file}`: model family `{found}` is not supported, expected llama, mistral, smollm3, qwen2, qwen2vl, qwen3, \
+         qwen3vl, gemma2, gemma3, t5, umt5, t5gemma, clip or xlm-roberta"
+    )]
     UnknownFamily { file: String, found: String },
     /// The codec does not read this element type. Choose a file with one of the types listed.
     #[error(

@@ -172,6 +172,9 @@ pub struct LoadOptions {
     /// scores change a little in both.
     #[arg(long, default_value = "f32")]
     pub arithmetic: String,
+    /// Use the relative biases of the first layer in all layers of a UMT5, as the paper's program does.
+    #[arg(long)]
+    pub shared_bias: bool,
     /// file or none: add the begin and end tokens that the tokenizer's file names to each text, or none.
     #[arg(long, default_value = "file")]
     pub special_tokens: String,

@@ -134,12 +134,15 @@ impl Model {
             quantize: options.quantize.parse()?,
             arithmetic: options.arithmetic.parse()?,
             special_tokens: options.special_tokens.parse()?,
+            shared_bias: options.shared_bias,
             budget_bytes: options.budget.map(|megabytes| megabytes.saturating_mul(1_000_000)),
             ..OpenOptions::default()
         };
         let files = model_files(path)?;
+        let header = block_on(Header::read(open_files(&files)?))?;
+        let header = if open.shared_bias { header.share_bias()? } else { header };
         // Texts are tokenized before the weights are read, so it takes the tokens around them now.
-        let header = block_on(Header::read(open_files(&files)?))?.special_tokens(open.special_tokens);
+        let header = header.special_tokens(open.special_tokens);
         header.info.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
         Ok(Self { header, files, open })
     }

@@ -49,6 +49,10 @@ pub struct ModelCard {
     pub begin_tokens: Vec<String>,
     /// The tokens that it adds after each text.
     pub end_tokens: Vec<String>,
+    /// Where no configuration came with the weights: what their tensors show the encoder to be.
+    pub recognized: Option<String>,
+    /// Of such an encoder, what no tensor shows and was decided.
+    pub decided: Vec<String>,
     /// What a person should know before the vectors are used.
     pub warnings: Vec<String>,
     /// Keys of the tokenizer's file that are not read.
@@ -96,6 +100,8 @@ impl TextEncoder {
             tensor_types: info.tensor_types.clone(),
             begin_tokens: info.begin_tokens.clone(),
             end_tokens: info.end_tokens.clone(),
+            recognized: info.recognized.clone(),
+            decided: info.decided.clone(),
             warnings: info.warnings.clone(),
             tokenizer_not_read: self
                 .tokenizer()

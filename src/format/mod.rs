@@ -12,10 +12,10 @@ mod tensor;
 pub mod torch;
 
 pub use name::short_name;
-#[cfg(not(target_family = "wasm"))]
 pub use safetensors_writer::SafetensorsWriter;
 pub(crate) use sha256::sha256;
 pub use sha256::{hex, sha256_hex};
+#[cfg(not(target_family = "wasm"))]
 pub use source::{DiskFile, reason};
 pub use source::{Memory, Read, Source, check_range};
 pub use tensor::{TensorInfo, TensorType};

@@ -26,6 +26,8 @@ pub struct OpenOptions {
     pub arithmetic: Arithmetic,
     /// Whether the begin and end tokens of the tokenizer's file are added to each text.
     pub special_tokens: SpecialTokens,
+    /// Uses the relative biases of the first layer in all layers of a UMT5.
+    pub shared_bias: bool,
     /// Device memory that the model may take, in bytes.
     pub budget_bytes: Option<u64>,
     /// Leaves the layers in their file, even where the whole model is within the limits.
@@ -112,6 +114,9 @@ impl Opening {
     /// [`Error::NoShaderF16`].
     pub fn new(header: Header, device: &Device, options: &OpenOptions) -> Result<Self> {
         let mut header = header.computed_in(options.arithmetic).special_tokens(options.special_tokens);
+        if options.shared_bias {
+            header = header.share_bias()?;
+        }
         if let Some(quantize) = options.quantize {
             header = header.quantize(quantize);
         }

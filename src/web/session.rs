@@ -156,6 +156,7 @@ impl Session {
             sources,
             &self.device,
             &OpenOptions {
+                shared_bias: false,
                 quantize: options.quantize.map(|name| name.parse()).transpose()?,
                 arithmetic: options.arithmetic.parse()?,
                 special_tokens: options.special_tokens.parse()?,

@@ -388,7 +388,7 @@ fn a_bad_model_file_is_one_clear_line() {
                 "general.architecture\u{8}\0\0\0\u{5}\0\0\0\0\0\0\0llama",
                 "general.architecture\u{8}\0\0\0\u{5}\0\0\0\0\0\0\0mamba",
             ),
-            "model family `mamba` is not supported, expected llama, qwen2, qwen3 or qwen3vl",
+            "model family `mamba` is not supported, expected llama, mistral, smollm3, qwen2, qwen2vl, qwen3, qwen3vl",
         ),
         (
             "missing.gguf",

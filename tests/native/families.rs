@@ -155,8 +155,8 @@ fn no_key_of_a_configuration_is_overlooked() {
             serde_json::from_slice(&fixture(&format!("{}/config.json", folder(name)))).unwrap();
         let part = ["text_config", "encoder"].into_iter().find(|part| config.get(part).is_some());
         let ids = texts(&oracle(name)).remove(0).0;
-        let settings = Settings::new(Feature::Layer(2), Pooling::Mean);
         let vector = |header: Header| {
+            let settings = Settings::new(Feature::Layer(header.config.num_hidden_layers), Pooling::Mean);
             block_on(load(header, Device::cpu()).embed_ids(&[&ids], &settings)).unwrap().remove(0)
         };
         let before = vector(model(name, weights));
@@ -287,4 +287,15 @@ fn states_are_written_for_other_programs() {
     }
     let refused = run(&["5 300"]);
     assert!(String::from_utf8(refused.stderr).unwrap().contains("300"));
+}
+
+/// The paper's program loads UMT5 as T5, which has the biases of the first layer alone.
+#[test]
+fn umt5_with_the_biases_of_its_first_layer_is_the_papers() {
+    let header = model("tiny-umt5", "model.safetensors").share_bias().unwrap();
+    assert!(header.info.warnings[0].contains("first layer"));
+    assert_ne!(header.info.config_sha256, model("tiny-umt5", "model.safetensors").info.config_sha256);
+    compare("shared", &load(header, Device::cpu()), &oracle("tiny-umt5"), "block0_bias.", 1e-5);
+    let error = model("tiny-t5", "model.safetensors").share_bias().unwrap_err();
+    assert!(error.to_string().contains("UMT5"), "{error}");
 }

@@ -58,11 +58,14 @@ export function subsetOf({ subset, dataset }) {
 
 // --- readers of what a link, a field or the storage says; each throws if the value is not known ---
 
+const FEATURES = /** @type {const} */ (['last', 'last_prenorm', 'penultimate', 'norm_avg', 'weighted']);
+
 /** @param {string} value @returns {Feature} */
 export function readFeature(value) {
-  if (value === 'last' || value === 'penultimate' || value === 'norm_avg' || value === 'weighted') return value;
+  const plain = FEATURES.find((feature) => feature === value);
+  if (plain) return plain;
   const layer = /^layer\(([1-9]\d{0,2})\)$/.exec(value);
-  if (!layer) throw unknown('feature', value, 'last, penultimate, norm_avg, weighted, layer(1) to layer(999)');
+  if (!layer) throw unknown('feature', value, `${FEATURES.join(', ')}, layer(1) to layer(999)`);
   return `layer(${Number(layer[1])})`;
 }
 

@@ -2,7 +2,7 @@
 // Its functions are in session.d.ts. Sizes are in bytes and times in milliseconds unless a field says otherwise.
 
 export type DeviceKind = 'webgpu' | 'cpu';
-export type Feature = 'last' | 'penultimate' | 'norm_avg' | 'weighted' | `layer(${number})`;
+export type Feature = 'last' | 'last_prenorm' | 'penultimate' | 'norm_avg' | 'weighted' | `layer(${number})`;
 export type Pooling = 'mean' | 'last_token' | 'adapter';
 export type Quantize = 'q8' | 'q4';
 export type Arithmetic = 'f32' | 'f16' | 'int8';
@@ -176,6 +176,10 @@ export interface ModelCard {
   begin_tokens: string[];
   /** The tokens that it adds after each text. */
   end_tokens: string[];
+  /** Where no configuration came with the weights: what their tensors show the encoder to be. */
+  recognized: string | null;
+  /** Of such an encoder, what no tensor shows and was decided. */
+  decided: string[];
   /** What a person should know before the vectors are used. */
   warnings: string[];
   /** Keys of the tokenizer's file that are not read. */

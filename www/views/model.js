@@ -180,6 +180,8 @@ function factList(card, { heap, plan, options }) {
   const groups = card.num_attention_heads / card.num_key_value_heads;
   return [
     fact('Family', card.family),
+    ...(card.recognized ? [fact('Recognized as', card.recognized)] : []),
+    ...(card.decided.length ? [fact('Decided', card.decided.join('; '))] : []),
     fact('Parameters', formatParameters(card.parameters)),
     fact('Layers', String(card.num_hidden_layers)),
     fact('Hidden size', formatCount(card.hidden_size)),

@@ -17,8 +17,8 @@ use crate::format::safetensors::{Index, Safetensors};
 use crate::format::{Source, gguf::Gguf, sha256_hex, short_name};
 use crate::kernel::Arithmetic;
 use crate::loader::planned::Planned;
-use crate::model::Config;
 use crate::model::config::Role;
+use crate::model::{Config, Positions};
 use crate::quant::{Layout, Quantize};
 use crate::text::tokenizer::{Encoded, SpecialTokens, Tokenizer};
 use std::collections::BTreeMap;
@@ -26,6 +26,9 @@ use std::rc::Rc;
 
 /// Largest token table that is kept in memory; rows of a larger one are read from the file.
 const RESIDENT_TABLE: u64 = if cfg!(target_family = "wasm") { 160 << 20 } else { 64 << 20 };
+
+/// Said of a model whose first layer's biases serve all layers.
+const SHARED: &str = "the relative biases of the first layer serve all layers, as in the paper's program";
 
 /// Everything that a model's files say before its weights are read.
 pub struct Header {
@@ -84,6 +87,34 @@ impl Header {
         self.tokenizer = self.tokenizer.map(|tokenizer| tokenizer.special_tokens(special));
         self.name_special_tokens();
         self
+    }
+
+    /// Uses the relative biases of the first layer in all layers, as the program of the GRAN-TED paper does: it loads UMT5
+    /// into T5's class, which has one table of biases.
+    ///
+    /// # Errors
+    /// [`Error::NotComputed`] for a model without relative biases in each layer.
+    pub fn share_bias(mut self) -> Result<Self> {
+        const TABLE: &str = "relative_attention_bias.weight";
+        match &mut self.config.positions {
+            Positions::Relative { shared, .. } if !*shared => *shared = true,
+            Positions::Relative { .. } if self.info.warnings.iter().any(|said| said == SHARED) => {
+                return Ok(self);
+            }
+            _ => {
+                let (file, key) = (self.sources[0].name().into(), "the shared bias".into());
+                let (expected, found) =
+                    ("a UMT5, whose layers have relative biases of their own".into(), "none".into());
+                return Err(Error::NotComputed { file, key, expected, found });
+            }
+        }
+        self.tensors.retain(|planned| !planned.name.ends_with(TABLE) || planned.layer() == Some(0));
+        for planned in self.tensors.iter_mut().filter(|planned| planned.name.ends_with(TABLE)) {
+            planned.name = TABLE.into();
+        }
+        self.info.warnings.push(SHARED.into());
+        self.info.config_sha256 = sha256_hex(format!("{:?}", self.config).as_bytes());
+        Ok(self)
     }
 
     /// The tokenizer, where the files hold one.
