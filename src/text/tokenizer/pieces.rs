@@ -1,6 +1,6 @@
 //! A vocabulary of pieces with scores, as SentencePiece and tekken have it: the texts end to end, and the order of those
-//! that a text can become. The `tokenizers` crate keeps such a vocabulary in a tree of hash maps, which takes some hundred
-//! bytes for each letter of each piece, and goes as deep as the longest piece when it is freed.
+//! that a text can become. The `tokenizers` crate keeps such a vocabulary in a tree of hash maps, which takes more than 146 MB
+//! for UMT5's 256,300 pieces, and goes as deep as the longest piece when it is freed.
 
 use super::keys::Reading;
 use crate::error::{Error, Result};
