@@ -144,6 +144,57 @@ fn a_bpe_model_of_sentencepiece_has_its_ids_in_its_own_file_and_in_gguf() {
     assert_eq!((marked.len(), ids(&gguf, "<s></s>")), (1, vec![1, 1, 2]));
 }
 
+/// Gemma's tokenizer.json as a model of SentencePiece, whose pieces have their scores in the order of their ids.
+fn gemma_spm(json: &Value) -> SpmWriter {
+    let vocab = json["model"]["vocab"].as_object().unwrap().iter().map(|(text, id)| (text.as_str(), id, 1));
+    let added = json["added_tokens"].as_array().unwrap().iter();
+    let added = added.map(|token| {
+        // In the model itself only `<pad>`, `<eos>` and `<bos>` are control tokens.
+        let kind = if token["id"].as_u64() < Some(3) { 3 } else { 4 };
+        (token["content"].as_str().unwrap(), &token["id"], kind)
+    });
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (text, id, kind) in vocab.chain(added) {
+        let id = id.as_u64().unwrap() as usize;
+        pieces.resize(pieces.len().max(id + 1), (String::new(), 0.0, 5));
+        let kind = if text == "<unk>" {
+            2
+        } else if text.starts_with("<0x") {
+            6
+        } else {
+            kind
+        };
+        pieces[id] = (text.into(), -(id as f32), kind);
+    }
+    SpmWriter {
+        pieces,
+        model_type: 2,
+        byte_fallback: true,
+        ids: [3, 2, 1, 0],
+        space_prefix: false,
+        remove_extra_whitespaces: false,
+        ..SpmWriter::default()
+    }
+}
+
+#[test]
+fn gemma_has_the_references_ids_from_each_of_its_files() {
+    let (file, cases) = oracle("gemma3");
+    let json = &file["tokenizer"];
+    let around = [&[2][..], &[][..]];
+    equal(
+        Tokenizer::from_bytes("t.json", json.to_string().as_bytes()).unwrap(),
+        &cases,
+        around,
+        "tokenizer.json",
+    );
+    let spm = gemma_spm(json);
+    equal(from_gguf(spm.gguf(GgufWriter::default())), &cases, around, "GGUF");
+    let plain: Cases = cases.into_iter().filter(|(text, _)| !text.starts_with("<s> </s>")).collect();
+    assert_eq!(plain.len(), 89);
+    equal(Tokenizer::from_bytes("m", &spm.proto()).unwrap(), &plain, around, "tokenizer.model");
+}
+
 #[test]
 fn clip_has_the_references_ids_from_vocab_and_merges_and_from_tokenizer_json() {
     let (file, cases) = oracle("clip");
@@ -232,7 +283,11 @@ fn tekken_json_gives_the_references_ids() {
         ),
         (&|json| json["vocab"][3]["token_bytes"] = json!("?"), "the token of rank 3"),
         (&|json| json["config"]["default_vocab_size"] = json!(u64::MAX), "at most 1048576"),
-        (&|json| json["config"]["default_num_special_tokens"] = json!(u64::MAX), "default_vocab_size"),
+        (
+            &|json| json["config"]["default_num_special_tokens"] = json!(u64::MAX),
+            "the number of special tokens",
+        ),
+        (&|json| json["config"]["default_vocab_size"] = json!(500), "default_vocab_size"),
         (&|json| json["special_tokens"][0]["rank"] = json!(1000), "a rank below 1000"),
     ] {
         let mut wrong = json.clone();

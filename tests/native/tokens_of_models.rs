@@ -188,9 +188,18 @@ fn each_file_of_a_tokenizer_is_taken_by_its_name() {
         header(&files)
     };
     let begins = |name| read(&[(name, &model)]).unwrap().info.begin_tokens;
-    for name in ["spiece.model", "tokenizer.model", "sentencepiece.bpe.model"] {
+    for name in ["spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "gemma-3.model"] {
         assert_eq!(begins(name), ["<bos>"]);
     }
+    // By its content, where its name says nothing. What lies beside a tokenizer.json is that in other forms.
+    let other = fixture("tokenizers/tiny-gemma.tokenizer.json");
+    assert_eq!(read(&[("gemma.json", &other)]).unwrap().info.begin_tokens, ["<bos>"]);
+    let tekken =
+        b"{\"config\": {\"pattern\": \".\", \"default_vocab_size\": 3, \"default_num_special_tokens\": 2}, \
+        \"vocab\": [{\"rank\": 0, \"token_bytes\": \"YQ==\"}]}";
+    assert_eq!(read(&[("tekken_240911.json", tekken)]).unwrap().info.begin_tokens, ["<s>"]);
+    let forms = [("tokenizer.json", &other[..]), ("tokenizer.model", b"?"), ("spiece.model", b"?")];
+    assert_eq!(read(&forms).unwrap().info.begin_tokens, ["<bos>"]);
     let bytes = json!({"tokenizer_class": "ByT5Tokenizer"}).to_string();
     let byt5 = read(&[("tokenizer_config.json", bytes.as_bytes())]).unwrap();
     assert_eq!(byt5.tokenizer().unwrap().encode("A", 9).unwrap().ids, [68, 1]);

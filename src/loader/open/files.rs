@@ -76,10 +76,13 @@ pub(super) async fn choose(given: Vec<File>) -> Result<Files> {
     }
     let mut beside = |role: Role| one_beside(&chosen[0], take(&mut roles, role));
     let config = beside(Role::Config)?;
+    let json = beside(Role::Tokenizer)?;
+    // What a tokenizer.json stands for may lie there in several forms.
+    let mut other = |role: Role| if json.is_some() { Ok(None) } else { beside(role) };
     let tokenizer = TokenizerFiles {
-        json: beside(Role::Tokenizer)?,
-        pieces: beside(Role::Pieces)?,
-        tekken: beside(Role::Tekken)?,
+        pieces: other(Role::Pieces)?,
+        tekken: other(Role::Tekken)?,
+        json,
         vocab: beside(Role::Vocab)?,
         merges: beside(Role::Merges)?,
         config: beside(Role::TokenizerConfig)?,
@@ -87,26 +90,32 @@ pub(super) async fn choose(given: Vec<File>) -> Result<Files> {
         added: beside(Role::AddedTokens)?,
     };
     let mut files = Files { config, tokenizer, index, weights: chosen, is_gguf };
-    if !is_gguf && files.config.is_none() {
+    if !is_gguf && (files.config.is_none() || files.tokenizer.is_none()) {
         files.recognize(take(&mut roles, Role::Json)).await?;
     }
     Ok(files)
 }
 
 impl Files {
-    /// Takes a configuration and a tokenizer of other names for what they are.
+    /// Takes a configuration and a tokenizer of other names for what they are, where there is none of the usual name.
     async fn recognize(&mut self, json: Vec<File>) -> Result<()> {
+        let is_configured = self.config.is_some();
         for file in json {
             let Ok(value) = serde_json::from_slice::<Value>(sniff::without_mark(&read_json(&*file).await?))
             else {
                 continue;
             };
             if value.get("model_type").is_some() {
+                if is_configured {
+                    continue;
+                }
                 if let Some(first) = self.config.replace(file.clone()) {
                     return Err(several(&first, &file));
                 }
-            } else if value.pointer("/model/vocab").is_some() && self.tokenizer.json.is_none() {
+            } else if value.pointer("/model/vocab").is_some() && self.tokenizer.is_none() {
                 self.tokenizer.json = Some(file);
+            } else if value.pointer("/vocab/0/token_bytes").is_some() && self.tokenizer.is_none() {
+                self.tokenizer.tekken = Some(file);
             }
         }
         Ok(())

@@ -42,7 +42,6 @@ impl Role {
             name if name.starts_with("._") => Self::Other,
             "config.json" => Self::Config,
             "tokenizer.json" => Self::Tokenizer,
-            "spiece.model" | "tokenizer.model" | "sentencepiece.bpe.model" => Self::Pieces,
             "tekken.json" => Self::Tekken,
             "vocab.json" => Self::Vocab,
             "merges.txt" => Self::Merges,
@@ -51,8 +50,9 @@ impl Role {
             "added_tokens.json" => Self::AddedTokens,
             "adapter_config.json" => Self::AdapterConfig,
             name if Index::is_name(name) => Self::Index,
+            name if name.ends_with(".model") => Self::Pieces,
             name if name.ends_with(".json") => Self::Json,
-            name if [".txt", ".md", ".py", ".jinja", ".yaml", ".yml", ".png", ".jpg", ".model", ".html"]
+            name if [".txt", ".md", ".py", ".jinja", ".yaml", ".yml", ".png", ".jpg", ".html"]
                 .iter()
                 .any(|ending| name.ends_with(ending)) =>
             {

@@ -17,7 +17,7 @@ const MAX_STORED: u64 = 64 << 20;
 #[derive(Clone, Default)]
 pub(super) struct TokenizerFiles {
     pub json: Option<File>,
-    /// spiece.model, tokenizer.model, sentencepiece.bpe.model
+    /// spiece.model, tokenizer.model, sentencepiece.bpe.model, or `.model` after another name
     pub pieces: Option<File>,
     pub tekken: Option<File>,
     pub vocab: Option<File>,
@@ -28,6 +28,13 @@ pub(super) struct TokenizerFiles {
     pub special: Option<File>,
     /// added_tokens.json
     pub added: Option<File>,
+}
+
+impl TokenizerFiles {
+    /// Whether none of the files is there that hold a vocabulary.
+    pub(super) fn is_none(&self) -> bool {
+        self.json.is_none() && self.pieces.is_none() && self.tekken.is_none() && self.vocab.is_none()
+    }
 }
 
 /// The tokenizer that the files hold; `None` where there is none.
