@@ -140,6 +140,7 @@ impl Model {
         let files = model_files(path)?;
         // Texts are tokenized before the weights are read, so it takes the tokens around them now.
         let header = block_on(Header::read(open_files(&files)?))?.special_tokens(open.special_tokens);
+        header.check_special_tokens()?;
         header.info.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
         Ok(Self { header, files, open })
     }

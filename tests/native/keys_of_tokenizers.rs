@@ -4,7 +4,8 @@
 use gran_ted::text::tokenizer::{KEYS, Place, Tokenizer, Treatment};
 use serde_json::{Value, json};
 
-const TEXTS: [&str; 6] = ["are red", " Re 12 re", "xare<|end|>  <|END|>re", "a<|end|>b", "é\u{301}ß??", "  "];
+const TEXTS: [&str; 7] =
+    ["are red", "x <|end|> y", " Re 12 re", "xare<|end|>  <|END|>re", "a<|end|>b", "é\u{301}ß??", "  "];
 
 /// The document that is changed: letters, two merges, an added token.
 fn document() -> Value {
@@ -110,9 +111,9 @@ fn changes(place: Place, key: &str) -> Vec<Value> {
             };
             vec![step("r", "12"), step("a", "r"), step("a", "")]
         }
-        (Place::PreTokenizer, "type") => {
-            ["Whitespace", "Digits", "BertPreTokenizer"].map(|kind| splitter(json!({"type": kind}))).into()
-        }
+        (Place::PreTokenizer, "type") => ["Whitespace", "BertPreTokenizer", "WhitespaceSplit"]
+            .map(|kind| splitter(json!({"type": kind})))
+            .into(),
         (Place::PreTokenizer, "pretokenizers") => {
             let steps = json!([{"type": "Digits", "individual_digits": true}, {"type": "ByteLevel",
                 "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]);
