@@ -143,6 +143,7 @@ impl Model {
         let header = if open.shared_bias { header.share_bias()? } else { header };
         // Texts are tokenized before the weights are read, so it takes the tokens around them now.
         let header = header.special_tokens(open.special_tokens);
+        header.check_special_tokens()?;
         header.info.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
         Ok(Self { header, files, open })
     }

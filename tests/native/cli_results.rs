@@ -165,7 +165,7 @@ fn no_bad_option_or_input_waits_for_the_weights() {
         (of_all, "--arithmetic f8", "arithmetic `f8`"),
         (of_all, "--quantize q3", "`q3`"),
         (of_all, "--special-tokens some", "special tokens `some`"),
-        (of_all, "--budget 0", "0"),
+        (of_all, "--budget 0", "the budget is 0.0 kB"),
         (of_vectors, "--feature layer(3)", "layer(i) is 3"),
         (of_vectors, "--feature middle", "feature `middle`"),
         (of_vectors, "--feature weighted", "weighted"),
@@ -176,8 +176,8 @@ fn no_bad_option_or_input_waits_for_the_weights() {
         (of_vectors, "--adapter absent.pt", "`absent.pt`"),
         (of_vectors, "--layer-weights long.json", "the number of layer weights"),
         (of_vectors, "--layer-weights torn.json", "`torn.json`"),
-        (of_items, "--subset n=0", "n=0"),
-        (of_items, "--subset n=x", "n=x"),
+        (of_items, "--subset n=0", "n `0`"),
+        (of_items, "--subset n=x", "n `x`"),
         (of_items, "--out absent/run.json", "`absent/run.json`"),
         (of_items, "--out data.json", "`data.json`"),
         (of_items, "--out m/config.json", "`m/config.json`"),
@@ -196,7 +196,18 @@ fn no_bad_option_or_input_waits_for_the_weights() {
     }
 
     // 3. Inputs.
+    tokenizer["post_processor"] =
+        json!({ "type": "BertProcessing", "cls": ["a", 97], "sep": ["<pad>", network::VOCAB] });
+    folder.json_file("around/tokenizer.json", &tokenizer);
+    folder.json_file("around/config.json", &network::config("qwen3"));
+    folder.deep_file("around/model.safetensors", network::safetensors(&all, "model."));
+    let of_padding = "the token `<pad>`, which the tokenizer adds to each text,";
     for (command, expected) in [
+        ("embed around a", of_padding),
+        ("evaluate around data.json --no-cache", of_padding),
+        ("layers around data.json", of_padding),
+        ("bench around --tokens 16", of_padding),
+        ("embed around a --special-tokens none", at_last),
         ("embed m ''", "prompt 1 is empty"),
         ("embed m - -", "standard input"),
         ("embed padded a 'x<pad>'", "prompt 2 holds the token `<pad>`"),

@@ -2,10 +2,12 @@
 //! family: `general.*`, `quantize.*`, `split.*`, and what the tokenizer reads of `tokenizer.*`. Token ids and vectors are
 //! those of an independent reading, or the load is refused by the key's name.
 
+use crate::support::files::fixture;
 use crate::support::load::load;
 use crate::support::model::GgufWriter;
 use crate::support::models::memory;
 use crate::support::network::{self, Forward, IDS, Tensors, gguf, metadata};
+use crate::support::sentencepiece::SpmWriter;
 use gran_ted::device::Device;
 use gran_ted::encoder::Settings;
 use gran_ted::error::Result;
@@ -279,13 +281,18 @@ impl Vocabulary {
     }
 }
 
-/// Checks ids and vector of the text.
+/// Checks ids and vector of [`TEXT`].
 fn reads(what: &str, family: &str, all: &Tensors, writer: GgufWriter, expected: &[u32]) {
+    reads_text(what, family, all, writer, (TEXT, expected));
+}
+
+/// Checks ids and vector of a text.
+fn reads_text(what: &str, family: &str, all: &Tensors, writer: GgufWriter, (text, expected): (&str, &[u32])) {
     let header = one(writer, family, all).unwrap_or_else(|error| panic!("{what}: {error}"));
     let encoder = load(header, Device::cpu());
-    let encoded = encoder.tokenize(&[TEXT]).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let encoded = encoder.tokenize(&[text]).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(encoded[0].ids, expected, "{what}");
-    let embedded = block_on(encoder.embed(&[TEXT], &Settings::new(Feature::Last, Pooling::Mean))).unwrap();
+    let embedded = block_on(encoder.embed(&[text], &Settings::new(Feature::Last, Pooling::Mean))).unwrap();
     is_near(what, &embedded.vectors[0], &network::vector_of(expected, all, &Forward::default()));
 }
 
@@ -356,7 +363,8 @@ fn applied(what: &str, key: &str, family: &str, all: &Tensors) {
     };
     match key {
         "model" => {
-            ["llama", "bert", "t5", "rwkv", "none"].iter().for_each(|kind| refused(text(kind), kind));
+            ["bert", "rwkv", "none"].iter().for_each(|kind| refused(text(kind), kind));
+            ["llama", "t5"].iter().for_each(|kind| refused(text(kind), "tokenizer.ggml.scores"));
             refused(plain.write(family, key).u32(&full, 1), &full);
             // Without a model there is no tokenizer, and a text is refused.
             let bare = one(plain.write(family, key), family, all).err().map(|error| error.to_string());
@@ -429,6 +437,65 @@ fn applied(what: &str, key: &str, family: &str, all: &Tensors) {
             refused(with(&[], &["eos"]).str("tokenizer.ggml.eos_token_id", "1"), "eos_token_id");
             refused(with(&[], &[]).str("tokenizer.ggml.add_eos_token", "1"), "add_eos_token");
         }
+        // Byte-level tokens have none of these.
+        "scores"
+        | "add_space_prefix"
+        | "remove_extra_whitespaces"
+        | "precompiled_charsmap"
+        | "unknown_token_id" => of_pieces(what, key, family, all),
         other => panic!("tokenizer.ggml.{other} is applied, and no test sets it otherwise"),
+    }
+}
+
+/// Sets a key of a unigram model otherwise. Its pieces let one cut of each text be the best by far.
+fn of_pieces(what: &str, key: &str, family: &str, all: &Tensors) {
+    let full = format!("tokenizer.ggml.{key}");
+    let own = ["▁", "▁re", "▁red", "re", "d", "cue"].into_iter().zip([-5.0, -1.0, -1.0, -1.0, -5.0, -1.0]);
+    let special = [("<pad>", 3), ("</s>", 3), ("<unk>", 2), ("<|im_end|>", 3)];
+    let plain = SpmWriter {
+        pieces: special
+            .map(|(text, kind)| (text.to_string(), 0.0, kind))
+            .into_iter()
+            .chain(own.map(|(text, score)| (text.to_string(), score, 1)))
+            .collect(),
+        ids: [2, -1, 1, 0],
+        ..SpmWriter::default()
+    };
+    let [end, unknown, im_end, blank, re, red, bare_re, d, cue] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+    let write = |change: &dyn Fn(&mut SpmWriter)| {
+        let mut model = plain.clone();
+        change(&mut model);
+        model.gguf(network::sizes(family, &[]))
+    };
+    let reads = |change: &dyn Fn(&mut SpmWriter), text: &str, ids: &[u32]| {
+        reads_text(what, family, all, write(change), (text, ids));
+    };
+    let first: &[u32] = &[re, red, im_end, cue, re, end];
+    reads(&|_| {}, TEXT, first);
+    match key {
+        "scores" => {
+            reads(&|model| model.pieces[red as usize].1 = -9.0, TEXT, &[re, re, d, im_end, cue, re, end]);
+        }
+        "add_space_prefix" => {
+            reads(&|model| model.space_prefix = false, TEXT, &[bare_re, red, im_end, cue, re, end]);
+        }
+        "remove_extra_whitespaces" => {
+            reads(&|_| {}, "re  red ", &[re, red, end]);
+            let kept = [re, blank, red, blank, end];
+            reads(&|model| model.remove_extra_whitespaces = false, "re  red ", &kept);
+        }
+        "precompiled_charsmap" => {
+            reads(&|_| {}, "ｒｅ", &[blank, unknown, end]);
+            let table = fixture("tokenizers/t5.charsmap");
+            reads(&|model| model.charsmap = table.clone(), "ｒｅ", &[re, end]);
+            let short = write(&|model| model.charsmap = vec![0; 3]);
+            is_refused(what, one(short, family, all), "charsmap");
+        }
+        _ => {
+            reads(&|_| {}, "re?", &[re, unknown, end]);
+            reads(&|model| model.ids[0] = i64::from(d), "re?", &[re, d, end]);
+            let text = write(&|model| model.ids[0] = -1).str(&full, "2");
+            is_refused(what, one(text, family, all), &full);
+        }
     }
 }

@@ -1,10 +1,20 @@
 //! Every key of tokenizer.json, set otherwise: the ids are those of the `tokenizers` crate's whole pipeline, or the file is
 //! refused.
 
+use crate::support::files::{base64, fixture};
 use gran_ted::text::tokenizer::{KEYS, Place, Tokenizer, Treatment};
 use serde_json::{Value, json};
 
-const TEXTS: [&str; 6] = ["are red", " Re 12 re", "xare<|end|>  <|END|>re", "a<|end|>b", "é\u{301}ß??", "  "];
+const TEXTS: [&str; 8] = [
+    "are red",
+    "x <|end|> y",
+    " Re 12 re",
+    "xare<|end|>  <|END|>re",
+    "a<|end|>b",
+    "é\u{301}ß??",
+    "  ",
+    "ｒｅ",
+];
 
 /// The document that is changed: letters, two merges, an added token.
 fn document() -> Value {
@@ -23,6 +33,17 @@ fn document() -> Value {
             "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
             "vocab": vocab, "merges": ["r e", "1 2"]},
     })
+}
+
+/// The same with a unigram model; no two ways to cut a text have one score.
+fn unigram(unknown: Value) -> Value {
+    let pieces = ["<unk>", "▁", "re", "▁re", "d", "a", "r", "e", "<|end|>", "12"];
+    let vocab: Vec<_> =
+        pieces.iter().zip(0..).map(|(piece, id)| json!([piece, -1.0 - 0.37 * f64::from(id)])).collect();
+    let model = json!({"type": "Unigram", "unk_id": unknown, "byte_fallback": false, "vocab": vocab});
+    let blanks = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true});
+    let all = with(with(document(), "/model", model), "/pre_tokenizer", blanks);
+    with(all, "/added_tokens/0/id", json!(8))
 }
 
 /// The changes of `key`, each of a document with what the key needs beside it.
@@ -79,6 +100,7 @@ fn changes(place: Place, key: &str) -> Vec<Value> {
             let merges = with(document(), "/model/merges", json!(["r e</w>"]));
             vec![with(merges, "/model/end_of_word_suffix", json!("</w>"))]
         }
+        (Place::Model, "unk_id") => [json!(0), json!(4), json!(null), json!(99)].map(unigram).into(),
         (Place::Model, "fuse_unk") => {
             let unknown = with(document(), "/model/unk_token", json!("?"));
             vec![with(unknown, "/model/fuse_unk", json!(true))]
@@ -110,9 +132,17 @@ fn changes(place: Place, key: &str) -> Vec<Value> {
             };
             vec![step("r", "12"), step("a", "r"), step("a", "")]
         }
-        (Place::PreTokenizer, "type") => {
-            ["Whitespace", "Digits", "BertPreTokenizer"].map(|kind| splitter(json!({"type": kind}))).into()
+        (Place::Normalizer, "precompiled_charsmap") => [fixture("tokenizers/t5.charsmap"), vec![0; 3]]
+            .map(|table| normalizer(json!({"type": "Precompiled", "precompiled_charsmap": base64(&table)})))
+            .into(),
+        (Place::Normalizer, "strip_left" | "strip_right") => {
+            let mut step = json!({"type": "Strip", "strip_left": false, "strip_right": false});
+            step[key] = json!(true);
+            vec![normalizer(step)]
         }
+        (Place::PreTokenizer, "type") => ["Whitespace", "BertPreTokenizer", "WhitespaceSplit"]
+            .map(|kind| splitter(json!({"type": kind})))
+            .into(),
         (Place::PreTokenizer, "pretokenizers") => {
             let steps = json!([{"type": "Digits", "individual_digits": true}, {"type": "ByteLevel",
                 "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]);

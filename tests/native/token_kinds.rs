@@ -1,7 +1,7 @@
 //! Token ids of every kind against the reference implementations' (tests/fixtures/README.md), from each of the files in
 //! which a kind comes: tokenizer.json, a model of SentencePiece, tekken.json, vocab.json with merges.txt, GGUF, no file.
 
-use crate::support::files::fixture;
+use crate::support::files::{base64, fixture};
 use crate::support::model::GgufWriter;
 use crate::support::sentencepiece::{Piece, SpmWriter};
 use gran_ted::format::{Memory, gguf::Gguf};
@@ -19,18 +19,6 @@ fn oracle(kind: &str) -> (Value, Cases) {
     let cases: Cases = file["cases"].as_array().unwrap().iter().map(case).collect();
     assert_eq!(cases.len(), 90);
     (file, cases)
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let bits =
-            group.iter().enumerate().fold(0, |bits, (i, &byte)| bits | u32::from(byte) << (16 - 8 * i));
-        let letter = |i: usize| LETTERS[(bits >> (18 - 6 * i) & 63) as usize] as char;
-        text.extend((0..4).map(|i| if i <= group.len() { letter(i) } else { '=' }));
-    }
-    text
 }
 
 /// The tokenizer.json of T5 or UMT5: the pieces that were left out are empty.

@@ -159,7 +159,7 @@ impl Header {
                 beside
             }
         };
-        header.with_tokenizer(tokenizer)
+        Ok(header.with_tokenizer(tokenizer))
     }
 
     async fn from_safetensors(
@@ -239,7 +239,7 @@ impl Header {
             Err(error) => Some(tokenizers::beside(given).await?.ok_or(error)?),
         };
         match tokenizer {
-            Some(tokenizer) => header.with_tokenizer(tokenizer),
+            Some(tokenizer) => Ok(header.with_tokenizer(tokenizer)),
             None => Ok(header),
         }
     }
@@ -300,17 +300,8 @@ impl Header {
     }
 
     /// Takes the tokenizer. It may have more tokens than the table has rows: a text that holds one of them is refused.
-    fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Result<Self> {
+    fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
         let rows = self.config.vocab_size;
-        let around = tokenizer.template().begin.iter().chain(&tokenizer.template().end);
-        if let Some(added) = around.clone().find(|added| added.id as usize >= rows) {
-            return Err(Error::Malformed {
-                file: self.sources[0].name().into(),
-                item: format!("the token `{}`, which the tokenizer adds to each text,", added.token),
-                expected: format!("an id below {rows}, the token table's height"),
-                found: added.id.to_string(),
-            });
-        }
         self.info.warnings.extend_from_slice(tokenizer.warnings());
         if tokenizer.vocab_size() > rows {
             let tokens = tokenizer.vocab_size();
@@ -321,7 +312,27 @@ impl Header {
         }
         self.tokenizer = Some(tokenizer);
         self.name_special_tokens();
-        Ok(self)
+        self
+    }
+
+    /// Refuses a model whose table lacks a token that is added to each text, as was chosen with
+    /// [`Self::special_tokens`].
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] naming the token.
+    pub fn check_special_tokens(&self) -> Result<()> {
+        let rows = self.config.vocab_size;
+        let template = self.tokenizer.iter().map(Tokenizer::template);
+        let mut around = template.flat_map(|template| template.begin.iter().chain(&template.end));
+        match around.find(|added| added.id as usize >= rows) {
+            None => Ok(()),
+            Some(added) => Err(Error::Malformed {
+                file: self.sources[0].name().into(),
+                item: format!("the token `{}`, which the tokenizer adds to each text,", added.token),
+                expected: format!("an id below {rows}, the token table's height"),
+                found: added.id.to_string(),
+            }),
+        }
     }
 
     /// Writes the tokens around each text into the model's facts.
