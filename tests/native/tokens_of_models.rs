@@ -11,6 +11,7 @@ use gran_ted::format::gguf::Gguf;
 use gran_ted::format::{Memory, TensorType};
 use gran_ted::loader::{Header, OpenOptions, Opening};
 use gran_ted::model::{Feature, Pooling};
+use gran_ted::text::tokenizer::SpecialTokens;
 use pollster::block_on;
 use serde_json::{Value, json};
 
@@ -114,11 +115,14 @@ fn a_token_without_a_row_is_refused_with_its_text() {
         "prompt 2 holds the token `<pad>` with id 300, but the token table has 300 rows"
     );
     let around = read(300, json!({"type": "BertProcessing", "sep": ["<pad>", 300], "cls": ["!", 33]}));
-    let said = around.err().unwrap().to_string();
+    let around = around.unwrap();
+    let said = around.check_special_tokens().unwrap_err().to_string();
     assert!(
         said.contains("`<pad>`, which the tokenizer adds to each text") && said.contains("found 300"),
         "{said}"
     );
+    // Without the tokens around a text the model is as good as any.
+    around.special_tokens(SpecialTokens::None).check_special_tokens().unwrap();
 }
 
 /// A checkpoint of qwen3-vl whose weights hold tensors of bytes too.

@@ -1,9 +1,12 @@
 //! The headers of a model's files: configuration, tokenizer, and the place of each needed tensor; all of it checked.
 
 use super::config::Said;
-use super::files::{Files, read_json};
+use super::files::Files;
+use super::foreign;
 use super::found::Found;
+use super::json::read_json;
 use super::names::{Prefix, gguf_name};
+use super::role::uncopied;
 use super::tokenizers::{self, TokenizerFiles};
 use super::{config, files, split};
 use crate::encoder::{ModelInfo, tokenize};
@@ -44,7 +47,7 @@ impl Header {
     /// # Errors
     /// Every fault that the files can have before their weights are read: see [`Error`].
     pub async fn read(files: Vec<Rc<dyn Source>>) -> Result<Self> {
-        Self::of(files::choose(files).await?).await.map_err(files::explained)
+        Self::of(files::choose(files).await?).await.map_err(foreign::explained)
     }
 
     async fn of(files: Files) -> Result<Self> {
@@ -96,7 +99,7 @@ impl Header {
         let mut files = Vec::new();
         for source in sources {
             let gguf = Gguf::read(&*source).await?;
-            files::refuse_foreign(&gguf)?;
+            foreign::refuse_foreign(&gguf)?;
             files.push((source, gguf));
         }
         split::sort(&mut files)?;
@@ -123,7 +126,7 @@ impl Header {
                 beside
             }
         };
-        header.with_tokenizer(tokenizer)
+        Ok(header.with_tokenizer(tokenizer))
     }
 
     async fn from_safetensors(
@@ -134,6 +137,9 @@ impl Header {
     ) -> Result<Self> {
         let json = read_json(&*config).await?;
         let said = config::from_json(config.name(), &json)?;
+        if let Some(named) = &said.weights {
+            check_weights(config.name(), named, &sources, index.as_ref())?;
+        }
         let index = match index {
             Some(file) => Some(Index::parse(file.name(), &read_json(&*file).await?)?),
             None => None,
@@ -163,7 +169,7 @@ impl Header {
             Err(error) => Some(tokenizers::beside(given).await?.ok_or(error)?),
         };
         match tokenizer {
-            Some(tokenizer) => header.with_tokenizer(tokenizer),
+            Some(tokenizer) => Ok(header.with_tokenizer(tokenizer)),
             None => Ok(header),
         }
     }
@@ -223,17 +229,8 @@ impl Header {
     }
 
     /// Takes the tokenizer. It may have more tokens than the table has rows: a text that holds one of them is refused.
-    fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Result<Self> {
+    fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
         let rows = self.config.vocab_size;
-        let around = tokenizer.template().begin.iter().chain(&tokenizer.template().end);
-        if let Some(added) = around.clone().find(|added| added.id as usize >= rows) {
-            return Err(Error::Malformed {
-                file: self.sources[0].name().into(),
-                item: format!("the token `{}`, which the tokenizer adds to each text,", added.token),
-                expected: format!("an id below {rows}, the token table's height"),
-                found: added.id.to_string(),
-            });
-        }
         self.info.warnings.extend_from_slice(tokenizer.warnings());
         if tokenizer.vocab_size() > rows {
             let tokens = tokenizer.vocab_size();
@@ -244,7 +241,27 @@ impl Header {
         }
         self.tokenizer = Some(tokenizer);
         self.name_special_tokens();
-        Ok(self)
+        self
+    }
+
+    /// Refuses a model whose table lacks a token that is added to each text, as was chosen with
+    /// [`Self::special_tokens`].
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] naming the token.
+    pub fn check_special_tokens(&self) -> Result<()> {
+        let rows = self.config.vocab_size;
+        let template = self.tokenizer.iter().map(Tokenizer::template);
+        let mut around = template.flat_map(|template| template.begin.iter().chain(&template.end));
+        match around.find(|added| added.id as usize >= rows) {
+            None => Ok(()),
+            Some(added) => Err(Error::Malformed {
+                file: self.sources[0].name().into(),
+                item: format!("the token `{}`, which the tokenizer adds to each text,", added.token),
+                expected: format!("an id below {rows}, the token table's height"),
+                found: added.id.to_string(),
+            }),
+        }
     }
 
     /// Writes the tokens around each text into the model's facts.
@@ -301,4 +318,23 @@ impl Header {
         let range = &self.token_table.info.range;
         range.end - range.start <= RESIDENT_TABLE
     }
+}
+
+/// Refuses weights that are not the ones that config.json names: transformers reads no others.
+fn check_weights(
+    config: &str,
+    named: &str,
+    given: &[Rc<dyn Source>],
+    index: Option<&Rc<dyn Source>>,
+) -> Result<()> {
+    let is_named = |file: &Rc<dyn Source>| uncopied(short_name(file.name())) == short_name(named);
+    if given.iter().chain(index).any(is_named) {
+        return Ok(());
+    }
+    Err(Error::SeveralModels {
+        first: config.into(),
+        second: given[0].name().into(),
+        expected: format!("the weights that `transformers_weights` names, `{named}`"),
+        found: "others".into(),
+    })
 }

@@ -1,11 +1,16 @@
 //! The headers of a model's files, read and checked before any weight is.
 
+mod beside;
 mod config;
 mod files;
+mod foreign;
 mod found;
 pub(super) mod header;
+mod json;
 pub(super) mod keys;
 mod names;
+mod role;
 mod sets;
 pub(super) mod split;
 mod tokenizers;
+mod weights;

@@ -1,11 +1,12 @@
 //! The files and the tensors that a model's tokenizer is made from.
 
-use super::files::{File, read_json, read_whole};
+use super::files::File;
+use super::json::{read_json, read_whole};
 use super::names::Prefix;
 use crate::error::{Error, Result};
 use crate::format::Source;
 use crate::format::safetensors::Safetensors;
-use crate::text::tokenizer::Tokenizer;
+use crate::text::tokenizer::{Beside, Tokenizer};
 use std::rc::Rc;
 
 /// The longest tokenizer that is stored as a tensor, in bytes.
@@ -23,6 +24,8 @@ pub(super) struct TokenizerFiles {
     pub merges: Option<File>,
     /// tokenizer_config.json
     pub config: Option<File>,
+    /// special_tokens_map.json
+    pub special: Option<File>,
     /// added_tokens.json
     pub added: Option<File>,
 }
@@ -35,27 +38,34 @@ impl TokenizerFiles {
 }
 
 /// The tokenizer that the files hold; `None` where there is none.
+///
+/// # Errors
+/// Those of the files and of [`Tokenizer::from_bytes`].
 pub(super) async fn beside(files: TokenizerFiles) -> Result<Option<Tokenizer>> {
-    if let Some(file) = &files.json {
-        return Tokenizer::from_json(file.name(), &read_json(&**file).await?).map(Some);
-    }
-    if let Some(file) = files.pieces.as_ref().or(files.tekken.as_ref()) {
+    if let Some(file) = files.pieces.as_ref().or(files.tekken.as_ref()).filter(|_| files.json.is_none()) {
         return Tokenizer::from_bytes(file.name(), &read_whole(&**file).await?).map(Some);
     }
-    let [mut config, mut added] = [None, None];
-    for (file, bytes) in [(&files.config, &mut config), (&files.added, &mut added)] {
-        if let Some(file) = file {
-            *bytes = Some(read_json(&**file).await?);
+    let [config, special, added] =
+        [bytes(&files.config).await?, bytes(&files.special).await?, bytes(&files.added).await?];
+    let [config, special, added] = [&config, &special, &added].map(Option::as_deref);
+    let beside = Beside { config, special, added };
+    match (&files.json, &files.vocab, &files.merges, &files.config) {
+        (Some(file), ..) => {
+            Tokenizer::from_json_beside(file.name(), &read_json(&**file).await?, beside).map(Some)
         }
-    }
-    let (config, added) = (config.as_deref(), added.as_deref());
-    match (&files.vocab, &files.merges, &files.config) {
-        (Some(vocab), Some(merges), _) => {
+        (_, Some(vocab), Some(merges), _) => {
             let (tokens, pairs) = (read_json(&**vocab).await?, read_json(&**merges).await?);
-            Tokenizer::from_vocab_merges(vocab.name(), &tokens, &pairs, config, added).map(Some)
+            Tokenizer::from_vocab_merges(vocab.name(), &tokens, &pairs, beside).map(Some)
         }
-        (_, _, Some(file)) => Tokenizer::of_config(file.name(), config.unwrap_or_default()),
+        (.., Some(file)) => Tokenizer::of_config(file.name(), config.unwrap_or_default()),
         _ => Ok(None),
+    }
+}
+
+async fn bytes(file: &Option<File>) -> Result<Option<Vec<u8>>> {
+    match file {
+        Some(file) => read_json(&**file).await.map(Some),
+        None => Ok(None),
     }
 }
 

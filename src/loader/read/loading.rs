@@ -37,6 +37,8 @@ pub struct Loading {
     packer: Option<Packer>,
     weights: Weights,
     token_table: Option<Vec<u8>>,
+    /// Whether a byte of the token table was seen that is not zero.
+    table_has_values: bool,
     uploaded: u64,
     placement: Placement,
 }
@@ -62,6 +64,7 @@ impl Loading {
             packer: None,
             weights,
             token_table: None,
+            table_has_values: false,
             uploaded: 0,
             placement: Placement::new(false),
             header,
@@ -85,11 +88,14 @@ impl Loading {
         let Some(planned) = self.header.tensors.get(self.next).cloned() else {
             return self.read_the_rest().await;
         };
-        let stays_in_file = match planned.role {
-            Role::Embedding => !self.header.keeps_token_table(),
-            _ => self.placement.streamed && planned.layer().is_some(),
+        let is_table = planned.role == Role::Embedding;
+        let stays_in_file = match is_table {
+            // It is read up to its first byte that is not zero.
+            true => !self.header.keeps_token_table() && self.table_has_values,
+            false => self.placement.streamed && planned.layer().is_some(),
         };
         if stays_in_file {
+            self.within = 0;
             self.next += 1;
             return Ok(Some(self.progress())); // read when it is needed
         }
@@ -103,7 +109,9 @@ impl Loading {
         self.within += end - start;
 
         // 2. Their use.
+        self.table_has_values |= is_table && bytes.iter().any(|byte| *byte != 0);
         match planned.role {
+            Role::Embedding if !self.header.keeps_token_table() => {}
             Role::Embedding => {
                 let len = (planned.info.range.end - planned.info.range.start) as usize;
                 self.token_table.get_or_insert_with(|| Vec::with_capacity(len)).extend_from_slice(&bytes);
@@ -115,9 +123,7 @@ impl Loading {
             }
         }
         if end == planned.info.range.end {
-            if planned.role == Role::Embedding
-                && self.token_table.as_ref().is_some_and(|table| table.iter().all(|byte| *byte == 0))
-            {
+            if is_table && !self.table_has_values {
                 return Err(planned.only_zeros(self.header.sources[planned.source].name()));
             }
             if let Some(packer) = self.packer.take() {

@@ -2,6 +2,7 @@
 //! of files that a person picks. And the tokenizer that needs no file.
 
 use super::added::AddedToken;
+use super::beside::Beside;
 use super::built::Parts;
 use super::keys::Reading;
 use super::special::{Added, Template};
@@ -24,7 +25,7 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
         }
         return match serde_json::from_slice(bytes) {
             Ok(Keys { model: None, config: Some(_), vocab: Some(_) }) => tekken::read(file, bytes),
-            _ => json::read(file, bytes),
+            _ => json::read(file, bytes, Beside::default()),
         };
     }
     if proto::begins(bytes) {

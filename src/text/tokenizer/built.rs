@@ -115,8 +115,17 @@ impl Parts {
         }
     }
 
+    /// The id of the token `text` of the model's own vocabulary.
+    pub(super) fn id_of(&self, text: &str) -> Option<u32> {
+        match self {
+            Self::Merges(bpe::Parts { vocab, .. }) => vocab.get(text).copied(),
+            Self::Scored { pieces, .. } | Self::Unigram(pieces) => pieces.id_of(text),
+            Self::Bytes => None,
+        }
+    }
+
     /// One more than the largest id.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Merges(bpe::Parts { vocab, .. }) => vocab.values().max().map_or(0, |&id| id as usize + 1),
             Self::Scored { pieces, .. } | Self::Unigram(pieces) => pieces.len(),

@@ -54,7 +54,7 @@ pub(in crate::loader::open) fn from_gguf(gguf: &Gguf, vocab_size: usize) -> Resu
     let mut told = Told::default();
     keys.tell(&mut told);
     others.tell(&mut told);
-    Ok(Said { config, told, tied: false })
+    Ok(Said { config, told, tied: false, weights: None })
 }
 
 /// The number that positions are divided by. llama.cpp takes scaling without a type for linear, and reads the older

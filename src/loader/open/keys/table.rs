@@ -55,6 +55,9 @@ pub static KEYS: &[Key] = &[
     no_effect(Place::Config, "qkv_bias", ALL, BIASES),
     no_effect(Place::Config, "use_bias", ALL, BIASES),
     applied(Place::Config, "tie_word_embeddings", ALL),
+    applied(Place::Config, "transformers_weights", ALL), // the file of the weights
+    refused(Place::Config, "per_layer_config", ALL, "none", empty),
+    refused(Place::Config, "tie_last_hidden_states", ALL, "true", on),
     refused(Place::Config, "hidden_act", ALL, SILU, silu),
     refused(Place::Config, "hidden_activation", ALL, SILU, silu),
     refused(Place::Config, "attention_multiplier", ALL, SCALE, attention_scale),
@@ -113,6 +116,8 @@ pub static KEYS: &[Key] = &[
     applied(Place::Beside, "model_type", ALL),
     applied(Place::Beside, "text_config", ALL),
     applied(Place::Beside, "tie_word_embeddings", ALL),
+    applied(Place::Beside, "transformers_weights", ALL),
+    refused(Place::Beside, "tie_last_hidden_states", ALL, "true", on),
     refused(Place::Beside, "quantization_config", ALL, PLAIN, empty),
     refused(Place::Beside, "compression_config", ALL, PLAIN, empty),
     no_effect(Place::Beside, "vision_config", ALL, IMAGES),
@@ -278,6 +283,10 @@ fn silu(value: Value, _: &Config) -> bool {
 /// Zero or false: nothing is capped, clamped, shared or switched on.
 fn zero(value: Value, _: &Config) -> bool {
     value.float() == Some(0.0) || value.flag() == Some(false)
+}
+
+fn on(value: Value, _: &Config) -> bool {
+    value.flag() == Some(true)
 }
 
 fn one(value: Value, _: &Config) -> bool {
