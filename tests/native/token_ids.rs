@@ -339,10 +339,7 @@ fn vocab_and_merges_make_the_ids_of_tokenizer_json() {
         "eos_token": "<|endoftext|>"});
     let ending = read(Some(ending), None).unwrap();
     assert_eq!(ending.template().end[0].token, "<|endoftext|>");
-    for (config, named) in [
-        (None, "tokenizer_class"),
-        (Some(config("XGLMTokenizer")), "XGLMTokenizer"),
-    ] {
+    for (config, named) in [(None, "tokenizer_class"), (Some(config("XGLMTokenizer")), "XGLMTokenizer")] {
         assert!(read(config, None).unwrap_err().to_string().contains(named));
     }
 }

@@ -205,8 +205,7 @@ fn clip_has_the_references_ids_from_vocab_and_merges_and_from_tokenizer_json() {
     let read = |config: Option<Value>| {
         let config = config.map(|config| config.to_string().into_bytes());
         let beside = Beside { config: config.as_deref(), ..Beside::default() };
-        Tokenizer::from_vocab_merges("vocab.json", vocab.as_bytes(), merges.as_bytes(), beside)
-            .unwrap()
+        Tokenizer::from_vocab_merges("vocab.json", vocab.as_bytes(), merges.as_bytes(), beside).unwrap()
     };
     equal(read(None), &cases, around, "without a config");
     let end =

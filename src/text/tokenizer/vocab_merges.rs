@@ -41,7 +41,8 @@ pub(super) fn read(file: &str, vocab: &[u8], merges: &[u8], beside: Beside) -> R
     let vocab: Vocab = serde_json::from_slice(vocab)
         .map_err(|e| reading.malformed("vocab.json", "an object of tokens with their ids", e.to_string()))?;
     let merges = lines(&reading, merges)?;
-    let marks_ends = || ["<|startoftext|>", "<|endoftext|>", "a</w>"].iter().all(|token| vocab.contains_key(*token));
+    let marks_ends =
+        || ["<|startoftext|>", "<|endoftext|>", "a</w>"].iter().all(|token| vocab.contains_key(*token));
     let kind = match config["tokenizer_class"].as_str() {
         None if marks_ends() => "CLIPTokenizer",
         None => "no tokenizer_config.json with `tokenizer_class`",
