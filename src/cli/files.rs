@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The files beside weights that configuration and tokenizer are made from.
 const CONFIG: &str = "config.json";
-const TOKENIZER: [&str; 9] = [
+const TOKENIZER: [&str; 10] = [
     "tokenizer.json",
     "spiece.model",
     "tokenizer.model",
@@ -19,6 +19,7 @@ const TOKENIZER: [&str; 9] = [
     "vocab.json",
     "merges.txt",
     "tokenizer_config.json",
+    "special_tokens_map.json",
     "added_tokens.json",
 ];
 /// Of these, how many make a tokenizer by themselves.

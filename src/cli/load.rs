@@ -68,7 +68,7 @@ impl Choice<'_> {
     /// Checks everything that the model's header tells about the choice.
     pub fn check(&self, header: &Header) -> Result<()> {
         if let Some(file) = self.adapter.as_ref().filter(|_| self.pooling == "adapter") {
-            file.check(&header.config)?;
+            block_on(file.check_values(&header.config))?;
         }
         self.feature.check(&header.config)
     }
@@ -141,13 +141,11 @@ impl Model {
         let files = model_files(path)?;
         let header = block_on(Header::read(open_files(&files)?))?;
         let header = if open.shared_bias { header.share_bias()? } else { header };
+        // Texts are tokenized before the weights are read, so it takes the tokens around them now.
+        let header = header.special_tokens(open.special_tokens);
+        header.check_special_tokens()?;
         header.info.warnings.iter().for_each(|warning| tell(&format!("warning: {warning}")));
         Ok(Self { header, files, open })
-    }
-
-    /// Refuses a model that can't encode texts.
-    pub fn needs_tokenizer(&self) -> Result<()> {
-        self.header.tokenize::<&str>(&[]).map(drop)
     }
 }
 

@@ -102,12 +102,7 @@ impl AdapterFile {
         let mut weights = Weights::new(file);
         let mut reader = Sequential::new(self.source.clone());
         for (info, expected) in &planned {
-            let bytes = reader.read_in_order(info).await?;
-            let mut values = quant::dequantize(info.dtype, &bytes);
-            drop(bytes);
-            if values.iter().any(|value| !value.is_finite()) {
-                return Err(Error::NotFinite { file: file.into(), tensor: info.name.clone() });
-            }
+            let mut values = self.values(&mut reader, info).await?;
             if precision == Precision::Reference && kind != AdapterKind::MeanMlp {
                 values.iter_mut().for_each(|value| *value = bf16::from_f32(*value).to_f32());
             }
@@ -136,6 +131,30 @@ impl AdapterFile {
     /// Those of [`Self::load`] that the header tells.
     pub fn check(&self, config: &Config) -> Result<()> {
         self.plan(config).map(drop)
+    }
+
+    /// As [`Self::check`], with the values, which are read one tensor after the other.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`], but the device's.
+    pub async fn check_values(&self, config: &Config) -> Result<()> {
+        let mut reader = Sequential::new(self.source.clone());
+        for (info, _) in self.plan(config)?.1 {
+            self.values(&mut reader, &info).await?;
+        }
+        Ok(())
+    }
+
+    /// The values of a tensor, which lies behind those that were read.
+    async fn values(&self, reader: &mut Sequential, info: &TensorInfo) -> Result<Vec<f32>> {
+        let values = quant::dequantize(info.dtype, &reader.read_in_order(info).await?);
+        match values.iter().all(|value| value.is_finite()) {
+            true => Ok(values),
+            false => {
+                let (file, tensor) = (self.source.name().into(), info.name.clone());
+                Err(Error::NotFinite { file, tensor })
+            }
+        }
     }
 
     /// The kind, and each expected tensor with its place in the file, in the file's order.

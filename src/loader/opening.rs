@@ -111,9 +111,10 @@ impl Opening {
     /// As [`Self::read`], where the headers are read already.
     ///
     /// # Errors
-    /// [`Error::NoShaderF16`].
+    /// [`Error::NoShaderF16`], those of [`Header::check_special_tokens`].
     pub fn new(header: Header, device: &Device, options: &OpenOptions) -> Result<Self> {
         let mut header = header.computed_in(options.arithmetic).special_tokens(options.special_tokens);
+        header.check_special_tokens()?;
         if options.shared_bias {
             header = header.share_bias()?;
         }

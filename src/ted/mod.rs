@@ -16,6 +16,7 @@ pub use data::subset::Subset;
 pub use report::compare::{ChangedItem, Comparison, ComparisonGroup, Group, Winner};
 pub use report::{Accuracy, AccuracyStatistics, ItemResult, LeftOut, Report, Summary};
 pub use run::evaluation::Evaluation;
+pub use run::pending::check_encodable;
 pub use run::study::{FeatureScore, LayerReport, Study, StudyItem, StudyProgress, layer_products};
 pub use run::{Run, RunProgress};
 pub use score::{letter, predict};

@@ -2,7 +2,7 @@
 
 use crate::support::model::Tiny;
 use crate::support::program::Folder;
-use crate::support::{adapter_writer, files, oracle, torch_writer};
+use crate::support::{adapter_writer, checkpoint, files, network, oracle, torch_writer};
 use gran_ted::format::TensorType;
 use serde_json::json;
 
@@ -32,7 +32,7 @@ fn a_diffusion_repository_s_encoder_takes_the_tokenizer_of_its_number() {
     folder.checkpoint("whole");
     let expected = folder.vector("whole");
     folder.weights("repo/text_encoder_2");
-    folder.json_file("repo/tokenizer/tokenizer.json", &crate::support::checkpoint::tokenizer(0));
+    folder.json_file("repo/tokenizer/tokenizer.json", &checkpoint::tokenizer(0));
     let line = folder.failure("embed repo/text_encoder_2 x --device cpu");
     assert!(line.contains("comes without a tokenizer"), "another encoder's is not taken: {line}");
     folder.vocab_and_merges("repo/tokenizer_2");
@@ -87,6 +87,54 @@ fn leftovers_beside_a_model_are_left_out() {
     folder.file("g/other.gguf", Tiny::new("qwen3", TensorType::F16).write());
     let line = folder.failure("inspect g");
     assert!(line.contains("MODEL.GGUF`") && line.contains("other.gguf`"), "{line}");
+}
+
+/// As in transformers 5.24, `_get_resolved_checkpoint_files` in modeling_utils.py.
+#[test]
+fn model_safetensors_comes_before_a_whole_index() {
+    let folder = Folder::new("before-index");
+    let (one, other) = (network::tensors("qwen3"), others(&network::tensors("qwen3")));
+    folder.json_file("n/config.json", &network::config("qwen3"));
+    folder.json_file("n/tokenizer.json", &checkpoint::tokenizer(6));
+    folder.deep_file("n/model.safetensors", network::safetensors(&one, "model."));
+    let alone = folder.vector("n");
+    let map = |shard: &str| -> serde_json::Map<_, _> {
+        other.keys().map(|name| (format!("model.{name}"), json!(shard))).collect()
+    };
+    for (shard, index) in [
+        ("model-00001-of-00001.safetensors", "model.safetensors.index.json"),
+        ("model-00001-of-00001.fp16.safetensors", "model.fp16.safetensors.index.json"),
+    ] {
+        folder.deep_file(&format!("n/{shard}"), network::safetensors(&other, "model."));
+        folder.json_file(&format!("n/{index}"), &json!({ "weight_map": map(shard) }));
+        assert_eq!(folder.vector("n"), alone, "{index}");
+        // The shards are another model, which their own names give.
+        assert_ne!(folder.vector(&format!("n/{index}")), alone, "{index}");
+        assert_ne!(folder.vector(&format!("n/{shard}")), alone, "{shard}");
+        assert_eq!(folder.vector("n/model.safetensors"), alone);
+    }
+    std::fs::remove_file(folder.path("n/model.fp16.safetensors.index.json")).unwrap();
+    std::fs::remove_file(folder.path("n/model-00001-of-00001.fp16.safetensors")).unwrap();
+
+    // The configuration may name the weights.
+    let named = |name: &str| {
+        let mut config = network::config("qwen3");
+        config["transformers_weights"] = json!(name);
+        folder.json_file("n/config.json", &config);
+    };
+    named("model.safetensors");
+    assert_eq!(folder.vector("n"), alone);
+    named("model.safetensors.index.json");
+    let line = folder.failure("inspect n");
+    assert!(line.contains("`transformers_weights` names, `model.safetensors.index.json`"), "{line}");
+    assert_ne!(folder.vector("n/model.safetensors.index.json"), alone);
+}
+
+/// The same network with other weights.
+fn others(all: &network::Tensors) -> network::Tensors {
+    let mut all = all.clone();
+    all.get_mut("norm.weight").unwrap().1.reverse();
+    all
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::support::model::Tiny;
 use crate::support::program::Folder;
-use crate::support::{adapter_writer, checkpoint};
+use crate::support::{adapter_writer, checkpoint, network};
 use gran_ted::format::TensorType;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -121,6 +121,106 @@ fn what_the_header_tells_is_refused_before_the_weights_are_read() {
             folder.failure(&format!("{command} --device cpu")).contains("without a tokenizer"),
             "{command}"
         );
+    }
+}
+
+/// Bad options and inputs of each command: the message is about them, and not about the last weight, which is no number.
+#[test]
+fn no_bad_option_or_input_waits_for_the_weights() {
+    // 1. A model with the fault, and the same with a token beyond its table.
+    let folder = Folder::new("at-once");
+    let mut all = network::tensors("qwen3");
+    all.get_mut("norm.weight").unwrap().1[0] = f32::NAN;
+    let mut tokenizer = checkpoint::tokenizer(6);
+    for model in ["m", "padded"] {
+        folder.json_file(&format!("{model}/config.json"), &network::config("qwen3"));
+        folder.deep_file(&format!("{model}/model.safetensors"), network::safetensors(&all, "model."));
+        folder.json_file(&format!("{model}/tokenizer.json"), &tokenizer);
+        let pad = json!({ "id": network::VOCAB, "content": "<pad>", "special": true });
+        tokenizer["added_tokens"].as_array_mut().unwrap().push(pad);
+    }
+    folder.json_file("data.json", &data());
+    folder.file("beyond.json", data().to_string().replace("\"statement\":\"", "\"statement\":\"<pad>"));
+    let (width, layers) = (network::D, network::LAYERS);
+    let mut adapter = adapter_writer::random_adapter(width, 32);
+    let end = adapter.len();
+    adapter[end - 4..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    folder.file("infinite.safetensors", adapter);
+    folder.file("nan.safetensors", adapter_writer::with_layer_weights(width, 32, &vec![f32::NAN; layers]));
+    folder.file("long.json", json!(vec![1.0; layers + 1]).to_string());
+    folder.file("torn.json", "{");
+    let (embed, evaluate, layers, bench) =
+        ("embed m a", "evaluate m data.json --no-cache", "layers m data.json", "bench m --tokens 16");
+    let at_last = "tensor `model.norm.weight` holds a value that is not finite";
+    for command in [embed, evaluate, layers, bench] {
+        let line = folder.failure(&format!("{command} --device cpu"));
+        assert!(line.ends_with(at_last), "{command}: {line}");
+    }
+
+    // 2. Options of several commands.
+    let of_all: &[&str] = &[embed, evaluate, layers, bench];
+    let (of_vectors, of_items): (&[&str], &[&str]) = (&[embed, evaluate], &[evaluate, layers]);
+    for (commands, options, expected) in [
+        (of_all, "--device tpu", "device `tpu`"),
+        (of_all, "--arithmetic f8", "arithmetic `f8`"),
+        (of_all, "--quantize q3", "`q3`"),
+        (of_all, "--special-tokens some", "special tokens `some`"),
+        (of_all, "--budget 0", "the budget is 0.0 kB"),
+        (of_vectors, "--feature layer(3)", "layer(i) is 3"),
+        (of_vectors, "--feature middle", "feature `middle`"),
+        (of_vectors, "--feature weighted", "weighted"),
+        (of_vectors, "--pooling max", "pooling `max`"),
+        (of_vectors, "--pooling adapter", "adapter"),
+        (of_vectors, "--adapter infinite.safetensors", "`infinite.safetensors`: tensor"),
+        (of_vectors, "--adapter nan.safetensors", "layer weight"),
+        (of_vectors, "--adapter absent.pt", "`absent.pt`"),
+        (of_vectors, "--layer-weights long.json", "the number of layer weights"),
+        (of_vectors, "--layer-weights torn.json", "`torn.json`"),
+        (of_items, "--subset n=0", "n `0`"),
+        (of_items, "--subset n=x", "n `x`"),
+        (of_items, "--out absent/run.json", "`absent/run.json`"),
+        (of_items, "--out data.json", "`data.json`"),
+        (of_items, "--out m/config.json", "`m/config.json`"),
+        (&[evaluate], "--out run.xml", "`run.xml`"),
+        (&[layers], "--pooling max", "pooling `max`"),
+        (&[layers], "--layer-weights long.json", "the number of layer weights"),
+        (&[layers], "--layer-weights nan.safetensors", "layer weight"),
+        (&[bench], "--tokens 0", "number of tokens `0`"),
+        (&[bench], "--seconds 0", "budget `0`"),
+    ] {
+        for command in commands {
+            let device = if options.starts_with("--device") { "" } else { "--device cpu" };
+            let line = folder.failure(&format!("{command} {device} {options}"));
+            assert!(line.contains(expected) && !line.contains(at_last), "{command} {options}: {line}");
+        }
+    }
+
+    // 3. Inputs.
+    tokenizer["post_processor"] =
+        json!({ "type": "BertProcessing", "cls": ["a", 97], "sep": ["<pad>", network::VOCAB] });
+    folder.json_file("around/tokenizer.json", &tokenizer);
+    folder.json_file("around/config.json", &network::config("qwen3"));
+    folder.deep_file("around/model.safetensors", network::safetensors(&all, "model."));
+    let of_padding = "the token `<pad>`, which the tokenizer adds to each text,";
+    for (command, expected) in [
+        ("embed around a", of_padding),
+        ("evaluate around data.json --no-cache", of_padding),
+        ("layers around data.json", of_padding),
+        ("bench around --tokens 16", of_padding),
+        ("embed around a --special-tokens none", at_last),
+        ("embed m ''", "prompt 1 is empty"),
+        ("embed m - -", "standard input"),
+        ("embed padded a 'x<pad>'", "prompt 2 holds the token `<pad>`"),
+        ("evaluate padded beyond.json --no-cache", "holds the token `<pad>` with id 300"),
+        ("layers padded beyond.json", "holds the token `<pad>` with id 300"),
+        ("evaluate m torn.json", "`torn.json`"),
+        ("layers m torn.json", "`torn.json`"),
+    ] {
+        let output = folder.output(&format!("{command} --device cpu"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        let line = said.lines().last().unwrap_or_default();
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        assert!(line.starts_with("error: ") && line.contains(expected), "{command}: {said}");
     }
 }
 

@@ -8,8 +8,10 @@
 
 mod support {
     pub mod adapter_writer;
+    pub mod files;
     pub mod fuzz;
     mod noise;
+    pub mod sentencepiece;
     pub mod torch_writer;
 
     #[path = "../../../examples/generate_model/model/mod.rs"]

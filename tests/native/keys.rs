@@ -97,6 +97,7 @@ fn neutral(key: &Key, unless: &str) -> Value {
         (_, "attention.value_length" | "rope.dimension_count" | "query_pre_attn_scalar") => json!(DIM),
         (_, "attention.sliding_window") => json!(4096),
         (unless, _) if unless.starts_with('1') => json!(1.0),
+        ("true", _) => json!(true),
         ("0", _) => json!(0),
         ("false", _) => json!(false),
         _ => Value::Null,
@@ -109,6 +110,8 @@ fn flipped(key: &Key, unless: &str) -> Value {
         unless if unless.starts_with("silu") => json!("relu2"),
         unless if unless.contains("weights that are stored") => json!({"quant_method": "fp8"}),
         "false" => json!(true),
+        "true" => json!(false),
+        _ if key.name == "per_layer_config" => json!({"1": {"num_attention_heads": 1}}),
         _ if key.name == "text_config" => config("llama"),
         unless if unless.starts_with("true for qwen3") => json!("no"),
         "0" => json!(2),
@@ -186,6 +189,17 @@ fn applied(key: &str, family: Family) -> Vec<(Value, Outcome)> {
         "attention_bias" => one(json!(true), Refused("q_proj.bias".into())),
         "mlp_bias" => one(json!(true), Refused("gate_proj.bias".into())),
         "tie_word_embeddings" => one(json!(true), same()),
+        "transformers_weights" => vec![
+            (with(family, &[(key, json!("model.safetensors"))]), same()),
+            // The class reads the top of the file alone.
+            (
+                with(family, &[(key, json!("other.safetensors"))]),
+                match family {
+                    Family::Qwen3Vl => same(),
+                    _ => Refused(key.into()),
+                },
+            ),
+        ],
         _ => panic!("{key} is applied, and no test sets it otherwise"),
     }
 }
@@ -294,6 +308,10 @@ fn every_key_of_config_json_is_computed_or_refused() {
                     // The first of them that is an object is the part.
                     "text_config" => vec![(set(json!([])).unwrap(), Refused("text_config".into()))],
                     "llm_config" | "encoder" => vec![(set(json!([])).unwrap(), same())],
+                    "transformers_weights" => vec![
+                        (set(json!("model.safetensors")).unwrap(), same()),
+                        (set(json!("other.safetensors")).unwrap(), Refused(key.name.into())),
+                    ],
                     _ => vec![(set(json!(true)).unwrap(), same())],
                 },
                 (Reading::Refused(unless), _) => {

@@ -194,8 +194,16 @@ fn numbers_that_cannot_be_are_refused() {
         "`m-00001-of-00003.gguf`: metadata `split.no` is malformed: expected a number below 3, found 3"
     );
     assert_eq!(
-        message(&[("m.gguf", replaced(second.1, b"split.no", b"other.no"))]),
+        message(&[("m.gguf", replaced(second.1.clone(), b"split.no", b"other.no"))]),
         "`m.gguf`: metadata `split.no` is malformed: expected the number of this part, found none"
+    );
+    assert_eq!(
+        message(&[(NAMES[0], second.1.clone()), (NAMES[1], second.1.clone())]),
+        "`m-00001-of-00003.gguf`: metadata `split.no` is malformed: expected 0, as its name says, found 1"
+    );
+    assert_eq!(
+        message(&[(NAMES[1], with_number(second.1, "split.count", 4))]),
+        "`m-00002-of-00003.gguf`: metadata `split.count` is malformed: expected 3, as its name says, found 4"
     );
 }
 
@@ -587,6 +595,40 @@ fn rows_of_a_large_token_table_are_read_from_the_file() {
     let encoder = load(header, Device::cpu());
     assert_eq!(block_on(encoder.hidden_states(&[&ids])).unwrap()[0], rows.concat());
     assert_eq!(encoder.info.sha256, [("m.gguf".to_string(), whole)]);
+}
+
+/// A table that stays in its file is read as far as its first value, and rows of zeros are no fault of it.
+#[test]
+fn a_large_token_table_of_nothing_but_zeros_is_refused() {
+    let model = Tiny { hidden_size: 256, vocab_size: 140_000, ..Tiny::new("qwen3", TensorType::F16) };
+    let bytes = model.write();
+    let gguf = block_on(Gguf::read(&Memory::new("m.gguf", bytes.clone()))).unwrap();
+    let table = gguf.tensors[0].range.start as usize..gguf.tensors[0].range.end as usize;
+    let loaded = |bytes: Vec<u8>, placement: Placement| {
+        let header = header(&[("m.gguf", bytes)]).unwrap();
+        let mut loading = Loading::new(header, Device::cpu()).unwrap().placed(placement);
+        while block_on(loading.step())?.is_some() {}
+        loading.finish()
+    };
+    let mut zeros = bytes.clone();
+    zeros[table.clone()].fill(0);
+    for streamed in [false, true] {
+        let error = loaded(zeros.clone(), Placement::new(streamed)).err().unwrap();
+        assert!(
+            matches!(&error, Error::OnlyZeros { tensor, .. } if tensor == "token_embd.weight"),
+            "{error}"
+        );
+    }
+    // One value far behind is enough, and the other tensors are read as before.
+    zeros[table.end - 600..table.end].copy_from_slice(&bytes[table.end - 600..table.end]);
+    let last = loaded(zeros.clone(), Placement::new(false)).unwrap();
+    let vector = |encoder: &TextEncoder| block_on(encoder.embed_ids(&[&[139_999]], &norm_avg())).unwrap();
+    assert_eq!(vector(&last), vector(&loaded(bytes, Placement::new(false)).unwrap()));
+    let digest = |bytes: &[u8]| -> String {
+        use sha2::{Digest, Sha256};
+        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    assert_eq!(last.info.sha256[0].1, digest(&zeros));
 }
 
 /// A file that remembers which ranges were read of it.

@@ -2,7 +2,7 @@
 //! ids and against the `tokenizers` crate's whole pipeline, and what strangers' files may ask for.
 
 use crate::support::files::fixture;
-use gran_ted::text::tokenizer::{KEYS, Place, SpecialTokens, Tokenizer, Treatment, treatment};
+use gran_ted::text::tokenizer::{Beside, KEYS, Place, SpecialTokens, Tokenizer, Treatment, treatment};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -320,13 +320,9 @@ fn vocab_and_merges_make_the_ids_of_tokenizer_json() {
     let read = |config: Option<Value>, added: Option<&Value>| {
         let [config, added] = [config, added.cloned()].map(|value| value.map(|value| value.to_string()));
         let bytes = |text: &Option<String>| text.clone().map(String::into_bytes);
-        Tokenizer::from_vocab_merges(
-            "vocab.json",
-            vocab.as_bytes(),
-            merges.as_bytes(),
-            bytes(&config).as_deref(),
-            bytes(&added).as_deref(),
-        )
+        let [config, added] = [bytes(&config), bytes(&added)];
+        let beside = Beside { config: config.as_deref(), special: None, added: added.as_deref() };
+        Tokenizer::from_vocab_merges("vocab.json", vocab.as_bytes(), merges.as_bytes(), beside)
     };
     let listed = Value::Object(listed);
     let only_listed = json!({"tokenizer_class": "Qwen2TokenizerFast"});
@@ -343,11 +339,10 @@ fn vocab_and_merges_make_the_ids_of_tokenizer_json() {
         "eos_token": "<|endoftext|>"});
     let ending = read(Some(ending), None).unwrap();
     assert_eq!(ending.template().end[0].token, "<|endoftext|>");
-    for (config, named) in [
-        (None, "tokenizer_class"),
-        (Some(config("CLIPTokenizer")), "<|startoftext|>"),
-        (Some(config("XGLMTokenizer")), "XGLMTokenizer"),
-    ] {
+    // A token that the class names and no file has gets the next id.
+    let begin = read(Some(config("CLIPTokenizer")), None).unwrap().template().begin[0].clone();
+    assert_eq!((begin.token.as_str(), begin.id), ("<|startoftext|>", 151_669));
+    for (config, named) in [(None, "tokenizer_class"), (Some(config("XGLMTokenizer")), "XGLMTokenizer")] {
         assert!(read(config, None).unwrap_err().to_string().contains(named));
     }
 }

@@ -1,11 +1,11 @@
 //! Token ids of every kind against the reference implementations' (tests/fixtures/README.md), from each of the files in
 //! which a kind comes: tokenizer.json, a model of SentencePiece, tekken.json, vocab.json with merges.txt, GGUF, no file.
 
-use crate::support::files::fixture;
+use crate::support::files::{base64, fixture};
 use crate::support::model::GgufWriter;
 use crate::support::sentencepiece::{Piece, SpmWriter};
 use gran_ted::format::{Memory, gguf::Gguf};
-use gran_ted::text::tokenizer::{SpecialTokens, Tokenizer};
+use gran_ted::text::tokenizer::{Beside, SpecialTokens, Tokenizer};
 use serde_json::{Value, json};
 
 type Cases = Vec<(String, Vec<u32>)>;
@@ -19,18 +19,6 @@ fn oracle(kind: &str) -> (Value, Cases) {
     let cases: Cases = file["cases"].as_array().unwrap().iter().map(case).collect();
     assert_eq!(cases.len(), 90);
     (file, cases)
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let bits =
-            group.iter().enumerate().fold(0, |bits, (i, &byte)| bits | u32::from(byte) << (16 - 8 * i));
-        let letter = |i: usize| LETTERS[(bits >> (18 - 6 * i) & 63) as usize] as char;
-        text.extend((0..4).map(|i| if i <= group.len() { letter(i) } else { '=' }));
-    }
-    text
 }
 
 /// The tokenizer.json of T5 or UMT5: the pieces that were left out are empty.
@@ -144,6 +132,57 @@ fn a_bpe_model_of_sentencepiece_has_its_ids_in_its_own_file_and_in_gguf() {
     assert_eq!((marked.len(), ids(&gguf, "<s></s>")), (1, vec![1, 1, 2]));
 }
 
+/// Gemma's tokenizer.json as a model of SentencePiece, whose pieces have their scores in the order of their ids.
+fn gemma_spm(json: &Value) -> SpmWriter {
+    let vocab = json["model"]["vocab"].as_object().unwrap().iter().map(|(text, id)| (text.as_str(), id, 1));
+    let added = json["added_tokens"].as_array().unwrap().iter();
+    let added = added.map(|token| {
+        // In the model itself only `<pad>`, `<eos>` and `<bos>` are control tokens.
+        let kind = if token["id"].as_u64() < Some(3) { 3 } else { 4 };
+        (token["content"].as_str().unwrap(), &token["id"], kind)
+    });
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (text, id, kind) in vocab.chain(added) {
+        let id = id.as_u64().unwrap() as usize;
+        pieces.resize(pieces.len().max(id + 1), (String::new(), 0.0, 5));
+        let kind = if text == "<unk>" {
+            2
+        } else if text.starts_with("<0x") {
+            6
+        } else {
+            kind
+        };
+        pieces[id] = (text.into(), -(id as f32), kind);
+    }
+    SpmWriter {
+        pieces,
+        model_type: 2,
+        byte_fallback: true,
+        ids: [3, 2, 1, 0],
+        space_prefix: false,
+        remove_extra_whitespaces: false,
+        ..SpmWriter::default()
+    }
+}
+
+#[test]
+fn gemma_has_the_references_ids_from_each_of_its_files() {
+    let (file, cases) = oracle("gemma3");
+    let json = &file["tokenizer"];
+    let around = [&[2][..], &[][..]];
+    equal(
+        Tokenizer::from_bytes("t.json", json.to_string().as_bytes()).unwrap(),
+        &cases,
+        around,
+        "tokenizer.json",
+    );
+    let spm = gemma_spm(json);
+    equal(from_gguf(spm.gguf(GgufWriter::default())), &cases, around, "GGUF");
+    let plain: Cases = cases.into_iter().filter(|(text, _)| !text.starts_with("<s> </s>")).collect();
+    assert_eq!(plain.len(), 89);
+    equal(Tokenizer::from_bytes("m", &spm.proto()).unwrap(), &plain, around, "tokenizer.model");
+}
+
 #[test]
 fn clip_has_the_references_ids_from_vocab_and_merges_and_from_tokenizer_json() {
     let (file, cases) = oracle("clip");
@@ -153,14 +192,8 @@ fn clip_has_the_references_ids_from_vocab_and_merges_and_from_tokenizer_json() {
     let (vocab, merges) = (file["vocab"].to_string(), format!("#version: 0.2\n{}\n", lines.join("\n")));
     let read = |config: Option<Value>| {
         let config = config.map(|config| config.to_string().into_bytes());
-        Tokenizer::from_vocab_merges(
-            "vocab.json",
-            vocab.as_bytes(),
-            merges.as_bytes(),
-            config.as_deref(),
-            None,
-        )
-        .unwrap()
+        let beside = Beside { config: config.as_deref(), ..Beside::default() };
+        Tokenizer::from_vocab_merges("vocab.json", vocab.as_bytes(), merges.as_bytes(), beside).unwrap()
     };
     equal(read(None), &cases, around, "without a config");
     let end =
@@ -168,7 +201,11 @@ fn clip_has_the_references_ids_from_vocab_and_merges_and_from_tokenizer_json() {
     let config = json!({"tokenizer_class": "CLIPTokenizer", "do_lower_case": true, "add_prefix_space": false,
         "bos_token": "<|startoftext|>", "eos_token": end, "unk_token": end, "pad_token": "!", "errors": "replace"});
     assert_eq!((read(None).padding(), read(Some(config.clone())).padding()), (Some(49407), Some(0)));
-    equal(read(Some(config)), &cases, around, "with its config");
+    // A token that is named is found in texts: `!` as the padding of SDXL's second tokenizer (transformers 5.24).
+    assert_eq!(ids(&read(Some(config.clone())), "a ! b!"), [49406, 320, 0, 321, 0, 49407]);
+    let others: Cases = cases.iter().filter(|(text, _)| !text.contains('!')).cloned().collect();
+    assert_eq!(others.len(), 84);
+    equal(read(Some(config)), &others, around, "with its config");
 
     let split =
         r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
@@ -234,7 +271,11 @@ fn tekken_json_gives_the_references_ids() {
         ),
         (&|json| json["vocab"][3]["token_bytes"] = json!("?"), "the token of rank 3"),
         (&|json| json["config"]["default_vocab_size"] = json!(u64::MAX), "at most 1048576"),
-        (&|json| json["config"]["default_num_special_tokens"] = json!(u64::MAX), "default_vocab_size"),
+        (
+            &|json| json["config"]["default_num_special_tokens"] = json!(u64::MAX),
+            "the number of special tokens",
+        ),
+        (&|json| json["config"]["default_vocab_size"] = json!(500), "default_vocab_size"),
         (&|json| json["special_tokens"][0]["rank"] = json!(1000), "a rank below 1000"),
     ] {
         let mut wrong = json.clone();

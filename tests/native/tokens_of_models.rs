@@ -11,6 +11,7 @@ use gran_ted::format::gguf::Gguf;
 use gran_ted::format::{Memory, TensorType};
 use gran_ted::loader::{Header, OpenOptions, Opening};
 use gran_ted::model::{Feature, Pooling};
+use gran_ted::text::tokenizer::SpecialTokens;
 use pollster::block_on;
 use serde_json::{Value, json};
 
@@ -114,11 +115,14 @@ fn a_token_without_a_row_is_refused_with_its_text() {
         "prompt 2 holds the token `<pad>` with id 300, but the token table has 300 rows"
     );
     let around = read(300, json!({"type": "BertProcessing", "sep": ["<pad>", 300], "cls": ["!", 33]}));
-    let said = around.err().unwrap().to_string();
+    let around = around.unwrap();
+    let said = around.check_special_tokens().unwrap_err().to_string();
     assert!(
         said.contains("`<pad>`, which the tokenizer adds to each text") && said.contains("found 300"),
         "{said}"
     );
+    // Without the tokens around a text the model is as good as any.
+    around.special_tokens(SpecialTokens::None).check_special_tokens().unwrap();
 }
 
 /// A checkpoint of qwen3-vl whose weights hold tensors of bytes too.
@@ -188,9 +192,18 @@ fn each_file_of_a_tokenizer_is_taken_by_its_name() {
         header(&files)
     };
     let begins = |name| read(&[(name, &model)]).unwrap().info.begin_tokens;
-    for name in ["spiece.model", "tokenizer.model", "sentencepiece.bpe.model"] {
+    for name in ["spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "gemma-3.model"] {
         assert_eq!(begins(name), ["<bos>"]);
     }
+    // By its content, where its name says nothing. What lies beside a tokenizer.json is that in other forms.
+    let other = fixture("tokenizers/tiny-gemma.tokenizer.json");
+    assert_eq!(read(&[("gemma.json", &other)]).unwrap().info.begin_tokens, ["<bos>"]);
+    let tekken =
+        b"{\"config\": {\"pattern\": \".\", \"default_vocab_size\": 3, \"default_num_special_tokens\": 2}, \
+        \"vocab\": [{\"rank\": 0, \"token_bytes\": \"YQ==\"}]}";
+    assert_eq!(read(&[("tekken_240911.json", tekken)]).unwrap().info.begin_tokens, ["<s>"]);
+    let forms = [("tokenizer.json", &other[..]), ("tokenizer.model", b"?"), ("spiece.model", b"?")];
+    assert_eq!(read(&forms).unwrap().info.begin_tokens, ["<bos>"]);
     let bytes = json!({"tokenizer_class": "ByT5Tokenizer"}).to_string();
     let byt5 = read(&[("tokenizer_config.json", bytes.as_bytes())]).unwrap();
     assert_eq!(byt5.tokenizer().unwrap().encode("A", 9).unwrap().ids, [68, 1]);

@@ -6,6 +6,7 @@ import { modelAddress } from '../../www/sources/model.js';
 import { ModelFiles } from '../../www/storage/files.js';
 import { readJournal, writeLine } from '../../www/storage/journal.js';
 import { idOf } from '../../www/storage/names.js';
+import { setsOf } from '../../www/storage/sets.js';
 import { Vault } from '../../www/storage/vault.js';
 import { fakeOpfs, lockAs } from '../support/fake-opfs.mjs';
 import { faultServer } from '../support/fault-server.mjs';
@@ -803,6 +804,18 @@ testOnce("an index of shards gives its files, and a stranger's one nothing else"
       '/m/config.json': '{"a":1}',
       '/m/tokenizer.json': '{}',
       '/m/model.safetensors.index.json': good,
+      '/t5/config.json': '{"c":1}',
+      '/t5/model.safetensors': FILE.subarray(0, 100),
+      '/t5/spiece.model': 'pieces',
+      '/t5/vocab.json': '{}',
+      '/sd/text_encoder/config.json': '{"d":1}',
+      '/sd/text_encoder/model.safetensors': FILE.subarray(0, 100),
+      '/sd/tokenizer_2/tokenizer.json': '{}',
+      '/sd/tokenizer/vocab.json': '{}',
+      '/sd/tokenizer/merges.txt': 'a b',
+      '/sd/tokenizer/tokenizer_config.json': '{}',
+      '/sd/text_encoder_2/config.json': '{"e":1}',
+      '/sd/text_encoder_2/model.safetensors': FILE.subarray(0, 100),
       '/bare/config.json': '{"b":1}',
       '/bare/model.safetensors': FILE.subarray(0, 100),
       '/bad/config.json': '{}',
@@ -838,6 +851,20 @@ testOnce("an index of shards gives its files, and a stranger's one nothing else"
     single.read.map(({ name }) => name.slice(url.length)),
     ['bare/config.json', 'bare/model.safetensors'],
   );
+  for (const [folder, tokenizer] of /** @type {[string, string[]][]} */ ([
+    ['t5', ['t5/spiece.model']],
+    ['sd/text_encoder', ['vocab.json', 'merges.txt', 'tokenizer_config.json'].map((name) => `sd/tokenizer/${name}`)],
+    ['sd/text_encoder_2', ['sd/tokenizer_2/tokenizer.json']],
+  ])) {
+    const { read: files } = await load([{ url: `${url}${folder}/model.safetensors` }], { opfs });
+    assert.deepEqual(
+      files.map(({ name }) => name.slice(url.length)),
+      [`${folder}/config.json`, ...tokenizer, `${folder}/model.safetensors`],
+    );
+  }
+  const sets = setsOf(await new Vault(opfs.directory).list());
+  const encoder = sets.find((set) => set.url === `${url}sd/text_encoder/model.safetensors`);
+  assert.equal(encoder?.files.length, 5);
   for (let at = 0; at < 12; at++) {
     const before = requests.length;
     await assert.rejects(

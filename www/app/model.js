@@ -85,7 +85,7 @@ export class Model {
   /** @param {File[]} files dropped on the page */
   async dropFiles(files) {
     const weights = /\.(gguf|safetensors)$/i;
-    const parts = files.filter(({ name }) => weights.test(name) || /\.json$/i.test(name));
+    const parts = files.filter(({ name }) => weights.test(name) || /\.(json|model)$|^merges[^.]*\.txt$/i.test(name));
     if (parts.some(({ name }) => weights.test(name))) return this.loadFiles(parts);
     this.#app.state.errors.model =
       'No model was dropped: it would be one .gguf file, or config.json, tokenizer.json and .safetensors together.';

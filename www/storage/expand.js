@@ -1,4 +1,4 @@
-// Finds the files of a model from what a person names: an index of shards stands for config.json, tokenizer.json and
+// Finds the files of a model from what a person names: an index of shards stands for config.json, the tokenizer and
 // the shards. The index is untrusted: its size, the number of names and each name are checked before anything is
 // fetched.
 import { isNamed, named } from '../worker/errors.js';
@@ -16,7 +16,16 @@ import { fetchSmall } from './http.js';
 
 const MAX_SHARDS = 1000;
 const MAX_INDEX = 32 << 20;
-const MAX_JSON = 64 << 20; // config.json, tokenizer.json
+const MAX_JSON = 64 << 20; // config.json, a tokenizer's file
+
+// The files of a tokenizer. Each is asked for only where none before it is there.
+const TOKENIZERS = [
+  ['tokenizer.json'],
+  ['spiece.model'],
+  ['tokenizer.model'],
+  ['tekken.json'],
+  ['vocab.json', 'merges.txt', 'tokenizer_config.json', 'added_tokens.json'],
+];
 
 /** @param {ModelFile[]} files @param {SmallFiles} small @returns {Promise<(File | WebFile)[]>} */
 export async function expand(files, small) {
@@ -40,21 +49,45 @@ export async function expand(files, small) {
 }
 
 /**
- * Reads config.json and, if there is one, tokenizer.json from the folder of a file.
+ * Reads config.json and, if there is one, the tokenizer from the folder of a file, or from the folder that a diffusion
+ * repository has for it: `tokenizer_2` beside `text_encoder_2`.
  * @param {string} url
  * @param {SmallFiles} small
  * @returns {Promise<WebFile[]>}
  */
 async function beside(url, small) {
   const at = (/** @type {string} */ name) => new URL(name, url).href;
+  const read = (/** @type {string} */ name) => small.read(at(name), { most: MAX_JSON, optional: true });
+  const number = /\/text_encoder(_\d+)?\/[^/]*$/.exec(new URL(url).pathname);
+  const folders = number ? ['', `../tokenizer${number[1] ?? ''}/`] : [''];
   const [config, tokenizer] = await Promise.all([
     small.read(at('config.json'), { most: MAX_JSON }),
-    small.read(at('tokenizer.json'), { most: MAX_JSON, optional: true }),
+    firstOf(folders, read),
   ]);
   return [
     { url: at('config.json'), sha256: '', content: config },
-    ...(tokenizer ? [{ url: at('tokenizer.json'), sha256: '', content: tokenizer }] : []),
+    ...tokenizer.map(({ name, content }) => ({ url: at(name), sha256: '', content })),
   ];
+}
+
+/**
+ * The first tokenizer that there is, as a list of its files: those that are whole by themselves come first.
+ * @param {string[]} folders
+ * @param {(name: string) => Promise<Uint8Array | null>} read
+ */
+async function firstOf(folders, read) {
+  for (const folder of folders) {
+    for (const names of TOKENIZERS) {
+      const files = [];
+      for (const name of names) {
+        const content = await read(folder + name);
+        if (content) files.push({ name: folder + name, content });
+        else if (names.length === 1 || name === 'merges.txt' || name === 'vocab.json') break;
+      }
+      if (files.length >= Math.min(names.length, 2)) return files;
+    }
+  }
+  return [];
 }
 
 /** @param {string} url @param {SmallFiles} small */

@@ -10,7 +10,8 @@ import { nameOf } from './names.js';
  */
 
 const PART = /-(\d{5})-of-(\d{5})\.(gguf|safetensors)$/;
-const SMALL = /^(config|tokenizer)\.json$/;
+const SMALL =
+  /^((config|tokenizer|tekken|vocab|tokenizer_config|added_tokens)\.json|merges\.txt|(spiece|tokenizer)\.model)$/;
 const INDEX = '.safetensors.index.json';
 
 /** Groups stored files, in their order. @param {StoredModel[]} models @returns {StoredSet[]} */
@@ -20,7 +21,7 @@ export function setsOf(models) {
   const indices = models.map(({ url }) => url).filter((url) => url.endsWith(INDEX));
   for (const model of models) if (!isSmall(model)) put(sets, addressOf(model.url, indices) || model.id, model);
   for (const model of models.filter(isSmall)) {
-    const owners = [...sets.keys()].filter((url) => isShardsOf(url) && folderOf(url) === folderOf(model.url));
+    const owners = [...sets.keys()].filter((url) => isShardsOf(url) && isBeside(model.url, folderOf(url)));
     put(sets, owners.length === 1 ? owners[0] : model.id, model); // they could be of any of several models in a folder
   }
   return [...sets].map(([url, files]) => setOf(url, files));
@@ -55,6 +56,13 @@ function isSmall({ url }) {
 /** Whether the config.json and tokenizer.json in the folder of a file belong to it. @param {string} url */
 function isShardsOf(url) {
   return URL.canParse(url) && /\.safetensors(\.index\.json)?$/.test(new URL(url).pathname);
+}
+
+/** Whether a small file belongs to the models of a folder: a tokenizer also to those of its diffusion repository's
+ * encoder. @param {string} url @param {string} folder */
+function isBeside(url, folder) {
+  const own = folderOf(url);
+  return own === folder || own.replace(/\/tokenizer(_\d+)?\/$/, '/text_encoder$1/') === folder;
 }
 
 /** @param {string} url */

@@ -2,7 +2,7 @@
 
 use crate::cli::args::{CacheOptions, Options};
 use crate::cli::cache::Cache;
-use crate::cli::dataset::open_dataset;
+use crate::cli::dataset::{self, open_dataset};
 use crate::cli::interrupt::{INTERRUPTED, stop_on_interrupt};
 use crate::cli::load::{Model, load};
 use crate::cli::output::{bar, percent, print, to_json};
@@ -33,7 +33,7 @@ pub fn evaluate(
     let model = Model::open(model, &options.load)?;
     written::check(out, &model.files)?;
     choice.check(&model.header)?;
-    model.needs_tokenizer()?;
+    dataset::check(&dataset, &subset, &model.header)?;
 
     // 2. The run, until it is done or Ctrl-C is pressed.
     let (encoder, tested) = load(model, &options.load)?;

@@ -1,7 +1,7 @@
 //! `gran-ted layers`: the scores of every layer and mix, from one pass over the texts.
 
 use crate::cli::args::LoadOptions;
-use crate::cli::dataset::open_dataset;
+use crate::cli::dataset::{self, open_dataset};
 use crate::cli::interrupt::{INTERRUPTED, stop_on_interrupt};
 use crate::cli::load::{Model, load, open_layer_weights};
 use crate::cli::output::{bar, print, to_json};
@@ -35,7 +35,7 @@ pub fn layers(model: &Path, ted: &Path, options: &LayersOptions) -> Result<ExitC
     let inputs = [vec![ted.into()], options.layer_weights.iter().cloned().collect()].concat();
     written::check(&options.out, &inputs)?;
     let model = Model::open(model, &options.load)?;
-    model.needs_tokenizer()?;
+    dataset::check(&dataset, &subset, &model.header)?;
     if let Some(weights) = &weights {
         Feature::Weighted(weights.clone()).check(&model.header.config)?;
     }

@@ -2,10 +2,13 @@
 
 use super::config::{GgufTensors, Said};
 use super::detect::{self, Detected};
-use super::files::{Files, read_json};
+use super::files::Files;
+use super::foreign;
 use super::found::Found;
+use super::json::read_json;
 use super::names::{gguf_scheme, schemes};
 use super::prefix::Prefix;
+use super::role::uncopied;
 use super::tokenizers::{self, TokenizerFiles};
 use super::{config, files, split};
 use crate::encoder::{ModelInfo, tokenize};
@@ -49,7 +52,7 @@ impl Header {
     /// # Errors
     /// Every fault that the files can have before their weights are read: see [`Error`].
     pub async fn read(files: Vec<Rc<dyn Source>>) -> Result<Self> {
-        Self::of(files::choose(files).await?).await.map_err(files::explained)
+        Self::of(files::choose(files).await?).await.map_err(foreign::explained)
     }
 
     async fn of(files: Files) -> Result<Self> {
@@ -123,7 +126,7 @@ impl Header {
         let mut files = Vec::new();
         for source in sources {
             let gguf = Gguf::read(&*source).await?;
-            files::refuse_foreign(&gguf)?;
+            foreign::refuse_foreign(&gguf)?;
             files.push((source, gguf));
         }
         split::sort(&mut files)?;
@@ -156,17 +159,17 @@ impl Header {
                 beside
             }
         };
-        header.with_tokenizer(tokenizer)
+        Ok(header.with_tokenizer(tokenizer))
     }
 
     async fn from_safetensors(
         config: Option<Rc<dyn Source>>,
         given: TokenizerFiles,
-        index: Option<Rc<dyn Source>>,
+        index_file: Option<Rc<dyn Source>>,
         sources: Vec<Rc<dyn Source>>,
     ) -> Result<Self> {
-        let index = match index {
-            Some(file) => Some(Index::parse(file.name(), &read_json(&*file).await?)?),
+        let index = match &index_file {
+            Some(file) => Some(Index::parse(file.name(), &read_json(&**file).await?)?),
             None => None,
         };
         let mut files = Vec::new();
@@ -174,7 +177,13 @@ impl Header {
             files.push(Safetensors::read(&**source).await?);
         }
         let (said, detected) = match config {
-            Some(config) => (config::from_json(config.name(), &read_json(&*config).await?)?, None),
+            Some(config) => {
+                let said = config::from_json(config.name(), &read_json(&*config).await?)?;
+                if let Some(named) = &said.weights {
+                    check_weights(config.name(), named, &sources, index_file.as_ref())?;
+                }
+                (said, None)
+            }
             None => {
                 let tensors = files.iter().flat_map(|file| &file.tensors);
                 let shapes = tensors.map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice())).collect();
@@ -230,7 +239,7 @@ impl Header {
             Err(error) => Some(tokenizers::beside(given).await?.ok_or(error)?),
         };
         match tokenizer {
-            Some(tokenizer) => header.with_tokenizer(tokenizer),
+            Some(tokenizer) => Ok(header.with_tokenizer(tokenizer)),
             None => Ok(header),
         }
     }
@@ -291,17 +300,8 @@ impl Header {
     }
 
     /// Takes the tokenizer. It may have more tokens than the table has rows: a text that holds one of them is refused.
-    fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Result<Self> {
+    fn with_tokenizer(mut self, tokenizer: Tokenizer) -> Self {
         let rows = self.config.vocab_size;
-        let around = tokenizer.template().begin.iter().chain(&tokenizer.template().end);
-        if let Some(added) = around.clone().find(|added| added.id as usize >= rows) {
-            return Err(Error::Malformed {
-                file: self.sources[0].name().into(),
-                item: format!("the token `{}`, which the tokenizer adds to each text,", added.token),
-                expected: format!("an id below {rows}, the token table's height"),
-                found: added.id.to_string(),
-            });
-        }
         self.info.warnings.extend_from_slice(tokenizer.warnings());
         if tokenizer.vocab_size() > rows {
             let tokens = tokenizer.vocab_size();
@@ -312,7 +312,27 @@ impl Header {
         }
         self.tokenizer = Some(tokenizer);
         self.name_special_tokens();
-        Ok(self)
+        self
+    }
+
+    /// Refuses a model whose table lacks a token that is added to each text, as was chosen with
+    /// [`Self::special_tokens`].
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] naming the token.
+    pub fn check_special_tokens(&self) -> Result<()> {
+        let rows = self.config.vocab_size;
+        let template = self.tokenizer.iter().map(Tokenizer::template);
+        let mut around = template.flat_map(|template| template.begin.iter().chain(&template.end));
+        match around.find(|added| added.id as usize >= rows) {
+            None => Ok(()),
+            Some(added) => Err(Error::Malformed {
+                file: self.sources[0].name().into(),
+                item: format!("the token `{}`, which the tokenizer adds to each text,", added.token),
+                expected: format!("an id below {rows}, the token table's height"),
+                found: added.id.to_string(),
+            }),
+        }
     }
 
     /// Writes the tokens around each text into the model's facts.
@@ -384,4 +404,23 @@ impl Header {
 /// Our name for the relative biases of a layer.
 fn relative_bias_of(layer: usize) -> String {
     format!("layers.{layer}.self_attn.relative_attention_bias.weight")
+}
+
+/// Refuses weights that are not the ones that config.json names: transformers reads no others.
+fn check_weights(
+    config: &str,
+    named: &str,
+    given: &[Rc<dyn Source>],
+    index: Option<&Rc<dyn Source>>,
+) -> Result<()> {
+    let is_named = |file: &Rc<dyn Source>| uncopied(short_name(file.name())) == short_name(named);
+    if given.iter().chain(index).any(is_named) {
+        return Ok(());
+    }
+    Err(Error::SeveralModels {
+        first: config.into(),
+        second: given[0].name().into(),
+        expected: format!("the weights that `transformers_weights` names, `{named}`"),
+        found: "others".into(),
+    })
 }

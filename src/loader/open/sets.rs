@@ -1,7 +1,10 @@
 //! Safetensors files put together: which of them are one model, which are adapters, and which set is the model where
 //! several are given.
 
-use super::files::{File, read_json, several, uncopied};
+use super::files::File;
+use super::foreign::several;
+use super::json::read_json;
+use super::role::uncopied;
 use super::split::Part;
 use crate::error::Result;
 use crate::format::safetensors::{Index, Safetensors};

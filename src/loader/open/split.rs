@@ -56,16 +56,17 @@ struct Place {
 }
 
 impl Place {
-    fn of(gguf: &Gguf) -> Result<Self> {
+    /// The place of a file that is given `alone`, or with others: a whole model may have a part's name.
+    fn of(gguf: &Gguf, alone: bool) -> Result<Self> {
         let name = Part::of(short_name(&gguf.file));
-        let malformed = |expected: String, found: String| Error::Malformed {
-            file: gguf.file.clone(),
-            item: "metadata `split.no`".into(),
-            expected,
-            found,
+        let malformed = |key: &str, expected: String, found: String| {
+            Error::malformed(&gguf.file, format!("metadata `split.{key}`"), expected, found)
         };
         let tensors = gguf.u64("split.tensors.count")?;
         let count = match (gguf.u64("split.count")?, name) {
+            (Some(count), Some(Part { count: of, .. })) if count.max(1) != of && (count > 1 || !alone) => {
+                return Err(malformed("count", format!("{of}, as its name says"), count.to_string()));
+            }
             (Some(count), _) => count,
             (None, Some(part)) => part.count,
             (None, None) => 1,
@@ -74,10 +75,16 @@ impl Place {
             return Ok(Self { number: 1, count: 1, tensors: None }); // merged files say 0
         }
         let number = match (gguf.u64("split.no")?, name) {
-            (Some(index), _) if index < count => index + 1,
-            (Some(index), _) => return Err(malformed(format!("a number below {count}"), index.to_string())),
+            (Some(index), _) if index >= count => {
+                return Err(malformed("no", format!("a number below {count}"), index.to_string()));
+            }
+            (Some(index), Some(Part { number, .. })) if index + 1 != number => {
+                let expected = format!("{}, as its name says", number - 1);
+                return Err(malformed("no", expected, index.to_string()));
+            }
+            (Some(index), _) => index + 1,
             (None, Some(part)) => part.number,
-            (None, None) => return Err(malformed("the number of this part".into(), "none".into())),
+            (None, None) => return Err(malformed("no", "the number of this part".into(), "none".into())),
         };
         Ok(Self { number, count, tensors })
     }
@@ -89,8 +96,9 @@ impl Place {
 /// [`Error::SeveralModels`], [`Error::MissingPart`], [`Error::Malformed`] for numbers that cannot be.
 pub(in crate::loader) fn sort(files: &mut Vec<(Rc<dyn Source>, Gguf)>) -> Result<()> {
     let mut parts = Vec::new();
+    let alone = files.len() == 1;
     for (source, gguf) in files.drain(..) {
-        parts.push((Place::of(&gguf)?, source, gguf));
+        parts.push((Place::of(&gguf, alone)?, source, gguf));
     }
     check_companions(&parts)?;
     parts.sort_by_key(|(place, ..)| place.number);

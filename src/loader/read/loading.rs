@@ -38,6 +38,8 @@ pub struct Loading {
     weights: Weights,
     token_table: Option<Vec<u8>>,
     token_scales: Option<Scales>,
+    /// Whether a byte of the token table was seen that is not zero.
+    table_has_values: bool,
     uploaded: u64,
     placement: Placement,
 }
@@ -64,6 +66,7 @@ impl Loading {
             weights,
             token_table: None,
             token_scales: None,
+            table_has_values: false,
             uploaded: 0,
             placement: Placement::new(false),
             header,
@@ -87,14 +90,17 @@ impl Loading {
         let Some(planned) = self.header.tensors.get(self.next).cloned() else {
             return self.read_the_rest().await;
         };
-        if planned.role == Role::Embedding && self.within == 0 {
+        let is_table = planned.role == Role::Embedding;
+        if is_table && self.within == 0 {
             self.token_scales = planned.scales(&self.header.sources).await?;
         }
-        let stays_in_file = match planned.role {
-            Role::Embedding => !self.header.keeps_token_table(),
-            _ => self.placement.streamed && planned.layer().is_some(),
+        let stays_in_file = match is_table {
+            // It is read up to its first byte that is not zero.
+            true => !self.header.keeps_token_table() && self.table_has_values,
+            false => self.placement.streamed && planned.layer().is_some(),
         };
         if stays_in_file {
+            self.within = 0;
             self.next += 1;
             return Ok(Some(self.progress())); // read when it is needed
         }
@@ -109,7 +115,9 @@ impl Loading {
         self.within += end - start;
 
         // 2. Their use.
+        self.table_has_values |= is_table && bytes.iter().any(|byte| *byte != 0);
         match planned.role {
+            Role::Embedding if !self.header.keeps_token_table() => {}
             Role::Embedding => {
                 let len = (planned.info.range.end - planned.info.range.start) as usize;
                 self.token_table.get_or_insert_with(|| Vec::with_capacity(len)).extend_from_slice(&bytes);
@@ -127,9 +135,7 @@ impl Loading {
             }
         }
         if end == planned.info.range.end {
-            if planned.role == Role::Embedding
-                && self.token_table.as_ref().is_some_and(|table| table.iter().all(|byte| *byte == 0))
-            {
+            if is_table && !self.table_has_values {
                 return Err(planned.only_zeros(self.header.sources[planned.source].name()));
             }
             if let Some(packer) = self.packer.take() {

@@ -3,6 +3,7 @@
 
 use crate::encoder::{Encoded, TextEncoder};
 use crate::error::{Error, Result};
+use crate::ted::Subset;
 use crate::ted::data::dataset::{Dataset, Sample};
 use crate::ted::report::LeftOut;
 use std::collections::{HashMap, hash_map::Entry};
@@ -85,8 +86,7 @@ impl<V> Pending<V> {
             }
         }
         if kept.is_empty() {
-            let reason = format!("the model can't encode the texts of any: {}", left_out[0].reason);
-            return Err(Error::NoItems { file: dataset.file.clone(), reason });
+            return Err(none_encodable(dataset, &left_out[0]));
         }
 
         // 2. Their texts, whose tokens are known.
@@ -195,6 +195,37 @@ impl<V> Pending<V> {
             }
         }
     }
+}
+
+/// Refuses a subset of whose items the model can encode none; `tokenize` gives the fault of some texts. It ends with the
+/// first item that can be encoded.
+///
+/// # Errors
+/// [`Error::NoItems`], those of `tokenize` that are of no text.
+pub fn check_encodable(
+    dataset: &Dataset,
+    subset: &Subset,
+    tokenize: impl Fn(&[&str]) -> Result<()>,
+) -> Result<()> {
+    let mut first = None;
+    for sample in subset.select(dataset)? {
+        let sample = &dataset.samples[sample];
+        let caption = dataset.captions[sample.caption].text();
+        let texts = std::iter::once(caption.as_str()).chain(sample.statements.iter().map(String::as_str));
+        match texts.map(|text| tokenize(&[text]).map_err(|error| (text, error))).find(Result::is_err) {
+            Some(Err((text, error))) if error.is_of_a_text() => {
+                first.get_or_insert_with(|| LeftOut::new(sample, text, &error));
+            }
+            Some(Err((_, error))) => return Err(error),
+            _ => return Ok(()),
+        }
+    }
+    first.map_or(Ok(()), |first| Err(none_encodable(dataset, &first)))
+}
+
+fn none_encodable(dataset: &Dataset, first: &LeftOut) -> Error {
+    let reason = format!("the model can't encode the texts of any: {}", first.reason);
+    Error::NoItems { file: dataset.file.clone(), reason }
 }
 
 impl Item {

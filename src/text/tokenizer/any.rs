@@ -5,7 +5,7 @@ use super::added::AddedToken;
 use super::built::Parts;
 use super::keys::Reading;
 use super::special::{Added, Template};
-use super::{Built, Tokenizer, json, proto, tekken};
+use super::{Beside, Built, Tokenizer, json, proto, tekken};
 use crate::error::{Error, Result};
 use crate::format::sniff::without_mark;
 use serde::Deserialize;
@@ -24,7 +24,7 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
         }
         return match serde_json::from_slice(bytes) {
             Ok(Keys { model: None, config: Some(_), vocab: Some(_) }) => tekken::read(file, bytes),
-            _ => json::read(file, bytes),
+            _ => json::read(file, bytes, Beside::default()),
         };
     }
     if proto::begins(bytes) {

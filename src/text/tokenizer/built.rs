@@ -102,21 +102,29 @@ impl Parts {
 
     /// Checks the ids of `added` against those of the model: each token has one id, and no two tokens share one.
     fn check(&self, file: &str, tokens: &[AddedToken]) -> Result<()> {
+        let id_of = |token: &str| self.id_of(token);
         match self {
             Self::Merges(bpe::Parts { vocab, .. }) => {
-                let all = vocab.iter().map(|(token, id)| (token.as_str(), *id));
-                added::check(file, tokens, |token| vocab.get(token).copied(), all)
+                added::check(file, tokens, id_of, vocab.iter().map(|(token, id)| (token.as_str(), *id)))
             }
             Self::Scored { pieces, .. } | Self::Unigram(pieces) => {
-                let all = (0..pieces.len() as u32).map(|id| (pieces.text(id), id));
-                added::check(file, tokens, |token| pieces.id_of(token), all)
+                added::check(file, tokens, id_of, (0..pieces.len() as u32).map(|id| (pieces.text(id), id)))
             }
-            Self::Bytes => added::check(file, tokens, |_| None, std::iter::empty()),
+            Self::Bytes => added::check(file, tokens, id_of, std::iter::empty()),
+        }
+    }
+
+    /// The id of the token `text` of the model's own vocabulary.
+    pub(super) fn id_of(&self, text: &str) -> Option<u32> {
+        match self {
+            Self::Merges(bpe::Parts { vocab, .. }) => vocab.get(text).copied(),
+            Self::Scored { pieces, .. } | Self::Unigram(pieces) => pieces.id_of(text),
+            Self::Bytes => None,
         }
     }
 
     /// One more than the largest id.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Merges(bpe::Parts { vocab, .. }) => vocab.values().max().map_or(0, |&id| id as usize + 1),
             Self::Scored { pieces, .. } | Self::Unigram(pieces) => pieces.len(),

@@ -1,6 +1,7 @@
 //! The keys that decide token ids: one table of what is applied, what is refused unless it changes nothing, and what
 //! decides no id. A key that the table does not have is listed as not read.
 
+use super::added;
 use super::pattern::Pattern;
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -20,8 +21,9 @@ pub enum Place {
     PostProcessor,
     /// An entry of `added_tokens`, or of `added_tokens_decoder` in tokenizer_config.json.
     AddedToken,
-    /// tokenizer_config.json, which is read beside vocab.json and merges.txt. Beside a tokenizer.json it decides no id:
-    /// transformers takes begin and end tokens from `post_processor` then.
+    /// tokenizer_config.json, which is read beside tokenizer.json, or beside vocab.json and merges.txt. Beside a
+    /// tokenizer.json, class and begin and end tokens decide no id: transformers takes them from that file. Every key that
+    /// ends with `_token` names a special token.
     Config,
     /// The metadata of GGUF, without `tokenizer.ggml.`.
     Gguf,
@@ -58,10 +60,10 @@ pub const KEYS: &[(Place, Treatment, &[&str])] = &[
     (PostProcessor, NoId, &["pair", "trim_offsets", "add_prefix_space", "use_regex"]),
     (AddedToken, Applied, &["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"]),
     (Config, Applied, &["tokenizer_class", "add_prefix_space", "add_bos_token", "add_eos_token", "bos_token", "eos_token",
-        "added_tokens_decoder", "truncation_side"]),
-    (Config, Neutral, &["split_special_tokens", "do_lower_case"]),
-    (Config, NoId, &["unk_token", "pad_token", "sep_token", "cls_token", "mask_token", "additional_special_tokens",
-        "extra_special_tokens", "chat_template", "clean_up_tokenization_spaces", "errors", "model_max_length",
+        "unk_token", "pad_token", "sep_token", "cls_token", "mask_token", "additional_special_tokens",
+        "extra_special_tokens", "added_tokens_decoder", "truncation_side"]),
+    (Config, Neutral, &["split_special_tokens"]),
+    (Config, NoId, &["do_lower_case", "chat_template", "clean_up_tokenization_spaces", "errors", "model_max_length",
         "padding_side", "model_input_names", "spaces_between_special_tokens", "use_default_system_prompt",
         "processor_class", "auto_map", "name_or_path", "special_tokens_map_file", "tokenizer_file"]),
     (Gguf, Applied, &["model", "pre", "tokens", "token_type", "merges", "add_bos_token", "add_eos_token", "bos_token_id",
@@ -194,6 +196,18 @@ impl<'a> Reading<'a> {
             _ => {
                 let (item, limit) = ("the number of steps of the tokenizer".into(), MOST_STEPS as u64);
                 Err(Error::Absurd { file: self.file.into(), item, found: steps as u64, limit })
+            }
+        }
+    }
+
+    /// Refuses a token to which `item` gives another id than it has.
+    pub(super) fn same_id(&self, item: &str, token: &added::AddedToken, found: u32) -> Result<()> {
+        match token.id == found {
+            true => Ok(()),
+            false => {
+                let expected =
+                    format!("`{}` with the id {}, which it has elsewhere", token.content, token.id);
+                Err(self.malformed(item, expected, found.to_string()))
             }
         }
     }

@@ -12,6 +12,7 @@
 mod added;
 mod any;
 mod base64;
+mod beside;
 mod bpe;
 mod built;
 mod charsmap;
@@ -32,6 +33,7 @@ mod tekken;
 mod unigram;
 mod vocab_merges;
 
+pub use beside::Beside;
 pub use keys::{KEYS, Place, Treatment, treatment};
 pub use special::{Added, SpecialTokens, Template};
 
@@ -124,22 +126,24 @@ impl Tokenizer {
     /// # Errors
     /// As [`Self::from_bytes`].
     pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self> {
-        json::read(file, bytes)
+        Self::from_json_beside(file, bytes, Beside::default())
     }
 
-    /// Builds the tokenizer that vocab.json and merges.txt describe, with tokenizer_config.json (which names the kind:
-    /// Qwen's, GPT-2's or CLIP's, which needs no name) and added_tokens.json where there are some. `file` is the name in messages.
+    /// As [`Self::from_json`], with the files that lie beside tokenizer.json.
     ///
     /// # Errors
     /// As [`Self::from_json`].
-    pub fn from_vocab_merges(
-        file: &str,
-        vocab: &[u8],
-        merges: &[u8],
-        config: Option<&[u8]>,
-        added: Option<&[u8]>,
-    ) -> Result<Self> {
-        vocab_merges::read(file, vocab, merges, config, added)
+    pub fn from_json_beside(file: &str, bytes: &[u8], beside: Beside) -> Result<Self> {
+        json::read(file, bytes, beside)
+    }
+
+    /// Builds the tokenizer that vocab.json and merges.txt describe, with the files beside them: tokenizer_config.json
+    /// names the kind, Qwen's, GPT-2's or CLIP's, which needs no name. `file` is the name in messages.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn from_vocab_merges(file: &str, vocab: &[u8], merges: &[u8], beside: Beside) -> Result<Self> {
+        vocab_merges::read(file, vocab, merges, beside)
     }
 
     /// Adds the begin and end tokens of its file, or none.

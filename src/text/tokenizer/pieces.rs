@@ -1,6 +1,6 @@
 //! A vocabulary of pieces with scores, as SentencePiece and tekken have it: the texts end to end, and the order of those
-//! that a text can become. The `tokenizers` crate keeps such a vocabulary in a tree of hash maps, which takes some hundred
-//! bytes for each letter of each piece, and goes as deep as the longest piece when it is freed.
+//! that a text can become. The `tokenizers` crate keeps such a vocabulary in a tree of hash maps, which takes more than 146 MB
+//! for UMT5's 256,300 pieces, and goes as deep as the longest piece when it is freed.
 
 use super::keys::Reading;
 use crate::error::{Error, Result};
@@ -143,8 +143,10 @@ impl Pieces {
         for (depth, &byte) in text.iter().enumerate() {
             // A piece that ends here stands before those that go on.
             let at = |id: u32| self.text(id).as_bytes().get(depth).copied();
-            among = &among[among.partition_point(|&id| at(id) < Some(byte))..];
-            among = &among[..among.partition_point(|&id| at(id) == Some(byte))];
+            among = &among[leading(among.len(), |place| at(among[place]) < Some(byte))..];
+            let last = among.len().saturating_sub(1);
+            let above = leading(among.len(), |place| at(among[last - place]) > Some(byte));
+            among = &among[..among.len() - above];
             match among.first() {
                 Some(&id) if self.text(id).len() == depth + 1 => visit(depth + 1, id),
                 Some(_) => {}
@@ -162,4 +164,21 @@ impl Pieces {
         }
         Some(())
     }
+}
+
+/// How many of `count` places, from the first on, `holds` is true for: in steps that double, so that few cost little.
+fn leading(count: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut known, mut step) = (0, 1);
+    while known + step <= count && holds(known + step - 1) {
+        (known, step) = (known + step, step * 2);
+    }
+    let mut end = count.min(known + step - 1);
+    while known < end {
+        let middle = known.midpoint(end);
+        match holds(middle) {
+            true => known = middle + 1,
+            false => end = middle,
+        }
+    }
+    known
 }

@@ -2,7 +2,7 @@
 //! read as transformers reads them (T5, UMT5, XLM-R), with control tokens that a text may hold; BPE models as SentencePiece
 //! itself reads them (Gemma, Llama 2).
 
-use super::added::AddedToken;
+use super::added::{AddedToken, MOST_ADDED};
 use super::built::Parts;
 use super::charsmap::Charsmap;
 use super::keys::Reading;
@@ -145,17 +145,16 @@ impl Spec {
         }
 
         // 2. Tokens. Of a BPE model, those that its author defined are found where blanks are written as signs.
-        let mut added = Vec::new();
-        for (token, id) in self.tokens.iter().zip(0..) {
+        let own = |(token, id): (&Token, u32)| {
             let special = match token.kind {
                 Type::Control | Type::Unknown if self.control_in_texts => true,
                 Type::UserDefined => false,
-                _ => continue,
+                _ => return None,
             };
-            let normalized = !special && !unigram;
-            let content = token.text.clone();
-            added.push(AddedToken { content, id, special, normalized, ..AddedToken::default() });
-        }
+            let (content, normalized) = (token.text.clone(), !special && !unigram);
+            Some(AddedToken { content, id, special, normalized, ..AddedToken::default() })
+        };
+        let added = self.tokens.iter().zip(0..).filter_map(own).take(MOST_ADDED + 1).collect();
 
         // 3. The model.
         let steps = format!(

@@ -2,6 +2,7 @@
 //! special tokens, whose ids come first. As in the reference (mistral-common), a special token that is written in a text is
 //! text.
 
+use super::added::MOST_ADDED;
 use super::built::Parts;
 use super::keys::{Reading, shown};
 use super::pattern::Pattern;
@@ -74,9 +75,11 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
 
     // 1. How many tokens of each kind there are.
     let [size, special] = [config.default_vocab_size, config.default_num_special_tokens];
-    if size > MOST_PIECES as u64 {
-        let item = "the number of tokens of the tokenizer".into();
-        return Err(Error::Absurd { file: file.into(), item, found: size, limit: MOST_PIECES as u64 });
+    for (item, found, limit) in [("tokens", size, MOST_PIECES), ("special tokens", special, MOST_ADDED)] {
+        if found > limit as u64 {
+            let (file, item) = (file.into(), format!("the number of {item} of the tokenizer"));
+            return Err(Error::Absurd { file, item, found, limit: limit as u64 });
+        }
     }
     let own = size.checked_sub(special).filter(|&own| own <= vocab.len() as u64);
     let own = own.ok_or_else(|| {

@@ -17,6 +17,19 @@ pub fn fixture(name: &str) -> Vec<u8> {
     read(&path(name))
 }
 
+/// Bytes as a JSON document has them.
+pub fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let bits =
+            group.iter().enumerate().fold(0, |bits, (i, &byte)| bits | u32::from(byte) << (16 - 8 * i));
+        let letter = |i: usize| LETTERS[(bits >> (18 - 6 * i) & 63) as usize] as char;
+        text.extend((0..4).map(|i| if i <= group.len() { letter(i) } else { '=' }));
+    }
+    text
+}
+
 /// The sample of TED-6K's shape that the page ships.
 pub const SAMPLE: &[u8] = include_bytes!("../../../www/data/ted-sample.json");
 

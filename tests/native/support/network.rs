@@ -145,6 +145,11 @@ pub fn config(family: &str) -> Value {
 
 /// The metadata of a GGUF file with a tokenizer, without the keys of `but`.
 pub fn metadata(family: &str, but: &[&str]) -> GgufWriter {
+    tokenizer(sizes(family, but), if family == "llama" { "smollm" } else { "qwen2" }, VOCAB)
+}
+
+/// The metadata of the network alone, without the keys of `but`.
+pub fn sizes(family: &str, but: &[&str]) -> GgufWriter {
     let mut writer = GgufWriter::default().str("general.architecture", family);
     for (key, value) in [
         ("block_count", LAYERS),
@@ -164,7 +169,7 @@ pub fn metadata(family: &str, but: &[&str]) -> GgufWriter {
             writer = writer.f32(&format!("{family}.{key}"), value);
         }
     }
-    tokenizer(writer, if family == "llama" { "smollm" } else { "qwen2" }, VOCAB)
+    writer
 }
 
 /// A GGUF file of F32 tensors. Those of llama have the rows of q and k interleaved.
@@ -217,7 +222,11 @@ fn gguf_name(name: &str) -> String {
 
 /// The unit vector of [`IDS`]: the mean of the last states after the final norm.
 pub fn vector(all: &Tensors, how: &Forward) -> Vec<f64> {
-    let ids = &IDS[..how.tokens];
+    vector_of(&IDS[..how.tokens], all, how)
+}
+
+/// The same of any `ids`.
+pub fn vector_of(ids: &[u32], all: &Tensors, how: &Forward) -> Vec<f64> {
     let table = &all["embed_tokens.weight"].1;
     let mut xs: Vec<Vec<f64>> = ids.iter().map(|id| floats(&table[*id as usize * D..][..D])).collect();
     for layer in 0..LAYERS {

@@ -118,7 +118,7 @@ pub(in crate::loader::open) fn from_gguf(gguf: &Gguf, tensors: GgufTensors) -> R
     let mut told = Told::default();
     keys.tell(&mut told);
     others.tell(&mut told);
-    Ok(Said { config, told, tied: false })
+    Ok(Said { config, told, tied: false, weights: None })
 }
 
 /// The layers with a window or without rotations, which llama.cpp knows by the family.

@@ -18,6 +18,8 @@ pub(super) struct Said {
     pub told: Told,
     /// Whether the output head and the token table are one, so that either may be left out.
     pub tied: bool,
+    /// The file of the weights, or their index, where the configuration names it.
+    pub weights: Option<String>,
 }
 
 /// Tensors that hold factors of scaled RoPE for long texts, which are not computed.

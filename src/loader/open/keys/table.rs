@@ -87,6 +87,9 @@ pub static KEYS: &[Key] = &[
     no_effect(Place::Config, "qkv_bias", ALL, BIASES),
     no_effect(Place::Config, "use_bias", ALL, BIASES),
     applied(Place::Config, "tie_word_embeddings", EVERY),
+    applied(Place::Config, "transformers_weights", EVERY), // the file of the weights
+    refused(Place::Config, "per_layer_config", EVERY, "none", empty),
+    refused(Place::Config, "tie_last_hidden_states", EVERY, "true", on),
     applied(Place::Config, "hidden_act", NOT_GEMMA),
     applied(Place::Config, "hidden_activation", GEMMA),
     no_effect(Place::Config, "hidden_act", GEMMA, "the classes of this family read hidden_activation"),
@@ -203,6 +206,8 @@ pub static KEYS: &[Key] = &[
     applied(Place::Beside, "model_type", EVERY),
     applied(Place::Beside, "text_config", EVERY),
     applied(Place::Beside, "tie_word_embeddings", EVERY),
+    applied(Place::Beside, "transformers_weights", EVERY),
+    refused(Place::Beside, "tie_last_hidden_states", EVERY, "true", on),
     refused(Place::Beside, "quantization_config", EVERY, PLAIN, stored_so),
     refused(Place::Beside, "compression_config", EVERY, PLAIN, stored_so),
     no_effect(Place::Beside, "vision_config", EVERY, IMAGES),
@@ -408,6 +413,14 @@ fn silu(value: Value, _: &Config) -> bool {
 /// Zero or false: nothing is capped, clamped, shared or switched on.
 fn zero(value: Value, _: &Config) -> bool {
     value.float() == Some(0.0) || value.flag() == Some(false)
+}
+
+fn empty(value: Value, _: &Config) -> bool {
+    matches!(value, Value::Json(serde_json::Value::Object(record)) if record.is_empty())
+}
+
+fn on(value: Value, _: &Config) -> bool {
+    value.flag() == Some(true)
 }
 
 fn one(value: Value, _: &Config) -> bool {

@@ -3,6 +3,7 @@
 mod document;
 
 use super::added::AddedToken;
+use super::beside::{Beside, Said};
 use super::bpe;
 use super::built::Parts;
 use super::keys::{Place, Reading, shown};
@@ -20,7 +21,7 @@ use serde_json::Value;
 const EXPECTED: &str = "a Hugging Face tokenizer.json with a BPE or a unigram model";
 
 /// The tokenizer that `bytes` describe.
-pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
+pub(super) fn read(file: &str, bytes: &[u8], beside: Beside) -> Result<Tokenizer> {
     // 1. The document. A model of another kind is named before anything else.
     let malformed = |e: serde_json::Error| Error::malformed(file, "the tokenizer", EXPECTED, e.to_string());
     let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -44,7 +45,9 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
     let normalizers = Normalizer::read(&mut reading, of("normalizer"))?;
     let splitters = Splitter::read(&mut reading, of("pre_tokenizer"))?;
     let template = Template::read(&mut reading, of("post_processor"))?;
-    let cut_left = of("truncation")["direction"] == "Left";
+    let said = Said::read(&mut reading, beside)?;
+    let cut_left = said.cut_left(&reading)?.unwrap_or(of("truncation")["direction"] == "Left");
+    check_prefix_space(&reading, &said.config["add_prefix_space"], &splitters)?;
     let padding = of("padding")["pad_id"].as_u64().and_then(|id| u32::try_from(id).ok());
 
     // 3. Added tokens.
@@ -53,12 +56,29 @@ pub(super) fn read(file: &str, bytes: &[u8]) -> Result<Tokenizer> {
         reading.note_keys(Place::AddedToken, value);
         added.push(added_token(&reading, value, value["id"].as_u64())?);
     }
+    said.add(&mut reading, &mut added, &parts, &[])?;
     let steps = [of("normalizer"), of("pre_tokenizer")].map(Value::to_string).concat();
     Tokenizer::build(
         reading,
         "merges",
         Built { normalizers, splitters, template, added, padding, cut_left, steps, ..Built::of(parts) },
     )
+}
+
+/// Refuses an `add_prefix_space` of tokenizer_config.json that contradicts tokenizer.json: which of the two counts is
+/// another matter in each class and version of the reference.
+fn check_prefix_space(reading: &Reading, value: &Value, splitters: &[Splitter]) -> Result<()> {
+    let other = |splitter: &Splitter| match splitter {
+        Splitter::ByteLevel { add_prefix_space, .. } => value.as_bool() == Some(!add_prefix_space),
+        _ => false,
+    };
+    match splitters.iter().any(other) {
+        true => {
+            let expected = "what `pre_tokenizer` of tokenizer.json says";
+            Err(reading.malformed("add_prefix_space", expected, shown(value)))
+        }
+        false => Ok(()),
+    }
 }
 
 /// The model: a list of pieces with scores is unigram, as the `tokenizers` crate tells it where no type stands there.

@@ -54,7 +54,7 @@ pub enum Shape {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     Target { name: "gguf", run: parsers::gguf, shape: Shape::Gguf, short: 3000 },
     Target { name: "gguf_header", run: parsers::gguf_header, shape: Shape::Gguf, short: 400 },
     Target { name: "safetensors", run: parsers::safetensors, shape: Shape::Safetensors, short: 3000 },
@@ -64,6 +64,7 @@ pub const TARGETS: [Target; 20] = [
     Target { name: "torch", run: parsers::torch, shape: Shape::Bytes, short: 3000 },
     Target { name: "pickle", run: parsers::pickle, shape: Shape::Bytes, short: 3000 },
     Target { name: "tokenizer", run: parsers::tokenizer, shape: Shape::Json, short: 1500 },
+    Target { name: "sentencepiece", run: parsers::tokenizer, shape: Shape::Bytes, short: 1000 },
     Target { name: "dataset", run: parsers::dataset, shape: Shape::Json, short: 2000 },
     Target { name: "report", run: parsers::report, shape: Shape::Json, short: 3000 },
     Target { name: "scores", run: parsers::scores, shape: Shape::Json, short: 3000 },

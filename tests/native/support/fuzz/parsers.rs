@@ -86,8 +86,9 @@ pub fn config(data: &[u8]) -> Outcome {
     told(header(parts(data)), data)
 }
 
+/// A tokenizer of any kind, told by its content.
 pub fn tokenizer(data: &[u8]) -> Outcome {
-    told(Tokenizer::from_json("tokenizer.json", data).and_then(|tokenizer| encode(&tokenizer)), data)
+    told(Tokenizer::from_bytes("tokenizer.json", data).and_then(|tokenizer| encode(&tokenizer)), data)
 }
 
 fn encode(tokenizer: &Tokenizer) -> Result<()> {

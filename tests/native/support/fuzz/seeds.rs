@@ -2,7 +2,9 @@
 
 use super::memory;
 use crate::support::adapter_writer::{random_adapter, safetensors, with_layer_weights};
+use crate::support::files::fixture;
 use crate::support::model::{GgufWriter, Random, Tiny, tokenizer};
+use crate::support::sentencepiece::SpmWriter;
 use crate::support::torch_writer::{Archive, bytes_of, checkpoint, dict, pickle, two};
 use gran_ted::format::{Source, TensorType};
 use serde_json::{Value, json};
@@ -22,7 +24,22 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             let named = GgufWriter::default().str("general.architecture", "llama");
             seeds.extend(tinies(&[TensorType::F32, TensorType::Q8_0]));
             seeds.extend([tokenizer(named, "qwen2", 300).write(), small().split(2).swap_remove(0)]);
+            let pieces = |text: &str, score, kind| (text.to_string(), score, kind);
+            let pieces = vec![pieces("<unk>", 0.0, 2), pieces("</s>", 0.0, 3), pieces("▁a", -1.0, 1)];
+            seeds.extend([1, 2].map(|model_type| {
+                let spm = SpmWriter {
+                    pieces: pieces.clone(),
+                    model_type,
+                    ids: [0, 1, 1, -1],
+                    ..SpmWriter::default()
+                };
+                spm.gguf(GgufWriter::default().str("general.architecture", "llama")).write()
+            }));
         }
+        "sentencepiece" => seeds.extend(
+            ["tiny-umt5.spiece.model", "tiny-gemma.tokenizer.model"]
+                .map(|name| fixture(&format!("tokenizers/{name}"))),
+        ),
         "model_gguf" => {
             use TensorType::*;
             seeds.extend(tinies(&[F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0]));

@@ -55,7 +55,8 @@ pub(in crate::loader::open) fn from_json(file: &str, bytes: &[u8]) -> Result<Sai
         }
         let config = text_part(file, &whole, &mut told)?;
         whole.tell(&mut told);
-        return Ok(Said { config, told, tied: whole.flag("tie_word_embeddings")?.unwrap_or(false) });
+        let tied = whole.flag("tie_word_embeddings")?.unwrap_or(false);
+        return Ok(Said { config, told, tied, weights: weights(&whole)? });
     };
 
     // The classes read the text part alone, but for what says how the parts are stored.
@@ -74,8 +75,14 @@ pub(in crate::loader::open) fn from_json(file: &str, bytes: &[u8]) -> Result<Sai
     beside.refuse(&config)?;
     text.tell(&mut told);
     beside.tell(&mut told);
+    let weights = weights(&beside)?;
     let [beside, text] = [&beside, &text].map(|record| record.flag("tie_word_embeddings"));
-    Ok(Said { config, told, tied: beside?.unwrap_or(false) || text?.unwrap_or(false) })
+    Ok(Said { config, told, tied: beside?.unwrap_or(false) || text?.unwrap_or(false), weights })
+}
+
+/// The file of the weights that the top of config.json names.
+fn weights(top: &Record) -> Result<Option<String>> {
+    Ok(top.text("transformers_weights")?.map(str::to_owned))
 }
 
 /// Whether models of the family have other parts beside the text part.

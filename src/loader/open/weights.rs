@@ -1,0 +1,69 @@
+//! Files that may be weights, told by their first bytes, and what is said where none of them is a model.
+
+use super::files::{File, Files};
+use super::foreign::not_a_model;
+use super::role::{Role, Roles, take};
+use crate::error::{Error, Result};
+use crate::format::{gguf::Gguf, short_name, sniff};
+
+/// Files that may be weights, by their first bytes, or by their endings where these tell nothing.
+#[derive(Default)]
+pub(super) struct Weights {
+    pub ggufs: Vec<File>,
+    pub tensors: Vec<File>,
+    pickles: Vec<File>,
+    unknown: Vec<File>,
+}
+
+impl Weights {
+    /// Puts each file where its first bytes say that it belongs.
+    ///
+    /// # Errors
+    /// Those of the files.
+    pub(super) async fn sort(files: Vec<File>) -> Result<Self> {
+        let mut sorted = Self::default();
+        for file in files {
+            let start = file.read(0..file.size().min(16)).await?;
+            let name = short_name(file.name()).to_ascii_lowercase();
+            let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+            let is_pickle = match start[..] {
+                [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => true,
+                _ => sniff::foreign(&start).is_none(),
+            } && ends(&[".bin", ".pt", ".pth", ".ckpt", ".pkl"]);
+            let place = match start[..] {
+                _ if Gguf::is_gguf(&start) => &mut sorted.ggufs,
+                [_, _, _, _, _, _, 0, 0, b'{', ..] => &mut sorted.tensors,
+                _ if is_pickle => &mut sorted.pickles,
+                _ if ends(&[".gguf"]) => &mut sorted.ggufs,
+                _ if ends(&[".safetensors"]) => &mut sorted.tensors,
+                _ => &mut sorted.unknown,
+            };
+            place.push(file);
+        }
+        Ok(sorted)
+    }
+
+    /// What is left where there is no model: a file whose reader says what it is, or an error.
+    ///
+    /// # Errors
+    /// [`Error::NotAModel`].
+    pub(super) fn none_of(self, mut roles: Roles, named: Option<File>) -> Result<Files> {
+        if let Some(file) = self.pickles.first() {
+            let found = "a pickled checkpoint, which is read as an adapter only: save the model as .safetensors \
+                         (`model.save_pretrained(folder, safe_serialization=True)`)";
+            return Err(not_a_model(file, found));
+        }
+        let unknown = if self.unknown.is_empty() { take(&mut roles, Role::Other) } else { self.unknown };
+        if !unknown.is_empty() {
+            return Ok(Files { weights: unknown, is_gguf: true, ..Files::default() });
+        }
+        match named.or(roles.into_values().flatten().next()) {
+            Some(file) => Err(not_a_model(&file, "no weights")),
+            None => Err(Error::NotAModel {
+                file: "no file".into(),
+                expected: "a .gguf file, or .safetensors files with config.json",
+                found: "no weights".into(),
+            }),
+        }
+    }
+}
