@@ -29,3 +29,4 @@ mod types;
 mod weight_records;
 mod weight_types;
 mod weights;
+mod zz_oracles;
