@@ -29,4 +29,3 @@ mod types;
 mod weight_records;
 mod weight_types;
 mod weights;
-mod zz_oracles;
