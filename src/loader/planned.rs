@@ -4,7 +4,7 @@ use super::read::sequential::PIECE;
 use super::scaling::Scaling;
 use crate::format::TensorInfo;
 use crate::model::config::Role;
-use crate::quant::{Half, Layout};
+use crate::quant::{Layout, NEAREST};
 use std::rc::Rc;
 
 /// Values of k in a block of the products.
@@ -32,9 +32,9 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    /// Whether its layout holds the values rounded to f16, as none holds them as they are stored.
+    /// Whether its values are rounded, as no layout holds them as they are stored.
     pub(crate) fn is_rounded(&self) -> bool {
-        self.role == Role::Matrix && self.scaling.is_some() && self.layout == Layout::Half(Half::F16)
+        self.role == Role::Matrix && self.layout == NEAREST
     }
 
     /// Bytes of its two buffers on the device, `[words, scales]`.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::{Source, TensorInfo, TensorType};
-use crate::quant::{self, Half, Layout, Scales, Shared};
+use crate::quant::{self, Layout, NEAREST, Scales, Shared};
 use std::rc::Rc;
 
 /// A tensor that belongs to another one: the index of its file, and its place there.
@@ -62,16 +62,16 @@ impl Scaling {
     /// The layout that keeps the codes of a weight with rows of `in_features`, or the nearest one.
     pub(crate) fn layout(&self, dtype: TensorType, in_features: usize) -> Layout {
         if self.turned.is_some() || self.input.is_some() || dtype == TensorType::NF4 {
-            return Layout::Half(Half::F16);
+            return NEAREST;
         }
         let group = match self.order {
             Order::One | Order::Rows => None,
             Order::Blocks => Some(gcd(in_features, BLOCK)).filter(|group| *group < in_features),
             Order::Swizzled(group) => Some(group),
-            Order::Runs { .. } => return Layout::Half(Half::F16),
+            Order::Runs { .. } => return NEAREST,
         };
         match Layout::of(dtype) {
-            Layout::Scaled8 { code, .. } => Layout::Scaled8 { code, group },
+            Layout::Scaled { code, .. } => Layout::Scaled { code, group },
             layout => layout,
         }
     }

@@ -153,10 +153,10 @@ impl TakeGroup for Values<'_> {
     }
 }
 
-/// Twice the values of FP4 codes, two in a byte, the upper one first.
-pub(super) fn fp4_codes(bytes: &[u8]) -> Vec<u8> {
-    let doubled = |code: u8| uneven::FP4_DOUBLED[usize::from(code)] as u8;
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15].map(doubled)).collect()
+/// The FP4 code of twice its value.
+pub(super) fn fp4_code(doubled: i8) -> i8 {
+    const SIZES: [i8; 13] = [0, 1, 2, 3, 4, 0, 5, 0, 6, 0, 0, 0, 7];
+    SIZES[usize::from(doubled.unsigned_abs())] | if doubled < 0 { 8 } else { 0 }
 }
 
 /// The f16 at a byte of a block.

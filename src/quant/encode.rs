@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Q8   d = max |x| / 127                 code = round(x / d)             as ggml's Q8_0
+//! I16  d = max |x| / 32767               code = round(x / d), and d is an f32
 //! Q4   d = (max - min) / 15, m = min     code = round((x - m) / d)       as Q4_1, then least squares
 //! ```
 //! The scale and the minimum are rounded to f16's 11 bits before they choose the codes. Values that a group can hold
@@ -39,6 +40,17 @@ fn encode8(values: &[f32; GROUP], codes: &mut [i8; GROUP]) -> (f32, f32) {
     let inverse = invert(scale);
     *codes = values.map(|value| round_even((value * inverse).clamp(-127.0, 127.0)) as i8);
     (scale, 0.0)
+}
+
+/// The scale of `values` in integers of 16 bits; their codes go into `codes`. It is NaN if a value is not finite.
+pub(super) fn encode16(values: &[f32; GROUP], codes: &mut [i16; GROUP]) -> f32 {
+    if sum(values.map(|value| 0.0 * value)) != 0.0 {
+        return f32::NAN;
+    }
+    let scale = lanes(values.map(f32::abs), f32::max) / 32767.0;
+    let inverse = invert(scale);
+    *codes = values.map(|value| round_even((value * inverse).clamp(-32767.0, 32767.0)) as i16);
+    scale
 }
 
 fn encode4(values: &[f32; GROUP], codes: &mut [i8; GROUP]) -> (f32, f32) {

@@ -38,7 +38,7 @@ pub fn join_outputs(parts: &[Packed]) -> Option<Packed> {
     let (words, scales) = match first.layout {
         Layout::Dense | Layout::Half(Half::BF16) => (words(), vec![0]),
         Layout::Half(Half::F16) => (all_scaled(|part| &part.words), vec![0]),
-        Layout::Scaled8 { .. } => (words(), scales()),
+        Layout::Scaled { .. } => (words(), scales()),
         Layout::Packed4 { .. } | Layout::Packed8 { .. } => (words(), all_scaled(|part| &part.scales)),
     };
     Some(Packed {

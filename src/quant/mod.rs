@@ -16,7 +16,7 @@ mod scales;
 pub use codec::dequantize;
 pub(crate) use codec::floats8;
 pub use join::join_outputs;
-pub use layout::{Code8, Half, Layout, Quantize};
+pub use layout::{Code, Half, Layout, NEAREST, Quantize};
 pub use packed::Packed;
 pub use packer::{Packer, pack, pack_as};
 pub use scales::{Scales, Shared};

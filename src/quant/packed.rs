@@ -1,6 +1,6 @@
 //! A weight in the device's layout.
 
-use super::layout::{Code8, Half, Layout};
+use super::layout::{Code, Half, Layout};
 use half::f16;
 
 /// A weight `[out, in]` in the device's layout: transposed, so that neighboring outputs are neighboring words.
@@ -14,7 +14,7 @@ pub struct Packed {
     /// `[in / per_word, out]`; the first value of a word is in its lowest bits.
     pub words: Vec<u32>,
     /// `[in / group, out]`: an f16 scale in the low half, an f16 minimum in the high half; an f32 scale where the layout
-    /// is [`Layout::Scaled8`]. One zero if the layout has no scales.
+    /// is [`Layout::Scaled`]. One zero if the layout has no scales.
     pub scales: Vec<u32>,
     /// A power of two by which numbers in f16, be they scales and minima or the values, are multiplied: it keeps them far
     /// from f16's subnormal range, which some GPUs flush to zero.
@@ -28,9 +28,16 @@ impl Packed {
         match self.layout {
             Layout::Dense => self.words.iter().all(|word| f32::from_bits(*word) == 0.0),
             Layout::Half(_) => self.words.iter().all(zeros(0x7fff_7fff)),
-            Layout::Scaled8 { code, .. } => {
-                let sizes = if code == Code8::Integer { u32::MAX } else { 0x7f7f_7f7f };
-                self.words.iter().all(zeros(sizes)) || self.scales.iter().all(zeros(0x7fff_ffff))
+            Layout::Scaled { code, .. } => {
+                let (sizes, zero) = match code {
+                    Code::E4M3 | Code::E5M2 => (0x7f7f_7f7f, Some(0)),
+                    Code::F4 => (0x7777_7777, Some(0)),
+                    Code::I8 | Code::I16 => (u32::MAX, Some(0)),
+                    Code::I4 => (u32::MAX, Some(0x8888_8888)),
+                    Code::Odd4 => (u32::MAX, None),
+                };
+                self.words.iter().all(|word| Some(word & sizes) == zero)
+                    || self.scales.iter().all(zeros(0x7fff_ffff))
             }
             // Without scales and minima, and without codes, all values are zero.
             Layout::Packed4 { .. } | Layout::Packed8 { .. } => {
@@ -53,15 +60,15 @@ impl Packed {
             Layout::Dense => self.words.iter().all(|word| f32::from_bits(*word).is_finite()),
             Layout::Half(Half::F16) => !self.words.iter().any(ones(0x7c00)),
             Layout::Half(Half::BF16) => !self.words.iter().any(ones(0x7f80)),
-            Layout::Scaled8 { code, .. } => {
+            Layout::Scaled { code, .. } => {
                 let has = |wrong: fn(u8) -> bool| {
                     self.words.iter().any(|word| word.to_le_bytes().into_iter().any(wrong))
                 };
                 self.scales.iter().all(|scale| f32::from_bits(*scale).is_finite())
                     && match code {
-                        Code8::E4M3 => !has(|byte| byte & 0x7f == 0x7f),
-                        Code8::E5M2 => !has(|byte| byte & 0x7c == 0x7c),
-                        Code8::Integer => true,
+                        Code::E4M3 => !has(|byte| byte & 0x7f == 0x7f),
+                        Code::E5M2 => !has(|byte| byte & 0x7c == 0x7c),
+                        Code::I8 | Code::I16 | Code::I4 | Code::Odd4 | Code::F4 => true,
                     }
             }
             Layout::Packed4 { .. } | Layout::Packed8 { .. } => self.scales.iter().all(|pair| {

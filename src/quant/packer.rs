@@ -1,9 +1,9 @@
 //! Stored rows -> a weight in the device's layout, some rows at a time. Called by `loader` and the self-test.
 
-use super::codec::{Group, TakeGroup, dequantize, for_groups, fp4_codes};
-use super::encode::{GROUP, encode};
+use super::codec::{Group, TakeGroup, dequantize, for_groups, fp4_code};
+use super::encode::{GROUP, encode, encode16};
 use super::half_float::{f32_to_half, half_to_f32};
-use super::layout::{Half, Layout};
+use super::layout::{Code, Half, Layout};
 use super::packed::Packed;
 use super::scales::Scales;
 use crate::format::TensorType;
@@ -73,12 +73,8 @@ impl Packer {
     }
 
     /// Takes the scales of a weight whose codes have them in another tensor.
-    pub fn scaled(mut self, scales: Scales) -> Self {
-        if self.packed.layout == Layout::Half(Half::F16) {
-            self.packed.factor = factor_of(scales.bound(LARGEST_CODE));
-        }
-        self.beside = Some(scales);
-        self
+    pub fn scaled(self, scales: Scales) -> Self {
+        Self { beside: Some(scales), ..self }
     }
 
     /// Packs the next rows; `bytes` hold whole ones.
@@ -101,6 +97,7 @@ impl Packer {
         let groups = self.tile_pairs.len() / TILE_ROWS;
         let pairs = &mut self.tile_pairs[place * groups..][..groups];
         let (dtype, beside) = (self.dtype, self.beside.as_ref());
+        let has_blocks = dtype.block_len() >= 16;
         let values = || {
             let mut values = dequantize(dtype, row);
             beside.into_iter().for_each(|scales| scales.apply(self.rows, &mut values));
@@ -110,28 +107,33 @@ impl Packer {
             Layout::Dense => {
                 words.iter_mut().zip(values()).for_each(|(word, value)| *word = value.to_bits());
             }
-            Layout::Half(_) if beside.is_none() => copy(row, words),
-            Layout::Half(_) => {
-                let inverse = 1.0 / self.packed.factor; // exact: the factor is a power of two
-                for (word, [low, high]) in words.iter_mut().zip(values().as_chunks().0) {
-                    *word = f32_to_half(low * inverse) | f32_to_half(high * inverse) << 16;
+            Layout::Half(_) => copy(row, words),
+            Layout::Scaled { code: Code::I16, .. } => {
+                let mut codes = [0; GROUP];
+                let words = words.chunks_exact_mut(GROUP / 2);
+                for ((values, words), pair) in values().as_chunks().0.iter().zip(words).zip(pairs) {
+                    *pair = (encode16(values, &mut codes), 0.0);
+                    copy(bytemuck::cast_slice(&codes), words);
                 }
             }
-            Layout::Scaled8 { .. } => {
+            Layout::Scaled { .. } if !has_blocks => {
+                let (unit, group) =
+                    (if dtype == TensorType::F4 { 0.5 } else { 1.0 }, self.packed.in_features / pairs.len());
                 match dtype {
-                    TensorType::F4 => copy(&fp4_codes(row), words),
+                    // The file has the first of two codes in the upper bits.
+                    TensorType::F4 => {
+                        copy(&row.iter().map(|byte| byte.rotate_left(4)).collect::<Vec<_>>(), words);
+                    }
                     _ => copy(row, words),
                 }
-                let unit = if dtype == TensorType::F4 { 0.5 } else { 1.0 };
-                let group = self.packed.in_features / pairs.len();
                 for (i, pair) in pairs.iter_mut().enumerate() {
                     *pair = (beside.map_or(1.0, |scales| scales.at(self.rows, i * group)) * unit, 0.0);
                 }
             }
-            Layout::Packed4 { .. } | Layout::Packed8 { .. } => {
+            Layout::Packed4 { .. } | Layout::Packed8 { .. } | Layout::Scaled { .. } => {
                 let words = words.chunks_exact_mut(words.len() / pairs.len());
                 let mut places = Places { layout, words, pairs: pairs.iter_mut() };
-                if Layout::of(dtype).has_pairs() {
+                if has_blocks {
                     for block in row.chunks_exact(dtype.block_bytes()) {
                         for_groups(dtype, block, &mut places);
                     }
@@ -173,7 +175,7 @@ impl Packer {
                 raise(&mut self.packed);
                 Packed { scales: vec![0], ..self.packed }
             }
-            Layout::Scaled8 { .. } => {
+            Layout::Scaled { .. } => {
                 let scales = self.pairs.iter().map(|(scale, _)| scale.to_bits()).collect();
                 Packed { scales, ..self.packed }
             }
@@ -188,9 +190,6 @@ impl Packer {
         }
     }
 }
-
-/// The largest size of a code that another tensor's scales make a value of: E5M2's.
-const LARGEST_CODE: f32 = 57_344.0;
 
 /// Moves the bytes of codes into words, the first into the lowest bits.
 fn copy(bytes: &[u8], words: &mut [u32]) {
@@ -226,10 +225,32 @@ impl TakeGroup for Places<'_> {
     #[inline(always)]
     fn take(&mut self, group: Group) {
         if let (Some(words), Some(pair)) = (self.words.next(), self.pairs.next()) {
-            write_words(self.layout, group.codes, words);
-            *pair = (group.scale, group.min);
+            *pair = match self.layout {
+                Layout::Scaled { code: Code::I4, .. } => {
+                    write_nibbles(group.codes.iter().map(|code| code + 8), words);
+                    (group.scale, 0.0)
+                }
+                Layout::Scaled { code: Code::Odd4, .. } => {
+                    write_nibbles(group.codes.iter().map(|code| (code + 15) / 2), words);
+                    (2.0 * group.scale, 0.0)
+                }
+                Layout::Scaled { code: Code::F4, .. } => {
+                    write_nibbles(group.codes.iter().map(|code| fp4_code(*code)), words);
+                    (group.scale, 0.0)
+                }
+                layout => {
+                    write_words(layout, group.codes, words);
+                    (group.scale, group.min)
+                }
+            };
         }
     }
+}
+
+/// Writes codes of 4 bits into `words`, the first code into the lowest bits.
+fn write_nibbles(codes: impl Iterator<Item = i8>, words: &mut [u32]) {
+    words.fill(0);
+    codes.enumerate().for_each(|(i, code)| words[i / 8] |= (code as u32 & 15) << (i % 8 * 4));
 }
 
 /// Writes a group's codes into `words`, the first code into the lowest bits.

@@ -87,14 +87,6 @@ impl Scales {
             Shared::Run(_) => f32::NAN, // such weights are not kept as codes
         }
     }
-
-    /// A bound of the values, for codes of at most `largest`.
-    pub(super) fn bound(&self, largest: f32) -> f32 {
-        let most = |values: &[f32]| values.iter().fold(0f32, |all, value| all.max(value.abs()));
-        let codes = self.table.map_or(largest, |table| most(&table));
-        let turned = self.turned.map_or(1.0, |group| (group as f32).sqrt());
-        codes * turned * most(&self.values) * self.input.as_deref().map_or(1.0, most)
-    }
 }
 
 /// Multiplies with the regular Hadamard matrix of the length of `values`, a power of 4: H4 x H4 x ..., over its root. It

@@ -9,7 +9,7 @@ use crate::format::TensorType;
 use crate::kernel::product::ProductKind;
 use crate::kernel::product::tile::{Tile, as_tile};
 use crate::kernel::{self, Activation, Arithmetic, AttentionHeads, PackedWeight, RotaryHeads};
-use crate::quant::{self, Code8, Half, Layout, Packed};
+use crate::quant::{self, Code, Half, Layout, Packed};
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use serde::Serialize;
 
@@ -51,14 +51,14 @@ impl SelfTest {
     /// are `tested`. Other kernels are left out: testing a kernel compiles it.
     pub fn new(device: &Device, layouts: &[Layout], tested: &Tested) -> Self {
         let mut open = Vec::new();
-        for (dtypes, layout) in PRODUCTS.iter().map(|dtypes| (dtypes, Layout::of(dtypes[0]))) {
+        for (weights, layout) in PRODUCTS.map(|weights| (weights, weights[0].layout())) {
             if layouts.iter().any(|wanted| wanted.shares_kernels(layout)) && !tested.layouts.contains(&layout)
             {
-                open.extend(PRODUCT_CASES.map(|(name, run)| Case { name, dtypes: *dtypes, run }));
+                open.extend(PRODUCT_CASES.map(|(name, run)| Case { name, weights, run }));
             }
         }
         if !tested.others {
-            open.extend(OTHER_CASES.map(|(name, run)| Case { name, dtypes: PRODUCTS[0], run }));
+            open.extend(OTHER_CASES.map(|(name, run)| Case { name, weights: PRODUCTS[0], run }));
         }
         open.reverse();
         Self { device: device.clone(), total: open.len(), open }
@@ -72,7 +72,7 @@ impl SelfTest {
         let Some(case) = self.open.pop() else {
             return Ok(None);
         };
-        compare(case.name, &self.device, |device| (case.run)(device, case.dtypes)).await?;
+        compare(case.name, &self.device, |device| (case.run)(device, case.weights)).await?;
         Ok(Some(SelfTestProgress { done: self.total - self.open.len(), total: self.total }))
     }
 }
@@ -80,7 +80,7 @@ impl SelfTest {
 impl Tested {
     /// Remembers that a test of the products with weights of `layouts`, and of the other kernels, has passed.
     pub fn passed(&mut self, layouts: &[Layout]) {
-        let own = PRODUCTS.iter().map(|dtypes| Layout::of(dtypes[0]));
+        let own = PRODUCTS.iter().map(|weights| weights[0].layout());
         self.layouts.extend(own.filter(|own| layouts.iter().any(|layout| layout.shares_kernels(*own))));
         self.others = true;
     }
@@ -91,7 +91,7 @@ impl Tested {
 /// # Errors
 /// As [`SelfTest::step`].
 pub async fn self_test(device: &Device) -> Result<()> {
-    let layouts = PRODUCTS.map(|dtypes| Layout::of(dtypes[0]));
+    let layouts = PRODUCTS.map(|weights| weights[0].layout());
     let mut test = SelfTest::new(device, &layouts, &Tested::default());
     while test.step().await?.is_some() {}
     Ok(())
@@ -143,7 +143,7 @@ pub async fn check_model(device: &Device, model: ModelKernels) -> Result<()> {
         };
         compare("layer_norm", device, run).await?;
     }
-    let dense = |device: &Device| weight(device, TensorType::F32);
+    let dense = |device: &Device| weight(device, Kind::Type(TensorType::F32));
     match model.gated {
         true if activation == Activation::Silu => Ok(()), // the self-test has it
         true => {
@@ -213,39 +213,60 @@ async fn compare_within(
 /// A run of one kernel.
 struct Case {
     name: &'static str,
-    /// Types of the weights, if the kernel is a product.
-    dtypes: [TensorType; 2],
+    /// The weights, if the kernel is a product.
+    weights: [Kind; 2],
     run: Run,
 }
 
-type Run = fn(&Device, [TensorType; 2]) -> Tensor<2>;
+type Run = fn(&Device, [Kind; 2]) -> Tensor<2>;
 
-/// Two types for each layout that has kernels of its own; their scales or minima differ.
-const PRODUCTS: [[TensorType; 2]; 8] = [
-    [TensorType::Q4_1, TensorType::Q4_0],
-    [TensorType::Q8_0, TensorType::Q5_0],
-    [TensorType::F32, TensorType::F32],
-    [TensorType::F16, TensorType::F16],
-    [TensorType::BF16, TensorType::BF16],
-    [TensorType::F8_E4M3, TensorType::F8_E4M3],
-    [TensorType::F8_E5M2, TensorType::F8_E5M2],
-    [TensorType::I8, TensorType::I8],
+/// What random weights are of.
+#[derive(Clone, Copy)]
+enum Kind {
+    Type(TensorType),
+    /// Codes with scales beside them, one for each row.
+    Codes(Code),
+}
+
+impl Kind {
+    fn layout(self) -> Layout {
+        match self {
+            Self::Type(dtype) => Layout::of(dtype),
+            Self::Codes(code) => Layout::Scaled { code, group: None },
+        }
+    }
+}
+
+/// Two kinds for each layout that has kernels of its own; their scales or minima differ.
+const PRODUCTS: [[Kind; 2]; 12] = [
+    [Kind::Type(TensorType::Q4_1), Kind::Type(TensorType::Q4_0)],
+    [Kind::Type(TensorType::Q8_0), Kind::Type(TensorType::Q5_0)],
+    [Kind::Type(TensorType::F32); 2],
+    [Kind::Type(TensorType::F16); 2],
+    [Kind::Type(TensorType::BF16); 2],
+    [Kind::Codes(Code::E4M3); 2],
+    [Kind::Codes(Code::E5M2); 2],
+    [Kind::Codes(Code::I8); 2],
+    [Kind::Codes(Code::I16); 2],
+    [Kind::Codes(Code::I4); 2],
+    [Kind::Codes(Code::Odd4); 2],
+    [Kind::Codes(Code::F4); 2],
 ];
 
 // Row counts choose the tiles: 21 rows have another than 7 and 1 on a GPU; a software adapter has one tile for all.
 const PRODUCT_CASES: [(&str, Run); 6] = [
-    ("quant_matmul, 21 rows", |device, dtypes| product(device, dtypes[0], 21)),
-    ("quant_matmul, 7 rows", |device, dtypes| product(device, dtypes[1], 7)),
-    ("quant_matmul, 1 row", |device, dtypes| product(device, dtypes[0], 1)),
-    ("quant_matmul with a bias", |device, dtypes| {
-        kernel::quant_matmul_bias(values(device, 9, K), &weight(device, dtypes[0]), row(device, N))
+    ("quant_matmul, 21 rows", |device, weights| product(device, weights[0], 21)),
+    ("quant_matmul, 7 rows", |device, weights| product(device, weights[1], 7)),
+    ("quant_matmul, 1 row", |device, weights| product(device, weights[0], 1)),
+    ("quant_matmul with a bias", |device, weights| {
+        kernel::quant_matmul_bias(values(device, 9, K), &weight(device, weights[0]), row(device, N))
     }),
-    ("quant_matmul with a residual", |device, dtypes| {
+    ("quant_matmul with a residual", |device, weights| {
         let x = values(device, 9, K);
-        kernel::quant_matmul_add(x, &weight(device, dtypes[0]), values(device, 9, N))
+        kernel::quant_matmul_add(x, &weight(device, weights[0]), values(device, 9, N))
     }),
-    ("quant_matmul with SwiGLU", |device, dtypes| {
-        kernel::quant_matmul_glu(values(device, 9, K), &weight(device, dtypes[0]), Activation::Silu)
+    ("quant_matmul with SwiGLU", |device, weights| {
+        kernel::quant_matmul_glu(values(device, 9, K), &weight(device, weights[0]), Activation::Silu)
     }),
 ];
 
@@ -284,17 +305,15 @@ pub(super) fn weight_of(
     layout: Layout,
     [out_features, in_features]: [usize; 2],
 ) -> PackedWeight {
-    let dtype = match layout {
-        Layout::Packed4 { .. } => TensorType::Q4_1,
-        Layout::Packed8 { .. } => TensorType::Q8_0,
-        Layout::Dense => TensorType::F32,
-        Layout::Half(Half::F16) => TensorType::F16,
-        Layout::Half(Half::BF16) => TensorType::BF16,
-        Layout::Scaled8 { code: Code8::E4M3, .. } => TensorType::F8_E4M3,
-        Layout::Scaled8 { code: Code8::E5M2, .. } => TensorType::F8_E5M2,
-        Layout::Scaled8 { code: Code8::Integer, .. } => TensorType::I8,
+    let kind = match layout {
+        Layout::Packed4 { .. } => Kind::Type(TensorType::Q4_1),
+        Layout::Packed8 { .. } => Kind::Type(TensorType::Q8_0),
+        Layout::Dense => Kind::Type(TensorType::F32),
+        Layout::Half(Half::F16) => Kind::Type(TensorType::F16),
+        Layout::Half(Half::BF16) => Kind::Type(TensorType::BF16),
+        Layout::Scaled { code, .. } => Kind::Codes(code),
     };
-    let mut packed = random(dtype, out_features, in_features);
+    let mut packed = random(kind, out_features, in_features);
     if let (Layout::Packed4 { group: 16 } | Layout::Packed8 { group: 16 }, scales) =
         (layout, &mut packed.scales)
     {
@@ -305,31 +324,40 @@ pub(super) fn weight_of(
     PackedWeight::upload(packed, &device.transient())
 }
 
-fn product(device: &Device, dtype: TensorType, rows: usize) -> Tensor<2> {
-    kernel::quant_matmul(values(device, rows, K), &weight(device, dtype))
+fn product(device: &Device, kind: Kind, rows: usize) -> Tensor<2> {
+    kernel::quant_matmul(values(device, rows, K), &weight(device, kind))
 }
 
-fn weight(device: &Device, dtype: TensorType) -> PackedWeight {
-    PackedWeight::upload(random(dtype, N, K), &device.transient())
+fn weight(device: &Device, kind: Kind) -> PackedWeight {
+    PackedWeight::upload(random(kind, N, K), &device.transient())
 }
 
-fn random(dtype: TensorType, n: usize, k: usize) -> Packed {
+fn random(kind: Kind, n: usize, k: usize) -> Packed {
     let values = || noise(n * k).into_iter();
+    let dtype = match kind {
+        Kind::Type(dtype) => dtype,
+        Kind::Codes(code) => return codes(code, n, k),
+    };
     let bytes = match dtype {
         TensorType::F32 => values().flat_map(f32::to_le_bytes).collect(),
         TensorType::F16 => values().flat_map(|x| half::f16::from_f32(x).to_le_bytes()).collect(),
         TensorType::BF16 => values().flat_map(|x| half::bf16::from_f32(x).to_le_bytes()).collect(),
-        // Up to the largest finite E5M2.
-        TensorType::F8_E4M3 | TensorType::F8_E5M2 | TensorType::I8 => {
-            values().map(|x| (x.abs() * 123.0) as u8 | u8::from(x < 0.0) << 7).collect()
-        }
         _ => blocks(dtype, n * k / dtype.block_len()),
     };
-    let mut packed = quant::pack(dtype, &bytes, n, k);
-    if let Layout::Scaled8 { .. } = packed.layout {
-        packed.scales = (0..n).map(|row| (0.5 + row as f32 % 7.0 * 0.1).to_bits()).collect();
-    }
-    packed
+    quant::pack(dtype, &bytes, n, k)
+}
+
+/// Random codes, and a scale for each row.
+fn codes(code: Code, n: usize, k: usize) -> Packed {
+    let layout = Layout::Scaled { code, group: None };
+    // Floats without this bit are no NaN.
+    let mask = if matches!(code, Code::E4M3 | Code::E5M2) { 0xfbfb_fbfb } else { u32::MAX };
+    let random = noise(2 * n * k / layout.per_word());
+    let halves =
+        random.as_chunks().0.iter().map(|[low, high]| [low, high].map(|x| (x * 32767.0) as i16 as u16));
+    let words = halves.map(|[low, high]| (u32::from(low) | u32::from(high) << 16) & mask).collect();
+    let scales = (0..n).map(|row| (0.5 + row as f32 % 7.0 * 0.1).to_bits()).collect();
+    Packed { layout, out_features: n, in_features: k, words, scales, factor: 1.0 }
 }
 
 /// Blocks of random codes with scales and minima of both signs.

@@ -53,14 +53,14 @@ fn blocks_hold_the_values_of_the_gguf_package() {
     }
 }
 
-/// PyTorch's states of models whose weights the `gguf` package dequantized. A scale that is a product of two is rounded to
-/// f16 on the way to the device: its half unit is 2.4e-4 of a weight.
+/// PyTorch's states of models whose weights the `gguf` package dequantized. `mix` has Q4_K and Q6_K, whose scales are rounded
+/// to f16 on the way to the device.
 #[test]
 fn models_of_the_gguf_package_s_types_match_pytorch() {
     let oracle = Oracle::read("gguf-types/expected.safetensors");
     let ids: Vec<u32> = oracle.integers("input_ids").into_iter().map(|id| id as u32).collect();
-    for name in ["mix", "IQ1_S"] {
-        for (device, tolerance) in [(Device::cpu(), 5e-4), (device::gpu(), 1e-3)] {
+    for (name, on_cpu) in [("mix", 1e-3), ("IQ1_S", 1e-4)] {
+        for (device, tolerance) in [(Device::cpu(), on_cpu), (device::gpu(), 1e-3)] {
             let encoder = load(header_of(&[path(&format!("gguf-types/{name}.gguf"))]), device);
             let states = block_on(encoder.hidden_states(&[&ids])).unwrap();
             for (layer, state) in states.iter().enumerate() {
@@ -72,12 +72,11 @@ fn models_of_the_gguf_package_s_types_match_pytorch() {
     }
 }
 
-/// A model in each type has the states of the same weights as F32: exactly but for the order of roundings where every
-/// scale is held, within f16's rounding of scales where one is a product of two.
+/// A model in each type has the states of the same weights as F32: within f16's rounding of scales and minima for K-quants
+/// with minima or of old, exactly but for the order of roundings for all others.
 #[test]
 fn a_model_in_each_type_is_that_of_its_values() {
-    use TensorType::{IQ4_NL, MXFP4, NVFP4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, TQ1_0, TQ2_0};
-    let held = [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, MXFP4, NVFP4, TQ1_0, TQ2_0];
+    use TensorType::{Q2_K, Q4_K, Q5_K, Q6_K};
     let ids: Vec<u32> = (0..23).map(|i| i * 37 % 250).collect();
     for dtype in QUANTIZED {
         let tiny = || Tiny { embedding: dtype, ..Tiny::new("qwen3", dtype) };
@@ -91,6 +90,7 @@ fn a_model_in_each_type_is_that_of_its_values() {
         let found =
             packed.iter().zip(&dense).map(|(packed, dense)| difference(packed, dense)).fold(0f32, f32::max);
         println!("{dtype:?}: {found:.1e}");
-        assert!(found < if held.contains(&dtype) { 2e-5 } else { 1e-3 }, "{dtype:?} differs by {found:e}");
+        let is_rounded = [Q2_K, Q4_K, Q5_K, Q6_K].contains(&dtype);
+        assert!(found < if is_rounded { 3e-3 } else { 2e-5 }, "{dtype:?} differs by {found:e}");
     }
 }

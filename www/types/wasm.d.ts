@@ -35,7 +35,7 @@ export interface Subset {
 
 /** How a model is to be held, and what it adds to texts. */
 export interface LoadOptions {
-  /** The type that dense weights (F32, F16, BF16) are packed to; null: they are kept as f32. */
+  /** The type that weights of F32, F16, BF16 and fp8 are packed to; null: they are kept as they are. */
   quantize: Quantize | null;
   /**
    * What products with packed weights compute in. f16 rounds them and the activations to 11 bits and needs

@@ -52,9 +52,9 @@ impl Planned {
 }
 
 impl Tiny {
-    /// A model of two layers, 64 wide, or 256 wide where `weights` has blocks of 256.
+    /// A model of two layers, 64 wide, or 256 wide where `weights` has blocks of more than 32.
     pub fn new(family: &'static str, weights: TensorType) -> Self {
-        let wide = weights.block_len() == 256;
+        let wide = weights.block_len() > 32;
         Self {
             family,
             weights,

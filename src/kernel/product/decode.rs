@@ -1,33 +1,37 @@
 //! The text of weights that decode.wgsl decodes, for the products in f32.
 
-use crate::quant::{Code8, Half, Layout};
+use crate::quant::{Code, Half, Layout};
 
 /// The source that a product with a weight of `layout` needs: it is none for the others, whose kernels stay as short.
 pub(super) fn source(layout: Layout) -> &'static str {
     match layout {
-        Layout::Half(Half::F16) | Layout::Scaled8 { code: Code8::E4M3 | Code8::E5M2, .. } => {
+        Layout::Half(Half::F16) | Layout::Scaled { code: Code::E4M3 | Code::E5M2 | Code::F4, .. } => {
             include_str!("decode.wgsl")
         }
         _ => "",
     }
 }
 
-/// The expression of what a scale of [`Layout::Scaled8`] is multiplied with, from its bits.
-pub(super) fn scale(code: Code8, bits: &str) -> String {
+/// The expression of what a scale of [`Layout::Scaled`] is multiplied with, from its bits.
+pub(super) fn scale(code: Code, bits: &str) -> String {
     let unit = match code {
-        Code8::E4M3 => -7.0f64,
-        Code8::E5M2 => -15.0,
-        Code8::Integer => return format!("bitcast<f32>({bits})"),
+        Code::E4M3 => -7.0f64,
+        Code::E5M2 => -15.0,
+        Code::I8 | Code::I16 | Code::I4 | Code::Odd4 | Code::F4 => return format!("bitcast<f32>({bits})"),
     };
     format!("bitcast<f32>({bits}) * {:e}", unit.exp2())
 }
 
-/// The expression of a code's value, from a word whose uppermost byte it is and from [`scale`].
-pub(super) fn scaled(code: Code8, top: &str, scale: &str) -> String {
+/// The expression of a code's value, from a word in whose uppermost bits it stands and from [`scale`].
+pub(super) fn scaled(code: Code, top: &str, scale: &str) -> String {
     match code {
-        Code8::E4M3 => format!("e4m3({top}, {scale})"),
-        Code8::E5M2 => format!("e5m2({top}, {scale})"),
-        Code8::Integer => format!("f32(bitcast<i32>({top}) >> 24u) * {scale}"),
+        Code::E4M3 => format!("e4m3({top}, {scale})"),
+        Code::E5M2 => format!("e5m2({top}, {scale})"),
+        Code::F4 => format!("fp4({top}, {scale})"),
+        Code::I8 => format!("f32(bitcast<i32>({top}) >> 24u) * {scale}"),
+        Code::I16 => format!("f32(bitcast<i32>({top}) >> 16u) * {scale}"),
+        Code::I4 => format!("(f32({top} >> 28u) - 8.0) * {scale}"),
+        Code::Odd4 => format!("(f32({top} >> 28u) - 7.5) * {scale}"),
     }
 }
 

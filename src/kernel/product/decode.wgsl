@@ -18,6 +18,11 @@ fn e4m3(top: u32, scale: f32) -> f32 {
     return scaled_float(bitcast<f32>(((top >> 4u) & 0x07f00000u) + 0x3f800000u), top, scale);
 }
 
+// FP4, times 2 and `scale`.
+fn fp4(top: u32, scale: f32) -> f32 {
+    return scaled_float(bitcast<f32>(((top >> 6u) & 0x01c00000u) + 0x3f800000u), top, scale);
+}
+
 // E5M2, times 2^15 and `scale`.
 fn e5m2(top: u32, scale: f32) -> f32 {
     return scaled_float(bitcast<f32>(((top >> 3u) & 0x0fe00000u) + 0x3f800000u), top, scale);

@@ -6,7 +6,7 @@ use super::decode;
 use super::tile::{Operands, Tile};
 use crate::kernel::launch::Values;
 use crate::kernel::launch::text::{COMPONENTS, lines};
-use crate::quant::{Code8, Layout};
+use crate::quant::{Code, Layout};
 
 /// Fills the places of registers.wgsl. Groups of all sizes share a pipeline.
 pub(super) fn values(layout: Layout, tile: Tile) -> Values {
@@ -15,7 +15,7 @@ pub(super) fn values(layout: Layout, tile: Tile) -> Values {
     let scales = match layout {
         // A declared binding that nothing reads would be missing from the automatic layout.
         Layout::Dense | Layout::Half(_) => "_ = scales[0];".into(),
-        Layout::Scaled8 { code, .. } => lines(tile.columns, &|j| {
+        Layout::Scaled { code, .. } => lines(tile.columns, &|j| {
             format!("let s{j} = {};", decode::scale(code, &format!("scales[g * N + n{j}]")))
         }),
         Layout::Packed4 { .. } | Layout::Packed8 { .. } => {
@@ -131,13 +131,24 @@ fn value(layout: Layout, fused: bool, j: usize, t: usize) -> String {
             scaled(format!("(f32(bitcast<i32>((p{word} & {mask}u) ^ {flipped}u)) - {:e})", flipped as f64))
         }
         (Layout::Packed8 { .. }, true) => scaled(format!("f32(bitcast<i32>(p{word} & {mask}u))")),
-        (Layout::Scaled8 { code: Code8::Integer, .. }, false) => {
+        (Layout::Scaled { code: Code::I8, .. }, false) => {
             format!("(f32(bitcast<i32>((p{word} & {mask}u) ^ {flipped}u)) - {:e}) * {unit}", flipped as f64)
         }
-        (Layout::Scaled8 { code: Code8::Integer, .. }, true) => {
+        (Layout::Scaled { code: Code::I8 | Code::I16, .. }, true) => {
             format!("f32(bitcast<i32>(p{word} & {mask}u)) * {unit}")
         }
-        (Layout::Scaled8 { code, .. }, _) => decode::scaled(code, &top, &format!("s{j}")),
+        (Layout::Scaled { code: Code::I16, .. }, false) => {
+            format!("f32(bitcast<i32>({top})) * (s{j} * {:e})", (-16f64).exp2())
+        }
+        (Layout::Scaled { code: code @ (Code::I4 | Code::Odd4), .. }, _) => {
+            // The uppermost code is 8 less where its sign bit is flipped.
+            let taken = if code == Code::I4 { 8.0 } else { 7.5 };
+            let (flip, taken) =
+                if uppermost { (format!(" ^ {flipped}u"), taken - 8.0) } else { (String::new(), taken) };
+            let taken = taken * (shift as f64).exp2();
+            format!("(f32(bitcast<i32>((p{word} & {mask}u){flip})) - {taken:e}) * {unit}")
+        }
+        (Layout::Scaled { code, .. }, _) => decode::scaled(code, &top, &format!("s{j}")),
         (Layout::Half(half), _) => decode::half(half, &top, "factor"),
         (Layout::Dense, _) => format!("bitcast<f32>(p{word})"),
     }

@@ -25,6 +25,11 @@ pub(super) fn values(layout: Layout, tile: Tile) -> Values {
             {sums} }}"
         )
     });
+    // The word of a value, which stands in its uppermost bits.
+    let top = |per_word: usize| {
+        let bits = 32 / per_word;
+        format!("(words[k / {per_word}u * N + n] << ({}u - {bits}u * (k % {per_word}u)))", 32 - bits)
+    };
     let weight = match layout {
         Layout::Packed4 { .. } => {
             "return scaled(f32((words[k / 8u * N + n] >> (4u * (k % 8u))) & 15u), k, n);".into()
@@ -33,13 +38,15 @@ pub(super) fn values(layout: Layout, tile: Tile) -> Values {
             "return scaled(f32(bitcast<i32>(words[k / 4u * N + n] << (24u - 8u * (k % 4u))) >> 24u), k, n);"
                 .into()
         }
-        Layout::Scaled8 { code, .. } => format!(
+        Layout::Scaled { code, .. } => format!(
             "let scale = {}; return {};",
             decode::scale(code, "scales[k / (8u * info.blocks) * N + n]"),
-            decode::scaled(code, "words[k / 4u * N + n] << (24u - 8u * (k % 4u))", "scale"),
+            decode::scaled(code, &top(layout.per_word()), "scale"),
         ),
+        // The lower half of a BF16 is none of its bits.
         Layout::Half(half) => format!(
-            "_ = scales[0]; let top = (words[k / 2u * N + n] >> (16u * (k % 2u))) << 16u; return {};",
+            "_ = scales[0]; let top = {} & 0xffff0000u; return {};",
+            top(2),
             decode::half(half, "top", "info.factor"),
         ),
         // A declared binding that nothing reads would be missing from the automatic layout.

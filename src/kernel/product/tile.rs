@@ -5,7 +5,7 @@
 
 use super::{Arithmetic, ProductKind};
 use crate::device::class::{is_software, with};
-use crate::quant::{Code8, Half, Layout};
+use crate::quant::{Code, Half, Layout};
 use std::cell::Cell;
 use std::fmt;
 use std::sync::RwLock;
@@ -169,6 +169,10 @@ static BF16_WEIGHTS: Family = Family::new("BF16", &GPU, GPU_CANDIDATES);
 static E4M3_WEIGHTS: Family = Family::new("E4M3", &GPU, GPU_CANDIDATES);
 static E5M2_WEIGHTS: Family = Family::new("E5M2", &GPU, GPU_CANDIDATES);
 static I8_WEIGHTS: Family = Family::new("I8", &GPU, GPU_CANDIDATES);
+static I16_WEIGHTS: Family = Family::new("I16", &GPU, GPU_CANDIDATES);
+static I4_WEIGHTS: Family = Family::new("I4", &GPU, GPU_CANDIDATES);
+static F4_WEIGHTS: Family = Family::new("F4", &GPU, GPU_CANDIDATES);
+static ODD4_WEIGHTS: Family = Family::new("Odd4", &GPU, GPU_CANDIDATES);
 static PACKED4_INT8: Family = Family::new("Packed4 int8", &INT8, INT8_CANDIDATES);
 static PACKED4_INT8_BY_16: Family = Family::new("Packed4 int8 by 16", &INT8, INT8_CANDIDATES);
 static PACKED8_INT8: Family = Family::new("Packed8 int8", &INT8, INT8_CANDIDATES);
@@ -204,9 +208,13 @@ impl ProductKind {
             (Layout::Dense, _) => &DENSE,
             (Layout::Half(Half::F16), _) => &F16_WEIGHTS,
             (Layout::Half(Half::BF16), _) => &BF16_WEIGHTS,
-            (Layout::Scaled8 { code: Code8::E4M3, .. }, _) => &E4M3_WEIGHTS,
-            (Layout::Scaled8 { code: Code8::E5M2, .. }, _) => &E5M2_WEIGHTS,
-            (Layout::Scaled8 { code: Code8::Integer, .. }, _) => &I8_WEIGHTS,
+            (Layout::Scaled { code: Code::E4M3, .. }, _) => &E4M3_WEIGHTS,
+            (Layout::Scaled { code: Code::E5M2, .. }, _) => &E5M2_WEIGHTS,
+            (Layout::Scaled { code: Code::I8, .. }, _) => &I8_WEIGHTS,
+            (Layout::Scaled { code: Code::I16, .. }, _) => &I16_WEIGHTS,
+            (Layout::Scaled { code: Code::I4, .. }, _) => &I4_WEIGHTS,
+            (Layout::Scaled { code: Code::Odd4, .. }, _) => &ODD4_WEIGHTS,
+            (Layout::Scaled { code: Code::F4, .. }, _) => &F4_WEIGHTS,
             (Layout::Packed4 { group: 32 }, Arithmetic::Int8) => &PACKED4_INT8,
             (Layout::Packed4 { .. }, Arithmetic::Int8) => &PACKED4_INT8_BY_16,
             (Layout::Packed8 { group: 32 }, Arithmetic::Int8) => &PACKED8_INT8,

@@ -46,6 +46,12 @@ pub(crate) fn e5m2_size(code: u32) -> f32 {
     without_one(f32::from_bits(((code & 0x7f) << 21) + (127 << 23)))
 }
 
+/// Twice the size of an FP4 value, likewise.
+#[inline(always)]
+pub(crate) fn fp4_size_doubled(code: u32) -> f32 {
+    without_one(f32::from_bits(((code & 7) << 22) + (127 << 23)))
+}
+
 #[inline(always)]
 fn without_one(value: f32) -> f32 {
     if value < 2.0 { 2.0 * value - 2.0 } else { value }
@@ -53,7 +59,14 @@ fn without_one(value: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{e4m3, e5m2, e5m2_size, signed};
+    use super::{FP4_DOUBLED, e4m3, e5m2, e5m2_size, fp4_size_doubled, signed};
+
+    #[test]
+    fn fp4_without_branches_is_its_table() {
+        for code in 0..8 {
+            assert_eq!(fp4_size_doubled(code), f32::from(FP4_DOUBLED[code as usize]), "{code}");
+        }
+    }
 
     #[test]
     fn e4m3_is_its_formula() {

@@ -13,8 +13,7 @@ pub(super) fn q2_k(block: &[u8], each: &mut impl TakeGroup) {
     }
 }
 
-/// `hmask[32] qs[64] scales[12] d`: bit `run` of a byte of `hmask` is the third bit of a code, which stands for 4. Codes
-/// count from -4: they are kept from 0 upwards, with a minimum.
+/// `hmask[32] qs[64] scales[12] d`: bit `run` of a byte of `hmask` is the third bit of a code, without which 4 is taken.
 pub(super) fn q3_k(block: &[u8], each: &mut impl TakeGroup) {
     let d = half_at(block, 108);
     let packed = &block[96..108];
@@ -23,12 +22,12 @@ pub(super) fn q3_k(block: &[u8], each: &mut impl TakeGroup) {
         two_bits(&block[32..96], group, &mut codes);
         let (run, start) = (group / 2, group % 2 * 16);
         for (code, mask) in codes.iter_mut().zip(&block[start..start + 16]) {
-            *code |= (mask >> run & 1) as i8 * 4;
+            *code += (mask >> run & 1) as i8 * 4 - 4;
         }
         let low = packed[group % 8] >> (group / 8 * 4) & 15;
         let high = packed[8 + group % 4] >> (group / 4 * 2) & 3;
         let scale = d * (f32::from(low | high << 4) - 32.0);
-        each.take(Group { codes: &codes, scale, min: -4.0 * scale });
+        each.take(Group { codes: &codes, scale, min: 0.0 });
     }
 }
 

@@ -41,7 +41,7 @@ const WORDS: &str = "a|b|a b|ab| |Ġ|##|\u{0}|é|日本|<unk>|model_type|llama|q
 intermediate_size|num_hidden_layers|num_attention_heads|num_key_value_heads|head_dim|vocab_size|rms_norm_eps|rope_theta|\
 rope_scaling|rope_parameters|rope_type|factor|linear|yarn|sliding_window|use_sliding_window|layer_types|hidden_act|gelu|\
 is_causal|attn_logit_softcapping|partial_rotary_factor|max_position_embeddings|attention_bias|mlp_bias|\
-tie_word_embeddings|quantization_config|F32|F16|BF16|I64|dtype|shape|data_offsets|__metadata__|model|normalizer|\
+tie_word_embeddings|quantization_config|quant_method|fp8|bitsandbytes|F32|F16|BF16|F8_E4M3|F8_E5M2|F8_E8M0|I8|U8|I64|dtype|shape|data_offsets|__metadata__|model|normalizer|\
 pre_tokenizer|post_processor|TemplateProcessing|added_tokens|type|BPE|WordPiece|Unigram|vocab|merges|unk_token|\
 continuing_subword_prefix|end_of_word_suffix|fuse_unk|byte_fallback|ignore_merges|dropout|Sequence|pretokenizers|\
 normalizers|ByteLevel|Split|pattern|String|Regex|behavior|Isolated|Removed|MergedWithPrevious|MergedWithNext|Contiguous|\
