@@ -10,6 +10,7 @@ use super::{Tokenizer, hex, normal};
 use crate::error::Result;
 use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
+use tokenizers::models::bpe::Vocab;
 
 /// What a digest begins with: another number says that the same files give other ids.
 const PIPELINE: &str = "ids 1";
@@ -79,18 +80,70 @@ impl Tokenizer {
 impl Built {
     /// The SHA-256 of what decides the ids of a text, without the tokens around it.
     fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        let mut write = |text: &str| {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        };
-        [PIPELINE, &self.steps, &format!("{:?}", self.parts.options)].into_iter().for_each(&mut write);
-        let mut tokens: Vec<_> = self.parts.vocab.iter().map(|(token, id)| (id, token)).collect();
-        tokens.sort_unstable();
-        tokens.into_iter().for_each(|(id, token)| write(&format!("{id} {token}")));
-        self.parts.merges.iter().for_each(|(left, right)| write(&format!("{left} {right}")));
-        self.added.iter().for_each(|token| write(&format!("{token:?}")));
-        write(&format!("{}", self.cut_left));
-        hex(&hash.finalize())
+        let mut hash = Gathered::default();
+        [PIPELINE, &self.steps, &format!("{:?}", self.parts.options)].iter().for_each(|text| hash.text(text));
+        hash.number(self.parts.vocab.len());
+        for (id, token) in by_id(&self.parts.vocab) {
+            hash.number(id as usize);
+            hash.text(token);
+        }
+        hash.number(self.parts.merges.len());
+        for (left, right) in &self.parts.merges {
+            hash.text(left);
+            hash.text(right);
+        }
+        self.added.iter().for_each(|token| hash.text(&format!("{token:?}")));
+        hash.text(&format!("{}", self.cut_left));
+        hash.finish()
+    }
+}
+
+/// Tokens in the order of their ids, and of their texts where an id stands twice. Nearly all ids are below the number of
+/// tokens: a place for each costs less than sorting.
+fn by_id(vocab: &Vocab) -> Vec<(u32, &str)> {
+    let mut places: Vec<Option<&str>> = vec![None; vocab.len()];
+    let mut others = Vec::new();
+    for (token, &id) in vocab {
+        match places.get_mut(id as usize) {
+            Some(place @ None) => *place = Some(token),
+            _ => others.push((id, token.as_str())),
+        }
+    }
+    let placed = places.into_iter().zip(0..).filter_map(|(token, id)| Some((id, token?)));
+    let mut all: Vec<_> = placed.chain(others.iter().copied()).collect();
+    if !others.is_empty() {
+        all.sort_unstable();
+    }
+    all
+}
+
+/// A hash of many small pieces, which are gathered first: each call of the hash costs more than the piece.
+#[derive(Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    hash: Sha256,
+}
+
+impl Gathered {
+    /// Bytes that are hashed at once.
+    const FULL: usize = 32 << 10;
+
+    fn number(&mut self, number: usize) {
+        self.bytes.extend_from_slice(&(number as u64).to_le_bytes());
+    }
+
+    /// Takes a text, behind its length.
+    fn text(&mut self, text: &str) {
+        self.number(text.len());
+        self.bytes.extend_from_slice(text.as_bytes());
+        if self.bytes.len() > Self::FULL {
+            self.hash.update(&self.bytes);
+            self.bytes.clear();
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.hash.update(&self.bytes);
+        hex(&self.hash.finalize())
     }
 }

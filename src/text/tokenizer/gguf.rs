@@ -112,6 +112,22 @@ const ENDS: &[&str] = &[
     "<|file_sep|>",
 ];
 
+/// The last bytes of [`ENDS`]: nearly every other token has another one.
+const LAST: [bool; 256] = {
+    let (mut last, mut at) = ([false; 256], 0);
+    while at < ENDS.len() {
+        let bytes = ENDS[at].as_bytes();
+        last[bytes[bytes.len() - 1] as usize] = true;
+        at += 1;
+    }
+    last
+};
+
+/// Whether `token` is one of [`ENDS`].
+fn is_end(token: &str) -> bool {
+    token.as_bytes().last().is_some_and(|byte| LAST[*byte as usize]) && ENDS.contains(&token)
+}
+
 /// The tokenizer that the metadata of `gguf` describes.
 pub(super) fn read(gguf: &Gguf) -> Result<Tokenizer> {
     // 1. The kind.
@@ -234,7 +250,7 @@ fn added_tokens(tokens: &[String], types: Option<&[i64]>, warnings: &mut Vec<Str
         let control = match kind {
             CONTROL => true,
             USER_DEFINED => false,
-            NORMAL if ENDS.contains(&token.as_str()) => {
+            NORMAL if is_end(token) => {
                 overridden.push(token.as_str());
                 true
             }
@@ -270,9 +286,9 @@ fn vocab(gguf: &Gguf, tokens: &[String], merges: &Merges, added: &[AddedToken], 
     let mut vocab = Vocab::with_capacity(tokens.len());
     let mut twins = HashMap::new();
     for (id, token) in tokens.iter().enumerate() {
-        match vocab.get(token) {
-            Some(&first) => drop(twins.entry(token.as_str()).or_insert((first, id))),
-            None => drop(vocab.insert(token.clone(), id as u32)),
+        if let Some(first) = vocab.insert(token.clone(), id as u32) {
+            vocab.insert(token.clone(), first);
+            twins.entry(token.as_str()).or_insert((first, id));
         }
     }
     if twins.is_empty() {
