@@ -19,6 +19,9 @@ const LONGEST_MESSAGE: usize = 2000;
 /// assert_eq!(gran_ted::error::shown("un café 猫"), "un café 猫");
 /// ```
 pub fn shown(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.into();
+    }
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

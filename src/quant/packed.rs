@@ -1,7 +1,6 @@
 //! A weight in the device's layout.
 
 use super::layout::{Code, Half, Layout};
-use half::f16;
 
 /// A weight `[out, in]` in the device's layout: transposed, so that neighboring outputs are neighboring words.
 pub struct Packed {
@@ -57,7 +56,7 @@ impl Packed {
             }
         };
         match self.layout {
-            Layout::Dense => self.words.iter().all(|word| f32::from_bits(*word).is_finite()),
+            Layout::Dense => all_of(&self.words, |word| f32::from_bits(word).is_finite()),
             Layout::Half(Half::F16) => !self.words.iter().any(ones(0x7c00)),
             Layout::Half(Half::BF16) => !self.words.iter().any(ones(0x7f80)),
             Layout::Scaled { code, .. } => {
@@ -71,9 +70,14 @@ impl Packed {
                         Code::I8 | Code::I16 | Code::I4 | Code::Odd4 | Code::F4 => true,
                     }
             }
-            Layout::Packed4 { .. } | Layout::Packed8 { .. } => self.scales.iter().all(|pair| {
-                [*pair as u16, (*pair >> 16) as u16].into_iter().all(|half| f16::from_bits(half).is_finite())
-            }),
+            Layout::Packed4 { .. } | Layout::Packed8 { .. } => {
+                all_of(&self.scales, |pair| (pair & 0x7c00 != 0x7c00) & (pair & 0x7c00_0000 != 0x7c00_0000))
+            }
         }
     }
+}
+
+/// Whether `is` holds for all `values`, many at a time: a search that may end anywhere is not vectorized.
+fn all_of(values: &[u32], is: impl Fn(u32) -> bool) -> bool {
+    values.chunks(1024).all(|chunk| chunk.iter().fold(true, |all, value| all & is(*value)))
 }

@@ -1001,3 +1001,25 @@ fn a_packed_value_that_is_not_a_number_is_seen() {
         }
     }
 }
+
+#[test]
+fn a_scale_or_a_minimum_that_is_not_finite_is_seen_wherever_it_stands() {
+    // 600 rows of two blocks: more scales than are looked at together.
+    let block = [&[0, 0x3c, 0, 0xbc][..], &[0x5a; 16]].concat();
+    let good = block.repeat(1200);
+    assert!(quant::pack(TensorType::Q4_1, &good, 600, 64).is_finite());
+    for bad in [0x7c00_u16, 0xfc00, 0x7e00] {
+        for (block, at) in [(0, 0), (0, 2), (599, 2), (1023, 0), (1199, 0), (1199, 2)] {
+            let mut bytes = good.clone();
+            bytes[block * 20 + at..][..2].copy_from_slice(&bad.to_le_bytes());
+            assert!(
+                !quant::pack(TensorType::Q4_1, &bytes, 600, 64).is_finite(),
+                "{bad:#x} at {at} of block {block}"
+            );
+        }
+    }
+    let mut values = vec![0.5; 32 * 64];
+    assert!(quant::pack(TensorType::F32, &f32_bytes(&values), 32, 64).is_finite());
+    values[32 * 64 - 1] = f32::NAN;
+    assert!(!quant::pack(TensorType::F32, &f32_bytes(&values), 32, 64).is_finite());
+}

@@ -347,15 +347,27 @@ fn vocab_and_merges_make_the_ids_of_tokenizer_json() {
     }
 }
 
+/// The members of an object in the other order.
+fn backwards(value: &mut Value) {
+    let Value::Object(members) = std::mem::take(value) else { panic!("an object") };
+    *value = Value::Object(members.into_iter().rev().collect());
+}
+
 #[test]
 fn a_digest_tells_tokenizers_apart() {
     let digest = |change: &dyn Fn(&mut Value)| changed(change).unwrap().digest();
     let own = digest(&|_| {});
     assert_eq!(own, digest(&|json| json["version"] = json!("2.0")));
+    // The order in which a file has its tokens decides nothing.
+    assert_eq!(own, digest(&|json| backwards(&mut json["model"]["vocab"])));
     for change in [
         &(|json: &mut Value| json["normalizer"] = json!({"type": "NFC"})) as &dyn Fn(&mut Value),
         &|json| json["model"]["merges"] = json!([]),
         &|json| json["model"]["vocab"]["zz"] = json!(205),
+        &|json| {
+            json["model"]["vocab"]["a"] = json!(98);
+            json["model"]["vocab"]["b"] = json!(97);
+        },
         &|json| json["model"]["ignore_merges"] = json!(true),
         &|json| json["added_tokens"][0]["lstrip"] = json!(true),
         &|json| json["pre_tokenizer"]["add_prefix_space"] = json!(true),

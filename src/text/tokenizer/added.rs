@@ -151,7 +151,9 @@ pub(super) fn check<'v>(
         }
         names.insert(content, *id);
     }
-    for (token, id) in vocab {
+    let (first, last) = (ids.keys().min().copied(), ids.keys().max().copied());
+    let (Some(first), Some(last)) = (first, last) else { return Ok(()) };
+    for (token, id) in vocab.filter(|(_, id)| (first..=last).contains(id)) {
         if let Some(content) = ids.get(&id)
             && *content != token
         {

@@ -12,6 +12,7 @@ use super::{Tokenizer, hex, normal};
 use crate::error::Result;
 use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
+use tokenizers::models::bpe::Vocab;
 
 /// What a digest begins with: another number says that the same files give other ids.
 const PIPELINE: &str = "ids 1";
@@ -63,40 +64,42 @@ impl Built {
 
     /// The SHA-256 of what decides the ids of a text, without the tokens around it.
     fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        let mut write = |text: &str| {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        };
-        write(PIPELINE);
-        write(&self.steps);
-        self.parts.describe(&mut write);
-        self.added.iter().for_each(|token| write(&format!("{token:?}")));
-        write(&format!("{}", self.cut_left));
-        hex(&hash.finalize())
+        let mut hash = Gathered::default();
+        hash.text(PIPELINE);
+        hash.text(&self.steps);
+        self.parts.describe(&mut hash);
+        self.added.iter().for_each(|token| hash.text(&format!("{token:?}")));
+        hash.text(&format!("{}", self.cut_left));
+        hash.finish()
     }
 }
 
 impl Parts {
-    /// Gives all that decides ids to `write`, in an order of its own.
-    fn describe(&self, write: &mut dyn FnMut(&str)) {
+    /// Gives all that decides ids to `hash`, in an order of its own.
+    fn describe(&self, hash: &mut Gathered) {
         match self {
             Self::Merges(bpe::Parts { vocab, merges, options }) => {
-                write(&format!("{options:?}"));
-                let mut tokens: Vec<_> = vocab.iter().map(|(token, id)| (id, token)).collect();
-                tokens.sort_unstable();
-                tokens.into_iter().for_each(|(id, token)| write(&format!("{id} {token}")));
-                merges.iter().for_each(|(left, right)| write(&format!("{left} {right}")));
+                hash.text(&format!("{options:?}"));
+                hash.number(vocab.len());
+                for (id, token) in by_id(vocab) {
+                    hash.number(id as usize);
+                    hash.text(token);
+                }
+                hash.number(merges.len());
+                for (left, right) in merges {
+                    hash.text(left);
+                    hash.text(right);
+                }
             }
             Self::Scored { pieces, ignore_merges } => {
-                write(&format!("scored {ignore_merges}"));
-                describe(pieces, write);
+                hash.text(&format!("scored {ignore_merges}"));
+                describe(pieces, hash);
             }
             Self::Unigram(pieces) => {
-                write("unigram");
-                describe(pieces, write);
+                hash.text("unigram");
+                describe(pieces, hash);
             }
-            Self::Bytes => write("bytes"),
+            Self::Bytes => hash.text("bytes"),
         }
     }
 
@@ -142,9 +145,13 @@ impl Parts {
     }
 }
 
-fn describe(pieces: &Pieces, write: &mut dyn FnMut(&str)) {
-    write(&format!("{:?} {}", pieces.unknown(), pieces.has_bytes()));
-    (0..pieces.len() as u32).for_each(|id| write(&format!("{} {}", pieces.score(id), pieces.text(id))));
+fn describe(pieces: &Pieces, hash: &mut Gathered) {
+    hash.text(&format!("{:?} {}", pieces.unknown(), pieces.has_bytes()));
+    hash.number(pieces.len());
+    for id in 0..pieces.len() as u32 {
+        hash.text(&format!("{}", pieces.score(id)));
+        hash.text(pieces.text(id));
+    }
 }
 
 impl Tokenizer {
@@ -194,5 +201,55 @@ impl Tokenizer {
             not_read: reading.not_read,
             warnings: built.warnings,
         })
+    }
+}
+
+/// Tokens in the order of their ids, and of their texts where an id stands twice. Nearly all ids are below the number of
+/// tokens: a place for each costs less than sorting.
+fn by_id(vocab: &Vocab) -> Vec<(u32, &str)> {
+    let mut places: Vec<Option<&str>> = vec![None; vocab.len()];
+    let mut others = Vec::new();
+    for (token, &id) in vocab {
+        match places.get_mut(id as usize) {
+            Some(place @ None) => *place = Some(token),
+            _ => others.push((id, token.as_str())),
+        }
+    }
+    let placed = places.into_iter().zip(0..).filter_map(|(token, id)| Some((id, token?)));
+    let mut all: Vec<_> = placed.chain(others.iter().copied()).collect();
+    if !others.is_empty() {
+        all.sort_unstable();
+    }
+    all
+}
+
+/// A hash of many small pieces, which are gathered first: each call of the hash costs more than the piece.
+#[derive(Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    hash: Sha256,
+}
+
+impl Gathered {
+    /// Bytes that are hashed at once.
+    const FULL: usize = 32 << 10;
+
+    fn number(&mut self, number: usize) {
+        self.bytes.extend_from_slice(&(number as u64).to_le_bytes());
+    }
+
+    /// Takes a text, behind its length.
+    fn text(&mut self, text: &str) {
+        self.number(text.len());
+        self.bytes.extend_from_slice(text.as_bytes());
+        if self.bytes.len() > Self::FULL {
+            self.hash.update(&self.bytes);
+            self.bytes.clear();
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.hash.update(&self.bytes);
+        hex(&self.hash.finalize())
     }
 }

@@ -14,7 +14,7 @@ use super::special::{Added, Template};
 use super::{Built, Tokenizer};
 use crate::error::{Error, Result};
 use crate::format::gguf::{Gguf, Value};
-use names::{ENDS, NAMES, Pre};
+use names::{NAMES, Pre, is_end};
 use std::collections::{HashMap, HashSet};
 use tokenizers::models::bpe::{Merges, Vocab};
 
@@ -138,7 +138,7 @@ fn added_tokens(tokens: &[String], types: Option<&[Type]>, warnings: &mut Vec<St
         let control = match kind {
             Type::Control | Type::Unknown => true,
             Type::UserDefined => false,
-            Type::Normal if ENDS.contains(&token.as_str()) => {
+            Type::Normal if is_end(token) => {
                 overridden.push(token.as_str());
                 true
             }
@@ -175,9 +175,9 @@ fn vocab(gguf: &Gguf, tokens: &[String], merges: &Merges, added: &[AddedToken], 
     let mut vocab = Vocab::with_capacity(tokens.len());
     let mut twins = HashMap::new();
     for (id, token) in tokens.iter().enumerate() {
-        match vocab.get(token) {
-            Some(&first) => drop(twins.entry(token.as_str()).or_insert((first, id))),
-            None => drop(vocab.insert(token.clone(), id as u32)),
+        if let Some(first) = vocab.insert(token.clone(), id as u32) {
+            vocab.insert(token.clone(), first);
+            twins.entry(token.as_str()).or_insert((first, id));
         }
     }
     if twins.is_empty() {

@@ -120,3 +120,19 @@ impl Pre {
         })
     }
 }
+
+/// The last bytes of [`ENDS`]: nearly every other token has another one.
+const LAST: [bool; 256] = {
+    let (mut last, mut at) = ([false; 256], 0);
+    while at < ENDS.len() {
+        let bytes = ENDS[at].as_bytes();
+        last[bytes[bytes.len() - 1] as usize] = true;
+        at += 1;
+    }
+    last
+};
+
+/// Whether `token` is one of [`ENDS`].
+pub(super) fn is_end(token: &str) -> bool {
+    token.as_bytes().last().is_some_and(|byte| LAST[*byte as usize]) && ENDS.contains(&token)
+}

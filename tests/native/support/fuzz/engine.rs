@@ -3,9 +3,11 @@
 use super::{Outcome, Shape, Target, binary, json, watch};
 use crate::support::model::Random;
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{LazyLock, Mutex, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{LazyLock, Mutex, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 /// Memory that an input may take: this, and four times its own size.
@@ -37,6 +39,11 @@ pub struct Fault {
 /// What the last panic said, on whichever thread.
 static PANIC: Mutex<String> = Mutex::new(String::new());
 
+/// The input that runs, and the number of those before it. Whoever runs it only reads it, so that the guard can too: no
+/// input is copied, and no thread is woken for it.
+static INPUT: RwLock<Vec<u8>> = RwLock::new(Vec::new());
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
 /// Fuzzes `target` with inputs from `seeds`; gives the number of executions and the faults.
 pub fn run(target: &Target, seeds: Vec<Vec<u8>>, seed: u64, budget: &Budget) -> (usize, Vec<Fault>) {
     std::panic::set_hook(Box::new(|info| {
@@ -44,42 +51,45 @@ pub fn run(target: &Target, seeds: Vec<Vec<u8>>, seed: u64, budget: &Budget) -> 
             *text = info.to_string().replace('\n', " ");
         }
     }));
-    let (started, guard) = mpsc::sync_channel::<Option<Vec<u8>>>(16);
+    let (end, ended) = mpsc::channel::<()>();
     let name = target.name;
-    let guard = std::thread::spawn(move || watch_for_hangs(name, &guard));
-    let mut fuzz =
-        Fuzz { target, kept: vec![], seen: HashSet::new(), reported: HashSet::new(), faults: vec![] };
-    let (begin, mut random, mut count) = (Instant::now(), Random(seed), 0);
+    let guard = std::thread::spawn(move || watch_for_hangs(name, &ended));
+    let mut fuzz = Fuzz {
+        target,
+        kept: vec![],
+        seen: HashSet::new(),
+        reported: HashSet::new(),
+        faults: vec![],
+        now: Instant::now(),
+    };
+    let (begin, mut random, mut count) = (fuzz.now, Random(seed), 0);
     for input in seeds {
-        started.send(Some(input.clone())).ok();
         fuzz.execute(input);
         count += 1;
     }
-    while count < budget.inputs && begin.elapsed() < budget.time && !fuzz.kept.is_empty() {
+    while count < budget.inputs && fuzz.now - begin < budget.time && !fuzz.kept.is_empty() {
         let parent = &fuzz.kept[random.below(fuzz.kept.len())];
         let input = mutated(target.shape, parent, &mut random);
-        started.send(Some(input.clone())).ok();
         fuzz.execute(input);
         count += 1;
     }
-    started.send(None).ok();
+    drop(end);
     guard.join().ok();
     drop(std::panic::take_hook());
     (count, fuzz.faults)
 }
 
 /// Ends the program where no input follows another for long, and keeps the input that hangs.
-fn watch_for_hangs(target: &str, inputs: &mpsc::Receiver<Option<Vec<u8>>>) {
-    let mut last = Vec::new();
-    loop {
-        match inputs.recv_timeout(HANG) {
-            Ok(Some(input)) => last = input,
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                let file = write(target, "hang", "", &last);
-                eprintln!("{target} hangs on {file}");
-                std::process::abort();
-            }
-            Ok(None) | Err(_) => return,
+fn watch_for_hangs(target: &str, ended: &mpsc::Receiver<()>) {
+    let (mut last, mut since) = (COUNT.load(Relaxed), Instant::now());
+    while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(HANG / 16) {
+        let count = COUNT.load(Relaxed);
+        if count != last {
+            (last, since) = (count, Instant::now());
+        } else if since.elapsed() > HANG {
+            let file = write(target, "hang", "", &INPUT.read().unwrap_or_else(PoisonError::into_inner));
+            eprintln!("{target} hangs on {file}");
+            std::process::abort();
         }
     }
 }
@@ -87,22 +97,31 @@ fn watch_for_hangs(target: &str, inputs: &mpsc::Receiver<Option<Vec<u8>>>) {
 struct Fuzz<'a> {
     target: &'a Target,
     kept: Vec<Vec<u8>>,
-    seen: HashSet<String>,
+    /// The outcomes, by their [`kind`].
+    seen: HashSet<u64>,
     reported: HashSet<String>,
     faults: Vec<Fault>,
+    /// When the last input ended.
+    now: Instant,
 }
 
 impl Fuzz<'_> {
     fn execute(&mut self, input: Vec<u8>) {
+        *INPUT.write().unwrap_or_else(PoisonError::into_inner) = input;
+        COUNT.fetch_add(1, Relaxed);
+        let input = INPUT.read().unwrap_or_else(PoisonError::into_inner);
         let live = watch::start();
-        let begin = Instant::now();
         let outcome = attempt(self.target, &input);
-        let (taken, mut time) = (watch::peak().saturating_sub(live), begin.elapsed());
+        let taken = watch::peak().saturating_sub(live);
+        // The making of the input is counted too: the clock is asked once for each.
+        let now = Instant::now();
+        let mut time = now - std::mem::replace(&mut self.now, now);
         // A busy machine is slow too: where it can be had, the processor's time of a second run counts.
         if time > LONGEST {
             let begin = processor_time();
             attempt(self.target, &input).ok();
             time = time.min(processor_time().saturating_sub(begin));
+            self.now = Instant::now();
         }
         if taken > MEMORY + 4 * input.len() {
             self.report("memory", &format!("{} MB for {} bytes", taken >> 20, input.len()), &input);
@@ -113,8 +132,8 @@ impl Fuzz<'_> {
         match outcome {
             Err(broken) => self.report(broken.rule, &broken.detail, &input),
             Ok(text) => {
-                if self.kept.len() < MAX_KEPT && self.seen.insert(without_digits(&text)) {
-                    self.kept.push(input);
+                if self.kept.len() < MAX_KEPT && self.seen.insert(kind(&text)) {
+                    self.kept.push(input.clone());
                 }
             }
         }
@@ -152,16 +171,31 @@ pub fn processor_time() -> Duration {
 
 /// A text by which two outcomes are told apart: its beginning, without numbers and what stands in backticks.
 fn without_digits(text: &str) -> String {
-    let outside = text.split('`').step_by(2).collect::<Vec<_>>().join("`");
-    let mut out = String::new();
-    for c in outside.chars().take(200) {
-        match c.is_ascii_digit() {
-            true if out.ends_with('#') => {}
-            true => out.push('#'),
-            false => out.push(c),
-        }
-    }
-    out
+    telling(text).collect()
+}
+
+/// A number by which two outcomes are told apart as by [`without_digits`].
+fn kind(text: &str) -> u64 {
+    let mut hash = DefaultHasher::new();
+    telling(text).for_each(|c| hash.write_u32(c.into()));
+    hash.finish()
+}
+
+/// The characters that tell two outcomes apart: a run of digits is one sign, and so is what stands in backticks.
+fn telling(text: &str) -> impl Iterator<Item = char> {
+    let mut quoted = false;
+    let outside = text.chars().filter(move |c| {
+        let closes = quoted && *c == '`';
+        quoted ^= *c == '`';
+        closes || !quoted
+    });
+    let mut last = ' ';
+    outside.take(200).filter_map(move |c| {
+        let c = if c.is_ascii_digit() { '#' } else { c };
+        let again = c == '#' && last == '#';
+        last = c;
+        (!again).then_some(c)
+    })
 }
 
 /// Writes an input to target/fuzz, and gives its file.

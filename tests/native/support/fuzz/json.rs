@@ -2,6 +2,7 @@
 
 use crate::support::model::Random;
 use serde_json::Value;
+use std::sync::LazyLock;
 
 pub const NUMBERS: [&str; 30] = [
     "0",
@@ -89,8 +90,8 @@ pub fn parts(bytes: &[u8], random: &mut Random) -> Option<Vec<u8>> {
 }
 
 fn word(random: &mut Random) -> &'static str {
-    let words: Vec<&str> = WORDS.split('|').collect();
-    words[random.below(words.len())]
+    static LIST: LazyLock<Vec<&str>> = LazyLock::new(|| WORDS.split('|').collect());
+    LIST[random.below(LIST.len())]
 }
 
 fn change(root: &mut Value, random: &mut Random) {
