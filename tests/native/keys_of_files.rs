@@ -356,7 +356,9 @@ fn applied(what: &str, key: &str, family: &str, all: &Tensors) {
     };
     match key {
         "model" => {
-            ["llama", "bert", "t5", "rwkv", "none"].iter().for_each(|kind| refused(text(kind), kind));
+            ["bert", "rwkv", "none"].iter().for_each(|kind| refused(text(kind), kind));
+            // Those of SentencePiece need a score for each token.
+            ["llama", "t5"].iter().for_each(|kind| refused(text(kind), "tokenizer.ggml.scores"));
             refused(plain.write(family, key).u32(&full, 1), &full);
             // Without a model there is no tokenizer, and a text is refused.
             let bare = one(plain.write(family, key), family, all).err().map(|error| error.to_string());
@@ -428,6 +430,15 @@ fn applied(what: &str, key: &str, family: &str, all: &Tensors) {
             refused(with(&[("eos", 9999)], &["eos"]), "eos_token_id");
             refused(with(&[], &["eos"]).str("tokenizer.ggml.eos_token_id", "1"), "eos_token_id");
             refused(with(&[], &[]).str("tokenizer.ggml.add_eos_token", "1"), "add_eos_token");
+        }
+        // Byte-level BPE has none of it; token_kinds.rs and token_pieces.rs set them otherwise where they count.
+        "scores"
+        | "unknown_token_id"
+        | "add_space_prefix"
+        | "remove_extra_whitespaces"
+        | "precompiled_charsmap" => {
+            reads(plain.write(family, "").raw(&full, 7, &[1]), &plain.ids());
+            reads(plain.write(family, "").u32(&full, RE), &plain.ids());
         }
         other => panic!("tokenizer.ggml.{other} is applied, and no test sets it otherwise"),
     }

@@ -1,6 +1,8 @@
 //! Every key of tokenizer.json, set otherwise: the ids are those of the `tokenizers` crate's whole pipeline, or the file is
 //! refused.
 
+use crate::support::files::fixture;
+use crate::token_kinds::base64;
 use gran_ted::text::tokenizer::{KEYS, Place, Tokenizer, Treatment};
 use serde_json::{Value, json};
 
@@ -93,6 +95,20 @@ fn changes(place: Place, key: &str) -> Vec<Value> {
             });
             vec![with(all, "/model/byte_fallback", json!(true))]
         }
+        (Place::Model, "unk_id") => {
+            // A unigram model: the tokens in the order of their ids.
+            let mut vocab = vec![json!(["", 0.0]); 212];
+            for (token, id) in document()["model"]["vocab"].as_object().unwrap() {
+                let id = id.as_u64().unwrap();
+                vocab[id as usize] = json!([token, -1.0 - id as f64 / 128.0]);
+            }
+            let of = |unknown: Value| {
+                let model =
+                    json!({"type": "Unigram", "unk_id": unknown, "byte_fallback": false, "vocab": vocab});
+                with(document(), "/model", model)
+            };
+            [json!(63), json!(64), json!(999), json!("?")].map(of).into()
+        }
         (Place::Model, "ignore_merges") => at("/model/ignore_merges", &[json!(true)]),
         (Place::Model, "vocab") => vec![with(document(), "/model/vocab/re", json!(230))],
         (Place::Model, "merges") => at("/model/merges", &[json!([]), json!(["r e", "a re"])]),
@@ -104,6 +120,17 @@ fn changes(place: Place, key: &str) -> Vec<Value> {
             let steps = json!([{"type": "NFC"}, {"type": "Lowercase"}]);
             vec![normalizer(json!({"type": "Sequence", "normalizers": steps}))]
         }
+        (Place::Normalizer, "precompiled_charsmap") => {
+            let table = base64(&fixture("tokenizers/t5.charsmap"));
+            [json!(table), json!("AA=="), json!(3)]
+                .map(|table| normalizer(json!({"type": "Precompiled", "precompiled_charsmap": table})))
+                .into()
+        }
+        (Place::Normalizer, "strip_left" | "strip_right") => [(true, false), (false, true), (true, true)]
+            .map(|(left, right)| {
+                normalizer(json!({"type": "Strip", "strip_left": left, "strip_right": right}))
+            })
+            .into(),
         (Place::Normalizer, "prepend") => vec![normalizer(json!({"type": "Prepend", "prepend": "re"}))],
         (Place::Normalizer, "pattern" | "content") => {
             let step = |from: &str, to: &str| {

@@ -67,7 +67,7 @@ fn byte_level(gguf: &Gguf, reading: Reading, pre: Pre) -> Result<Tokenizer> {
     let template = template(gguf, tokens, (matches!(pre, Pre::Llama3 | Pre::Tekken), false))?;
     let options = Options { ignore_merges, ..Options::default() };
     let (normalizers, splitters) = (pre.normalizers(), pre.splitters(&gguf.file)?);
-    let (padding, steps) = (id(gguf, "padding_token_id")?, format!("{pre:?}"));
+    let (padding, steps) = (padding(gguf), format!("{pre:?}"));
     let parts = Parts::Merges(bpe::Parts { vocab, merges, options });
     let item = "metadata `tokenizer.ggml.merges`";
     Tokenizer::build(
@@ -218,6 +218,11 @@ fn template(gguf: &Gguf, tokens: &[String], usual: (bool, bool)) -> Result<Templ
         begin: token(begins, "bos_token_id", "tokenizer.ggml.add_bos_token")?,
         end: token(ends, "eos_token_id", "tokenizer.ggml.add_eos_token")?,
     })
+}
+
+/// The token that fills a batch up; it decides no id of a text.
+fn padding(gguf: &Gguf) -> Option<u32> {
+    id(gguf, "padding_token_id").ok().flatten()
 }
 
 /// The metadata value of `key` as the id of a token.

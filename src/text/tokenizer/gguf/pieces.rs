@@ -3,7 +3,7 @@
 use super::super::keys::Reading;
 use super::super::sentencepiece::{Kind, Spec, Token, Type};
 use super::super::{Template, Tokenizer};
-use super::{added_tokens, flag, id, malformed, template, tokens, types};
+use super::{added_tokens, flag, id, malformed, padding, template, tokens, types};
 use crate::error::Result;
 use crate::format::gguf::{Gguf, Value};
 
@@ -36,7 +36,7 @@ pub(super) fn read(gguf: &Gguf, reading: Reading, kind: Kind) -> Result<Tokenize
         unknown: Some(unknown).filter(|&id| (id as usize) < texts.len()),
         begin: None,
         end: None,
-        padding: id(gguf, "padding_token_id")?,
+        padding: padding(gguf),
         control_in_texts: true,
         tokens: texts
             .into_iter()
