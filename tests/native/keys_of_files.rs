@@ -437,12 +437,16 @@ fn applied(what: &str, key: &str, family: &str, all: &Tensors) {
             refused(with(&[], &["eos"]).str("tokenizer.ggml.eos_token_id", "1"), "eos_token_id");
             refused(with(&[], &[]).str("tokenizer.ggml.add_eos_token", "1"), "add_eos_token");
         }
-        // Byte-level tokens have none of these.
+        // Byte-level tokens have none of these; pieces have.
         "scores"
         | "add_space_prefix"
         | "remove_extra_whitespaces"
         | "precompiled_charsmap"
-        | "unknown_token_id" => of_pieces(what, key, family, all),
+        | "unknown_token_id" => {
+            reads(plain.write(family, "").raw(&full, 7, &[1]), &plain.ids());
+            reads(plain.write(family, "").u32(&full, RE), &plain.ids());
+            of_pieces(what, key, family, all);
+        }
         other => panic!("tokenizer.ggml.{other} is applied, and no test sets it otherwise"),
     }
 }
