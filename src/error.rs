@@ -167,6 +167,9 @@ pub enum Error {
     /// A token id is outside the vocabulary: ids and model do not belong together.
     #[error("token id {found} of prompt {index} is outside the vocabulary of {vocab_size}")]
     TokenRange { index: usize, found: u32, vocab_size: usize },
+    /// A list of token ids is longer than the texts that the model takes. Texts are cut to that length, lists are not.
+    #[error("prompt {index} has {found} token ids, expected at most {max_length}")]
+    TooLong { index: usize, found: usize, max_length: usize },
     /// A text's vector has the length zero, so it has no direction and no cosine. Choose another feature, or leave the
     /// text out.
     #[error("the vector of prompt {index} has length zero, expected a direction")]
@@ -277,7 +280,10 @@ impl std::error::Error for Error {}
 impl Error {
     /// Whether one text of many is at fault: the others can be encoded without it.
     pub(crate) fn is_of_a_text(&self) -> bool {
-        matches!(self, Self::EmptyPrompt { .. } | Self::TokenRange { .. } | Self::NoRow { .. })
+        matches!(
+            self,
+            Self::EmptyPrompt { .. } | Self::TokenRange { .. } | Self::TooLong { .. } | Self::NoRow { .. }
+        )
     }
 
     /// [`Error::Malformed`]: `item` of `file` is `found`, where its format wants `expected`.
@@ -315,7 +321,7 @@ macro_rules! codes {
 codes! {
     Read Write OverInput Truncated NotAModel GgufVersion Absurd Malformed NotComputed MissingKey UnknownFamily
     UnknownTensorType MissingScale NoRecord UnknownPacking MissingTensor MissingFromShard DuplicateTensor MissingPart SeveralModels LoraBeside ExtraTensor
-    WrongShape NotAnAdapter NotFinite OnlyZeros UnknownTokenizer NoTokenizer EmptyPrompt TokenRange NoDirection NoRow
+    WrongShape NotAnAdapter NotFinite OnlyZeros UnknownTokenizer NoTokenizer EmptyPrompt TokenRange TooLong NoDirection NoRow
     UnknownOption LayerCount CutModel
     LayerWeight NotLoaded NoGpu NoShaderF16 DeviceLimit OverBudget BudgetTooSmall SelfTest DeviceLost Device
     Cancelled NotTed NoItem NoItems NotAReport NoSharedItems NotScores Statistics

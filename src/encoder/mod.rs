@@ -132,7 +132,7 @@ impl TextEncoder {
     /// One unit vector for each text of token ids, in a single pass.
     ///
     /// # Errors
-    /// [`Error::TokenRange`], [`Error::EmptyPrompt`], [`Error::LayerCount`], [`Error::LayerWeight`],
+    /// [`Error::TokenRange`], [`Error::TooLong`], [`Error::EmptyPrompt`], [`Error::LayerCount`], [`Error::LayerWeight`],
     /// [`Error::NoDirection`], [`Error::Device`].
     pub async fn embed_ids(&self, texts: &[&[u32]], settings: &Settings) -> Result<Vec<Vec<f32>>> {
         let (features, segments) = self.token_features(texts, &settings.feature).await?; // [T, D]
@@ -292,6 +292,11 @@ impl TextEncoder {
         for (index, ids) in texts.iter().enumerate() {
             if ids.is_empty() {
                 return Err(Error::EmptyPrompt { index: index + 1 });
+            }
+            // The tables of positions end there; a device would read past them without a word.
+            let (found, max_length) = (ids.len(), self.info.max_length);
+            if found > max_length {
+                return Err(Error::TooLong { index: index + 1, found, max_length });
             }
             if let Some(found) = ids.iter().find(|id| **id as usize >= self.config.vocab_size) {
                 let vocab_size = self.config.vocab_size;

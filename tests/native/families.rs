@@ -299,3 +299,15 @@ fn umt5_with_the_biases_of_its_first_layer_is_the_papers() {
     let error = model("tiny-t5", "model.safetensors").share_bias().err().unwrap();
     assert!(error.to_string().contains("UMT5"), "{error}");
 }
+
+/// A list of token ids beyond the tables of positions is refused: it is no text, which would be cut.
+#[test]
+fn a_list_of_ids_that_is_too_long_is_refused() {
+    let encoder = load(model("tiny-clip-l", "model.safetensors"), Device::cpu());
+    assert_eq!(encoder.info.max_length, 77);
+    let settings = Settings::new(Feature::Last, Pooling::Mean);
+    let ids = [[5; 78].as_slice()];
+    let error = block_on(encoder.embed_ids(&ids, &settings)).unwrap_err();
+    assert_eq!(error.to_string(), "prompt 1 has 78 token ids, expected at most 77");
+    assert!(block_on(encoder.embed_ids(&[&ids[0][..77]], &settings)).is_ok());
+}
