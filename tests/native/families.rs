@@ -19,10 +19,11 @@ use pollster::block_on;
 use serde_json::Value;
 
 /// The files of each model: its folder, its weights, and what stands before the names of the expected states.
-const MODELS: [(&str, &str, &str, Family); 16] = [
+const MODELS: [(&str, &str, &str, Family); 17] = [
     ("tiny-t5", "model.safetensors", "", Family::T5),
     ("tiny-t5-relu", "model.safetensors", "", Family::T5),
     ("tiny-umt5", "model.safetensors", "", Family::Umt5),
+    ("tiny-umt5", "wan.pth", "", Family::Umt5),
     ("tiny-clip-l", "model.safetensors", "", Family::Clip),
     ("tiny-clip-g", "open_clip.safetensors", "", Family::Clip),
     ("tiny-gemma2", "model.safetensors", "", Family::Gemma2),
@@ -310,4 +311,71 @@ fn a_list_of_ids_that_is_too_long_is_refused() {
     let error = block_on(encoder.embed_ids(&ids, &settings)).unwrap_err();
     assert_eq!(error.to_string(), "prompt 1 has 78 token ids, expected at most 77");
     assert!(block_on(encoder.embed_ids(&[&ids[0][..77]], &settings)).is_ok());
+}
+
+/// Single files without config.json, as users have them, are recognized, and the states are the same.
+#[test]
+fn files_without_a_configuration_are_recognized() {
+    for (name, weights, words) in [
+        ("tiny-t5", "model.safetensors", "T5, as one layer has relative biases: 3 layers of width 64"),
+        ("tiny-umt5", "model.safetensors", "UMT5, as each layer has relative biases"),
+        ("tiny-umt5", "wan.pth", "UMT5, as each layer has relative biases"),
+        ("tiny-clip-l", "model.safetensors", "CLIP by Hugging Face's names"),
+        ("tiny-clip-g", "open_clip.safetensors", "CLIP by OpenCLIP's names"),
+    ] {
+        let alone: Vec<_> = files(name, weights, None).into_iter().filter(|file| file.0 == weights).collect();
+        let header = header(&alone).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let recognized = header.info.recognized.clone().unwrap();
+        assert!(recognized.starts_with(words), "{recognized}");
+        compare(name, &load(header, Device::cpu()), &oracle(name), "", 1e-5);
+    }
+    // Two encoders in one checkpoint: the larger is taken, and the other is named.
+    let [small, large] = [("tiny-clip-l", "model.safetensors"), ("tiny-clip-g", "open_clip.safetensors")]
+        .map(|(name, weights)| fixture(&format!("{}/{weights}", folder(name))));
+    let both =
+        joined(&[("conditioner.embedders.0.transformer.", small), ("conditioner.embedders.1.model.", large)]);
+    let header = header(&[("sdxl.safetensors".into(), both)]).unwrap();
+    assert!(header.info.decided.iter().any(|said| said.contains("embedders.0")), "{:?}", header.info.decided);
+    compare("sdxl", &load(header, Device::cpu()), &oracle("tiny-clip-g"), "", 1e-5);
+}
+
+#[test]
+fn what_is_no_encoder_is_named() {
+    for (tensor, named) in [
+        ("double_blocks.0.img_attn.qkv.weight", "a diffusion transformer"),
+        ("decoder.conv_in.weight", "an image autoencoder"),
+        ("decoder.block.0.layer.0.SelfAttention.q.weight", "the decoder half of T5"),
+        ("vision_model.encoder.layers.0.mlp.fc1.weight", "the image half"),
+        ("something.weight", "tensors of no encoder that is known"),
+    ] {
+        let file = single(tensor);
+        let said = header(&[("m.safetensors".into(), file)]).err().unwrap().to_string();
+        assert!(said.contains(named) && said.contains("config.json"), "{said}");
+    }
+}
+
+/// A safetensors file of one F32 tensor of four values.
+fn single(name: &str) -> Vec<u8> {
+    let header =
+        serde_json::json!({name: {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}}).to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[1; 16]].concat()
+}
+
+/// The tensors of several safetensors files in one, each under its prefix.
+fn joined(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (prefix, bytes) in files {
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let entries: serde_json::Map<String, Value> = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+        for (name, mut entry) in entries.into_iter().filter(|(name, _)| name != "__metadata__") {
+            for at in 0..2 {
+                let offset = entry["data_offsets"][at].as_u64().unwrap() + data.len() as u64;
+                entry["data_offsets"][at] = offset.into();
+            }
+            header.insert(format!("{prefix}{name}"), entry);
+        }
+        data.extend_from_slice(&bytes[8 + length..]);
+    }
+    let header = Value::Object(header).to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
 }

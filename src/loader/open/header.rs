@@ -10,10 +10,11 @@ use super::names::{gguf_scheme, schemes};
 use super::prefix::Prefix;
 use super::role::uncopied;
 use super::tokenizers::{self, TokenizerFiles};
+use super::weights::read_tensors;
 use super::{config, files, split};
 use crate::encoder::{ModelInfo, tokenize};
 use crate::error::{Error, Result};
-use crate::format::safetensors::{Index, Safetensors};
+use crate::format::safetensors::Index;
 use crate::format::{Source, gguf::Gguf, sha256_hex, short_name};
 use crate::kernel::Arithmetic;
 use crate::loader::planned::Planned;
@@ -174,7 +175,7 @@ impl Header {
         };
         let mut files = Vec::new();
         for source in &sources {
-            files.push(Safetensors::read(&**source).await?);
+            files.push(read_tensors(&**source).await?);
         }
         let (said, detected) = match config {
             Some(config) => {

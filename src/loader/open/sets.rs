@@ -6,6 +6,7 @@ use super::foreign::several;
 use super::json::read_json;
 use super::role::uncopied;
 use super::split::Part;
+use super::weights::read_tensors;
 use crate::error::Result;
 use crate::format::safetensors::{Index, Safetensors};
 use crate::format::short_name;
@@ -48,7 +49,7 @@ impl Sets {
         let mut lora = None;
         for (place, file) in rest.into_iter().enumerate() {
             // What is wrong with its header is told when it is read as the model.
-            let names = Safetensors::read(&*file).await.map(names_of).unwrap_or_default();
+            let names = read_tensors(&*file).await.map(names_of).unwrap_or_default();
             if is_lora(&names) {
                 lora.get_or_insert(file);
                 continue;

@@ -4,7 +4,8 @@ use super::files::{File, Files};
 use super::foreign::not_a_model;
 use super::role::{Role, Roles, take};
 use crate::error::{Error, Result};
-use crate::format::{gguf::Gguf, short_name, sniff};
+use crate::format::{Source, gguf::Gguf, safetensors::Safetensors, short_name, sniff, torch::Torch};
+use std::collections::BTreeMap;
 
 /// Files that may be weights, by their first bytes, or by their endings where these tell nothing.
 #[derive(Default)]
@@ -40,6 +41,11 @@ impl Weights {
             };
             place.push(file);
         }
+        // Beside other weights, a pickle is a second copy, or an adapter.
+        if sorted.ggufs.is_empty() && sorted.tensors.is_empty() {
+            let (archives, bare) = archives(std::mem::take(&mut sorted.pickles)).await?;
+            (sorted.tensors, sorted.pickles) = (archives, bare);
+        }
         Ok(sorted)
     }
 
@@ -49,7 +55,7 @@ impl Weights {
     /// [`Error::NotAModel`].
     pub(super) fn none_of(self, mut roles: Roles, named: Option<File>) -> Result<Files> {
         if let Some(file) = self.pickles.first() {
-            let found = "a pickled checkpoint, which is read as an adapter only: save the model as .safetensors \
+            let found = "a pickle of torch's older format: save the model as .safetensors \
                          (`model.save_pretrained(folder, safe_serialization=True)`)";
             return Err(not_a_model(file, found));
         }
@@ -66,4 +72,26 @@ impl Weights {
             }),
         }
     }
+}
+
+/// Those of `files` that are archives of `torch.save`, and the others.
+async fn archives(files: Vec<File>) -> Result<(Vec<File>, Vec<File>)> {
+    let (mut archives, mut others) = (Vec::new(), Vec::new());
+    for file in files {
+        let is_archive = Torch::is_torch(&file.read(0..file.size().min(4)).await?);
+        if is_archive { archives.push(file) } else { others.push(file) }
+    }
+    Ok((archives, others))
+}
+
+/// The header of a file of tensors: safetensors, or an archive of `torch.save`, of which no code is run.
+///
+/// # Errors
+/// Those of the two readers.
+pub(super) async fn read_tensors(file: &dyn Source) -> Result<Safetensors> {
+    if !Torch::is_torch(&file.read(0..file.size().min(4)).await?) {
+        return Safetensors::read(file).await;
+    }
+    let Torch { file, tensors, skipped, .. } = Torch::read(file).await?;
+    Ok(Safetensors { file, tensors, skipped, metadata: BTreeMap::new(), tokenizers: Vec::new() })
 }
