@@ -155,7 +155,7 @@ fn quant_matmul_of_every_layout() {
         );
         for m in [256, 16, 1] {
             let x = input(&mut random, [m, k], &device);
-            let products: Vec<_> = [Q8_0, Q4_1, F32, F16, BF16, F8_E4M3, F8_E5M2, I8]
+            let products: Vec<_> = [Q8_0, Q4_1, F32, F16, BF16, F8_E4M3, F8_E5M2, I8, MXFP4]
                 .into_iter()
                 .map(|dtype| {
                     let bytes = match dtype {

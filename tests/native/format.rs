@@ -372,15 +372,15 @@ fn tensors_of_unknown_types_are_told_by_name() {
         let writer = GgufWriter::default().raw_tensor("w", &[255], number, Some(0), vec![0; 40]);
         writer.raw_tensor("v", &[4], 0, Some(64), vec![0; 16])
     };
-    for (number, name) in [(11, "Q3_K"), (23, "IQ4_XS"), (77, "number 77")] {
+    for (number, name) in [(41, "Q1_0"), (24, "I8"), (77, "number 77")] {
         let mut bytes = file(number).write();
         bytes.resize(bytes.len() + 64, 0);
         let gguf = gguf(bytes).unwrap();
         assert_eq!(gguf.skipped, [("w".to_string(), name.to_string())]);
         assert_eq!(gguf.tensors.iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>(), ["v"]);
     }
-    let twice = GgufWriter::default().raw_tensor("w", &[32], 23, None, vec![]);
-    let twice = twice.raw_tensor("w", &[32], 23, None, vec![]).write();
+    let twice = GgufWriter::default().raw_tensor("w", &[32], 41, None, vec![]);
+    let twice = twice.raw_tensor("w", &[32], 41, None, vec![]).write();
     assert!(message(twice).ends_with("expected one tensor of this name, found a second one"));
 }
 
