@@ -58,7 +58,7 @@ pub fn states(
         let states = block_on(encoder.states(ids))?;
         add(&mut file, &before(index, inputs.len()), &encoder, ids, &states);
     }
-    written::write(out, &file.finish())?;
+    written::write(out, file.finish())?;
     print(&format!(
         "{} text{}, {} states of width {} in {}\n",
         inputs.len(),

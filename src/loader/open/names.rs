@@ -275,5 +275,5 @@ pub(super) fn is_buffer(name: &str) -> bool {
     ];
     let ends =
         |end: &&str| name.strip_suffix(*end).is_some_and(|before| before.is_empty() || before.ends_with('.'));
-    BUFFERS.iter().any(|end| ends(&end))
+    BUFFERS.iter().any(ends)
 }
