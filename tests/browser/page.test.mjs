@@ -494,7 +494,7 @@ test('each fault of a GGUF file has its message, and a right one loads', async (
     [
       'family.gguf',
       { architecture: 'mamba' },
-      /`family\.gguf`: model family `mamba` is not supported, expected llama, mistral, smollm3,
+      /`family\.gguf`: model family `mamba` is not supported, expected llama, mistral, smollm3/,
     ],
     ['tokenizer.gguf', { tokenizer: 'bert' }, /`tokenizer\.gguf`: tokenizer `bert, smollm` is not supported, expected/],
     [
