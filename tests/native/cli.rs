@@ -398,8 +398,8 @@ fn a_bad_model_file_is_one_clear_line() {
         ),
         (
             "tokenizer.gguf",
-            "tokenizer `gpt2, whoops` is not supported, expected `t5`, `llama`, or `gpt2` with the split qwen2, qwen35, llama-bpe,",
-            "tokenizer `gpt2, whoops` is not supported, expected `gpt2` with the split qwen2, llama-bpe,",
+            replaced("smollm", "whoops"),
+            "tokenizer `gpt2, whoops` is not supported, expected `t5`, `llama`, or `gpt2` with the split qwen2, qwen35,",
         ),
         (
             "key.gguf",
