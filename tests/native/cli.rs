@@ -182,12 +182,8 @@ fn a_model_is_found_by_any_of_its_files() {
             facts["device_bytes"].as_u64().unwrap()
         };
         let (packed, plain) = (bytes(&format!("--quantize {name}")), bytes(""));
-<<<<<<< ours
         // Norms stay as they are; a dense weight takes 16 bits.
         assert!(16 * packed < (bits + 1) * plain, "{name}: {packed} bytes of {plain}");
-=======
-        assert!(5 * packed < 3 * plain, "{name}: {packed} bytes of {plain}");
->>>>>>> theirs
     }
     let line = folder.failure("inspect whole.gguf --quantize q2");
     assert!(line.contains("quantize `q2` is not known, expected q8 or q4"), "{line}");
