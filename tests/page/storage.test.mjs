@@ -818,6 +818,7 @@ testOnce("an index of shards gives its files, and a stranger's one nothing else"
       '/sd/text_encoder_2/model.safetensors': FILE.subarray(0, 100),
       '/bare/config.json': '{"b":1}',
       '/bare/model.safetensors': FILE.subarray(0, 100),
+      '/alone/t5xxl_fp8.safetensors': FILE.subarray(0, 100),
       '/bad/config.json': '{}',
       ...Object.fromEntries(
         [
@@ -850,6 +851,12 @@ testOnce("an index of shards gives its files, and a stranger's one nothing else"
   assert.deepEqual(
     single.read.map(({ name }) => name.slice(url.length)),
     ['bare/config.json', 'bare/model.safetensors'],
+  );
+  // A single file without config.json is recognized by its tensors.
+  const alone = await load([{ url: `${url}alone/t5xxl_fp8.safetensors` }], { opfs: fakeOpfs() });
+  assert.deepEqual(
+    alone.read.map(({ name }) => name.slice(url.length)),
+    ['alone/t5xxl_fp8.safetensors'],
   );
   for (const [folder, tokenizer] of /** @type {[string, string[]][]} */ ([
     ['t5', ['t5/spiece.model']],

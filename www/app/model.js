@@ -84,11 +84,11 @@ export class Model {
 
   /** @param {File[]} files dropped on the page */
   async dropFiles(files) {
-    const weights = /\.(gguf|safetensors)$/i;
+    const weights = /\.(gguf|safetensors|pth)$/i;
     const parts = files.filter(({ name }) => weights.test(name) || /\.(json|model)$|^merges[^.]*\.txt$/i.test(name));
     if (parts.some(({ name }) => weights.test(name))) return this.loadFiles(parts);
     this.#app.state.errors.model =
-      'No model was dropped: it would be one .gguf file, or config.json, tokenizer.json and .safetensors together.';
+      'No model was dropped: it would be one .gguf or .safetensors file, or that with config.json and tokenizer.json.';
     this.#app.changed();
   }
 

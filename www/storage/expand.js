@@ -42,30 +42,31 @@ export async function expand(files, small) {
         ];
       }
       const own = { url, sha256, content: null };
-      return pathname.endsWith('.safetensors') ? [...(await beside(url, small)), own] : [own];
+      return pathname.endsWith('.safetensors') ? [...(await beside(url, small, true)), own] : [own];
     }),
   );
   return expanded.flat();
 }
 
 /**
- * Reads config.json and, if there is one, the tokenizer from the folder of a file, or from the folder that a diffusion
+ * Reads config.json, which a single file may lack (it is recognized by its tensors), and, if there is one, the tokenizer from the folder of a file, or from the folder that a diffusion
  * repository has for it: `tokenizer_2` beside `text_encoder_2`.
  * @param {string} url
  * @param {SmallFiles} small
+ * @param {boolean} [alone] whether the file may stand alone
  * @returns {Promise<WebFile[]>}
  */
-async function beside(url, small) {
+async function beside(url, small, alone = false) {
   const at = (/** @type {string} */ name) => new URL(name, url).href;
   const read = (/** @type {string} */ name) => small.read(at(name), { most: MAX_JSON, optional: true });
   const number = /\/text_encoder(_\d+)?\/[^/]*$/.exec(new URL(url).pathname);
   const folders = number ? ['', `../tokenizer${number[1] ?? ''}/`] : [''];
   const [config, tokenizer] = await Promise.all([
-    small.read(at('config.json'), { most: MAX_JSON }),
+    small.read(at('config.json'), { most: MAX_JSON, optional: alone }),
     firstOf(folders, read),
   ]);
   return [
-    { url: at('config.json'), sha256: '', content: config },
+    ...(config ? [{ url: at('config.json'), sha256: '', content: config }] : []),
     ...tokenizer.map(({ name, content }) => ({ url: at(name), sha256: '', content })),
   ];
 }
