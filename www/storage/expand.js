@@ -49,8 +49,9 @@ export async function expand(files, small) {
 }
 
 /**
- * Reads config.json, which a single file may lack (it is recognized by its tensors), and, if there is one, the tokenizer from the folder of a file, or from the folder that a diffusion
- * repository has for it: `tokenizer_2` beside `text_encoder_2`.
+ * Reads config.json, which a single file may lack (it is recognized by its tensors), and, if there is one, the
+ * tokenizer from the folder of a file, or from the folder that a diffusion repository has for it: `tokenizer_2` beside
+ * `text_encoder_2`.
  * @param {string} url
  * @param {SmallFiles} small
  * @param {boolean} [alone] whether the file may stand alone
