@@ -77,7 +77,16 @@ export function hostileState(text) {
       device_memory: null,
     },
     ...{ streamed: false, quantize: null, arithmetic: 'f32', tensor_types: { [text]: 1 }, begin_tokens: [text] },
-    ...{ end_tokens: [text], warnings: [text], tokenizer_not_read: [text], not_read: [text], sha256: text, files: [] },
+    ...{
+      end_tokens: [text],
+      warnings: [text],
+      recognized: text,
+      decided: [text],
+      tokenizer_not_read: [text],
+      not_read: [text],
+      sha256: text,
+      files: [],
+    },
     ...{ load_ms: 1, tiles: null },
   };
   const plan = {
