@@ -55,7 +55,8 @@ impl Weights {
     /// [`Error::NotAModel`].
     pub(super) fn none_of(self, mut roles: Roles, named: Option<File>) -> Result<Files> {
         if let Some(file) = self.pickles.first() {
-            let found = "a pickle of torch's older format: save the model as .safetensors \
+            let found = "a pickled checkpoint, which is read as an adapter, or as a model with the ending .pth and in the \
+                         format of torch 1.6 and later: save the model as .safetensors \
                          (`model.save_pretrained(folder, safe_serialization=True)`)";
             return Err(not_a_model(file, found));
         }
@@ -74,11 +75,13 @@ impl Weights {
     }
 }
 
-/// Those of `files` that are archives of `torch.save`, and the others.
+/// Those of `files` that are archives of `torch.save` with the ending of an encoder that is published so (Wan's), and the
+/// others: `.bin` and `.pt` mostly lie beside safetensors of the same weights.
 async fn archives(files: Vec<File>) -> Result<(Vec<File>, Vec<File>)> {
     let (mut archives, mut others) = (Vec::new(), Vec::new());
     for file in files {
-        let is_archive = Torch::is_torch(&file.read(0..file.size().min(4)).await?);
+        let is_archive = short_name(file.name()).to_ascii_lowercase().ends_with(".pth")
+            && Torch::is_torch(&file.read(0..file.size().min(4)).await?);
         if is_archive { archives.push(file) } else { others.push(file) }
     }
     Ok((archives, others))
