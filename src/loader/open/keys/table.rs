@@ -29,6 +29,7 @@ const NOT_MLP_BIAS: &[Family] = &[Mistral, Qwen2, Qwen2Vl, Qwen3, Qwen3Vl, Gemma
 /// Families whose config.json may hold the text part under a key of its own, and those that don't.
 const PARTS: &[Family] = &[Mistral, Qwen2Vl, Qwen3Vl, Gemma3, T5Gemma, Clip, XlmRoberta];
 const ALONE: &[Family] = &[Llama, SmolLm3, Qwen2, Qwen3, Gemma2, T5, Umt5];
+const VISION: &[Family] = &[Qwen2Vl, Qwen3Vl];
 const T5S: &[Family] = &[T5, Umt5];
 const CLIP: &[Family] = &[Clip];
 const XLM_ROBERTA: &[Family] = &[XlmRoberta];
@@ -153,6 +154,13 @@ pub static KEYS: &[Key] = &[
     no_effect(Place::Config, "dtype", EVERY, DTYPE),
     no_effect(Place::Config, "_attn_implementation", EVERY, "the same attention by another program"),
     no_effect(Place::Config, "_attn_implementation_autoset", EVERY, "the same attention by another program"),
+    // --- config.json of vision-language models that have their text part beside the image part ---
+    no_effect(Place::Config, "vision_config", VISION, IMAGES),
+    no_effect(Place::Config, "image_token_id", VISION, IMAGES),
+    no_effect(Place::Config, "video_token_id", VISION, IMAGES),
+    no_effect(Place::Config, "vision_token_id", VISION, IMAGES),
+    no_effect(Place::Config, "vision_start_token_id", VISION, IMAGES),
+    no_effect(Place::Config, "vision_end_token_id", VISION, IMAGES),
     // --- config.json of T5, UMT5 and ByT5 ---
     applied(Place::Config, "d_model", T5S),
     applied(Place::Config, "d_ff", T5S),
