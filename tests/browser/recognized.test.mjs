@@ -24,10 +24,6 @@ const MODELS = /** @type {const} */ ([
     files: ['families/tiny-gemma3/model.safetensors', 'families/tiny-gemma3/tokenizer.model'],
     card: /Familygemma3Recognized asGemma 3: 7 layers of width 60/,
   },
-  {
-    files: ['formats/mxfp8.safetensors', 'formats/tokenizer.json'],
-    card: /Familyqwen3Recognized asQwen3, as heads have norms: 2 layers of width 64Decidedtheta is 1000000/,
-  },
 ]);
 
 const dist = startDist({ webgpu: true });
