@@ -63,7 +63,8 @@ test('without timestamp-query the kernels are measured and the benchmark runs, b
   assert.ok(rows.length > 1);
   for (const { name, milliseconds } of rows) {
     assert.equal(milliseconds.clock, 'wall', name);
-    assert.ok(milliseconds.median > 0, `${name}: ${milliseconds.median} ms`);
+    // What is left of a pass beside its parts may be nothing.
+    assert.ok(milliseconds.median > 0 || name === 'other', `${name}: ${milliseconds.median} ms`);
   }
   t.diagnostic(rows.map((/** @type {any} */ row) => `${row.name} ${row.milliseconds.median.toFixed(3)}`).join(', '));
   assert.deepEqual(errors, []);
